@@ -1,0 +1,1 @@
+"""The programs that run: accounts (write), projector, directory (read), relay, and what they stand on."""

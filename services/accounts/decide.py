@@ -1,0 +1,103 @@
+"""What a command does to a user: events, none, or a refusal. No I/O, no clock, no chance."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from denizen import messages as m
+
+from services.accounts import limits
+from services.accounts.events import (
+    UserBlocked,
+    UserCreated,
+    UserDeactivated,
+    UserEvent,
+    UserReactivated,
+    UserUnblocked,
+    UserUpdated,
+)
+from services.accounts.user import User, merge
+from services.eventstore.event import Json
+from services.refusal import Refusal
+
+Decision = Sequence[UserEvent] | Refusal
+
+
+def decide(user: User | None, command: m.Request) -> Decision:
+    """The events that a command leads to.
+
+    `user` is None where there is none of that id (and for CreateUser, where there must be none). The values of the
+    command have been checked (`limits.check`).
+    """
+    if isinstance(command, m.CreateUser):
+        return _create(command)
+    if user is None:
+        return Refusal("user_not_found", "there is no user with this id", field="userId")
+    decision: Decision = _DECISIONS[type(command)](user, command)
+    return decision
+
+
+def _create(command: m.CreateUser) -> Decision:
+    return [
+        UserCreated(
+            email=command.email,
+            email_key=limits.email_key(command.email),
+            email_verified=command.email_verified,
+            external_id=command.external_id,
+            profile=merge({}, command.profile.model_dump(by_alias=True, exclude_unset=True)),
+            metadata=merge({}, command.metadata),
+            app_metadata=merge({}, command.app_metadata),
+        )
+    ]
+
+
+def _update(user: User, command: m.UpdateUser) -> Decision:
+    external_id = None
+    if "external_id" in command.model_fields_set and command.external_id != user.external_id:
+        external_id = (command.external_id,)
+    event = UserUpdated(
+        profile=_changes(user.profile, command.profile.model_dump(by_alias=True, exclude_unset=True)),
+        metadata=_changes(user.metadata, command.metadata),
+        app_metadata=_changes(user.app_metadata, command.app_metadata),
+        external_id=external_id,
+    )
+    if not (event.profile or event.metadata or event.app_metadata or event.external_id):
+        return []
+    for field, old, new in (
+        ("metadata", user.metadata, event.metadata),
+        ("appMetadata", user.app_metadata, event.app_metadata),
+    ):
+        if new and (fault := limits.metadata_fault(merge(old, new))):
+            return Refusal("validation_failed", fault, field=field)
+    return [event]
+
+
+def _changes(old: Json, new: Json) -> Json:
+    """Those keys of `new` that would change `old`."""
+    return {key: value for key, value in new.items() if old.get(key) != value or type(old.get(key)) is not type(value)}
+
+
+def _block(user: User, command: m.BlockUser) -> Decision:
+    return [] if user.status == "BLOCKED" else [UserBlocked(command.reason)]
+
+
+def _unblock(user: User, command: m.UnblockUser) -> Decision:
+    return [UserUnblocked()] if "BLOCKED" in user.holds else Refusal("invalid_transition", "the user is not blocked")
+
+
+def _deactivate(user: User, command: m.DeactivateUser) -> Decision:
+    return [] if user.status == "DEACTIVATED" else [UserDeactivated()]
+
+
+def _reactivate(user: User, command: m.ReactivateUser) -> Decision:
+    if "DEACTIVATED" not in user.holds:
+        return Refusal("invalid_transition", "the user is not deactivated")
+    return [UserReactivated()]
+
+
+_DECISIONS: dict[type[m.Request], Callable[[User, Any], Decision]] = {
+    m.UpdateUser: _update,
+    m.BlockUser: _block,
+    m.UnblockUser: _unblock,
+    m.DeactivateUser: _deactivate,
+    m.ReactivateUser: _reactivate,
+}

@@ -1,0 +1,97 @@
+"""What values a user's fields can have, beyond what the contract's types say."""
+
+import re
+import zoneinfo
+from urllib.parse import urlsplit
+
+import langcodes
+import orjson
+from denizen import messages as m
+
+from services import email_address
+from services.eventstore.event import Json
+from services.refusal import Refusal
+
+METADATA_OCTETS = 16 * 1024
+METADATA_DEPTH = 8
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_TIME_ZONES = frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
+_LOCALES: dict[str, bool] = {}
+
+
+def check(command: m.Request) -> None:
+    """Raises Refusal (`validation_failed`, all faults in its details) where a value of a command cannot be."""
+    faults: list[tuple[str, str]] = []
+    if isinstance(command, m.CreateUser):
+        try:
+            email_address.canonical(command.email)
+        except email_address.InvalidEmail as error:
+            faults.append(("email", str(error)))
+    if isinstance(command, m.CreateUser | m.UpdateUser):
+        faults += _profile_faults(command.profile)
+        faults += [("externalId", "holds control characters")] * bool(_CONTROL.search(command.external_id or ""))
+        sections = ("metadata", command.metadata), ("appMetadata", command.app_metadata)
+        faults += [(name, fault) for name, section in sections if (fault := metadata_fault(section))]
+    if isinstance(command, m.BlockUser) and _CONTROL.search(command.reason or ""):
+        faults.append(("reason", "holds control characters"))
+    if faults:
+        field, message = faults[0]
+        details = [{"field": field, "message": message} for field, message in faults]
+        raise Refusal("validation_failed", message, field=field, details=details)
+
+
+def email_key(address: str) -> str:
+    """The canonical key of an address that `check` has let pass."""
+    return email_address.canonical(address)
+
+
+def metadata_fault(metadata: Json) -> str | None:
+    """What is wrong with the whole of a metadata object, if anything."""
+    if not metadata:
+        return None
+    if len(orjson.dumps(metadata)) > METADATA_OCTETS:
+        return f"is larger than {METADATA_OCTETS} octets"
+    if _depth(metadata) > METADATA_DEPTH:
+        return f"is nested deeper than {METADATA_DEPTH} levels"
+    return None
+
+
+def _depth(value: object) -> int:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if children is None else 1 + max(map(_depth, children), default=0)
+
+
+def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:
+    faults: list[tuple[str, str]] = []
+    for field in profile.model_fields_set:
+        value: str | None = getattr(profile, field)
+        if value is None:
+            continue
+        name = f"profile.{m.ProfileInput.model_fields[field].alias}"
+        if _CONTROL.search(value):
+            faults.append((name, "holds control characters"))
+        elif field == "locale" and not _is_locale(value):
+            faults.append((name, "is not a language tag as in BCP 47"))
+        elif field == "timezone" and value not in _TIME_ZONES:
+            faults.append((name, "is not the name of an IANA time zone"))
+        elif field == "picture" and not _is_web_address(value):
+            faults.append((name, "is not an http or https URL"))
+    return faults
+
+
+def _is_locale(tag: str) -> bool:
+    """Well-formed and made of registered subtags (BCP 47). Remembered, for the library takes its time."""
+    known = _LOCALES.get(tag)
+    if known is None:
+        known = tag.isascii() and "_" not in tag and langcodes.tag_is_valid(tag)
+        if len(_LOCALES) < 10_000:
+            _LOCALES[tag] = known
+    return known
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url and (parts.port or 1) > 0
+    except ValueError:
+        return False

@@ -1,0 +1,140 @@
+"""A user: the state that commands are decided on, folded from his events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from denizen.messages import Status
+
+from services.accounts.events import (
+    UserBlocked,
+    UserCreated,
+    UserDeactivated,
+    UserEvent,
+    UserReactivated,
+    UserUnblocked,
+    UserUpdated,
+)
+from services.eventstore.event import Json
+from services.eventstore.store import Claim
+
+Hold = Literal["BLOCKED", "DEACTIVATED"]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """The fields of the contract's user that the write side knows.
+
+    Attributes:
+        holds: what keeps him out, the newest last; taking one away returns him to what he was.
+    """
+
+    id: str
+    email: str
+    email_key: str
+    email_verified: bool
+    external_id: str | None
+    profile: Json
+    metadata: Json
+    app_metadata: Json
+    holds: tuple[Hold, ...]
+    created_at: datetime
+    updated_at: datetime
+    blocked_at: datetime | None
+    version: int
+
+    @property
+    def status(self) -> Status:
+        if self.holds:
+            return self.holds[-1]
+        return "ACTIVE" if self.email_verified else "PENDING_VERIFICATION"
+
+    def claims(self) -> frozenset[Claim]:
+        """What nobody else may hold while he exists."""
+        email: Claim = ("email", self.email_key)
+        return frozenset([email] if self.external_id is None else [email, ("externalId", self.external_id)])
+
+    def body(self) -> Json:
+        """The user as JSON. The login figures are null: they are the read side's."""
+        return {
+            "id": self.id,
+            "externalId": self.external_id,
+            "email": self.email,
+            "emailVerified": self.email_verified,
+            "status": self.status,
+            "profile": self.profile,
+            "metadata": self.metadata,
+            "appMetadata": self.app_metadata,
+            "identities": [],
+            "passwordChangeRequired": False,
+            "loginCount": None,
+            "lastLoginAt": None,
+            "lastLoginIp": None,
+            "createdAt": rfc3339(self.created_at),
+            "updatedAt": rfc3339(self.updated_at),
+            "blockedAt": self.blocked_at and rfc3339(self.blocked_at),
+            "version": self.version,
+        }
+
+
+def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> User:
+    """The user after an event."""
+    if isinstance(event, UserCreated):
+        return User(
+            id=user_id,
+            email=event.email,
+            email_key=event.email_key,
+            email_verified=event.email_verified,
+            external_id=event.external_id,
+            profile=event.profile,
+            metadata=event.metadata,
+            app_metadata=event.app_metadata,
+            holds=(),
+            created_at=at,
+            updated_at=at,
+            blocked_at=None,
+            version=1,
+        )
+    if user is None:
+        raise ValueError(f"the stream of {user_id} does not begin with UserCreated")
+    user = replace(user, version=user.version + 1, updated_at=at)
+    match event:
+        case UserUpdated():
+            return replace(
+                user,
+                profile=merge(user.profile, event.profile),
+                metadata=merge(user.metadata, event.metadata),
+                app_metadata=merge(user.app_metadata, event.app_metadata),
+                external_id=user.external_id if event.external_id is None else event.external_id[0],
+            )
+        case UserBlocked():
+            return replace(user, holds=(*_without(user.holds, "BLOCKED"), "BLOCKED"), blocked_at=at)
+        case UserUnblocked():
+            return replace(user, holds=_without(user.holds, "BLOCKED"), blocked_at=None)
+        case UserDeactivated():
+            return replace(user, holds=(*_without(user.holds, "DEACTIVATED"), "DEACTIVATED"))
+        case UserReactivated():
+            return replace(user, holds=_without(user.holds, "DEACTIVATED"))
+
+
+def fold(user_id: str, events: Iterable[tuple[UserEvent, datetime]]) -> User | None:
+    """The user after all his events."""
+    user = None
+    for event, at in events:
+        user = evolve(user, event, user_id, at)
+    return user
+
+
+def merge(old: Json, new: Json) -> Json:
+    """`new` over `old`, at the top level; null removes a key."""
+    return {key: value for key, value in {**old, **new}.items() if value is not None}
+
+
+def rfc3339(at: datetime) -> str:
+    """Time in UTC, always with microseconds, so that texts sort as times do."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
+    return tuple(each for each in holds if each != hold)

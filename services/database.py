@@ -1,0 +1,73 @@
+"""A PostgreSQL connection that is opened when first needed and again after it was lost."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
+
+from services.settings import Settings
+
+Row = tuple[Any, ...]
+Connection = psycopg.AsyncConnection[Row]
+
+
+class DatabaseUnavailable(Exception):
+    """PostgreSQL cannot be reached, and nothing was done."""
+
+
+class Database:
+    """One connection, used by one task at a time.
+
+    Not a pool: psycopg's pool hands out dead connections unless it checks each (a round trip), and after an outage it
+    waits ever longer before it connects again. Here the next use connects, or says at once that it cannot.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        """`name` is shown in pg_stat_activity. Needs `settings.database_url`."""
+        if settings.database_url is None:
+            raise ValueError("DENIZEN_DATABASE_URL is not set")
+        self._conninfo = make_conninfo(
+            settings.database_url.get_secret_value(),
+            application_name=f"denizen {name}",
+            connect_timeout=3,
+            tcp_user_timeout=10_000,
+            # A process that stops while it holds the head row must not stop the log: the server ends its transaction.
+            options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
+            "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s",
+        )
+        self._connection: Connection | None = None
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """The connection, in autocommit mode; the next caller waits until this one is done.
+
+        Raises DatabaseUnavailable where none can be opened. An exception inside the block closes it, unless it left the
+        connection idle.
+        """
+        async with self._turn:
+            connection = self._connection
+            if connection is None or connection.closed:
+                connection = self._connection = await self._connect()
+            try:
+                yield connection
+            except BaseException:
+                # In mid-transaction, or cancelled in mid-exchange: nobody knows how far it got.
+                if connection.info.transaction_status != TransactionStatus.IDLE:
+                    await self.close()
+                raise
+
+    async def _connect(self) -> Connection:
+        try:
+            return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable("PostgreSQL is not reachable") from error
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None

@@ -1,0 +1,116 @@
+"""A request, understood: who asks for what, under which conditions."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import uuid_utils
+from denizen import headers as h
+from denizen.messages import Request
+from denizen.operations import Operation
+from pydantic import ValidationError
+
+from services.endpoint import strict_json
+from services.refusal import Refusal
+
+_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request.
+
+    Attributes:
+        command_id: the caller's, else a fresh one.
+        repeatable: the caller named the id, so its outcome is kept.
+        expected_version: the user's version that the caller has seen.
+        deadline: seconds since 1970.
+        min_position: for a query: what must be applied first.
+        reply_to: a subject in `_INBOX.`.
+    """
+
+    operation: Operation
+    request: Request
+    reply_to: str
+    command_id: str
+    repeatable: bool
+    expected_version: int | None
+    deadline: float | None
+    actor: str | None
+    traceparent: str | None
+    min_position: int
+
+    def metadata(self) -> dict[str, str]:
+        """What the log keeps about the command."""
+        result = {"commandId": self.command_id}
+        if self.actor is not None:
+            result["actor"] = self.actor
+        if self.traceparent is not None:
+            result["traceparent"] = self.traceparent
+        return result
+
+    def check_deadline(self) -> None:
+        """Raises Refusal: `deadline_exceeded`."""
+        if self.deadline is not None and time.time() > self.deadline:
+            raise Refusal("deadline_exceeded", "the deadline passed before the request was started; nothing was done")
+
+
+def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] | None, data: bytes) -> Call:
+    """Raises Refusal: `malformed_message`, `validation_failed` or `deadline_exceeded`."""
+    headers = headers or {}
+    command_id = _header(headers, h.COMMAND_ID, _COMMAND_ID, "1 to 128 visible ASCII characters")
+    expected = _header(headers, h.EXPECTED_VERSION, _NUMBER, "a whole number")
+    deadline = headers.get(h.DEADLINE)
+    traceparent = headers.get(h.TRACEPARENT)
+    call = Call(
+        operation=operation,
+        request=_body(operation.request, strict_json.parse(data)),
+        reply_to=reply_to,
+        command_id=command_id or str(uuid_utils.uuid7()),
+        repeatable=command_id is not None,
+        expected_version=None if expected is None else int(expected),
+        deadline=None if deadline is None else _seconds(deadline),
+        actor=_header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters"),
+        # W3C Trace Context: an invalid one is ignored, never an error.
+        traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        min_position=int(_header(headers, h.MIN_POSITION, _NUMBER, "a whole number") or 0),
+    )
+    call.check_deadline()
+    return call
+
+
+def _header(headers: Mapping[str, str], name: str, pattern: re.Pattern[str], form: str) -> str | None:
+    value = headers.get(name)
+    if value is not None and not pattern.fullmatch(value):
+        raise Refusal("validation_failed", f"the header {name} must be {form}", field=name)
+    return value
+
+
+def _seconds(deadline: str) -> float:
+    try:
+        if _RFC3339.fullmatch(deadline):
+            return datetime.fromisoformat(deadline.upper()).timestamp()
+    except ValueError:
+        pass
+    raise Refusal("validation_failed", f"the header {h.DEADLINE} must be a time as in RFC 3339", field=h.DEADLINE)
+
+
+def _body(model: type[Request], body: dict[str, Any]) -> Request:
+    try:
+        # Strict: "true" is not true. By alias alone: `email_verified` is an unknown field.
+        return model.model_validate(body, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        # Without input: a body that fails for one field still holds the others (pitfall 24).
+        faults = [
+            {"field": ".".join(map(str, fault["loc"]))[:128], "message": fault["msg"]}
+            for fault in error.errors(include_input=False, include_url=False, include_context=False)[:20]
+        ]
+    first = faults[0]
+    raise Refusal("validation_failed", first["message"], field=first["field"] or None, details=faults)

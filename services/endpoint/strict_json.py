@@ -1,0 +1,103 @@
+"""JSON as RFC 8259 and RFC 7493 (I-JSON) have it: no NaN, no duplicate keys, no NUL, no numbers that others misread."""
+
+import json
+import math
+from typing import Any, NoReturn
+
+from services.refusal import Refusal
+
+MAX_OCTETS = 64 * 1024
+"""The size of a request's body."""
+MAX_DEPTH = 32
+"""Levels of arrays and objects in a request's body."""
+_MAX_INTEGER = 2**63 - 1
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """The object that a request's body holds; an empty body is an empty object. Raises Refusal: `malformed_message`."""
+    if len(data) > MAX_OCTETS:
+        raise _malformed(f"the body is larger than {MAX_OCTETS} octets")
+    if not data:
+        return {}
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deepest(data) > MAX_DEPTH:
+        raise _malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
+    try:
+        value: object = _DECODER.decode(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise _malformed("the body is not UTF-8") from None
+    except ValueError:
+        raise _malformed("the body is not JSON") from None
+    if not isinstance(value, dict):
+        raise _malformed("the body is not a JSON object")
+    # Only an escape can bring in what the decoder lets pass: it refuses raw control characters itself.
+    if b"\\u" in data:
+        _check_text(value)
+    return value
+
+
+def _malformed(message: str) -> Refusal:
+    return Refusal("malformed_message", message)
+
+
+def _deepest(data: bytes) -> int:
+    """How deep brackets nest, strings left out; counted before parsing, so that a bomb costs one pass."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for octet in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif octet == 0x5C:
+                escaped = True
+            elif octet == 0x22:
+                in_string = False
+        elif octet == 0x22:
+            in_string = True
+        elif octet in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif octet in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise _malformed("an object has a key twice")
+    return result
+
+
+def _integer(text: str) -> int:
+    # PostgreSQL and JavaScript would take a larger one and give back another.
+    if len(text) > 20 or abs(value := int(text)) > _MAX_INTEGER:
+        raise _malformed("a number is out of range")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _malformed("a number is out of range")
+    return value
+
+
+def _constant(_: str) -> NoReturn:
+    raise _malformed("NaN and Infinity are not JSON")
+
+
+def _check_text(value: object) -> None:
+    """PostgreSQL keeps neither NUL nor half a surrogate pair."""
+    if isinstance(value, str):
+        if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise _malformed("a string holds NUL or half a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

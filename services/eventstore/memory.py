@@ -1,0 +1,91 @@
+"""The log in memory: the same contract without a server, for tests of what stands on it."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from services.eventstore.event import Event, PublicEvent
+from services.eventstore.store import (
+    Append,
+    Appended,
+    Claim,
+    ClaimTaken,
+    Outcome,
+    Repeated,
+    Result,
+    VersionConflict,
+)
+
+
+class MemoryEventStore:
+    """An EventStore that is gone with its process. One task at a time decides and stores, so nothing can race."""
+
+    def __init__(self) -> None:
+        self._log: list[Event] = []
+        self._streams: dict[str, list[Event]] = {}
+        self._claims: dict[Claim, str] = {}
+        self._outcomes: dict[str, Outcome] = {}
+
+    async def append(self, batch: Sequence[Append]) -> list[Result]:
+        return [self._append(append) for append in batch]
+
+    def _append(self, append: Append) -> Result:
+        stream = self._streams.get(append.stream, [])
+        if append.command_id in self._outcomes:
+            return Repeated()
+        for claim in sorted(append.take):
+            if claim in self._claims:
+                return ClaimTaken(claim[0])
+        if append.events and len(stream) != append.expected:
+            return VersionConflict()
+        for claim in append.release:
+            if self._claims.get(claim) == append.stream:
+                del self._claims[claim]
+        self._claims.update(dict.fromkeys(append.take, append.stream))
+        for version, new in enumerate(append.events, append.expected + 1):
+            event = Event(
+                position=len(self._log) + 1,
+                event_id=new.event_id,
+                stream=append.stream,
+                version=version,
+                type=new.type,
+                schema_version=new.schema_version,
+                public=new.public,
+                private=new.private,
+                metadata=append.metadata,
+                recorded_at=append.at,
+            )
+            self._log.append(event)
+            self._streams.setdefault(append.stream, []).append(event)
+        if append.command_id:
+            version = append.expected + len(append.events)
+            self._outcomes[append.command_id] = Outcome(
+                *((None, None, append.refusal) if append.refusal else (append.stream, version, None))
+            )
+        return Appended(len(self._log) if append.events else 0)
+
+    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
+        return {stream: list(self._streams[stream]) for stream in streams if stream in self._streams}
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        return self._log[after : after + limit]
+
+    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
+        return [
+            PublicEvent(
+                event.position,
+                event.event_id,
+                event.user_id,
+                event.type,
+                orjson.dumps(event.public).decode(),
+                event.metadata.get("traceparent"),
+                event.recorded_at,
+            )
+            for event in await self.read(after, limit)
+        ]
+
+    async def head(self) -> int:
+        return len(self._log)
+
+    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        return {command_id: self._outcomes[command_id] for command_id in command_ids if command_id in self._outcomes}

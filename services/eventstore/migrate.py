@@ -1,0 +1,33 @@
+"""Brings the schema of a cell up to date, by the raw SQL files in migrations/."""
+
+from importlib.resources import as_file, files
+
+import psycopg
+import yoyo
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+from yoyo.connections import DatabaseURI
+
+_ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
+
+
+def migrate(owner_url: str, cell: str) -> None:
+    """Create the cell's schema if it is missing, and apply the migrations that it lacks.
+
+    Any number may run at once: they take turns by an advisory lock, which, unlike the lock table of yoyo, dies with its
+    holder. Raises psycopg.Error where the database is out of reach or the role may not do it.
+    """
+    with psycopg.connect(owner_url, autocommit=True) as turn:
+        turn.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
+        turn.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(cell)))
+        args = {**conninfo_to_dict(owner_url), "schema": cell}
+        database = str(args.pop("dbname", ""))
+        backend = PostgresqlPsycopgBackend(DatabaseURI("postgresql+psycopg", None, None, None, None, database, args), "_yoyo_migration")
+        try:
+            backend.init_database()
+            backend.break_lock()
+            with as_file(files("services.eventstore") / "migrations") as directory:
+                backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(directory))))
+        finally:
+            backend.connection.close()

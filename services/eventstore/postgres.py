@@ -1,0 +1,224 @@
+"""The log in PostgreSQL: gapless positions by the head row, group append, encrypted `private`, hash chain."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import LiteralString
+
+import psycopg
+
+from services import sql
+from services.database import Connection, Database, DatabaseUnavailable, Row
+from services.eventstore import rows
+from services.eventstore.event import Event, PublicEvent
+from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.store import (
+    Append,
+    Appended,
+    ClaimTaken,
+    Outcome,
+    OutcomeUnknown,
+    Repeated,
+    Result,
+    plan,
+)
+from services.settings import Settings
+
+_RESOLVE_SECONDS = 8.0
+"""How long a commit whose answer was lost is looked up before its outcome is called unknown."""
+_ATTEMPTS = 3
+_RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
+
+
+def _sql(name: str) -> LiteralString:
+    return sql.load("services.eventstore", name)
+
+
+class PostgresEventStore:
+    """An EventStore on one cell. One connection writes and one reads; each is opened when first needed."""
+
+    def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
+        self._writer = Database(settings, f"{name} append")
+        self._reader = Database(settings, f"{name} read")
+        self._keys = rows.DataKeys(ring)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        await self._reader.close()
+
+    async def check_keys(self) -> None:
+        """Raises KeysMissing where this log was written under another claim key than ours."""
+        ours = self._keys.ring.claim("check", "")
+        async with self._reader.connection() as connection:
+            cursor = await connection.execute(_sql("check_key"), {"name": "claims", "value": ours})
+            if (await cursor.fetchone()) != (ours,):
+                raise KeysMissing("the key `claims` is not the one that this log was written under")
+
+    # --- append -------------------------------------------------------------------------------------------------
+
+    async def append(self, batch: Sequence[Append]) -> list[Result]:
+        results: dict[int, Result] = {}
+        pending: Sequence[int] = range(len(batch))
+        while pending:
+            planned = plan(batch, pending)
+            results |= await self._store({index: batch[index] for index in planned.now})
+            for index, rival in planned.later.items():
+                lost = _lost(batch[index], batch[rival], results[rival])
+                if lost is not None:
+                    results[index] = lost
+            pending = [index for index in pending if index not in results]
+        return [results[index] for index in range(len(batch))]
+
+    async def _store(self, appends: Mapping[int, Append]) -> dict[int, Result]:
+        """One transaction for all that can be stored; those that cannot are left out, and the others tried again."""
+        results: dict[int, Result] = {}
+        races = 0
+        while remaining := {index: append for index, append in appends.items() if index not in results}:
+            try:
+                results |= await self._transaction(remaining)
+            except rows.Rejected as rejected:
+                results |= rejected.results
+            except _RACE:
+                races += 1
+                if races == _ATTEMPTS:
+                    raise
+        return results
+
+    async def _transaction(self, appends: Mapping[int, Append]) -> dict[int, Result]:
+        batch = rows.prepare(appends, await self._known_keys(appends))
+        committing = False
+        results: dict[int, Result] = {}
+        try:
+            async with self._writer.connection() as connection:
+                try:
+                    head, tips = await _lock(connection, batch)
+                    events, results = rows.chain(batch, head, tips)
+                except rows.Rejected:
+                    await connection.execute("rollback")
+                    raise
+                committing = True
+                await _commit(connection, events, head)
+        except _RACE:
+            raise
+        except psycopg.OperationalError as error:
+            if not committing:
+                raise DatabaseUnavailable("PostgreSQL went away, nothing was stored") from error
+            await self._resolve(appends, error)
+        return results
+
+    async def _known_keys(self, appends: Mapping[int, Append]) -> rows.DataKeys:
+        """The data keys of the users to whom something is added, read where they are not known yet."""
+        users = {append.stream.partition("/")[0] for append in appends.values() if append.events and append.expected}
+        missing = [user for user in users if self._keys.get(user) is None]
+        if missing:
+            await self.load(missing)
+        return self._keys
+
+    async def _resolve(self, appends: Mapping[int, Append], cause: psycopg.OperationalError) -> None:
+        """The answer to a commit was lost. Returns where it is stored; raises DatabaseUnavailable where it is not.
+
+        Raises OutcomeUnknown where PostgreSQL does not come back in time.
+        """
+        first = next(a for a in appends.values() if a.events or a.command_id)
+        trace = {
+            "event_id": first.events[0].event_id if first.events else None,
+            "stream": first.stream,
+            "command_id": first.command_id,
+        }
+        until = time.monotonic() + _RESOLVE_SECONDS
+        while True:
+            try:
+                async with self._writer.connection() as connection, connection.transaction():
+                    # The lost transaction may still be running: it holds this lock until it has ended.
+                    await connection.execute(_sql("lock_head"))
+                    stored = await (await connection.execute(_sql("is_stored"), trace)).fetchone()
+                break
+            except (psycopg.OperationalError, DatabaseUnavailable):
+                if time.monotonic() > until:
+                    raise OutcomeUnknown("PostgreSQL went away in mid-commit") from cause
+                await asyncio.sleep(0.1)
+        if stored != (True,):
+            raise DatabaseUnavailable("PostgreSQL went away before the commit, nothing was stored") from cause
+
+    # --- read ---------------------------------------------------------------------------------------------------
+
+    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
+        result: dict[str, list[Event]] = {}
+        for row in await self._read("load_streams", [list(streams)]):
+            event = rows.event(row, self._keys)
+            result.setdefault(event.stream, []).append(event)
+        return result
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
+
+    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
+        return [PublicEvent(*row) for row in await self._read("read_public", [after, limit])]
+
+    async def head(self) -> int:
+        ((position,),) = await self._read("head", [])
+        return int(position)
+
+    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        found = await self._read("find_commands", [list(command_ids)])
+        return {command_id: Outcome(*outcome) for command_id, *outcome in found}
+
+    async def forget_commands(self) -> int:
+        """Drop outcomes older than 24 h; returns how many (a bounded number: call again while it is not 0)."""
+        async with self._reader.connection() as connection:
+            return (await connection.execute(_sql("forget_commands"))).rowcount
+
+    async def _read(self, name: str, parameters: Sequence[object]) -> list[Row]:
+        """Run a query; once more on a new connection where the old one turns out to be dead."""
+        for _ in range(2):
+            try:
+                async with self._reader.connection() as connection:
+                    return await (await connection.execute(_sql(name), parameters)).fetchall()
+            except psycopg.OperationalError as error:
+                failure = error
+        raise DatabaseUnavailable("PostgreSQL does not answer") from failure
+
+
+def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
+    """What becomes of an append that waited for another of its batch; None where it may try now."""
+    if loser.command_id is not None and loser.command_id == winner.command_id:
+        return Repeated() if isinstance(result, Appended | Repeated) else None
+    shared = loser.take & winner.take
+    if isinstance(result, Appended):
+        return ClaimTaken(min(shared)[0])
+    if isinstance(result, ClaimTaken):
+        # The winner lost one of its claims to somebody else; the same one is lost to all who want it.
+        return next((ClaimTaken(kind) for kind, _ in shared if kind == result.kind), None)
+    return None
+
+
+async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Row]]:
+    """The slow work and then the lock of the head, in one round trip: the head, and the tips of the streams.
+
+    Raises Rejected where a command id or a claim is taken.
+    """
+    async with connection.pipeline():
+        await connection.execute("begin")
+        commands = await connection.execute(_sql("record_commands"), [rows.dumps(batch.commands)]) if batch.commands else None
+        if batch.releases:
+            await connection.execute(_sql("release_claims"), [rows.dumps(batch.releases)])
+        takes = await connection.execute(_sql("take_claims"), [rows.dumps(batch.takes)]) if batch.takes else None
+        if batch.data_keys:
+            await connection.execute(_sql("insert_data_keys"), [rows.dumps(batch.data_keys)])
+        head = await connection.execute(_sql("lock_head"))
+        tips = await connection.execute(_sql("stream_tips"), [batch.streams])
+    rejected = batch.taken(await takes.fetchall()) if takes else {}
+    if commands:
+        rejected |= batch.repeated(await commands.fetchall())
+    if rejected:
+        raise rows.Rejected(rejected)
+    ((position,),) = await head.fetchall()
+    return int(position), await tips.fetchall()
+
+
+async def _commit(connection: Connection, events: list[rows.Json], head: int) -> None:
+    async with connection.pipeline():
+        if events:
+            await connection.execute(_sql("insert_events"), [rows.dumps(events)])
+            await connection.execute(_sql("advance_head"), [head + len(events)])
+        await connection.execute("commit")

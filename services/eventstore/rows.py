@@ -1,0 +1,175 @@
+"""Appends as rows of the tables, and rows of the log as events."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from services.database import Row
+from services.eventstore.chain import START, link
+from services.eventstore.event import Event, Json
+from services.eventstore.keys import DataKey, KeyRing
+from services.eventstore.store import Append, Appended, ClaimKind, ClaimTaken, Repeated, Result, VersionConflict
+
+_CACHED_KEYS = 20_000
+"""Data keys kept unwrapped in a process: about 10 MB."""
+
+
+class Rejected(Exception):
+    """Some appends of a transaction cannot be stored; nothing of it was."""
+
+    def __init__(self, results: Mapping[int, Result]) -> None:
+        super().__init__()
+        self.results = results
+
+
+class DataKeys:
+    """Unwrapped data keys of the users seen last."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self.ring = ring
+        self._cache: OrderedDict[str, DataKey] = OrderedDict()
+
+    def get(self, user_id: str) -> DataKey | None:
+        return self._cache.get(user_id)
+
+    def put(self, user_id: str, key: DataKey) -> None:
+        self._cache[user_id] = key
+        if len(self._cache) > _CACHED_KEYS:
+            self._cache.popitem(last=False)
+
+    def unwrap(self, user_id: str, epoch: int, wrapped: bytes) -> DataKey:
+        key = self._cache.get(user_id)
+        if key is None:
+            key = self.ring.unwrap(user_id, epoch, wrapped)
+            self.put(user_id, key)
+        return key
+
+
+@dataclass(slots=True)
+class Batch:
+    """The appends of one transaction, as rows. `positions` and hashes come under the lock of the head."""
+
+    appends: Mapping[int, Append]
+    commands: list[Json] = field(default_factory=list[Json])
+    takes: list[Json] = field(default_factory=list[Json])
+    releases: list[Json] = field(default_factory=list[Json])
+    data_keys: list[Json] = field(default_factory=list[Json])
+    ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
+    wanted: dict[bytes, tuple[int, ClaimKind]] = field(default_factory=dict[bytes, tuple[int, ClaimKind]])
+
+    @property
+    def streams(self) -> list[str]:
+        return list({append.stream for append in self.appends.values() if append.events})
+
+    def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
+        """The appends whose claims are not among those that the database let us have."""
+        lost = self.wanted.keys() - {bytes(key) for (key,) in keys}
+        return {index: ClaimTaken(kind) for index, kind in (self.wanted[key] for key in lost)}
+
+    def repeated(self, command_ids: Iterable[Row]) -> dict[int, Result]:
+        """The appends whose command id was there before."""
+        new = {command_id for (command_id,) in command_ids}
+        return {i: Repeated() for i, append in self.appends.items() if append.command_id and append.command_id not in new}
+
+
+def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
+    """All that can be done before the lock of the head: rows, keys, ciphertexts.
+
+    A user whose data key is neither new nor in `keys` was erased: his appends are rejected.
+    """
+    batch = Batch(appends)
+    for index, append in appends.items():
+        if append.command_id:
+            batch.commands.append(_command_row(append))
+        for kind, value in append.take:
+            key = keys.ring.claim(kind, value)
+            batch.wanted[key] = index, kind
+            batch.takes.append({"key": key.hex(), "user_id": append.stream})
+        for kind, value in append.release:
+            batch.releases.append({"key": keys.ring.claim(kind, value).hex(), "user_id": append.stream})
+        user_id = append.stream.partition("/")[0]
+        if append.events and append.expected == 0 and user_id == append.stream:
+            key, wrapped = keys.ring.new_data_key(user_id)
+            keys.put(user_id, key)
+            batch.data_keys.append({"user_id": user_id, "epoch": keys.ring.epoch, "wrapped": wrapped.hex()})
+        batch.ciphertexts[index] = _encrypt(index, append, keys.get(user_id))
+    return batch
+
+
+def _encrypt(index: int, append: Append, key: DataKey | None) -> list[bytes | None]:
+    result: list[bytes | None] = []
+    for version, event in enumerate(append.events, append.expected + 1):
+        if event.private is None:
+            result.append(None)
+        elif key is None:
+            raise Rejected({index: VersionConflict()})
+        else:
+            result.append(key.encrypt(event.private, _bound_to(append.stream, version, event.type)))
+    return result
+
+
+def _bound_to(stream: str, version: int, type: str) -> str:
+    return f"{stream}\0{version}\0{type}"
+
+
+def _command_row(append: Append) -> Json:
+    refused = append.refusal is not None
+    return {
+        "command_id": append.command_id,
+        "user_id": None if refused else append.stream,
+        "version": None if refused else append.expected + len(append.events),
+        "refusal": append.refusal,
+        "recorded_at": append.at,
+    }
+
+
+def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dict[int, Result]]:
+    """Positions and hashes, under the lock of the head. Raises Rejected where a stream has moved on."""
+    tip: dict[str, tuple[int, bytes]] = {stream: (version, bytes(hash)) for stream, version, hash in tips}
+    events: list[Json] = []
+    results: dict[int, Result] = {}
+    rejected: dict[int, Result] = {}
+    for index, append in batch.appends.items():
+        version, previous = tip.get(append.stream, (0, START))
+        if append.events and version != append.expected:
+            rejected[index] = VersionConflict()
+            continue
+        for new, ciphertext in zip(append.events, batch.ciphertexts[index], strict=True):
+            version += 1
+            row = {
+                "position": head + len(events) + 1,
+                "event_id": new.event_id,
+                "stream": append.stream,
+                "version": version,
+                "type": new.type,
+                "schema_version": new.schema_version,
+                "public": new.public,
+                "private": ciphertext and ciphertext.hex(),
+                "metadata": append.metadata,
+                "recorded_at": append.at,
+            }
+            previous = link(previous, row)
+            events.append({**row, "hash": previous.hex()})
+        tip[append.stream] = version, previous
+        results[index] = Appended(head + len(events) if append.events else 0)
+    if rejected:
+        raise Rejected(rejected)
+    return events, results
+
+
+def event(row: Row, keys: DataKeys) -> Event:
+    """A row of load_streams.sql or read_log.sql; `private` is None where the user's data key is gone."""
+    *columns, ciphertext, metadata, recorded_at, epoch, wrapped = row
+    position, event_id, stream, version, type, schema_version, public = columns
+    private = None
+    if ciphertext is not None and epoch is not None:
+        key = keys.unwrap(stream.partition("/")[0], epoch, wrapped)
+        private = key.decrypt(ciphertext, _bound_to(stream, version, type))
+    return Event(position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at)
+
+
+def dumps(rows: list[Json]) -> str:
+    """Rows for json_to_recordset."""
+    return orjson.dumps(rows).decode()

@@ -1,0 +1,1 @@
+update log_head set position = %s

@@ -1,0 +1,134 @@
+"""What an event store does, whichever keeps the log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from services.eventstore.event import Event, Json, NewEvent, PublicEvent
+
+ClaimKind = Literal["email", "externalId", "identity"]
+Claim = tuple[ClaimKind, str]
+"""What one user at a time can hold: its kind, and the canonical value."""
+
+
+@dataclass(slots=True)
+class Append:
+    """The events of one command, and all that is stored with them or not at all.
+
+    Attributes:
+        stream: the stream that they belong to.
+        expected: the version of the stream that the decision was based on; 0 for a new one.
+        events: in order; none where the command changed nothing or was refused.
+        metadata: kept with each event.
+        at: when it was decided.
+        take, release: claims that the user takes and frees.
+        command_id: where the caller named one, so that a repeat is recognised.
+        refusal: the answer of a command that was refused, kept under its id.
+    """
+
+    stream: str
+    expected: int
+    events: Sequence[NewEvent]
+    metadata: Json
+    at: datetime
+    take: frozenset[Claim] = frozenset()
+    release: frozenset[Claim] = frozenset()
+    command_id: str | None = None
+    refusal: Json | None = None
+
+
+@dataclass(slots=True)
+class Appended:
+    """Stored. `position` is that of its last event; 0 where it had none."""
+
+    position: int
+
+
+@dataclass(slots=True)
+class VersionConflict:
+    """Nothing stored: the stream has moved on since the decision; read it and decide again."""
+
+
+@dataclass(slots=True)
+class ClaimTaken:
+    """Nothing stored: somebody else holds the claim."""
+
+    kind: ClaimKind
+
+
+@dataclass(slots=True)
+class Repeated:
+    """Nothing stored: a command with this id has run already."""
+
+
+Result = Appended | VersionConflict | ClaimTaken | Repeated
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a command: `refusal`, or the version of the user that its reply showed."""
+
+    user_id: str | None
+    version: int | None
+    refusal: Json | None
+
+
+class OutcomeUnknown(Exception):
+    """The log went out of reach in mid-commit: the appends are stored, or not; a repeat by command id tells."""
+
+
+class EventStore(Protocol):
+    """An append-only log with optimistic concurrency and claims. Methods raise DatabaseUnavailable, nothing done."""
+
+    async def append(self, batch: Sequence[Append]) -> list[Result]:
+        """Store each append of a batch or refuse it, alone; later ones of a batch may build on earlier ones.
+
+        Raises OutcomeUnknown.
+        """
+        ...
+
+    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
+        """Whole streams, oldest event first; a stream without events is absent."""
+        ...
+
+    async def read(self, after: int, limit: int) -> list[Event]:
+        """At most `limit` events behind position `after`, in order, none missing in between."""
+        ...
+
+    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
+        """Like `read`, without what needs a key."""
+        ...
+
+    async def head(self) -> int:
+        """The position of the newest event; 0 in an empty log."""
+        ...
+
+    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        """What became of those of these commands that have run."""
+        ...
+
+
+@dataclass(slots=True)
+class Plan:
+    """Which appends of a batch can share a transaction: of those that want one claim or bear one id, the first."""
+
+    now: list[int] = field(default_factory=list[int])
+    later: dict[int, int] = field(default_factory=dict[int, int])
+    """Index of a later append, and of the one in `now` that it must wait for."""
+
+
+def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
+    """Sort out which of the appends at `indices` to try first."""
+    wanted: dict[Claim | str, int] = {}
+    result = Plan()
+    for index in indices:
+        append = batch[index]
+        wants: set[Claim | str] = {*append.take, *((append.command_id,) if append.command_id else ())}
+        rival = next((wanted[want] for want in wants if want in wanted), None)
+        if rival is None:
+            wanted.update(dict.fromkeys(wants, index))
+            result.now.append(index)
+        else:
+            result.later[index] = rival
+    return result
