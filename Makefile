@@ -1,0 +1,62 @@
+# The commands of this repository; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What the environment is made from. Its hash is the stamp's name, so that any change, and only a change, installs again.
+INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
+STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-containers bench lint format typecheck contract check lock clean
+
+help:  ## Show this list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
+
+install: $(STAMP)  ## Make .venv with everything in it (needs Python 3.11 or later; PYTHON=python3.13 chooses one).
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Denizen needs Python 3.11 or later; '$(PYTHON)' is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.12 install" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e contracts -e .
+	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+run: install  ## Start everything (embedded PostgreSQL and NATS included) and say how to talk to it.
+	@$(BIN)/denizen up
+
+test: install  ## Run all tests, but those that need containers.
+	$(BIN)/pytest
+
+test-containers: install  ## Run the integration tests on the images of compose.yaml (needs a Docker engine).
+	TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host $(BIN)/pytest --servers=containers tests/integration tests/containers
+
+bench: install  ## Measure against the machine's own limits.
+	$(BIN)/python -m bench
+
+lint: install  ## Check style, and who imports whom.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: install  ## Rewrite the code in its one style.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: install  ## Check the types.
+	$(BIN)/basedpyright
+
+contract: install  ## Write contracts/asyncapi.json from the table of operations.
+	$(BIN)/python -m services.contract contracts/asyncapi.json
+
+check: lint typecheck  ## Everything short of the tests: style, types, contract, licences.
+	$(BIN)/python -m scripts.check_contract
+	$(BIN)/python -m scripts.check_licences
+
+lock: install  ## Choose and pin the newest versions that pyproject.toml allows, with hashes.
+	$(BIN)/python -m scripts.lock
+
+clean:  ## Remove what was made here; data in .denizen stays.
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
