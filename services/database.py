@@ -1,15 +1,19 @@
 """A PostgreSQL connection that is opened when first needed and again after it was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString
 
+import orjson
 import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
+from psycopg.types.json import set_json_loads
 
 from services.settings import Settings
+
+set_json_loads(orjson.loads)
 
 Row = tuple[Any, ...]
 Connection = psycopg.AsyncConnection[Row]
@@ -43,15 +47,17 @@ class Database:
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, reopen: bool = True) -> AsyncIterator[Connection]:
         """The connection, in autocommit mode; the next caller waits until this one is done.
 
-        Raises DatabaseUnavailable where none can be opened. An exception inside the block closes it, unless it left the
+        Raises DatabaseUnavailable where none can be opened, or a lost one must not be (`reopen`). An exception inside the block closes it, unless it left the
         connection idle.
         """
         async with self._turn:
             connection = self._connection
             if connection is None or connection.closed:
+                if not reopen:
+                    raise DatabaseUnavailable("the connection is gone")
                 connection = self._connection = await self._connect()
             try:
                 yield connection
@@ -66,6 +72,19 @@ class Database:
             return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable("PostgreSQL is not reachable") from error
+
+    async def fetch(self, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
+        """The rows of a query that only reads; asked once more where the connection turns out to be dead.
+
+        Raises DatabaseUnavailable.
+        """
+        for _ in range(2):
+            try:
+                async with self.connection() as connection:
+                    return await (await connection.execute(query, parameters)).fetchall()
+            except psycopg.OperationalError as error:
+                failure = error
+        raise DatabaseUnavailable("PostgreSQL does not answer") from failure
 
     async def close(self) -> None:
         if self._connection is not None:

@@ -30,3 +30,5 @@ class Settings(BaseSettings):
     """`1:<base64>,2:<base64>`: key-encryption keys by epoch, 32 octets each; else the files keys/kek-<epoch>."""
     claim_key: SecretStr | None = None
     """Base64 of 32 octets; else the file keys/claims."""
+    stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies of each JetStream stream in the NATS cluster; 3 in production."""

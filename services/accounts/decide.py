@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from denizen import messages as m
 
 from services.accounts import limits
@@ -72,8 +73,8 @@ def _update(user: User, command: m.UpdateUser) -> Decision:
 
 
 def _changes(old: Json, new: Json) -> Json:
-    """Those keys of `new` that would change `old`."""
-    return {key: value for key, value in new.items() if old.get(key) != value or type(old.get(key)) is not type(value)}
+    """Those keys of `new` that would change `old`. Compared as JSON, where 1, 1.0 and true are three values."""
+    return {key: value for key, value in new.items() if orjson.dumps(old.get(key)) != orjson.dumps(value)}
 
 
 def _block(user: User, command: m.BlockUser) -> Decision:

@@ -1,8 +1,7 @@
 """The events of a user, as the domain sees them, and their form in the log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from denizen.messages import Status
 
@@ -63,10 +62,7 @@ SCHEMA_VERSION: Mapping[type[UserEvent], int] = {
     UserDeactivated: 1,
     UserReactivated: 1,
 }
-"""The form that each type is written in today. An older form is brought up to it by `UPCASTERS`, for ever."""
-
-UPCASTERS: Mapping[tuple[str, int], Callable[[Json], Json]] = {}
-"""For a type and a schema version, what makes its `private` that of the next version."""
+"""The form that each type is written in today."""
 
 
 def encode(event: UserEvent, user_id: str, version: int, status: Status) -> NewEvent:
@@ -110,12 +106,8 @@ def _names(profile: Json, metadata: Json, app_metadata: Json, external_id: bool)
 
 
 def decode(event: Event) -> UserEvent:
-    """The event that was stored, in today's form. An erased user's has no personal data left."""
-    private: dict[str, Any] = event.private or {}
-    version = event.schema_version
-    while (event.type, version) in UPCASTERS:
-        private = UPCASTERS[event.type, version](private)
-        version += 1
+    """The event that was stored. An erased user's has no personal data left."""
+    private: Json = event.private or {}
     match event.type:
         case "UserCreated":
             return UserCreated(

@@ -59,17 +59,3 @@ class Event:
     @property
     def user_id(self) -> str:
         return self.stream.partition("/")[0]
-
-
-@dataclass(slots=True)
-class PublicEvent:
-    """What the relay publishes of an event: nothing in it needs a key."""
-
-    position: int
-    event_id: UUID
-    user_id: str
-    type: str
-    public: str
-    """JSON, as text."""
-    traceparent: str | None
-    recorded_at: datetime

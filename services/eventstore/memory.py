@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import orjson
-
-from services.eventstore.event import Event, PublicEvent
+from services.eventstore.event import Event
 from services.eventstore.store import (
     Append,
     Appended,
@@ -36,7 +34,7 @@ class MemoryEventStore:
         for claim in sorted(append.take):
             if claim in self._claims:
                 return ClaimTaken(claim[0])
-        if append.events and len(stream) != append.expected:
+        if append.stream and len(stream) != append.expected:
             return VersionConflict()
         for claim in append.release:
             if self._claims.get(claim) == append.stream:
@@ -69,20 +67,6 @@ class MemoryEventStore:
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return self._log[after : after + limit]
-
-    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
-        return [
-            PublicEvent(
-                event.position,
-                event.event_id,
-                event.user_id,
-                event.type,
-                orjson.dumps(event.public).decode(),
-                event.metadata.get("traceparent"),
-                event.recorded_at,
-            )
-            for event in await self.read(after, limit)
-        ]
 
     async def head(self) -> int:
         return len(self._log)

@@ -10,7 +10,7 @@ import psycopg
 from services import sql
 from services.database import Connection, Database, DatabaseUnavailable, Row
 from services.eventstore import rows
-from services.eventstore.event import Event, PublicEvent
+from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.eventstore.store import (
     Append,
@@ -152,9 +152,6 @@ class PostgresEventStore:
     async def read(self, after: int, limit: int) -> list[Event]:
         return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
 
-    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
-        return [PublicEvent(*row) for row in await self._read("read_public", [after, limit])]
-
     async def head(self) -> int:
         ((position,),) = await self._read("head", [])
         return int(position)
@@ -169,14 +166,7 @@ class PostgresEventStore:
             return (await connection.execute(_sql("forget_commands"))).rowcount
 
     async def _read(self, name: str, parameters: Sequence[object]) -> list[Row]:
-        """Run a query; once more on a new connection where the old one turns out to be dead."""
-        for _ in range(2):
-            try:
-                async with self._reader.connection() as connection:
-                    return await (await connection.execute(_sql(name), parameters)).fetchall()
-            except psycopg.OperationalError as error:
-                failure = error
-        raise DatabaseUnavailable("PostgreSQL does not answer") from failure
+        return await self._reader.fetch(_sql(name), parameters)
 
 
 def _lost(loser: Append, winner: Append, result: Result) -> Result | None:

@@ -61,7 +61,7 @@ class Batch:
 
     @property
     def streams(self) -> list[str]:
-        return list({append.stream for append in self.appends.values() if append.events})
+        return list({append.stream for append in self.appends.values() if append.stream})
 
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
         """The appends whose claims are not among those that the database let us have."""
@@ -133,7 +133,7 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dic
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
         version, previous = tip.get(append.stream, (0, START))
-        if append.events and version != append.expected:
+        if append.stream and version != append.expected:
             rejected[index] = VersionConflict()
             continue
         for new, ciphertext in zip(append.events, batch.ciphertexts[index], strict=True):

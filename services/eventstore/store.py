@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from services.eventstore.event import Event, Json, NewEvent, PublicEvent
+from services.eventstore.event import Event, Json, NewEvent
 
 ClaimKind = Literal["email", "externalId", "identity"]
 Claim = tuple[ClaimKind, str]
@@ -17,7 +17,7 @@ class Append:
     """The events of one command, and all that is stored with them or not at all.
 
     Attributes:
-        stream: the stream that they belong to.
+        stream: the stream that they belong to, or that the command was decided on; empty where there is none.
         expected: the version of the stream that the decision was based on; 0 for a new one.
         events: in order; none where the command changed nothing or was refused.
         metadata: kept with each event.
@@ -94,10 +94,6 @@ class EventStore(Protocol):
 
     async def read(self, after: int, limit: int) -> list[Event]:
         """At most `limit` events behind position `after`, in order, none missing in between."""
-        ...
-
-    async def read_public(self, after: int, limit: int) -> list[PublicEvent]:
-        """Like `read`, without what needs a key."""
         ...
 
     async def head(self) -> int:

@@ -1,0 +1,29 @@
+"""Who has an id of another system."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from projections.projection import Connection, Event, sql
+
+NAME = "by_external_id"
+VERSION = 1
+CREATE = sql("by_external_id_create")
+_DELETE = sql("by_external_id_delete")
+_INSERT = sql("by_external_id_insert")
+
+
+async def apply(connection: Connection, events: Sequence[Event]) -> None:
+    """What each user has after the events: what he had is dropped first, so an id may go from one to another."""
+    held: dict[str, str | None] = {}
+    changed: set[str] = set()
+    for event in events:
+        if event.private and "externalId" in event.private and event.type in ("UserCreated", "UserUpdated"):
+            held[event.user_id] = event.private["externalId"]
+            if event.type == "UserUpdated":
+                changed.add(event.user_id)
+    if changed:
+        await connection.execute(_DELETE, [list(changed)])
+    rows = [{"external_id": external_id, "user_id": user_id} for user_id, external_id in held.items() if external_id]
+    if rows:
+        await connection.execute(_INSERT, [orjson.dumps(rows).decode()])

@@ -1,0 +1,1 @@
+delete from by_external_id where user_id = any(%s)

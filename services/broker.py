@@ -1,0 +1,56 @@
+"""Connections to NATS, each under the user that may do no more than it needs (deploy/nats/)."""
+
+import logging
+from typing import Any, Literal
+
+import nats
+from nats.aio.client import Client
+
+from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+NatsUser = Literal["responder", "signal", "relay"]
+
+
+def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
+    """The options of a connection, as nats-py and FastStream both take them. Needs `settings.nats_url`."""
+    if settings.nats_url is None:
+        raise ValueError("DENIZEN_NATS_URL is not set")
+    password = {
+        "responder": settings.nats_responder_password,
+        "signal": settings.nats_signal_password,
+        "relay": settings.nats_relay_password,
+    }[user]
+
+    async def failed(error: Exception) -> None:
+        log.warning("nats_error", extra={"user": user, "error": type(error).__name__})
+
+    async def disconnected() -> None:
+        log.warning("nats_disconnected", extra={"user": user})
+
+    async def reconnected() -> None:
+        log.info("nats_reconnected", extra={"user": user})
+
+    return {
+        "servers": [settings.nats_url],
+        "user": user,
+        "password": password.get_secret_value() if password else None,
+        "inbox_prefix": f"_INBOX.{user}",
+        "name": f"denizen {user}",
+        # By default nats-py gives up after 60 tries; ours must come back whenever the server does.
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.25,
+        "ping_interval": 5,
+        "max_outstanding_pings": 2,
+        "connect_timeout": 2,
+        "drain_timeout": 10,
+        "error_cb": failed,
+        "disconnected_cb": disconnected,
+        "reconnected_cb": reconnected,
+    }
+
+
+async def connect(settings: Settings, user: NatsUser) -> Client:
+    """A connection under one of our users. Raises nats.errors.Error where the server is out of reach or refuses it."""
+    return await nats.connect(**options(settings, user), allow_reconnect=True)

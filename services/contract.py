@@ -1,0 +1,207 @@
+"""Writes the contract document, AsyncAPI 3.0, from the table of operations that the services subscribe from.
+
+    python -m services.contract contracts/asyncapi.json
+
+FastStream's generator knows neither replies nor headers nor refusals, which are half of this contract
+(docs/decisions/contract-document.md).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+from denizen import __version__, errors, headers
+from denizen import messages as m
+from denizen.operations import OPERATIONS, Operation
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import WithDefaultSchema
+
+Document = dict[str, Any]
+
+_TEXT: Document = {"type": "string"}
+_POSITION: Document = {"type": "string", "pattern": "^[0-9]+$", "description": "A position of the log."}
+_TRACE: Document = {"type": "string", "description": "W3C trace context."}
+_DEADLINE: Document = {
+    "type": "string",
+    "format": "date-time",
+    "description": "A request not started by then is refused with deadline_exceeded, never run late.",
+}
+REQUEST_HEADERS: dict[str, Document] = {
+    "command": {
+        headers.COMMAND_ID: {
+            "type": "string",
+            "description": "The command id: a repeat within 24 h gets the first reply and changes nothing.",
+        },
+        headers.EXPECTED_VERSION: {
+            "type": "string",
+            "pattern": "^[0-9]+$",
+            "description": "The user's version that the caller has seen; another is refused with version_conflict.",
+        },
+        headers.DEADLINE: _DEADLINE,
+        headers.ACTOR: {"type": "string", "description": "Who asks, for the history: an opaque id."},
+        headers.TRACEPARENT: _TRACE,
+    },
+    "query": {
+        headers.MIN_POSITION: _POSITION | {"description": "Wait until this position is applied, else stale_read."},
+        headers.DEADLINE: _DEADLINE,
+        headers.TRACEPARENT: _TRACE,
+    },
+}
+EVENT_HEADERS: Document = {
+    "ce-specversion": {"const": "1.0"},
+    "ce-id": _TEXT,
+    "ce-source": _TEXT,
+    "ce-subject": {"type": "string", "description": "The user's id."},
+    "ce-time": {"type": "string", "format": "date-time"},
+    "ce-sequence": _POSITION,
+    headers.COMMAND_ID: {"type": "string", "description": "The event id, as in ce-id: consumers dedupe by it."},
+    headers.TRACEPARENT: _TRACE,
+}
+
+
+class _Schemas(GenerateJsonSchema):
+    """Pydantic's schemas without what would mislead: in an update an absent field stays, whereas a null removes it."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        return False
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        if isinstance(schema.get("default"), str | int):
+            return super().default_schema(schema)
+        return self.generate_inner(schema["schema"])
+
+
+def document() -> Document:
+    """The whole contract. Equal input gives an equal document, byte for byte once written."""
+    operations = list(OPERATIONS.values())
+    channels: Document = {"reply": _reply_channel(operations)}
+    actions: Document = {}
+    messages: Document = {}
+    for operation in operations:
+        channels[operation.name] = {
+            "address": operation.subject,
+            "title": operation.name,
+            "messages": {"request": _ref("components", "messages", operation.name)},
+        }
+        actions[operation.name] = _answers(operation)
+        messages |= {operation.name: _request(operation), f"{operation.name}Refused": _refusal(operation)}
+    for name in sorted({operation.reply.__name__ for operation in operations}):
+        messages[name] = _reply(name, operations)
+    for name in get_args(m.EventType):
+        channels[name] = {
+            "address": f"users.v1.event.{name}.{{userId}}",
+            "title": name,
+            "parameters": {"userId": {"description": "The user's id."}},
+            "messages": {"event": _ref("components", "messages", name)},
+        }
+        actions[name] = {"action": "send", "channel": _ref("channels", name), "summary": f"JetStream: {name}."}
+        messages[name] = _event(name)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Denizen",
+            "version": __version__,
+            "description": "User accounts over NATS: requests are answered on the caller's inbox, "
+            "and every change is published as a CloudEvent in binary mode on the stream USERS_EVENTS.",
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"nats": {"host": "localhost:4222", "protocol": "nats"}},
+        "channels": channels,
+        "operations": actions,
+        "components": {"messages": messages, "schemas": _schemas(operations)},
+    }
+
+
+def _schemas(operations: list[Operation]) -> Document:
+    requests = {operation.request for operation in operations}
+    replies = {operation.reply for operation in operations} | {m.ErrorReply, m.EventData}
+    models = [(model, "validation") for model in requests] + [(model, "serialization") for model in replies]
+    models.sort(key=lambda pair: pair[0].__name__)
+    template = "#/components/schemas/{model}"
+    _, schema = models_json_schema(models, ref_template=template, schema_generator=_Schemas)  # pyright: ignore[reportArgumentType]
+    return dict(sorted(schema["$defs"].items()))
+
+
+def _answers(operation: Operation) -> Document:
+    ends = (operation.reply.__name__, f"{operation.name}Refused")
+    return {
+        "action": "receive",
+        "summary": operation.summary,
+        "channel": _ref("channels", operation.name),
+        "messages": [_ref("channels", operation.name, "messages", "request")],
+        "reply": {
+            "channel": _ref("channels", "reply"),
+            "address": {"location": "$message.header#/reply", "description": "The inbox that the request names."},
+            "messages": [_ref("channels", "reply", "messages", end) for end in ends],
+        },
+    }
+
+
+def _reply_channel(operations: list[Operation]) -> Document:
+    names = {operation.reply.__name__ for operation in operations} | {f"{o.name}Refused" for o in operations}
+    return {
+        "address": None,
+        "title": "Reply",
+        "description": "The caller's inbox, which begins with _INBOX.",
+        "messages": {name: _ref("components", "messages", name) for name in sorted(names)},
+    }
+
+
+def _request(operation: Operation) -> Document:
+    return {
+        "name": operation.name,
+        "title": operation.name,
+        "headers": {"type": "object", "properties": REQUEST_HEADERS[operation.kind]},
+        "payload": _ref("components", "schemas", operation.request.__name__),
+    }
+
+
+def _reply(name: str, operations: list[Operation]) -> Document:
+    message: Document = {"name": name, "title": name, "payload": _ref("components", "schemas", name)}
+    if any(operation.kind == "query" for operation in operations if operation.reply.__name__ == name):
+        message["headers"] = {"type": "object", "properties": {headers.POSITION: _POSITION}}
+    return message
+
+
+def _refusal(operation: Operation) -> Document:
+    codes = sorted(operation.codes)
+    numbers = sorted({str(errors.BY_CODE[code].number) for code in codes})
+    return {
+        "name": f"{operation.name}Refused",
+        "title": f"{operation.name} refused",
+        "headers": {
+            "type": "object",
+            "required": [headers.SERVICE_ERROR, headers.SERVICE_ERROR_CODE],
+            "properties": {headers.SERVICE_ERROR: _TEXT, headers.SERVICE_ERROR_CODE: {"enum": numbers}},
+        },
+        "payload": {
+            "allOf": [_ref("components", "schemas", "ErrorReply")],
+            "properties": {"error": {"properties": {"code": {"enum": codes}}}},
+        },
+    }
+
+
+def _event(name: str) -> Document:
+    properties = {"ce-type": {"const": f"users.v1.{name}"}} | EVENT_HEADERS
+    always = sorted(set(properties) - {headers.TRACEPARENT})
+    return {
+        "name": name,
+        "title": name,
+        "headers": {"type": "object", "required": always, "properties": properties},
+        "payload": _ref("components", "schemas", "EventData"),
+    }
+
+
+def _ref(*path: str) -> Document:
+    return {"$ref": "#/" + "/".join(path)}
+
+
+def text() -> str:
+    """The document as the file holds it."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(text(), "utf-8")

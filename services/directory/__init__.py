@@ -1,0 +1,1 @@
+"""The read side: answers queries from the projections, and from nothing else."""

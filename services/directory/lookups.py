@@ -1,0 +1,58 @@
+"""The SQL of each query, and the keys that it looks for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from denizen import messages as m
+
+from services import email_address, sql
+from services.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Users by one kind of key: any number of keys, one statement."""
+
+    statement: LiteralString
+    key: Callable[[Any], str]
+    """The key that a request asks for. Raises email_address.InvalidEmail."""
+    field: str
+
+
+def _sql(name: str) -> LiteralString:
+    return sql.load("services.directory", name)
+
+
+def _id(request: m.GetUser) -> str:
+    return request.user_id
+
+
+def _email(request: m.GetUserByEmail) -> str:
+    return email_address.canonical(request.email)
+
+
+def _external_id(request: m.GetUserByExternalId) -> str:
+    return request.external_id
+
+
+LOOKUPS: Mapping[type[m.Request], Lookup] = {
+    m.GetUser: Lookup(_sql("get_users"), _id, "userId"),
+    m.GetUserByEmail: Lookup(_sql("get_users_by_email"), _email, "email"),
+    m.GetUserByExternalId: Lookup(_sql("get_users_by_external_id"), _external_id, "externalId"),
+}
+
+
+async def look_up(database: Database, lookup: Lookup, keys: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """The position that the projections show, and the users found: their JSON, by key."""
+    rows = await database.fetch(lookup.statement, [list(keys)])
+    position = rows[0][0] if rows else 0
+    return int(position or 0), {key: document for _, key, document in rows if key is not None}
+
+
+async def list_users(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
+    """The position that the projection shows, and the page as JSON."""
+    parameters = [request.status, request.count, request.offset]
+    rows = await database.fetch(_sql("list_users"), parameters)
+    position, total, data = rows[0] if rows else (0, 0, "[]")
+    return int(position), f'{{"data":{data},"total":{total},"nextCursor":null}}'.encode()

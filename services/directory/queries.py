@@ -1,0 +1,153 @@
+"""Answers queries, those that arrive together by one statement, and none before its position is applied."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from denizen import headers as h
+from denizen import messages as m
+
+from services.batching import Batcher
+from services.database import Database, DatabaseUnavailable
+from services.directory.lookups import LOOKUPS, Lookup, list_users, look_up
+from services.email_address import InvalidEmail
+from services.endpoint.call import Call
+from services.refusal import Refusal
+from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_BATCH = 256
+_WAITING = 4096
+"""Look-ups of one kind that wait for their turn; who comes later is told `overloaded`."""
+_LISTS_WAITING = 256
+_PATIENCE_SECONDS = 1.0
+"""How long a query waits for the position that it demands."""
+
+
+@dataclass(slots=True, eq=False)
+class Query:
+    """A query, and until when it may wait for its position (time.monotonic)."""
+
+    call: Call
+    key: str
+    until: float
+
+
+class Queries:
+    """Looks users up over one connection for each kind of query."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        answer: Callable[[Call, bytes, dict[str, str]], Awaitable[None]],
+        refuse: Callable[[Call, Refusal], Awaitable[None]],
+    ) -> None:
+        self._answer = answer
+        self._refuse = refuse
+        self._parked: list[Query] = []
+        self._databases: list[Database] = []
+        self._batchers: dict[type[m.Request], Batcher[Query]] = {}
+        for request, lookup in LOOKUPS.items():
+            work = self._worker(Database(settings, f"directory {request.__name__}"), lookup)
+            self._batchers[request] = Batcher(work, most=_BATCH, capacity=_WAITING)
+        lists = self._worker(Database(settings, "directory ListUsers"), None)
+        self._batchers[m.ListUsers] = Batcher(lists, most=1, capacity=_LISTS_WAITING)
+
+    def accept(self, call: Call) -> bool:
+        """Take a query over; False where too many wait. Raises Refusal."""
+        lookup = LOOKUPS.get(type(call.request))
+        try:
+            key = lookup.key(call.request) if lookup else ""
+        except InvalidEmail as error:
+            raise Refusal("validation_failed", str(error), field="email") from None
+        until = time.monotonic() + _PATIENCE_SECONDS
+        if call.deadline is not None:
+            until = min(until, time.monotonic() + call.deadline - time.time())
+        return self._batchers[type(call.request)].put(Query(call, key, until))
+
+    def _worker(self, database: Database, lookup: Lookup | None) -> Callable[[list[Query]], Awaitable[None]]:
+        """What answers a batch of one kind of query, whatever happens."""
+        self._databases.append(database)
+
+        async def work(batch: list[Query]) -> None:
+            waiting = dict.fromkeys(batch)
+            try:
+                if lookup:
+                    await self._look_up(database, lookup, waiting)
+                else:
+                    await self._list(database, waiting)
+                return
+            except DatabaseUnavailable:
+                refusal = Refusal("overloaded", "the projections are out of reach, try again")
+            except Exception as error:
+                log.exception("queries_failed", extra={"error": type(error).__name__})
+                refusal = Refusal("internal", "the query failed")
+            for query in waiting:
+                await self._refuse(query.call, refusal)
+
+        return work
+
+    async def _look_up(self, database: Database, lookup: Lookup, waiting: dict[Query, None]) -> None:
+        keys = list({query.key for query in waiting})
+        position, found = await look_up(database, lookup, keys)
+        headers = {h.POSITION: str(position)}
+        encoded = {key: document.encode() for key, document in found.items()}
+        missing = Refusal("user_not_found", f"there is no user with this {lookup.field}", field=lookup.field)
+        for query in list(waiting):
+            del waiting[query]
+            if query.call.min_position > position:
+                await self._park(query, position)
+            elif query.key in encoded:
+                await self._answer(query.call, encoded[query.key], headers)
+            else:
+                await self._refuse(query.call, missing)
+
+    async def _list(self, database: Database, waiting: dict[Query, None]) -> None:
+        for query in list(waiting):
+            request = query.call.request
+            assert isinstance(request, m.ListUsers)
+            position, body = await list_users(database, request)
+            del waiting[query]
+            if query.call.min_position > position:
+                await self._park(query, position)
+            else:
+                await self._answer(query.call, body, {h.POSITION: str(position)})
+
+    async def _park(self, query: Query, position: int) -> None:
+        """Keep a query until its position is applied, or it has waited long enough."""
+        if time.monotonic() < query.until and len(self._parked) < _WAITING:
+            self._parked.append(query)
+            return
+        lag = query.call.min_position - position
+        details = [{"position": position, "lag": lag}]
+        await self._refuse(query.call, Refusal("stale_read", f"the projection is {lag} positions behind", details=details))
+
+    async def retry_parked(self) -> None:
+        """The projections have moved on, or some time has passed: ask again for all that waits."""
+        parked, self._parked = self._parked, []
+        for query in parked:
+            if not self._batchers[type(query.call.request)].put(query):
+                await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
+
+    async def run(self) -> None:
+        """Do the work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for batcher in self._batchers.values():
+                tasks.create_task(batcher.run())
+
+    async def drained(self) -> None:
+        """Wait until every accepted query is answered; those that wait for a position have at most their patience."""
+        while True:
+            for batcher in self._batchers.values():
+                await batcher.drained()
+            if not self._parked:
+                return
+            await asyncio.sleep(0.02)
+            await self.retry_parked()
+
+    async def close(self) -> None:
+        for database in self._databases:
+            await database.close()

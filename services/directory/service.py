@@ -1,0 +1,44 @@
+"""The program `denizen run directory`: answers queries."""
+
+import asyncio
+from collections.abc import Callable
+
+from denizen.operations import QUERIES
+
+from services import broker
+from services.directory.queries import Queries
+from services.endpoint.server import Server
+from services.settings import Settings
+from services.signal import Signal
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Serve until `stop` is set, then answer all that was accepted. Raises where it cannot start."""
+    signals = await broker.connect(settings, "signal")
+    applied = Signal(signals, settings, "applied")
+    await applied.listen()
+    queries = Queries(
+        settings,
+        answer=lambda call, body, headers: server.answer(call, body, headers),
+        refuse=lambda call, refusal: server.refuse(call.operation, call.reply_to, refusal),
+    )
+    server = Server(settings, QUERIES.values(), queries.accept)
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(queries.run())
+        waking = tasks.create_task(_wake(applied, queries))
+        await server.start()
+        ready()
+        await stop.wait()
+        await server.stop_receiving()
+        await queries.drained()
+        working.cancel()
+        waking.cancel()
+    await server.close()
+    await signals.drain()
+    await queries.close()
+
+
+async def _wake(applied: Signal, queries: Queries) -> None:
+    while True:
+        await applied.wait()
+        await queries.retry_parked()

@@ -1,0 +1,114 @@
+"""Subscribes the operations of a service, understands requests, and sends the answers."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+from denizen.operations import Operation
+from faststream.nats import NatsBroker, NatsMessage
+from faststream.security import SASLPlaintext
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error
+
+from services import broker
+from services.endpoint.call import Call, understand
+from services.endpoint.discovery import Discovery
+from services.refusal import Refusal
+from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+QUEUE_GROUP = "users"
+HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
+"""Operations whose targets FastStream's 75-105 us a message would miss; nats-py serves them directly (ADR 3)."""
+
+
+class Server:
+    """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
+
+    def __init__(self, settings: Settings, operations: Iterable[Operation], accept: Callable[[Call], bool]) -> None:
+        """`accept` takes a request over, to answer it later by `answer` or `refuse`; False where its queue is full."""
+        self._operations = list(operations)
+        self._accept = accept
+        options = broker.options(settings, "responder")
+        security = SASLPlaintext(options.pop("user"), options.pop("password") or "")
+        self._broker = NatsBroker(
+            **options, security=security, logger=None, apply_types=False, decoder=_raw_message
+        )
+        self._subscriptions: list[Subscription] = []
+        self._discovery: Discovery | None = None
+        self._client: Client | None = None
+
+    async def start(self) -> None:
+        """Connect and serve. Raises nats.errors.Error."""
+        self._client = client = await self._broker.connect()
+        self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
+        for operation in self._operations:
+            if operation.name not in HOT:
+                self._broker.subscriber(operation.subject, queue=QUEUE_GROUP, no_reply=True)(self._handler(operation))
+        await self._broker.start()
+        self._subscriptions = [s.subscription for s in self._broker.subscribers if isinstance(s.subscription, Subscription)]
+        for operation in self._operations:
+            if operation.name in HOT:
+                handler = self._handler(operation)
+                self._subscriptions.append(await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler))
+        await discovery.start()
+
+    def _handler(self, operation: Operation) -> Callable[[Msg], Any]:
+        async def handle(message: Msg) -> None:
+            await self._receive(operation, message)
+
+        return handle
+
+    async def _receive(self, operation: Operation, message: Msg) -> None:
+        if not message.reply.startswith("_INBOX."):
+            # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
+            log.warning("reply_subject_refused", extra={"operation": operation.name})
+            return
+        try:
+            call = understand(operation, message.reply, message.headers, message.data)
+            if not self._accept(call):
+                raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+        except Refusal as refusal:
+            await self.refuse(operation, message.reply, refusal)
+        except Exception as error:
+            log.error("request_failed", extra={"operation": operation.name, "error": type(error).__name__})
+            await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
+
+    async def answer(self, call: Call, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self._count(call.operation, None)
+        await self._publish(call.reply_to, body, headers)
+
+    async def refuse(self, operation: Operation, reply_to: str, refusal: Refusal) -> None:
+        self._count(operation, refusal)
+        await self._publish(reply_to, orjson.dumps(refusal.body()), refusal.headers())
+
+    def _count(self, operation: Operation, refusal: Refusal | None) -> None:
+        if self._discovery:
+            self._discovery.count(operation, refusal)
+
+    async def _publish(self, subject: str, body: bytes, headers: Mapping[str, str] | None) -> None:
+        assert self._client
+        try:
+            await self._client.publish(subject, body, headers=dict(headers) if headers else None)
+        except Error as error:
+            log.warning("reply_lost", extra={"error": type(error).__name__})
+
+    async def stop_receiving(self) -> None:
+        """Take no new requests; those that have arrived are handed on before this returns."""
+        for subscription in self._subscriptions:
+            await subscription.drain()
+
+    async def close(self) -> None:
+        """Send what is still in the buffer, and disconnect."""
+        if self._discovery:
+            await self._discovery.stop()
+        if self._client and not self._client.is_closed:
+            await self._client.drain()
+
+
+async def _raw_message(message: NatsMessage) -> Msg:
+    return message.raw_message

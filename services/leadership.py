@@ -1,0 +1,49 @@
+"""One process at a time does what must not be done twice; others wait as spares."""
+
+import asyncio
+from zlib import crc32
+
+import psycopg
+
+from services.database import Connection, Database, DatabaseUnavailable
+from services.settings import Settings
+
+_SPARE_SECONDS = 0.5
+
+
+class LeadershipLost(Exception):
+    """The connection that held the lock is gone, and with it the lock."""
+
+
+class Leadership:
+    """A session-level advisory lock: not a transaction's, which would hold back vacuum for as long as it leads."""
+
+    def __init__(self, settings: Settings, role: str) -> None:
+        self._database = Database(settings, f"{role} leader")
+        self._key = crc32(f"{settings.cell}/{role}".encode())
+
+    async def acquire(self) -> None:
+        """Wait until this process leads, however long another does or PostgreSQL is away."""
+        while True:
+            try:
+                async with self._database.connection() as connection:
+                    if await self._try(connection):
+                        return
+            except (DatabaseUnavailable, psycopg.OperationalError):
+                pass
+            await asyncio.sleep(_SPARE_SECONDS)
+
+    async def _try(self, connection: Connection) -> bool:
+        cursor = await connection.execute("select pg_try_advisory_lock(1684369006, %s::int8::bit(32)::int4)", [self._key])
+        return await cursor.fetchone() == (True,)
+
+    async def check(self) -> None:
+        """Raises LeadershipLost where the lock's session has ended."""
+        try:
+            async with self._database.connection(reopen=False) as connection:
+                await connection.execute("select 1")
+        except (DatabaseUnavailable, psycopg.OperationalError) as error:
+            raise LeadershipLost from error
+
+    async def release(self) -> None:
+        await self._database.close()

@@ -1,0 +1,1 @@
+"""Feeds the log through the projections."""

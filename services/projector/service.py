@@ -1,0 +1,77 @@
+"""The program `denizen run projector`: keeps the projections up with the log."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import projections
+import psycopg
+from nats.aio.client import Client
+
+from services import broker
+from services.database import Database, DatabaseUnavailable
+from services.eventstore import keys
+from services.eventstore.postgres import PostgresEventStore
+from services.leadership import Leadership, LeadershipLost
+from services.projector import checkpoints
+from services.settings import Settings
+from services.signal import Signal
+
+log = logging.getLogger(__name__)
+
+_BATCH = 1000
+_RETRY_SECONDS = 0.5
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Project until `stop` is set."""
+    client = await broker.connect(settings, "signal")
+    projector = Projector(settings, client)
+    async with asyncio.TaskGroup() as tasks:
+        work = tasks.create_task(projector.run(ready))
+        await stop.wait()
+        work.cancel()
+    await projector.close()
+    await client.drain()
+
+
+class Projector:
+    """Applies the log to every projection; one process at a time."""
+
+    def __init__(self, settings: Settings, client: Client) -> None:
+        self._store = PostgresEventStore(settings, keys.load(settings), "projector")
+        self._database = Database(settings, "projector")
+        self._leadership = Leadership(settings, "projector")
+        self._log = Signal(client, settings, "log")
+        self._applied = Signal(client, settings, "applied")
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Project, and begin anew from the checkpoints after whatever fails."""
+        await self._store.check_keys()
+        await self._log.listen()
+        while True:
+            try:
+                await self._leadership.acquire()
+                await self._follow(ready)
+            except (LeadershipLost, checkpoints.CheckpointMoved, DatabaseUnavailable, psycopg.OperationalError) as error:
+                log.warning("projector_interrupted", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow(self, ready: Callable[[], None]) -> None:
+        async with self._database.connection() as connection:
+            positions = await checkpoints.prepare(connection, projections.ALL)
+        ready()
+        while True:
+            events = await self._store.read(min(positions.values()), _BATCH)
+            await self._leadership.check()
+            if events:
+                async with self._database.connection() as connection:
+                    positions = await checkpoints.advance(connection, projections.ALL, positions, events)
+                await self._applied.send()
+            if len(events) < _BATCH:
+                await self._log.wait()
+
+    async def close(self) -> None:
+        await self._leadership.release()
+        await self._database.close()
+        await self._store.close()

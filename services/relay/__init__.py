@@ -1,0 +1,1 @@
+"""Publishes the log to the JetStream stream USERS_EVENTS, in order."""

@@ -1,0 +1,84 @@
+"""The program `denizen run relay`: publishes the log, one process at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import nats.errors
+import psycopg
+from nats.aio.client import Client
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from services import broker
+from services.database import DatabaseUnavailable
+from services.leadership import Leadership, LeadershipLost
+from services.relay import stream
+from services.relay.feed import Feed
+from services.settings import Settings
+from services.signal import Signal
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+_RETRY_SECONDS = 0.5
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Publish until `stop` is set."""
+    signals = await broker.connect(settings, "signal")
+    publisher = await broker.connect(settings, "relay")
+    relay = Relay(settings, publisher, Signal(signals, settings, "log"))
+    async with asyncio.TaskGroup() as tasks:
+        work = tasks.create_task(relay.run(ready))
+        await stop.wait()
+        work.cancel()
+    await relay.close()
+    await publisher.drain()
+    await signals.drain()
+
+
+class Relay:
+    """Follows the log and publishes each event once, behind the one before it."""
+
+    def __init__(self, settings: Settings, publisher: Client, signal: Signal) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._signal = signal
+        self._feed = Feed(settings)
+        self._leadership = Leadership(settings, "relay")
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Publish, and begin anew from the end of the stream after whatever fails."""
+        await self._signal.listen()
+        while True:
+            try:
+                await self._leadership.acquire()
+                await self._follow(ready)
+            except (
+                LeadershipLost,
+                stream.NotInOrder,
+                DatabaseUnavailable,
+                psycopg.OperationalError,
+                nats.errors.Error,
+                APIError,
+                ServiceUnavailableError,
+            ) as error:
+                log.warning("relay_interrupted", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow(self, ready: Callable[[], None]) -> None:
+        await stream.declare(self._publisher, self._settings.stream_replicas)
+        tip = await stream.tip(self._publisher)
+        ready()
+        source = f"/denizen/{self._settings.cell}"
+        while True:
+            events = await self._feed.read(tip.position, _BATCH)
+            await self._leadership.check()
+            if events:
+                tip = await stream.publish(self._publisher, source, events, tip)
+            if len(events) < _BATCH:
+                await self._signal.wait()
+
+    async def close(self) -> None:
+        await self._leadership.release()
+        await self._feed.close()

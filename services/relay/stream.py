@@ -1,0 +1,104 @@
+"""The stream USERS_EVENTS: what it is, how far it is, and the next events on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+import orjson
+from denizen import headers as h
+from nats.aio.client import Client
+from nats.js.api import RawStreamMsg, StreamConfig
+from nats.js.errors import NotFoundError
+
+from services.relay.feed import PublicEvent
+
+STREAM = "USERS_EVENTS"
+_PREFIX = "users.v1.event"
+_ACK_SECONDS = 5.0
+
+
+class NotInOrder(Exception):
+    """The stream did not take the events at the place where we thought that it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where the stream ends: the log position of its last event, and its own sequence number."""
+
+    position: int
+    sequence: int
+
+
+async def declare(client: Client, replicas: int) -> None:
+    """Make the stream where it is missing. It keeps all: events are thin, and a new reader wants them from the first."""
+    jetstream = client.jetstream()
+    try:
+        await jetstream.stream_info(STREAM)
+    except NotFoundError:
+        await jetstream.add_stream(
+            StreamConfig(
+                name=STREAM,
+                description="Denizen's events, in the order of its log",
+                subjects=[f"{_PREFIX}.*.*"],
+                num_replicas=replicas,
+                # Nobody deletes or purges, whatever subject he gets us to answer on.
+                deny_delete=True,
+                deny_purge=True,
+            )
+        )
+
+
+async def tip(client: Client) -> Tip:
+    """How far the stream is, by its own last event: no checkpoint could disagree with it, and one that lost its files
+    is filled again from the log.
+    """
+    jetstream = client.jetstream()
+    info = await jetstream.stream_info(STREAM)
+    try:
+        last: RawStreamMsg = await jetstream.get_last_msg(STREAM, f"{_PREFIX}.>")
+    except NotFoundError:
+        return Tip(0, info.state.last_seq)
+    return Tip(int((last.headers or {})["ce-sequence"]), info.state.last_seq)
+
+
+async def publish(client: Client, source: str, events: Sequence[PublicEvent], at: Tip) -> Tip:
+    """Add events behind the tip; returns the new tip.
+
+    Each names the sequence number that it must follow, so either all are stored in order or the last is refused; hence
+    only the last is acknowledged. A second relay would be refused likewise. Raises NotInOrder, nats.errors.Error.
+    """
+    sequence = at.sequence
+    for event in events[:-1]:
+        await client.publish(_subject(event), event.public.encode(), headers=_headers(event, source, sequence))
+        sequence += 1
+    last = events[-1]
+    reply = await client.request(
+        _subject(last), last.public.encode(), timeout=_ACK_SECONDS, headers=_headers(last, source, sequence)
+    )
+    acknowledged = orjson.loads(reply.data)
+    if acknowledged.get("seq") != sequence + 1 or acknowledged.get("duplicate"):
+        raise NotInOrder
+    return Tip(last.position, sequence + 1)
+
+
+def _subject(event: PublicEvent) -> str:
+    return f"{_PREFIX}.{event.type}.{event.user_id}"
+
+
+def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
+    """CloudEvents 1.0, binary mode of its NATS binding."""
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": str(event.event_id),
+        "ce-type": f"users.v1.{event.type}",
+        "ce-source": source,
+        "ce-subject": event.user_id,
+        "ce-time": event.recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "ce-sequence": str(event.position),
+        "content-type": "application/json",
+        h.COMMAND_ID: str(event.event_id),
+        "Nats-Expected-Last-Sequence": str(follows),
+    }
+    if event.traceparent is not None:
+        headers[h.TRACEPARENT] = event.traceparent
+    return headers

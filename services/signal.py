@@ -1,0 +1,45 @@
+"""Pokes between services over core NATS: lossy, so whoever waits for one also polls."""
+
+import asyncio
+from typing import Literal
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error
+
+from services.settings import Settings
+
+Topic = Literal["log", "applied"]
+"""`log`: events were appended. `applied`: the projections moved on."""
+POLL_SECONDS = 0.1
+
+
+class Signal:
+    """Sends and awaits pokes of one topic in one cell."""
+
+    def __init__(self, client: Client, settings: Settings, topic: Topic) -> None:
+        self._client = client
+        self._subject = f"denizen.signal.{settings.cell}.{topic}"
+        self._poked = asyncio.Event()
+
+    async def send(self) -> None:
+        """Never fails: a lost poke costs a poll's wait."""
+        try:
+            await self._client.publish(self._subject)
+        except Error:
+            pass
+
+    async def listen(self) -> None:
+        await self._client.subscribe(self._subject, cb=self._on_poke)
+
+    async def _on_poke(self, _: Msg) -> None:
+        self._poked.set()
+
+    async def wait(self) -> None:
+        """Until poked since the last wait, or the poll's interval is over."""
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._poked.wait()
+        except TimeoutError:
+            pass
+        self._poked.clear()
