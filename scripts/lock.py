@@ -41,8 +41,9 @@ def _settings_of_pip() -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "config", "list"]
     lines = subprocess.run(pip, capture_output=True, text=True, check=True).stdout.splitlines()
     found = dict(line.split("=", 1) for line in lines)
-    as_pip = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # the newest of all indexes, and not the first index that has it
-    return as_pip | {ours: " ".join(found[theirs].strip("'").split()) for theirs, ours in FROM_PIP.items() if theirs in found}
+    taken = {ours: " ".join(found[theirs].strip("'").split()) for theirs, ours in FROM_PIP.items() if theirs in found}
+    # As pip does it: the newest of all indexes, and not the first index that has the name.
+    return taken | {"UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Fails where contracts/asyncapi.json is not what the code serves, or breaks those who rely on the last release."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.contract_changes import breaking
+from services import contract
+
+ROOT = Path(__file__).parent.parent
+FILE = "contracts/asyncapi.json"
+
+
+def main() -> int:
+    """Returns the exit code."""
+    if (ROOT / FILE).read_text("utf-8") != contract.text():
+        print(f"{FILE} is stale: run `make contract` and commit it", file=sys.stderr)
+        return 1
+    base = _base()
+    released = _git("show", f"{base}:{FILE}") if base else None
+    if released is None:
+        print("contract: up to date; there is no earlier one to compare with")
+        return 0
+    faults = breaking(json.loads(released), contract.document())
+    for fault in faults:
+        print(f"contract: breaks {base}: {fault}", file=sys.stderr)
+    if not faults:
+        print(f"contract: up to date, and compatible with {base}")
+    return 1 if faults else 0
+
+
+def _base() -> str | None:
+    """The commit to compare with: what the environment names, the last release, or where this branch began."""
+    if named := os.environ.get("CONTRACT_BASE"):
+        return named
+    if tag := _git("describe", "--tags", "--abbrev=0", "--match", "v*"):
+        return tag.strip()
+    fork = _git("merge-base", "HEAD", "origin/HEAD") or _git("merge-base", "HEAD", "origin/main")
+    return fork.strip() if fork else None
+
+
+def _git(*arguments: str) -> str | None:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

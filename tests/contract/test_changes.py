@@ -1,0 +1,164 @@
+"""Each change that breaks somebody is found, and none that does not is."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scripts.contract_changes import breaking
+from services import contract
+
+Json = dict[str, Any]
+
+
+def _schemas(document: Json) -> Json:
+    return document["components"]["schemas"]
+
+
+def _codes(document: Json, name: str) -> list[str]:
+    refusal = document["components"]["messages"][f"{name}Refused"]
+    return refusal["payload"]["properties"]["error"]["properties"]["code"]["enum"]
+
+
+def _remove_operation(document: Json) -> None:
+    del document["operations"]["BlockUser"]
+
+
+def _move_operation(document: Json) -> None:
+    document["channels"]["BlockUser"]["address"] = "users.v1.command.Block"
+
+
+def _remove_event(document: Json) -> None:
+    del document["operations"]["UserBlocked"]
+
+
+def _remove_request_field(document: Json) -> None:
+    del _schemas(document)["CreateUser"]["properties"]["externalId"]
+
+
+def _require_request_field(document: Json) -> None:
+    _schemas(document)["BlockUser"]["required"].append("reason")
+
+
+def _add_required_request_field(document: Json) -> None:
+    schema = _schemas(document)["BlockUser"]
+    schema["properties"]["ticket"] = {"type": "string"}
+    schema["required"].append("ticket")
+
+
+def _narrow_request_type(document: Json) -> None:
+    _schemas(document)["CreateUser"]["properties"]["emailVerified"] = {"type": "string"}
+
+
+def _narrow_request_bound(document: Json) -> None:
+    _schemas(document)["ListUsers"]["properties"]["count"]["maximum"] = 100
+
+
+def _narrow_request_pattern(document: Json) -> None:
+    _schemas(document)["GetUser"]["properties"]["userId"]["pattern"] = "^usr_"
+
+
+def _forbid_null(document: Json) -> None:
+    _schemas(document)["UpdateUser"]["properties"]["externalId"] = {"type": "string", "minLength": 1, "maxLength": 256}
+
+
+def _narrow_request_values(document: Json) -> None:
+    _schemas(document)["ListUsers"]["properties"]["status"]["anyOf"][0]["enum"].remove("BLOCKED")
+
+
+def _remove_reply_field(document: Json) -> None:
+    user = _schemas(document)["User"]
+    del user["properties"]["email"]
+    user["required"].remove("email")
+
+
+def _remove_optional_reply_field(document: Json) -> None:
+    del _schemas(document)["User"]["properties"]["blockedAt"]
+
+
+def _widen_reply_type(document: Json) -> None:
+    _schemas(document)["CommandReply"]["properties"]["version"] = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+
+
+def _remove_event_field(document: Json) -> None:
+    del _schemas(document)["EventData"]["properties"]["changed"]
+
+
+def _remove_code(document: Json) -> None:
+    _codes(document, "CreateUser").remove("email_taken")
+
+
+def _remove_reply_header(document: Json) -> None:
+    document["components"]["messages"]["User"]["headers"]["properties"] = {}
+
+
+def _add_operation(document: Json) -> None:
+    document["operations"]["Copy"] = document["operations"]["BlockUser"]
+
+
+def _add_optional_request_field(document: Json) -> None:
+    _schemas(document)["CreateUser"]["properties"]["nickname"] = {"type": "string"}
+
+
+def _widen_request_bound(document: Json) -> None:
+    _schemas(document)["ListUsers"]["properties"]["count"]["maximum"] = 1000
+
+
+def _add_reply_field(document: Json) -> None:
+    user = _schemas(document)["User"]
+    user["properties"]["nickname"] = {"type": "string"}
+    user["required"].append("nickname")
+
+
+def _add_code(document: Json) -> None:
+    _codes(document, "GetUser").append("forbidden")
+
+
+def _reword(document: Json) -> None:
+    _schemas(document)["User"]["description"] = "Another description."
+
+
+Change = Callable[[Json], None]
+BREAKING: dict[Change, str] = {
+    _remove_operation: "BlockUser: removed",
+    _move_operation: "BlockUser: moved from users.v1.command.BlockUser to users.v1.command.Block",
+    _remove_event: "UserBlocked: removed",
+    _remove_request_field: "CreateUser request payload.externalId: removed",
+    _require_request_field: "BlockUser request payload.reason: required on one side only",
+    _add_required_request_field: "BlockUser request payload.ticket: required on one side only",
+    _narrow_request_type: "CreateUser request payload.emailVerified: type boolean against string",
+    _narrow_request_bound: "ListUsers request payload.count: maximum 500 against 100",
+    _narrow_request_pattern: "GetUser request payload.userId: pattern",
+    _forbid_null: "UpdateUser request payload.externalId: type null against string",
+    _narrow_request_values: "ListUsers request payload.status: BLOCKED against",
+    _remove_reply_field: "GetUser reply payload.email: ",
+    _remove_optional_reply_field: "GetUser reply payload.blockedAt: removed",
+    _widen_reply_type: "CreateUser reply payload.version: type null against integer",
+    _remove_event_field: "UserBlocked event payload.changed: removed",
+    _remove_code: "CreateUser: code email_taken removed",
+    _remove_reply_header: "GetUser reply headers.Denizen-Position: removed",
+}
+HARMLESS: list[Change] = [
+    _add_operation,
+    _add_optional_request_field,
+    _widen_request_bound,
+    _add_reply_field,
+    _add_code,
+    _reword,
+]
+
+
+@pytest.mark.parametrize(("change", "fault"), BREAKING.items(), ids=[c.__name__[1:] for c in BREAKING])
+def test_finds_what_breaks(change: Change, fault: str) -> None:
+    new = copy.deepcopy(contract.document())
+    change(new)
+    faults = breaking(contract.document(), new)
+    assert any(line.startswith(fault) for line in faults), faults
+
+
+@pytest.mark.parametrize("change", HARMLESS, ids=[c.__name__[1:] for c in HARMLESS])
+def test_lets_growth_pass(change: Change) -> None:
+    new = copy.deepcopy(contract.document())
+    change(new)
+    assert breaking(contract.document(), new) == []
