@@ -1,4 +1,4 @@
-"""Fails where something that we ship with has a licence that nobody has said yes to."""
+"""Fails where something that we ship, run or build with has a licence that nobody has said yes to."""
 
 import re
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 
-RUNTIME = Path(__file__).parent.parent / "requirements" / "runtime.txt"
+PINNED = Path(__file__).parent.parent / "requirements" / "dev.txt"
 ALLOWED = {
     "0BSD",
     "Apache-2.0",
@@ -36,7 +36,7 @@ CLASSIFIERS = {
 
 def main() -> int:
     """Returns the exit code."""
-    names = re.findall(r"^([a-z0-9-]+)==", RUNTIME.read_text("utf-8"), re.MULTILINE)
+    names = re.findall(r"^([a-z0-9-]+)==", PINNED.read_text("utf-8"), re.MULTILINE)
     faults = [fault for name in names for fault in check(name)]
     print(*faults, sep="\n", file=sys.stderr, end="\n" if faults else "")
     print(f"licences: {len(names)} distributions, {len(faults)} not allowed")

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 SETS = {
     "build": ["--group", "build"],
     "runtime": ["pyproject.toml"],
-    "dev": ["pyproject.toml", "--group", "dev"],
+    "dev": ["pyproject.toml", "--all-extras", "--group", "dev"],
 }
 """File in requirements/, and what is in it. Each later set is held to the versions of those before it."""
 FROM_PIP = {
@@ -29,9 +29,9 @@ def main() -> None:
     for name, what in SETS.items():
         target = f"requirements/{name}.txt"
         command = [
-            "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version", "3.11",
-            "--no-emit-package", "denizen", "--custom-compile-command", "make lock", "--output-file", target,
-            *what, *sys.argv[1:], *earlier,
+            sys.executable, "-m", "uv", "--quiet", "pip", "compile", "--universal", "--generate-hashes",
+            "--python-version", "3.11", "--no-emit-package", "denizen", "--custom-compile-command", "make lock",
+            "--output-file", target, *what, *sys.argv[1:], *earlier,
         ]  # fmt: skip
         subprocess.run(command, cwd=ROOT, env=os.environ | _settings_of_pip(), check=True)
         earlier += ["--constraint", target]
