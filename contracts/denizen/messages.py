@@ -33,6 +33,12 @@ class Request(Message):
     model_config = ConfigDict(extra="forbid")
 
 
+class UserRequest(Request):
+    """A request about one user."""
+
+    user_id: UserId
+
+
 # --- the user ---------------------------------------------------------------------------------------------------
 
 
@@ -96,10 +102,9 @@ class CreateUser(Request):
     app_metadata: Metadata = {}
 
 
-class UpdateUser(Request):
+class UpdateUser(UserRequest):
     """What is absent stays; profile, metadata and appMetadata merge at their top level, where null removes a key."""
 
-    user_id: UserId
     profile: ProfileInput = ProfileInput()
     metadata: Metadata = {}
     app_metadata: Metadata = {}
@@ -107,22 +112,21 @@ class UpdateUser(Request):
     """Null removes it."""
 
 
-class BlockUser(Request):
-    user_id: UserId
+class BlockUser(UserRequest):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     """For the user's history; it is kept encrypted and never published."""
 
 
-class UnblockUser(Request):
-    user_id: UserId
+class UnblockUser(UserRequest):
+    pass
 
 
-class DeactivateUser(Request):
-    user_id: UserId
+class DeactivateUser(UserRequest):
+    pass
 
 
-class ReactivateUser(Request):
-    user_id: UserId
+class ReactivateUser(UserRequest):
+    pass
 
 
 class CommandReply(Message):
@@ -136,8 +140,8 @@ class CommandReply(Message):
 # --- queries ----------------------------------------------------------------------------------------------------
 
 
-class GetUser(Request):
-    user_id: UserId
+class GetUser(UserRequest):
+    pass
 
 
 class GetUserByEmail(Request):

@@ -133,7 +133,7 @@ def merge(old: Json, new: Json) -> Json:
 
 def rfc3339(at: datetime) -> str:
     """Time in UTC, always with microseconds, so that texts sort as times do."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:

@@ -40,7 +40,7 @@ async def advance(
     Raises CheckpointMoved, nothing applied.
     """
     last = events[-1].position
-    async with connection.transaction(), connection.pipeline():
+    async with connection.transaction(), connection.pipeline() as pipeline:
         for projection in projections:
             unseen = [event for event in events if event.position > positions[projection.NAME]]
             if unseen:
@@ -51,7 +51,7 @@ async def advance(
             )
             for p in projections
         ]
-        await connection.execute("select 1")
+        await pipeline.sync()
         for move in moves:
             if move.rowcount != 1:
                 raise CheckpointMoved
