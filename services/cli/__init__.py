@@ -1,0 +1,38 @@
+"""The command `denizen`. Each command is a module of this package, imported when it is called, so that none waits for another's imports."""
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+_COMMANDS = {
+    "up": "Run everything on this machine: embedded servers and all services.",
+    "run": "Run one service; for containers.",
+    "migrate": "Bring the database's schema up to date.",
+    "doctor": "Check that everything is in place and answers.",
+    "users": "Create, find, change users.",
+    "events": "Follow the published events.",
+    "log": "Check the log.",
+}
+"""Name, and the line that `denizen --help` shows. Module `services.cli.<name>` has `app`, a typer.Typer."""
+
+
+class _Lazy(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = typer.main.get_command(import_module(f"services.cli.{cmd_name}").app)
+        command.name, command.short_help = cmd_name, _COMMANDS[cmd_name]
+        return command
+
+
+app = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _root() -> None:
+    """Denizen: user accounts for services that talk over NATS."""

@@ -1,0 +1,32 @@
+"""`denizen migrate`."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from services import log as logs
+from services.embedded.home import with_addresses
+from services.embedded.program import CannotStart
+from services.settings import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def migrate(
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the database.")] = 60,
+) -> None:
+    """Bring the schema of DENIZEN_CELL in DENIZEN_DATABASE_URL (the owner's) up to date."""
+    from services.migration import migrate_when_reachable
+
+    logs.configure("migrate", for_people=sys.stderr.isatty())
+    settings = with_addresses(Settings())
+    if settings.database_url is None:
+        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        raise typer.Exit(2)
+    try:
+        migrate_when_reachable(settings.database_url.get_secret_value(), settings.cell, wait)
+    except CannotStart as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error

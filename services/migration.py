@@ -1,0 +1,35 @@
+"""Migrates a database that may still be starting, for `denizen up` and for containers."""
+
+import logging
+import time
+
+import psycopg
+
+from services.embedded.program import CannotStart
+from services.eventstore.migrate import migrate
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 0.5
+
+
+def migrate_when_reachable(owner_url: str, cell: str, seconds: float) -> None:
+    """Apply what is missing, waiting up to `seconds` for the server. Blocks. Raises CannotStart."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            migrate(owner_url, cell)
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise CannotStart(f"the database is not reachable: {_first_line(error)}") from error
+            log.info("database_awaited")
+            time.sleep(_RETRY_SECONDS)
+        except psycopg.Error as error:
+            raise CannotStart(f"the migration of {cell} failed: {_first_line(error)}") from error
+        else:
+            return
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """The lines behind it may quote a row."""
+    return str(error).partition("\n")[0]

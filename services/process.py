@@ -1,0 +1,79 @@
+"""The life of a service's process: signals, logs, readiness, exit code."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from pydantic import ValidationError
+
+from services import log as logs
+from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
+"""`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
+
+
+def serve(service: str, run: Run) -> int:
+    """Run a service until SIGTERM or SIGINT; the exit code: 0 after a clean end, 1 where it failed."""
+    logs.configure(service)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        log.error("settings_invalid", extra={"settings": [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]})
+        return 1
+    try:
+        uvloop.run(_live(settings, run))
+    except Exception:
+        log.exception("failed")
+        return 1
+    log.info("stopped")
+    return 0
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    return f"DENIZEN_{'_'.join(str(part) for part in location).upper()}: {message}"
+
+
+async def _live(settings: Settings, run: Run) -> None:
+    started = time.monotonic()
+    stop, is_ready = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def ready() -> None:
+        if not is_ready.is_set():
+            is_ready.set()
+            log.info("ready", extra={"seconds": round(time.monotonic() - started, 3)})
+            notify("READY=1")
+
+    running = asyncio.ensure_future(run(settings, stop, ready))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if stop.is_set() and not is_ready.is_set():
+        # It has accepted nothing yet, and may be waiting for a server that is not coming.
+        running.cancel()
+        await asyncio.wait([running])
+        if running.cancelled():
+            return
+    await running
+
+
+def notify(state: str) -> None:
+    """Tell whoever supervises us, by systemd's protocol (sd_notify(3)); nobody, where NOTIFY_SOCKET is not set."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        try:
+            notifier.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            log.warning("notify_failed", extra={"error": type(error).__name__})

@@ -1,0 +1,128 @@
+"""All in one: the embedded servers and every service, on one directory (`denizen up`)."""
+
+import asyncio
+import importlib
+import logging
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from services.embedded.home import Home
+from services.embedded.nats import Nats
+from services.embedded.postgres import Postgres
+from services.embedded.program import CannotStart
+from services.settings import Settings
+from services.supervisor import Child, Service, stop_in_order
+
+log = logging.getLogger(__name__)
+
+_STEPS = (("accounts", "directory"), ("projector", "relay"), ("nats",), ("postgres",))
+"""The order of the end: first what takes requests, then what follows the log, then the servers."""
+_SERVICES = (*_STEPS[0], *_STEPS[1])
+_READY_SECONDS = 60
+
+Announce = Callable[[dict[str, str]], None]
+"""Called once everything answers, with natsUrl, databaseUrl and mailDir."""
+
+
+async def up(settings: Settings, announce: Announce) -> None:
+    """Run everything until SIGTERM, SIGINT or SIGHUP. Raises CannotStart."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    home = Home(settings.home)
+    home.create()
+    with home.held():
+        orphans = await asyncio.to_thread(home.end_orphans)
+        if orphans:
+            log.warning("ended_orphans", extra={"children": orphans})
+        everything = _Everything(settings, home)
+        try:
+            starting = asyncio.create_task(everything.start(announce))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopping
+            starting.cancel()
+        finally:
+            await everything.stop()
+
+
+class _Everything:
+    """The children of one `denizen up`."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings = settings
+        self._home = home
+        self._children: dict[str, Child] = {}
+        self._sockets = Path(tempfile.mkdtemp(prefix="denizen-"))
+
+    async def start(self, announce: Announce) -> None:
+        """Servers, migration, services. Raises CannotStart, also after a minute in which not all became ready."""
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                addresses, environment = await self._start_servers()
+                await self._migrate(addresses["databaseUrl"])
+                await self._run([Service(name, environment, self._sockets) for name in _SERVICES])
+        except TimeoutError:
+            late = [name for name, child in self._children.items() if not child.ready.is_set()]
+            raise CannotStart(f"not ready after {_READY_SECONDS} s: {', '.join(late) or 'the database'}") from None
+        self._home.announce(addresses)
+        announce(addresses)
+
+    async def stop(self) -> None:
+        await stop_in_order([[self._children[name] for name in step if name in self._children] for step in _STEPS])
+        self._home.withdraw()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+    async def _start_servers(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The addresses to announce, and the environment of the services."""
+        settings = self._settings
+        postgres = Postgres(self._home) if settings.database_url is None else None
+        nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
+        # Importing takes as long as PostgreSQL does to start: do both at once.
+        importing = asyncio.to_thread(importlib.import_module, "services.migration")
+        await asyncio.gather(importing, self._run([server for server in (postgres, nats) if server is not None]))
+        addresses = {
+            "natsUrl": nats.url if nats else settings.nats_url or "",
+            "databaseUrl": postgres.url if postgres else _plain(settings.database_url),
+            "mailDir": str(self._home.path / "mail"),
+        }
+        environment = {
+            "DENIZEN_HOME": str(self._home.path),
+            "DENIZEN_NATS_URL": addresses["natsUrl"],
+            "DENIZEN_DATABASE_URL": addresses["databaseUrl"],
+            **(nats.environment() if nats else {}),
+        }
+        return addresses, environment
+
+    async def _migrate(self, database_url: str) -> None:
+        # Here, because it was imported while the servers started.
+        from services import migration
+        from services.eventstore import keys
+
+        if not (self._settings.key_encryption_keys and self._settings.claim_key):
+            keys.create_missing(self._home.path)
+        await asyncio.to_thread(migration.migrate_when_reachable, database_url, self._settings.cell, _READY_SECONDS / 2)
+
+    async def _run(self, programs: list[Service | Postgres | Nats]) -> None:
+        """Start children and wait until each answers. Raises CannotStart."""
+        for program in programs:
+            self._children[program.name] = Child(program, self._home.path / "log", self._record)
+        started = [self._children[program.name] for program in programs]
+        for child in started:
+            child.start()
+        await asyncio.gather(*(child.started() for child in started))
+
+    def _record(self) -> None:
+        children = {name: (child.pid, child.program.stop_signal) for name, child in self._children.items() if child.pid}
+        self._home.record_children(children)
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
