@@ -7,7 +7,7 @@ INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-containers bench lint format typecheck contract check lock clean
+.PHONY: help install run test test-containers bench lint format typecheck contract check env lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -53,6 +53,9 @@ contract: install  ## Write contracts/asyncapi.json from the table of operations
 check: lint typecheck  ## Everything short of the tests: style, types, contract, licences.
 	$(BIN)/python -m scripts.check_contract
 	$(BIN)/python -m scripts.check_licences
+
+env:  ## Make the secrets for compose.yaml, in .env, unless they are there.
+	@test -e .env || (umask 077 && $(PYTHON) -m scripts.make_env >.env && echo "made .env")
 
 lock: install  ## Choose and pin the newest versions that pyproject.toml allows, with hashes.
 	$(BIN)/python -m scripts.lock
