@@ -1,7 +1,9 @@
 """The read models: one module for each, with its table and what the events do to it."""
 
-from projections import by_email, by_external_id, users
+from projections.by_email import BY_EMAIL
+from projections.by_external_id import BY_EXTERNAL_ID
 from projections.projection import Projection
+from projections.users import USERS
 
-ALL: tuple[Projection, ...] = (users, by_email, by_external_id)
+ALL: tuple[Projection, ...] = (USERS, BY_EMAIL, BY_EXTERNAL_ID)
 """Every projection, in the order in which they are applied."""

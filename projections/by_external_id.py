@@ -4,11 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
-from projections.projection import Connection, Event, sql
+from projections.projection import Connection, Event, Projection, sql
 
-NAME = "by_external_id"
-VERSION = 1
-CREATE = sql("by_external_id_create")
 _DELETE = sql("by_external_id_delete")
 _INSERT = sql("by_external_id_insert")
 
@@ -27,3 +24,6 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
     rows = [{"external_id": external_id, "user_id": user_id} for user_id, external_id in held.items() if external_id]
     if rows:
         await connection.execute(_INSERT, [orjson.dumps(rows).decode()])
+
+
+BY_EXTERNAL_ID = Projection("by_external_id", 1, sql("by_external_id_create"), apply)

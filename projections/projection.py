@@ -1,6 +1,7 @@
-"""What a projection is: a module with these names."""
+"""What a projection is."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, LiteralString, Protocol, cast
@@ -31,18 +32,24 @@ class Event(Protocol):
     def recorded_at(self) -> datetime: ...
 
 
-class Projection(Protocol):
-    """A read model. Its tables are changed only by `apply`, in the transaction that moves its checkpoint."""
+Apply = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 
-    NAME: str
-    VERSION: int
-    """Raised with each change of the table or of what an event does to it; the tables are then built anew."""
-    CREATE: LiteralString
-    """SQL that makes its tables where they are missing."""
 
-    async def apply(self, connection: Connection, events: Sequence[Event]) -> None:
-        """Bring the tables up to date with events that follow each other in the log. Applying them twice is harmless."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """A read model. Its tables are changed only by `apply`, in the transaction that moves its checkpoint.
+
+    Attributes:
+        name: as in the table of checkpoints.
+        version: raised with each change of the tables or of what an event does to them; they are then built anew.
+        create: SQL that makes the tables where they are missing.
+        apply: brings the tables up to date with events that follow each other in the log; twice is harmless.
+    """
+
+    name: str
+    version: int
+    create: LiteralString
+    apply: Apply
 
 
 def sql(name: str) -> LiteralString:

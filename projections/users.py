@@ -6,11 +6,8 @@ from typing import Any
 
 import orjson
 
-from projections.projection import Connection, Event, sql
+from projections.projection import Connection, Event, Projection, sql
 
-NAME = "users"
-VERSION = 1
-CREATE = sql("users_create")
 _SELECT = sql("users_select")
 _UPSERT = sql("users_upsert")
 
@@ -78,3 +75,6 @@ def _change(document: Json, event: Event) -> None:
 
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+USERS = Projection("users", 1, sql("users_create"), apply)

@@ -1,4 +1,4 @@
-"""Work that arrives while the last piece is under way is done together: group appends, and look-ups in one statement."""
+"""What arrives while the last work is under way is done together: group appends, look-ups in one statement."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

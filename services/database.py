@@ -1,7 +1,7 @@
 """A PostgreSQL connection that is opened when first needed and again after it was lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, LiteralString
 
@@ -41,17 +41,18 @@ class Database:
             tcp_user_timeout=10_000,
             # A process that stops while it holds the head row must not stop the log: the server ends its transaction.
             options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
+            "-c jit=off -c plan_cache_mode=force_generic_plan "
             "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s",
         )
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def connection(self, *, reopen: bool = True) -> AsyncIterator[Connection]:
+    async def connection(self, *, reopen: bool = True) -> AsyncGenerator[Connection]:
         """The connection, in autocommit mode; the next caller waits until this one is done.
 
-        Raises DatabaseUnavailable where none can be opened, or a lost one must not be (`reopen`). An exception inside the block closes it, unless it left the
-        connection idle.
+        Raises DatabaseUnavailable where none can be opened, or a lost one must not be (`reopen`). An exception inside the
+        block closes it, unless it left the connection idle.
         """
         async with self._turn:
             connection = self._connection
@@ -78,13 +79,17 @@ class Database:
 
         Raises DatabaseUnavailable.
         """
-        for _ in range(2):
+        try:
+            return await self._fetch(query, parameters)
+        except psycopg.OperationalError:
             try:
-                async with self.connection() as connection:
-                    return await (await connection.execute(query, parameters)).fetchall()
+                return await self._fetch(query, parameters)
             except psycopg.OperationalError as error:
-                failure = error
-        raise DatabaseUnavailable("PostgreSQL does not answer") from failure
+                raise DatabaseUnavailable("PostgreSQL does not answer") from error
+
+    async def _fetch(self, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
+        async with self.connection() as connection:
+            return await (await connection.execute(query, parameters)).fetchall()
 
     async def close(self) -> None:
         if self._connection is not None:

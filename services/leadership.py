@@ -34,7 +34,9 @@ class Leadership:
             await asyncio.sleep(_SPARE_SECONDS)
 
     async def _try(self, connection: Connection) -> bool:
-        cursor = await connection.execute("select pg_try_advisory_lock(1684369006, %s::int8::bit(32)::int4)", [self._key])
+        cursor = await connection.execute(
+            "select pg_try_advisory_lock(1684369006, %s::int8::bit(32)::int4)", [self._key]
+        )
         return await cursor.fetchone() == (True,)
 
     async def check(self) -> None:

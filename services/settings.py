@@ -10,12 +10,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """What a service needs to know; `DENIZEN_HOME=/srv/denizen denizen up` sets `home`."""
 
-    model_config = SettingsConfigDict(env_prefix="DENIZEN_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="DENIZEN_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True
+    )
 
     home: Path = Path(".denizen")
     """Directory of everything that is kept: postgres/, nats/, mail/, keys/."""
     database_url: SecretStr | None = None
-    """PostgreSQL, as libpq writes it. `denizen up` and `denizen migrate` need the owner's; services act as `<cell>_app`."""
+    """PostgreSQL, as libpq has it. `denizen up` and `migrate` need the owner's; services act as `<cell>_app`."""
     nats_url: str | None = None
     """NATS, without credentials: `nats://host:4222`."""
     nats_port: Annotated[int, Field(ge=0, le=65535)] = 4222

@@ -1,6 +1,7 @@
 """Pokes between services over core NATS: lossy, so whoever waits for one also polls."""
 
 import asyncio
+import contextlib
 from typing import Literal
 
 from nats.aio.client import Client
@@ -24,10 +25,8 @@ class Signal:
 
     async def send(self) -> None:
         """Never fails: a lost poke costs a poll's wait."""
-        try:
+        with contextlib.suppress(Error):
             await self._client.publish(self._subject)
-        except Error:
-            pass
 
     async def listen(self) -> None:
         await self._client.subscribe(self._subject, cb=self._on_poke)

@@ -69,7 +69,7 @@ class Identity(Message):
 
 
 class User(Message):
-    """A user as Denizen shows it. The three login figures are null in the reply to a command, which does not read them."""
+    """A user as Denizen shows it. A command does not read the login figures: in its reply the three are null."""
 
     id: str
     external_id: str | None = None

@@ -109,7 +109,9 @@ class Commands:
         except DatabaseUnavailable:
             refusal = Refusal("overloaded", "the log is out of reach; nothing was done, try again")
         except OutcomeUnknown:
-            refusal = Refusal("internal", "the log went out of reach; repeat with the same command id to learn the outcome")
+            refusal = Refusal(
+                "internal", "the log went out of reach; repeat with the same command id to learn the outcome"
+            )
         except Exception as error:
             log.exception("commands_failed", extra={"error": type(error).__name__})
             refusal = Refusal("internal", "the command failed")

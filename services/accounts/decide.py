@@ -81,15 +81,15 @@ def _block(user: User, command: m.BlockUser) -> Decision:
     return [] if user.status == "BLOCKED" else [UserBlocked(command.reason)]
 
 
-def _unblock(user: User, command: m.UnblockUser) -> Decision:
+def _unblock(user: User, _: m.UnblockUser) -> Decision:
     return [UserUnblocked()] if "BLOCKED" in user.holds else Refusal("invalid_transition", "the user is not blocked")
 
 
-def _deactivate(user: User, command: m.DeactivateUser) -> Decision:
+def _deactivate(user: User, _: m.DeactivateUser) -> Decision:
     return [] if user.status == "DEACTIVATED" else [UserDeactivated()]
 
 
-def _reactivate(user: User, command: m.ReactivateUser) -> Decision:
+def _reactivate(user: User, _: m.ReactivateUser) -> Decision:
     if "DEACTIVATED" not in user.holds:
         return Refusal("invalid_transition", "the user is not deactivated")
     return [UserReactivated()]

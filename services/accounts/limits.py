@@ -2,6 +2,8 @@
 
 import re
 import zoneinfo
+from collections.abc import Iterable
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import langcodes
@@ -56,9 +58,15 @@ def metadata_fault(metadata: Json) -> str | None:
     return None
 
 
-def _depth(value: object) -> int:
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return 0 if children is None else 1 + max(map(_depth, children), default=0)
+def _depth(value: Any) -> int:
+    children: Iterable[Any]
+    if isinstance(value, dict):
+        children = cast(Json, value).values()
+    elif isinstance(value, list):
+        children = cast(list[Any], value)
+    else:
+        return 0
+    return 1 + max(map(_depth, children), default=0)
 
 
 def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+import psycopg
 from denizen.operations import COMMANDS
 
 from services import broker
@@ -28,14 +29,13 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     store = PostgresEventStore(settings, keys.load(settings), "accounts")
     await store.check_keys()
     signals = await broker.connect(settings, "signal")
-    signal = Signal(signals, settings, "log")
-    commands = Commands(store, lambda call, body: server.answer(call, body), lambda c, r: server.refuse(c.operation, c.reply_to, r), signal.send)
+    server = Server(settings, COMMANDS.values())
+    commands = Commands(store, server.answer, server.refuse_call, Signal(signals, settings, "log").send)
     batcher = Batcher[Call](commands.run, most=_BATCH, capacity=_WAITING)
-    server = Server(settings, COMMANDS.values(), batcher.put)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
         forgetting = tasks.create_task(_forget(store))
-        await server.start()
+        await server.start(batcher.put)
         ready()
         await stop.wait()
         await server.stop_receiving()
@@ -50,7 +50,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 async def _forget(store: PostgresEventStore) -> None:
     """Drop outcomes that are too old to be repeated."""
     while True:
-        with contextlib.suppress(DatabaseUnavailable, Exception):
+        with contextlib.suppress(DatabaseUnavailable, psycopg.OperationalError):
             while await store.forget_commands():
                 pass
         await asyncio.sleep(_FORGET_SECONDS)

@@ -123,7 +123,9 @@ class Queries:
             return
         lag = query.call.min_position - position
         details = [{"position": position, "lag": lag}]
-        await self._refuse(query.call, Refusal("stale_read", f"the projection is {lag} positions behind", details=details))
+        await self._refuse(
+            query.call, Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
+        )
 
     async def retry_parked(self) -> None:
         """The projections have moved on, or some time has passed: ask again for all that waits."""

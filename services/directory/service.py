@@ -17,16 +17,12 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     signals = await broker.connect(settings, "signal")
     applied = Signal(signals, settings, "applied")
     await applied.listen()
-    queries = Queries(
-        settings,
-        answer=lambda call, body, headers: server.answer(call, body, headers),
-        refuse=lambda call, refusal: server.refuse(call.operation, call.reply_to, refusal),
-    )
-    server = Server(settings, QUERIES.values(), queries.accept)
+    server = Server(settings, QUERIES.values())
+    queries = Queries(settings, server.answer, server.refuse_call)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(queries.run())
         waking = tasks.create_task(_wake(applied, queries))
-        await server.start()
+        await server.start(queries.accept)
         ready()
         await stop.wait()
         await server.stop_receiving()

@@ -1,8 +1,7 @@
 """Subscribes the operations of a service, understands requests, and sends the answers."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import orjson
 from denizen.operations import Operation
@@ -29,52 +28,54 @@ HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
 class Server:
     """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
 
-    def __init__(self, settings: Settings, operations: Iterable[Operation], accept: Callable[[Call], bool]) -> None:
-        """`accept` takes a request over, to answer it later by `answer` or `refuse`; False where its queue is full."""
+    def __init__(self, settings: Settings, operations: Iterable[Operation]) -> None:
         self._operations = list(operations)
-        self._accept = accept
         options = broker.options(settings, "responder")
         security = SASLPlaintext(options.pop("user"), options.pop("password") or "")
-        self._broker = NatsBroker(
-            **options, security=security, logger=None, apply_types=False, decoder=_raw_message
-        )
+        self._broker = NatsBroker(**options, security=security, logger=None, apply_types=False, decoder=_raw_message)
         self._subscriptions: list[Subscription] = []
         self._discovery: Discovery | None = None
         self._client: Client | None = None
 
-    async def start(self) -> None:
-        """Connect and serve. Raises nats.errors.Error."""
+    async def start(self, accept: Callable[[Call], bool]) -> None:
+        """Connect and serve. Raises nats.errors.Error.
+
+        `accept` takes a request over, to answer it later by `answer` or `refuse_call`; it says False where its queue is
+        full, and may raise Refusal.
+        """
         self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
             if operation.name not in HOT:
-                self._broker.subscriber(operation.subject, queue=QUEUE_GROUP, no_reply=True)(self._handler(operation))
+                handler = self._handler(operation, accept)
+                self._broker.subscriber(operation.subject, queue=QUEUE_GROUP, no_reply=True)(handler)
         await self._broker.start()
-        self._subscriptions = [s.subscription for s in self._broker.subscribers if isinstance(s.subscription, Subscription)]
+        subscribed = [getattr(subscriber, "subscription", None) for subscriber in self._broker.subscribers]
+        self._subscriptions = [each for each in subscribed if isinstance(each, Subscription)]
         for operation in self._operations:
             if operation.name in HOT:
-                handler = self._handler(operation)
+                handler = self._handler(operation, accept)
                 self._subscriptions.append(await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler))
         await discovery.start()
 
-    def _handler(self, operation: Operation) -> Callable[[Msg], Any]:
+    def _handler(self, operation: Operation, accept: Callable[[Call], bool]) -> Callable[[Msg], Awaitable[None]]:
         async def handle(message: Msg) -> None:
-            await self._receive(operation, message)
+            await self._receive(operation, message, accept)
 
         return handle
 
-    async def _receive(self, operation: Operation, message: Msg) -> None:
+    async def _receive(self, operation: Operation, message: Msg, accept: Callable[[Call], bool]) -> None:
         if not message.reply.startswith("_INBOX."):
             # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
             log.warning("reply_subject_refused", extra={"operation": operation.name})
             return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
-            if not self._accept(call):
+            if not accept(call):
                 raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
         except Refusal as refusal:
             await self.refuse(operation, message.reply, refusal)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             log.error("request_failed", extra={"operation": operation.name, "error": type(error).__name__})
             await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
 
@@ -85,6 +86,9 @@ class Server:
     async def refuse(self, operation: Operation, reply_to: str, refusal: Refusal) -> None:
         self._count(operation, refusal)
         await self._publish(reply_to, orjson.dumps(refusal.body()), refusal.headers())
+
+    async def refuse_call(self, call: Call, refusal: Refusal) -> None:
+        await self.refuse(call.operation, call.reply_to, refusal)
 
     def _count(self, operation: Operation, refusal: Refusal | None) -> None:
         if self._discovery:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from services.refusal import Refusal
 
@@ -22,7 +22,7 @@ def parse(data: bytes) -> dict[str, Any]:
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deepest(data) > MAX_DEPTH:
         raise _malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
     try:
-        value: object = _DECODER.decode(data.decode("utf-8"))
+        value: Any = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise _malformed("the body is not UTF-8") from None
     except ValueError:
@@ -32,7 +32,7 @@ def parse(data: bytes) -> dict[str, Any]:
     # Only an escape can bring in what the decoder lets pass: it refuses raw control characters itself.
     if b"\\u" in data:
         _check_text(value)
-    return value
+    return cast(dict[str, Any], value)
 
 
 def _malformed(message: str) -> Refusal:
@@ -86,17 +86,17 @@ def _constant(_: str) -> NoReturn:
     raise _malformed("NaN and Infinity are not JSON")
 
 
-def _check_text(value: object) -> None:
+def _check_text(value: Any) -> None:
     """PostgreSQL keeps neither NUL nor half a surrogate pair."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise _malformed("a string holds NUL or half a surrogate pair")
     elif isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast(dict[str, Any], value).items():
             _check_text(key)
             _check_text(item)
     elif isinstance(value, list):
-        for item in value:
+        for item in cast(list[Any], value):
             _check_text(item)
 
 

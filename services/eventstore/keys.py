@@ -1,4 +1,4 @@
-"""Keys: one for each user's personal data, wrapped by a key-encryption key, and one under which claims are looked up."""
+"""Keys: one for each user's personal data, wrapped by a key-encryption key, and one for looking claims up."""
 
 import base64
 import hmac
@@ -58,9 +58,13 @@ class KeyRing:
         if epoch not in self._key_encryption_keys:
             raise KeysMissing(f"no key-encryption key of epoch {epoch}")
         try:
-            return DataKey(self._key_encryption_keys[epoch].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], user_id.encode()))
+            return DataKey(
+                self._key_encryption_keys[epoch].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], user_id.encode())
+            )
         except InvalidTag:
-            raise KeysMissing(f"the key-encryption key of epoch {epoch} is not the one that wrapped this data key") from None
+            raise KeysMissing(
+                f"the key-encryption key of epoch {epoch} is not the one that wrapped this data key"
+            ) from None
 
     def claim(self, kind: str, value: str) -> bytes:
         """What stands for an address, external id or identity in the table of claims: HMAC-SHA256, 32 octets."""
@@ -75,7 +79,9 @@ def load(settings: Settings) -> KeyRing:
     Raises KeysMissing.
     """
     if settings.key_encryption_keys and settings.claim_key:
-        named = dict(pair.split(":", 1) for pair in settings.key_encryption_keys.get_secret_value().split(",") if ":" in pair)
+        named = dict(
+            pair.split(":", 1) for pair in settings.key_encryption_keys.get_secret_value().split(",") if ":" in pair
+        )
         claim_key = settings.claim_key.get_secret_value()
     else:
         directory = settings.home / "keys"
@@ -84,9 +90,12 @@ def load(settings: Settings) -> KeyRing:
         claim_key = path.read_text("ascii") if path.exists() else ""
     if not named or not claim_key:
         raise KeysMissing(
-            f"no keys: set DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, or put kek-1 and claims into {settings.home / 'keys'}"
+            "no keys: set DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, "
+            f"or put kek-1 and claims into {settings.home / 'keys'}"
         )
-    return KeyRing({_epoch(name): _octets(key, f"kek-{name}") for name, key in named.items()}, _octets(claim_key, "claims"))
+    return KeyRing(
+        {_epoch(name): _octets(key, f"kek-{name}") for name, key in named.items()}, _octets(claim_key, "claims")
+    )
 
 
 def create_missing(home: Path) -> None:
@@ -102,7 +111,7 @@ def create_missing(home: Path) -> None:
 def _write_new(path: Path) -> None:
     """Whole or not at all, also where the machine stops in between."""
     draft = path.with_name(f".{path.name}.new")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
         file.write(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
         file.flush()
         os.fsync(file.fileno())

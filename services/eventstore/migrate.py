@@ -23,7 +23,9 @@ def migrate(owner_url: str, cell: str) -> None:
         turn.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(cell)))
         args = {**conninfo_to_dict(owner_url), "schema": cell}
         database = str(args.pop("dbname", ""))
-        backend = PostgresqlPsycopgBackend(DatabaseURI("postgresql+psycopg", None, None, None, None, database, args), "_yoyo_migration")
+        backend = PostgresqlPsycopgBackend(
+            DatabaseURI("postgresql+psycopg", None, None, None, None, database, args), "_yoyo_migration"
+        )
         try:
             backend.init_database()
             backend.break_lock()

@@ -189,7 +189,9 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
     """
     async with connection.pipeline():
         await connection.execute("begin")
-        commands = await connection.execute(_sql("record_commands"), [rows.dumps(batch.commands)]) if batch.commands else None
+        commands = (
+            await connection.execute(_sql("record_commands"), [rows.dumps(batch.commands)]) if batch.commands else None
+        )
         if batch.releases:
             await connection.execute(_sql("release_claims"), [rows.dumps(batch.releases)])
         takes = await connection.execute(_sql("take_claims"), [rows.dumps(batch.takes)]) if batch.takes else None

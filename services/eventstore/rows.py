@@ -71,7 +71,9 @@ class Batch:
     def repeated(self, command_ids: Iterable[Row]) -> dict[int, Result]:
         """The appends whose command id was there before."""
         new = {command_id for (command_id,) in command_ids}
-        return {i: Repeated() for i, append in self.appends.items() if append.command_id and append.command_id not in new}
+        return {
+            i: Repeated() for i, append in self.appends.items() if append.command_id and append.command_id not in new
+        }
 
 
 def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:

@@ -22,14 +22,14 @@ async def prepare(connection: Connection, projections: Sequence[Projection]) -> 
     """Make what tables are missing; returns the position of each projection. Raises ProjectionOutdated."""
     await connection.execute(sql.load(_PACKAGE, "create_checkpoints"))
     for projection in projections:
-        await connection.execute(projection.CREATE)
-        await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.NAME, projection.VERSION])
+        await connection.execute(projection.create)
+        await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
     cursor = await connection.execute(sql.load(_PACKAGE, "read_checkpoints"))
     stored = {name: (version, position) for name, version, position in await cursor.fetchall()}
     for projection in projections:
-        if stored[projection.NAME][0] != projection.VERSION:
-            raise ProjectionOutdated(projection.NAME)
-    return {projection.NAME: stored[projection.NAME][1] for projection in projections}
+        if stored[projection.name][0] != projection.version:
+            raise ProjectionOutdated(projection.name)
+    return {projection.name: stored[projection.name][1] for projection in projections}
 
 
 async def advance(
@@ -42,12 +42,12 @@ async def advance(
     last = events[-1].position
     async with connection.transaction(), connection.pipeline() as pipeline:
         for projection in projections:
-            unseen = [event for event in events if event.position > positions[projection.NAME]]
+            unseen = [event for event in events if event.position > positions[projection.name]]
             if unseen:
                 await projection.apply(connection, unseen)
         moves = [
             await connection.execute(
-                sql.load(_PACKAGE, "move_checkpoint"), {"name": p.NAME, "from": positions[p.NAME], "to": last}
+                sql.load(_PACKAGE, "move_checkpoint"), {"name": p.name, "from": positions[p.name], "to": last}
             )
             for p in projections
         ]

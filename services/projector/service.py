@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-import projections
 import psycopg
 from nats.aio.client import Client
 
+import projections
 from services import broker
 from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
@@ -53,7 +53,12 @@ class Projector:
             try:
                 await self._leadership.acquire()
                 await self._follow(ready)
-            except (LeadershipLost, checkpoints.CheckpointMoved, DatabaseUnavailable, psycopg.OperationalError) as error:
+            except (
+                LeadershipLost,
+                checkpoints.CheckpointMoved,
+                DatabaseUnavailable,
+                psycopg.OperationalError,
+            ) as error:
                 log.warning("projector_interrupted", extra={"error": type(error).__name__})
                 await asyncio.sleep(_RETRY_SECONDS)
 

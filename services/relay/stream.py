@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import cast
 
 import orjson
 from denizen import headers as h
@@ -30,7 +31,7 @@ class Tip:
 
 
 async def declare(client: Client, replicas: int) -> None:
-    """Make the stream where it is missing. It keeps all: events are thin, and a new reader wants them from the first."""
+    """Make the stream where it is missing. It keeps all: a new reader wants the events from the first."""
     jetstream = client.jetstream()
     try:
         await jetstream.stream_info(STREAM)
@@ -58,7 +59,8 @@ async def tip(client: Client) -> Tip:
         last: RawStreamMsg = await jetstream.get_last_msg(STREAM, f"{_PREFIX}.>")
     except NotFoundError:
         return Tip(0, info.state.last_seq)
-    return Tip(int((last.headers or {})["ce-sequence"]), info.state.last_seq)
+    headers = cast(dict[str, str], last.headers or {})
+    return Tip(int(headers["ce-sequence"]), info.state.last_seq)
 
 
 async def publish(client: Client, source: str, events: Sequence[PublicEvent], at: Tip) -> Tip:
