@@ -1,0 +1,65 @@
+"""`denizen log`."""
+
+import sys
+from typing import Annotated
+
+import orjson
+import psycopg
+import typer
+
+from services.embedded.home import with_addresses
+from services.eventstore.verify import MOST_FINDINGS, Verification
+from services.settings import Settings
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Check the log."""
+
+
+@app.command()
+def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """Read the whole log and find every row that was changed or is missing. Exit code 1 where any is.
+
+    Needs DENIZEN_DATABASE_URL with the right to read the log, or a running `denizen up` on DENIZEN_HOME.
+    """
+    settings = with_addresses(Settings())
+    if settings.database_url is None:
+        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        raise typer.Exit(2)
+    try:
+        result = _read(settings.database_url.get_secret_value(), settings.cell)
+    except psycopg.Error as error:
+        typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
+        raise typer.Exit(1) from error
+    if json:
+        found = {"intact": not result.findings, "head": result.head, "events": result.events, "findings": result.findings}
+        typer.echo(orjson.dumps(found).decode())
+    else:
+        _tell(result)
+    raise typer.Exit(1 if result.findings else 0)
+
+
+def _read(url: str, cell: str) -> Verification:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from services.eventstore.verify import verify as read
+
+    columns = TextColumn("Reading the log"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        return read(url, cell, lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _tell(result: Verification) -> None:
+    for finding in result.findings:
+        where = f", {finding.stream} version {finding.version}" if finding.stream else ""
+        typer.echo(f"position {finding.position}{where}: {finding.problem}")
+    if len(result.findings) == MOST_FINDINGS:
+        typer.echo(f"({MOST_FINDINGS} findings shown, there may be more)")
+    if not result.findings:
+        typer.echo(f"The log is intact: {result.events} events, each in its place, up to position {result.head}.")
