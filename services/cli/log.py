@@ -1,6 +1,7 @@
 """`denizen log`."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import orjson
@@ -35,8 +36,7 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
         typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
         raise typer.Exit(1) from error
     if json:
-        found = {"intact": not result.findings, "head": result.head, "events": result.events, "findings": result.findings}
-        typer.echo(orjson.dumps(found).decode())
+        typer.echo(orjson.dumps({"intact": not result.findings, **asdict(result)}).decode())
     else:
         _tell(result)
     raise typer.Exit(1 if result.findings else 0)
