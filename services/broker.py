@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import nats
 from nats.aio.client import Client
+from nats.errors import Error
 
 from services.settings import Settings
 
@@ -33,7 +34,7 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
         log.info("nats_reconnected", extra={"user": user})
 
     return {
-        "servers": [settings.nats_url],
+        "servers": settings.nats_url.split(","),
         "user": user,
         "password": password.get_secret_value() if password else None,
         "inbox_prefix": f"_INBOX.{user}",
@@ -54,3 +55,11 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
 async def connect(settings: Settings, user: NatsUser) -> Client:
     """A connection under one of our users. Raises nats.errors.Error where the server is out of reach or refuses it."""
     return await nats.connect(**options(settings, user), allow_reconnect=True)
+
+
+async def disconnect(client: Client) -> None:
+    """Send what is still in the buffer, and close; where the server is away, just close."""
+    try:
+        await client.drain()
+    except Error:
+        await client.close()

@@ -9,7 +9,7 @@ import orjson
 from denizen import messages as m
 from typeid import TypeID
 
-from services.accounts import events, limits
+from services.accounts import events
 from services.accounts.decide import decide
 from services.accounts.user import User, evolve
 from services.database import DatabaseUnavailable
@@ -120,13 +120,12 @@ class Commands:
 
     async def _round(self, waiting: dict[Call, None]) -> None:
         """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay."""
-        calls = _first_of_each_id(waiting)
-        ids = [call.command_id for call in calls if call.repeatable]
-        outcomes = await self._store.outcomes(ids) if ids else {}
-        repeats = [call for call in calls if call.repeatable and call.command_id in outcomes]
+        ids = {call.command_id for call in waiting if call.repeatable}
+        outcomes = await self._store.outcomes(list(ids)) if ids else {}
+        repeats = [call for call in waiting if call.repeatable and call.command_id in outcomes]
         await self._repeat([(call, outcomes[call.command_id]) for call in repeats], waiting)
 
-        calls = [call for call in calls if call in waiting]
+        calls = _first_of_each_id(waiting)
         streams = await self._streams([c.request.user_id for c in calls if isinstance(c.request, m.UserRequest)])
         decided: list[Decided] = []
         for call in calls:
@@ -204,7 +203,6 @@ def _decide(call: Call, streams: dict[str, Stream]) -> Decided | Refusal:
     """
     try:
         call.check_deadline()
-        limits.check(call.request)
     except Refusal as refusal:
         return refusal
     user_id = call.request.user_id if isinstance(call.request, m.UserRequest) else str(TypeID("user"))

@@ -8,6 +8,7 @@ import psycopg
 from denizen.operations import COMMANDS
 
 from services import broker
+from services.accounts import limits
 from services.accounts.commands import Commands
 from services.batching import Batcher
 from services.database import DatabaseUnavailable
@@ -32,10 +33,15 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     server = Server(settings, COMMANDS.values())
     commands = Commands(store, server.answer, server.refuse_call, Signal(signals, settings, "log").send)
     batcher = Batcher[Call](commands.run, most=_BATCH, capacity=_WAITING)
+
+    def accept(call: Call) -> bool:
+        limits.check(call.request)
+        return batcher.put(call)
+
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
         forgetting = tasks.create_task(_forget(store))
-        await server.start(batcher.put)
+        await server.start(accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
@@ -43,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         working.cancel()
         forgetting.cancel()
     await server.close()
-    await signals.drain()
+    await broker.disconnect(signals)
     await store.close()
 
 

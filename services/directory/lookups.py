@@ -56,3 +56,8 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
     rows = await database.fetch(_sql("list_users"), parameters)
     position, total, data = rows[0] if rows else (0, 0, "[]")
     return int(position), f'{{"data":{data},"total":{total},"nextCursor":null}}'.encode()
+
+
+async def tables_exist(database: Database) -> bool:
+    """Has the projector made its tables?"""
+    return await database.fetch(_sql("tables_exist"), []) == [(True,)]

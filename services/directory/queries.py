@@ -11,7 +11,7 @@ from denizen import messages as m
 
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
-from services.directory.lookups import LOOKUPS, Lookup, list_users, look_up
+from services.directory.lookups import LOOKUPS, Lookup, list_users, look_up, tables_exist
 from services.email_address import InvalidEmail
 from services.endpoint.call import Call
 from services.refusal import Refusal
@@ -23,6 +23,7 @@ _BATCH = 256
 _WAITING = 4096
 """Look-ups of one kind that wait for their turn; who comes later is told `overloaded`."""
 _LISTS_WAITING = 256
+_POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 1.0
 """How long a query waits for the position that it demands."""
 
@@ -133,6 +134,11 @@ class Queries:
         for query in parked:
             if not self._batchers[type(query.call.request)].put(query):
                 await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
+
+    async def projections_exist(self) -> None:
+        """Wait for the projector, which makes the tables. Raises DatabaseUnavailable."""
+        while not await tables_exist(self._databases[0]):
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def run(self) -> None:
         """Do the work until cancelled."""

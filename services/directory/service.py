@@ -22,6 +22,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(queries.run())
         waking = tasks.create_task(_wake(applied, queries))
+        await queries.projections_exist()
         await server.start(queries.accept)
         ready()
         await stop.wait()
@@ -30,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         working.cancel()
         waking.cancel()
     await server.close()
-    await signals.drain()
+    await broker.disconnect(signals)
     await queries.close()
 
 

@@ -1,6 +1,7 @@
 """Subscribes the operations of a service, understands requests, and sends the answers."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import orjson
@@ -19,6 +20,8 @@ from services.refusal import Refusal
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_INBOX = re.compile(r"_INBOX\.[^\s*>]{1,200}")
 
 QUEUE_GROUP = "users"
 HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
@@ -65,7 +68,7 @@ class Server:
         return handle
 
     async def _receive(self, operation: Operation, message: Msg, accept: Callable[[Call], bool]) -> None:
-        if not message.reply.startswith("_INBOX."):
+        if not _INBOX.fullmatch(message.reply):
             # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
             log.warning("reply_subject_refused", extra={"operation": operation.name})
             return
@@ -104,14 +107,15 @@ class Server:
     async def stop_receiving(self) -> None:
         """Take no new requests; those that have arrived are handed on before this returns."""
         for subscription in self._subscriptions:
-            await subscription.drain()
+            try:
+                await subscription.drain()
+            except Error as error:  # Without a connection nothing can arrive either.
+                log.warning("drain_failed", extra={"error": type(error).__name__})
 
     async def close(self) -> None:
         """Send what is still in the buffer, and disconnect."""
-        if self._discovery:
-            await self._discovery.stop()
-        if self._client and not self._client.is_closed:
-            await self._client.drain()
+        if self._client:
+            await broker.disconnect(self._client)
 
 
 async def _raw_message(message: NatsMessage) -> Msg:

@@ -32,7 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await stop.wait()
         work.cancel()
     await projector.close()
-    await client.drain()
+    await broker.disconnect(client)
 
 
 class Projector:

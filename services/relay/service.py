@@ -33,8 +33,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await stop.wait()
         work.cancel()
     await relay.close()
-    await publisher.drain()
-    await signals.drain()
+    await broker.disconnect(publisher)
+    await broker.disconnect(signals)
 
 
 class Relay:
