@@ -11,7 +11,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """`log.info("ready", extra={"seconds": 0.4})` becomes `{"time": …, "level": "info", …, "event": "ready", "seconds": 0.4}`."""
+    """`log.info("ready", extra={"seconds": 0.4})` becomes `{"time": …, "event": "ready", "seconds": 0.4}`."""
 
     def __init__(self, service: str) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TextFormatter(logging.Formatter):
 
 
 def described(error: BaseException) -> dict[str, object]:
-    """An exception for the log. What it says is told only where we said it: others quote the data that they choke on."""
+    """An exception for the log. Its words are told only where they are ours: others quote the data they choke on."""
     frames = traceback.extract_tb(error.__traceback__)[-8:]
     entry: dict[str, object] = {
         "error": type(error).__qualname__,

@@ -26,7 +26,9 @@ def serve(service: str, run: Run) -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        log.error("settings_invalid", extra={"settings": [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]})
+        log.error(
+            "settings_invalid", extra={"settings": [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]}
+        )
         return 1
     try:
         uvloop.run(_live(settings, run))

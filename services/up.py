@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from services.embedded import orphans
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
@@ -37,9 +38,9 @@ async def up(settings: Settings, announce: Announce) -> None:
     home = Home(settings.home)
     home.create()
     with home.held():
-        orphans = await asyncio.to_thread(home.end_orphans)
-        if orphans:
-            log.warning("ended_orphans", extra={"children": orphans})
+        ended = await asyncio.to_thread(orphans.end_recorded, home.path)
+        if ended:
+            log.warning("ended_orphans", extra={"children": ended})
         everything = _Everything(settings, home)
         try:
             starting = asyncio.create_task(everything.start(announce))
@@ -78,6 +79,7 @@ class _Everything:
     async def stop(self) -> None:
         await stop_in_order([[self._children[name] for name in step if name in self._children] for step in _STEPS])
         self._home.withdraw()
+        orphans.forget(self._home.path)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def _start_servers(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -121,7 +123,7 @@ class _Everything:
 
     def _record(self) -> None:
         children = {name: (child.pid, child.program.stop_signal) for name, child in self._children.items() if child.pid}
-        self._home.record_children(children)
+        orphans.record(self._home.path, children)
 
 
 def _plain(secret: SecretStr | None) -> str:

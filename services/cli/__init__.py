@@ -1,4 +1,4 @@
-"""The command `denizen`. Each command is a module of this package, imported when it is called, so that none waits for another's imports."""
+"""The command `denizen`. Each command is a module of this package, imported only when it is called."""
 
 from importlib import import_module
 from typing import Any
@@ -19,10 +19,10 @@ _COMMANDS = {
 
 
 class _Lazy(TyperGroup):
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
         command = typer.main.get_command(import_module(f"services.cli.{cmd_name}").app)

@@ -68,7 +68,7 @@ def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
                 seconds=time.monotonic() - began,
                 nats=addresses["natsUrl"],
                 # Without the password, which would stay in the terminal's history.
-                database="{user}@{host}:{port}/{dbname}".format_map({"host": "", "port": "", "user": "", "dbname": "", **database}),
+                database=f"{database.get('host')}:{database.get('port', 5432)}, database {database.get('dbname')}",
                 mail=addresses["mailDir"],
                 log=home / "log",
                 home=home,

@@ -1,1 +1,1 @@
-"""PostgreSQL and NATS from Python wheels, for `denizen up` and for tests: one machine, loopback only, no installation."""
+"""PostgreSQL and NATS from Python wheels, for `denizen up` and for tests: loopback only, nothing to install."""

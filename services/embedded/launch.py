@@ -1,4 +1,6 @@
-"""Becomes another program that does not outlive its parent: `launch.py PARENT_PID DEATH_SIGNAL UID|- DIRECTORY COMMAND…`.
+"""Becomes another program that does not outlive its parent.
+
+    launch.py PARENT_PID DEATH_SIGNAL UID|- DIRECTORY COMMAND…
 
 A program of its own, and not a function that runs between fork and exec, because the supervisor has threads.
 """

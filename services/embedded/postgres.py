@@ -18,9 +18,13 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
-from services.embedded.program import CannotStart, end, free_port, launched
+from services.embedded.orphans import end
+from services.embedded.program import CannotStart, free_port, launched
 
 _OWNER = _DATABASE = "denizen"
+# The same order and case rules on every machine.
+_LOCALE = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+_INITDB = ("--auth=scram-sha-256", *_LOCALE)
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -67,16 +71,16 @@ class Postgres:
     def _end_leftovers(self) -> None:
         """Sessions outlive a killed postmaster for a while, and hold its shared memory: the next one would refuse."""
         leftovers = [
-            process
+            (process, self.stop_signal)
             for process in psutil.process_iter(["name", "cwd"])
             if process.info["name"] == "postgres" and process.info["cwd"] == str(self._data)
         ]
-        end(leftovers, self.stop_signal, seconds=10)
+        end(leftovers, seconds=10)
         # Its number may be another process's by now, which PostgreSQL would take for a running server.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _initialize(self) -> None:
-        """initdb into a draft beside it, so that a half-made one is never taken for a whole one."""
+        """Run initdb into a draft beside it, so that a half-made one is never taken for a whole one."""
         draft, password = self._data.with_name("postgres.new"), self._data.with_name("postgres.password")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -86,10 +90,9 @@ class Postgres:
         if self._uid is not None:
             os.chown(draft, self._uid, -1)
             os.chown(password, self._uid, -1)
-        options = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        initdb = [str(self._bin / "initdb"), "-D", str(draft), "-U", _OWNER, "--auth=scram-sha-256", f"--pwfile={password}", *options]
+        initdb = [str(self._bin / "initdb"), "-D", str(draft), "-U", _OWNER, f"--pwfile={password}", *_INITDB]
+        command = launched(initdb, draft, signal.SIGKILL, self._uid)
         try:
-            command = launched(initdb, draft, signal.SIGKILL, self._uid)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         finally:
             password.unlink()
@@ -124,7 +127,7 @@ class Postgres:
                 if connection.execute("select from pg_database where datname = %s", [_DATABASE]).fetchone() is None:
                     connection.execute(sql.SQL("create database {}").format(sql.Identifier(_DATABASE)))
         except psycopg.Error as error:
-            raise CannotStart(f"PostgreSQL in {self._data} refuses us (password in {self._password_file}): {error}") from error
+            raise CannotStart(f"PostgreSQL in {self._data} refuses us ({self._password_file}): {error}") from error
 
 
 def _bin() -> Path:

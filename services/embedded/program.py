@@ -1,14 +1,11 @@
 """What the supervisor knows of a program that it runs."""
 
-import contextlib
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import Protocol
-
-import psutil
 
 _LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
@@ -37,9 +34,12 @@ class Program(Protocol):
 
 
 def launched(command: list[str], directory: Path, death_signal: signal.Signals, uid: int | None = None) -> list[str]:
-    """The command in a directory, tied to this process: it gets `death_signal` when we die (Linux). `uid`: as that user."""
-    user = "-" if uid is None else str(uid)
-    return [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), str(death_signal.value), user, str(directory), *command]
+    """The command, run in a directory and tied to this process: it gets `death_signal` when we die (Linux).
+
+    `uid`: as that user; needs root.
+    """
+    launcher = [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), str(death_signal.value)]
+    return [*launcher, "-" if uid is None else str(uid), str(directory), *command]
 
 
 def free_port() -> int:
@@ -59,22 +59,3 @@ def is_taken(port: int) -> bool:
         except OSError:
             return True
     return False
-
-
-def end(processes: list[psutil.Process], how: signal.Signals, seconds: float) -> None:
-    """Signal processes that are not our children, wait for their end, and kill those that take longer than `seconds`."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(how)
-    _, alive = psutil.wait_procs([process for process in processes if _is_alive(process)], timeout=seconds)
-    for process in filter(_is_alive, alive):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs([process for process in alive if _is_alive(process)], timeout=seconds)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

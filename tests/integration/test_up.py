@@ -1,0 +1,187 @@
+"""`denizen up`: ready, restarted, stopped, and started again after every kind of death."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from pathlib import Path
+
+import nats
+import nats.errors
+import psutil
+import psycopg
+import pytest
+
+from tests.support.servers import Denizen, eventually
+
+SERVERS = ("postgres", "nats")
+SERVICES = ("accounts", "directory", "projector", "relay")
+CREATE = "users.v1.command.CreateUser"
+
+
+async def created(denizen: Denizen, email: str) -> bytes:
+    """Ask for a user until there is an answer; the answer."""
+    client = await nats.connect(denizen.nats_url, max_reconnect_attempts=200, reconnect_time_wait=0.1, error_cb=_ignore)
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(nats.errors.Error, TimeoutError):
+                    reply = await client.request(CREATE, b'{"email":"%s"}' % email.encode(), timeout=1)
+                    if b'"internal"' not in reply.data and b'"overloaded"' not in reply.data:
+                        return reply.data
+                await asyncio.sleep(0.05)
+    finally:
+        await client.close()
+
+
+async def _ignore(_: Exception) -> None:
+    pass
+
+
+def test_the_ready_line(denizen: Denizen) -> None:
+    assert denizen.addresses["ready"] is True
+    assert sorted(denizen.pids()) == sorted(SERVERS + SERVICES)
+    assert Path(denizen.addresses["mailDir"]) == denizen.home / "mail"
+    assert {path.name for path in (denizen.home / "mail").iterdir()} == {"cur", "new", "tmp"}
+
+
+async def test_ready_means_that_everything_answers(denizen: Denizen) -> None:
+    with psycopg.connect(denizen.database_url) as connection:
+        assert connection.execute("select current_setting('fsync'), current_user").fetchone() == ("on", "denizen")
+    client = await nats.connect(denizen.nats_url)
+    reply = await client.request(CREATE, b'{"email":"first@example.com"}', timeout=2)
+    assert b'"position"' in reply.data
+    await client.close()
+
+
+@pytest.mark.parametrize("name", SERVERS + SERVICES)
+async def test_a_killed_child_is_back_within_ten_seconds(denizen: Denizen, name: str) -> None:
+    killed = denizen.kill(name)
+    eventually(lambda: denizen.pids().get(name, killed) != killed, 10, f"a new {name}")
+    assert b'"position"' in await created(denizen, f"{name}@example.com")
+
+
+async def test_a_killed_child_s_address_stays(denizen: Denizen) -> None:
+    before = dict(denizen.addresses)
+    for name in SERVERS:
+        killed = denizen.kill(name)
+        eventually(lambda name=name, killed=killed: denizen.pids().get(name, killed) != killed)
+    assert b'"position"' in await created(denizen, "address@example.com")
+    assert denizen.addresses == before
+
+
+def test_the_owner_s_password_is_asked_for(denizen: Denizen) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(denizen.database_url.replace(":k", ":wrong"))
+
+
+def test_no_secret_is_on_a_command_line_or_in_a_log(denizen: Denizen) -> None:
+    secrets = [path.read_text().strip() for path in (denizen.home / "keys").iterdir()]
+    shown = [" ".join(psutil.Process(pid).cmdline()) for pid in denizen.pids().values()]
+    logged = [path.read_text() for path in (denizen.home / "log").iterdir()]
+    assert not [secret for secret in secrets for text in (*shown, *logged) if secret in text]
+
+
+def test_what_it_keeps_is_readable_by_nobody_else(denizen: Denizen) -> None:
+    for name in ("keys", "log", "mail", "nats", "postgres"):
+        assert (denizen.home / name).stat().st_mode & 0o077 == 0, name
+    for path in (*(denizen.home / "keys").iterdir(), denizen.home / "up.json"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_second_one_on_the_same_home_is_refused(denizen: Denizen) -> None:
+    second = Denizen(denizen.home)
+    with pytest.raises(AssertionError, match="ended with 1"):
+        second.start()
+    assert f"another `denizen up` (process {denizen.process.pid}) runs on {denizen.home}" in second.errors()
+
+
+def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        instance = Denizen(tmp_path / "home", DENIZEN_NATS_PORT=str(port))
+        with pytest.raises(AssertionError, match="ended with 1"):
+            instance.start()
+    assert f"port {port} of NATS is taken" in instance.errors()
+    assert instance.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_clean_stop_and_a_quick_start(own_denizen: Denizen, number: signal.Signals) -> None:
+    assert b'"position"' in await created(own_denizen, "kept@example.com")
+    assert own_denizen.stop(number) == 0
+    assert own_denizen.leftovers() == []
+    assert not (own_denizen.home / "up.json").exists()
+    # The target is 3 s; a busy machine gets some more.
+    assert own_denizen.start() < 8
+    assert b"email_taken" in await created(own_denizen, "kept@example.com")
+
+
+def test_a_stop_before_it_is_ready(own_denizen: Denizen) -> None:
+    own_denizen.stop()
+    starting = Denizen(own_denizen.home)
+    with pytest.raises(AssertionError, match="ended with 0"):
+        _start_and_stop_at_once(starting)
+    assert starting.leftovers() == []
+
+
+def _start_and_stop_at_once(instance: Denizen) -> None:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            eventually(lambda: instance.pids().get("postgres"))
+            holder = int((instance.home / "lock").read_text())
+            os.kill(holder, signal.SIGTERM)
+        finally:
+            os._exit(0)
+    try:
+        instance.start()
+    finally:
+        os.waitpid(pid, 0)
+
+
+async def test_kill_9_of_the_supervisor_takes_its_children_along(own_denizen: Denizen) -> None:
+    assert b'"position"' in await created(own_denizen, "kept@example.com")
+    own_denizen.stop(signal.SIGKILL)
+    own_denizen.start()
+    assert b"email_taken" in await created(own_denizen, "kept@example.com")
+    assert own_denizen.stop() == 0
+
+
+async def test_kill_9_of_everything(own_denizen: Denizen) -> None:
+    assert b'"position"' in await created(own_denizen, "kept@example.com")
+    pids = own_denizen.pids()
+    own_denizen.process.kill()
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    own_denizen.stop()
+    own_denizen.start()
+    assert b"email_taken" in await created(own_denizen, "kept@example.com")
+
+
+async def test_orphans_of_a_killed_supervisor_are_ended(own_denizen: Denizen) -> None:
+    """Children that are deaf to the signal of their parent's death."""
+    assert b'"position"' in await created(own_denizen, "kept@example.com")
+    orphans = own_denizen.pids()
+    for pid in orphans.values():
+        os.kill(pid, signal.SIGSTOP)
+    own_denizen.stop(signal.SIGKILL)
+    own_denizen.start()
+    assert not [name for name, pid in orphans.items() if psutil.pid_exists(pid) and _runs(pid)]
+    assert b"email_taken" in await created(own_denizen, "kept@example.com")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_stale_postmaster_pid_is_no_obstacle(own_denizen: Denizen) -> None:
+    """Its number may belong to another of our processes by the next start."""
+    own_denizen.stop()
+    stale = own_denizen.home / "postgres" / "postmaster.pid"
+    stale.write_text(f"{os.getpid()}\n{own_denizen.home / 'postgres'}\n1\n5432\n\n127.0.0.1\n 1 1\nready   \n")
+    own_denizen.start()
