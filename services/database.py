@@ -51,8 +51,8 @@ class Database:
     async def connection(self, *, reopen: bool = True) -> AsyncGenerator[Connection]:
         """The connection, in autocommit mode; the next caller waits until this one is done.
 
-        Raises DatabaseUnavailable where none can be opened, or a lost one must not be (`reopen`). An exception inside the
-        block closes it, unless it left the connection idle.
+        Raises DatabaseUnavailable where none can be opened, or a lost one must not be (`reopen`). An exception inside
+        the block closes it, unless it left the connection idle.
         """
         async with self._turn:
             connection = self._connection

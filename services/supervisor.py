@@ -183,7 +183,7 @@ class Child:
 
     async def _await_ready(self) -> None:
         try:
-            while not await asyncio.to_thread(self.program.is_ready):  # noqa: ASYNC110 - servers send no event
+            while not await asyncio.to_thread(self.program.is_ready):  # servers send no event
                 await asyncio.sleep(_POLL_SECONDS)
         except CannotStart as error:
             self._fail(str(error))
