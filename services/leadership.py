@@ -1,6 +1,7 @@
 """One process at a time does what must not be done twice; others wait as spares."""
 
 import asyncio
+import time
 from zlib import crc32
 
 import psycopg
@@ -9,6 +10,7 @@ from services.database import Connection, Database, DatabaseUnavailable
 from services.settings import Settings
 
 _SPARE_SECONDS = 0.5
+_CHECK_SECONDS = 1.0
 
 
 class LeadershipLost(Exception):
@@ -16,11 +18,16 @@ class LeadershipLost(Exception):
 
 
 class Leadership:
-    """A session-level advisory lock: not a transaction's, which would hold back vacuum for as long as it leads."""
+    """A session-level advisory lock: not a transaction's, which would hold back vacuum for as long as it leads.
+
+    It keeps a second process from working in vain. What keeps it from doing harm is each leader's own: a checkpoint
+    that moves only from where it was, a stream that takes an event only behind the one before it.
+    """
 
     def __init__(self, settings: Settings, role: str) -> None:
         self._database = Database(settings, f"{role} leader")
         self._key = crc32(f"{settings.cell}/{role}".encode())
+        self._checked = 0.0
 
     async def acquire(self) -> None:
         """Wait until this process leads, however long another does or PostgreSQL is away."""
@@ -40,12 +47,15 @@ class Leadership:
         return await cursor.fetchone() == (True,)
 
     async def check(self) -> None:
-        """Raises LeadershipLost where the lock's session has ended."""
+        """Raises LeadershipLost where the lock's session has ended; asks PostgreSQL once a second at most."""
+        if time.monotonic() - self._checked < _CHECK_SECONDS:
+            return
         try:
             async with self._database.connection(reopen=False) as connection:
                 await connection.execute("select 1")
         except (DatabaseUnavailable, psycopg.OperationalError) as error:
             raise LeadershipLost from error
+        self._checked = time.monotonic()
 
     async def release(self) -> None:
         await self._database.close()
