@@ -1,6 +1,7 @@
 """The life of a service's process: signals, logs, readiness, exit code."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,10 @@ async def _live(settings: Settings, run: Run) -> None:
     def ready() -> None:
         if not is_ready.is_set():
             is_ready.set()
+            # What was imported stays: the collector need not look through it again and again (4% of a command's time).
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
             log.info("ready", extra={"seconds": round(time.monotonic() - started, 3)})
             notify("READY=1")
 

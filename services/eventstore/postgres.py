@@ -211,6 +211,5 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
 async def _commit(connection: Connection, events: list[rows.Json], head: int) -> None:
     async with connection.pipeline():
         if events:
-            await connection.execute(_sql("insert_events"), [rows.dumps(events)])
-            await connection.execute(_sql("advance_head"), [head + len(events)])
+            await connection.execute(_sql("insert_events"), [rows.dumps(events), head + len(events)])
         await connection.execute("commit")

@@ -12,7 +12,7 @@ from services.eventstore.event import Event, Json
 from services.eventstore.keys import DataKey, KeyRing
 from services.eventstore.store import Append, Appended, ClaimKind, ClaimTaken, Repeated, Result, VersionConflict
 
-_CACHED_KEYS = 20_000
+_CACHED_KEYS = 4_000
 """Data keys kept unwrapped in a process: about 10 MB."""
 
 

@@ -15,7 +15,7 @@ from services.eventstore.postgres import PostgresEventStore
 from services.leadership import Leadership, LeadershipLost
 from services.projector import checkpoints
 from services.settings import Settings
-from services.signal import Signal
+from services.signal import Rest, Signal
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Projector:
             positions = await checkpoints.prepare(connection, projections.ALL)
         ready()
         while True:
+            rest = Rest()
             events = await self._store.read(min(positions.values()), _BATCH)
             await self._leadership.check()
             if events:
@@ -74,6 +75,7 @@ class Projector:
                     positions = await checkpoints.advance(connection, projections.ALL, positions, events)
                 await self._applied.send()
             if len(events) < _BATCH:
+                await rest.take()
                 await self._log.wait()
 
     async def close(self) -> None:

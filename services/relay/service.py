@@ -15,7 +15,7 @@ from services.leadership import Leadership, LeadershipLost
 from services.relay import stream
 from services.relay.feed import Feed
 from services.settings import Settings
-from services.signal import Signal
+from services.signal import Rest, Signal
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,13 @@ class Relay:
         ready()
         source = f"/denizen/{self._settings.cell}"
         while True:
+            rest = Rest()
             events = await self._feed.read(tip.position, _BATCH)
             await self._leadership.check()
             if events:
                 tip = await stream.publish(self._publisher, source, events, tip)
             if len(events) < _BATCH:
+                await rest.take()
                 await self._signal.wait()
 
     async def close(self) -> None:
