@@ -48,8 +48,8 @@ class Signal:
 class Rest:
     """The pause after a batch: commits gather, and share what a batch costs whatever its size.
 
-    Twice as long as the batch took, 20 ms at most. Measured: 12% of all CPU time saved at full load, 0.2 ms lost to one who
-    reads after each write.
+    Twice as long as the batch took, 20 ms at most. Measured: 12% of all CPU time saved at full load, 0.2 ms lost to
+    one who reads after each write.
     """
 
     def __init__(self) -> None:
