@@ -3,7 +3,7 @@
     python -m services.contract contracts/asyncapi.json
 
 FastStream's generator knows neither replies nor headers nor refusals, which are half of this contract
-(docs/decisions/contract-document.md).
+(docs/decisions/0008).
 """
 
 import json

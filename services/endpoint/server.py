@@ -25,7 +25,7 @@ _INBOX = re.compile(r"_INBOX\.[^\s*>]{1,200}")
 
 QUEUE_GROUP = "users"
 HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
-"""Operations whose targets FastStream's 75-105 us a message would miss; nats-py serves them directly (ADR 3)."""
+"""Operations whose targets FastStream's 75-105 us a message would miss; nats-py serves them directly (docs/decisions/0003)."""
 
 
 class Server:
