@@ -25,7 +25,7 @@ _INBOX = re.compile(r"_INBOX\.[^\s*>]{1,200}")
 
 QUEUE_GROUP = "users"
 HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
-"""Operations whose targets FastStream's 75-105 us a message would miss; nats-py serves them directly (docs/decisions/0003)."""
+"""Operations that nats-py serves directly: FastStream would take 75-105 us of each message (docs/decisions/0003)."""
 
 
 class Server:
