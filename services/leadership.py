@@ -1,7 +1,9 @@
 """One process at a time does what must not be done twice; others wait as spares."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Awaitable, Callable
 from zlib import crc32
 
 import psycopg
@@ -9,7 +11,10 @@ import psycopg
 from services.database import Connection, Database, DatabaseUnavailable
 from services.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _SPARE_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
 _CHECK_SECONDS = 1.0
 
 
@@ -29,7 +34,17 @@ class Leadership:
         self._key = crc32(f"{settings.cell}/{role}".encode())
         self._checked = 0.0
 
-    async def acquire(self) -> None:
+    async def lead(self, work: Callable[[], Awaitable[None]], failures: tuple[type[Exception], ...]) -> None:
+        """Do `work` whenever this process leads, and begin it anew after one of its `failures` or PostgreSQL's."""
+        while True:
+            try:
+                await self._acquire()
+                await work()
+            except (LeadershipLost, DatabaseUnavailable, psycopg.OperationalError, *failures) as error:
+                log.warning("interrupted", extra={"error": type(error).__name__})
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _acquire(self) -> None:
         """Wait until this process leads, however long another does or PostgreSQL is away."""
         while True:
             try:

@@ -1,26 +1,21 @@
 """The program `denizen run projector`: keeps the projections up with the log."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
-import psycopg
 from nats.aio.client import Client
 
 import projections
 from services import broker
-from services.database import Database, DatabaseUnavailable
+from services.database import Database
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
-from services.leadership import Leadership, LeadershipLost
+from services.leadership import Leadership
 from services.projector import checkpoints
 from services.settings import Settings
 from services.signal import Rest, Signal
 
-log = logging.getLogger(__name__)
-
 _BATCH = 1000
-_RETRY_SECONDS = 0.5
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -49,18 +44,7 @@ class Projector:
         """Project, and begin anew from the checkpoints after whatever fails."""
         await self._store.check_keys()
         await self._log.listen()
-        while True:
-            try:
-                await self._leadership.acquire()
-                await self._follow(ready)
-            except (
-                LeadershipLost,
-                checkpoints.CheckpointMoved,
-                DatabaseUnavailable,
-                psycopg.OperationalError,
-            ) as error:
-                log.warning("projector_interrupted", extra={"error": type(error).__name__})
-                await asyncio.sleep(_RETRY_SECONDS)
+        await self._leadership.lead(lambda: self._follow(ready), (checkpoints.CheckpointMoved,))
 
     async def _follow(self, ready: Callable[[], None]) -> None:
         async with self._database.connection() as connection:

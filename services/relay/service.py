@@ -1,26 +1,20 @@
 """The program `denizen run relay`: publishes the log, one process at a time."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 
 import nats.errors
-import psycopg
 from nats.aio.client import Client
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from services import broker
-from services.database import DatabaseUnavailable
-from services.leadership import Leadership, LeadershipLost
+from services.leadership import Leadership
 from services.relay import stream
 from services.relay.feed import Feed
 from services.settings import Settings
 from services.signal import Rest, Signal
 
-log = logging.getLogger(__name__)
-
 _BATCH = 500
-_RETRY_SECONDS = 0.5
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -50,21 +44,8 @@ class Relay:
     async def run(self, ready: Callable[[], None]) -> None:
         """Publish, and begin anew from the end of the stream after whatever fails."""
         await self._signal.listen()
-        while True:
-            try:
-                await self._leadership.acquire()
-                await self._follow(ready)
-            except (
-                LeadershipLost,
-                stream.NotInOrder,
-                DatabaseUnavailable,
-                psycopg.OperationalError,
-                nats.errors.Error,
-                APIError,
-                ServiceUnavailableError,
-            ) as error:
-                log.warning("relay_interrupted", extra={"error": type(error).__name__})
-                await asyncio.sleep(_RETRY_SECONDS)
+        failures = (stream.NotInOrder, nats.errors.Error, APIError, ServiceUnavailableError)
+        await self._leadership.lead(lambda: self._follow(ready), failures)
 
     async def _follow(self, ready: Callable[[], None]) -> None:
         await stream.declare(self._publisher, self._settings.stream_replicas)
