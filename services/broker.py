@@ -7,6 +7,7 @@ import nats
 from nats.aio.client import Client
 from nats.errors import Error
 
+from services import process
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,10 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
     async def reconnected() -> None:
         log.info("nats_reconnected", extra={"user": user})
 
+    async def closed() -> None:
+        # nats-py takes some errors as final (authorization, too many connections): the connection never comes back.
+        process.give_up(f"the connection of {user} to NATS was closed")
+
     return {
         "servers": settings.nats_url.split(","),
         "user": user,
@@ -49,6 +54,7 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
         "error_cb": failed,
         "disconnected_cb": disconnected,
         "reconnected_cb": reconnected,
+        "closed_cb": closed,
     }
 
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 import uvloop
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
 """`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
+_stop: ContextVar[asyncio.Event | None] = ContextVar("stop", default=None)
 
 
 def serve(service: str, run: Run) -> int:
@@ -32,7 +34,7 @@ def serve(service: str, run: Run) -> int:
         )
         return 1
     try:
-        uvloop.run(_live(settings, run))
+        uvloop.run(live(settings, run))
     except Exception:
         log.exception("failed")
         return 1
@@ -44,9 +46,11 @@ def _fault(location: tuple[int | str, ...], message: str) -> str:
     return f"DENIZEN_{'_'.join(str(part) for part in location).upper()}: {message}"
 
 
-async def _live(settings: Settings, run: Run) -> None:
+async def live(settings: Settings, run: Run) -> None:
+    """One life of a service, from its start to its clean end. Raises what made it fail."""
     started = time.monotonic()
     stop, is_ready = asyncio.Event(), asyncio.Event()
+    _stop.set(stop)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -72,6 +76,14 @@ async def _live(settings: Settings, run: Run) -> None:
         if running.cancelled():
             return
     await running
+
+
+def give_up(reason: str) -> None:
+    """End the service that runs here, after something that only a new process can mend: its supervisor starts one."""
+    stop = _stop.get()
+    if stop is not None and not stop.is_set():
+        log.error("gave_up", extra={"reason": reason})
+        stop.set()
 
 
 def notify(state: str) -> None:
