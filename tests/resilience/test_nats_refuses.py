@@ -1,30 +1,23 @@
 """A connection that nats-py gives up for good ends its process, so that a new one can take its place."""
 
 import asyncio
+import re
+import signal
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
 from services import broker, process
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.settings import Settings
-from tests.support.servers import running
+from tests.support.servers import REPOSITORY, running
 
 
-def server(home: Path, port: int) -> Nats:
-    """A NATS with passwords of its own."""
-    home.mkdir()
-    made = Home(home)
-    made.create()
-    return Nats(made, port)
-
-
-# nats-py forgets the streams of connections that were refused while it reconnected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_password_that_is_no_longer_good_ends_the_service(tmp_path: Path) -> None:
-    first = server(tmp_path / "first", 0)
+async def test_a_password_that_is_taken_away_ends_the_service(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    server = Nats(home, 0)
     connected = asyncio.Event()
 
     async def run(settings: Settings, stop: asyncio.Event, ready: object) -> None:
@@ -33,11 +26,15 @@ async def test_a_password_that_is_no_longer_good_ends_the_service(tmp_path: Path
         await stop.wait()
         await broker.disconnect(client)
 
-    with running(first, tmp_path / "first.log"):
-        password = SecretStr(first.passwords["signal"])
-        settings = Settings(nats_url=first.url, nats_signal_password=password)
+    with running(server, tmp_path / "nats.log") as running_server:
+        settings = Settings(nats_url=server.url, nats_signal_password=SecretStr(server.passwords["signal"]))
         living = asyncio.create_task(process.live(settings, run))
         await asyncio.wait_for(connected.wait(), 5)
-    second = server(tmp_path / "second", first.port)
-    with running(second, tmp_path / "second.log"):
+        accounts = (REPOSITORY / "deploy/nats/accounts.conf").read_text("utf-8")
+        (home.path / "nats/other.conf").write_text(
+            accounts.replace("$DENIZEN_NATS_SIGNAL_PASSWORD", "another"), "utf-8"
+        )
+        config = home.path / "nats/server.conf"
+        config.write_text(re.sub("include .*", "include other.conf", config.read_text("utf-8")), "utf-8")
+        running_server.send_signal(signal.SIGHUP)
         await asyncio.wait_for(living, 10)

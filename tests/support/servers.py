@@ -28,8 +28,8 @@ def eventually(condition: Callable[[], Any], seconds: float = 10, what: str = "i
 
 
 @contextmanager
-def running(program: Program, log: Path) -> Generator[None]:
-    """A server from the time it answers to its clean end."""
+def running(program: Program, log: Path) -> Generator[subprocess.Popen[bytes]]:
+    """A server from the time it answers to its clean end; its process."""
     program.prepare()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -43,7 +43,7 @@ def running(program: Program, log: Path) -> Generator[None]:
         try:
             eventually(lambda: program.is_ready() or process.poll() is not None, 30, program.name)
             assert process.poll() is None, log.read_text()
-            yield
+            yield process
         finally:
             process.send_signal(program.stop_signal)
             try:
