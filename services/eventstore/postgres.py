@@ -63,7 +63,7 @@ class PostgresEventStore:
             planned = plan(batch, pending)
             results |= await self._store({index: batch[index] for index in planned.now})
             for index, rival in planned.later.items():
-                lost = _lost(batch[index], batch[rival], results[rival])
+                lost = _lost(batch[index], batch[rival], results[rival]) if rival in results else None
                 if lost is not None:
                     results[index] = lost
             pending = [index for index in pending if index not in results]
@@ -119,7 +119,9 @@ class PostgresEventStore:
 
         Raises OutcomeUnknown where PostgreSQL does not come back in time.
         """
-        first = next(a for a in appends.values() if a.events or a.command_id)
+        first = next((a for a in appends.values() if a.events or a.command_id), None)
+        if first is None:
+            return  # There was nothing to store.
         trace = {
             "event_id": first.events[0].event_id if first.events else None,
             "stream": first.stream,
@@ -174,7 +176,7 @@ def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
     if loser.command_id is not None and loser.command_id == winner.command_id:
         return Repeated() if isinstance(result, Appended | Repeated) else None
     shared = loser.take & winner.take
-    if isinstance(result, Appended):
+    if isinstance(result, Appended) and shared:
         return ClaimTaken(min(shared)[0])
     if isinstance(result, ClaimTaken):
         # The winner lost one of its claims to somebody else; the same one is lost to all who want it.

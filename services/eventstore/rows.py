@@ -66,7 +66,9 @@ class Batch:
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
         """The appends whose claims are not among those that the database let us have."""
         lost = self.wanted.keys() - {bytes(key) for (key,) in keys}
-        return {index: ClaimTaken(kind) for index, kind in (self.wanted[key] for key in lost)}
+        # Of several the first kind by name, as in every store.
+        by_kind = sorted((self.wanted[key] for key in lost), key=lambda wanted: wanted[1], reverse=True)
+        return {index: ClaimTaken(kind) for index, kind in by_kind}
 
     def repeated(self, command_ids: Iterable[Row]) -> dict[int, Result]:
         """The appends whose command id was there before."""

@@ -107,24 +107,33 @@ class EventStore(Protocol):
 
 @dataclass(slots=True)
 class Plan:
-    """Which appends of a batch can share a transaction: of those that want one claim or bear one id, the first."""
+    """Which appends of a batch can share a transaction: of those that touch one claim or bear one id, the first.
+
+    A transaction frees all claims and then takes all, so it cannot hold two appends that touch the same one: who takes
+    a claim and frees it again in one batch would keep it for ever.
+    """
 
     now: list[int] = field(default_factory=list[int])
     later: dict[int, int] = field(default_factory=dict[int, int])
-    """Index of a later append, and of the one in `now` that it must wait for."""
+    """Index of a later append, and of the last one before it that it must wait for."""
 
 
 def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
     """Sort out which of the appends at `indices` to try first."""
-    wanted: dict[Claim | str, int] = {}
+    touched: dict[Claim | str, int] = {}
+    waiting: dict[str, int] = {}
     result = Plan()
     for index in indices:
         append = batch[index]
-        wants: set[Claim | str] = {*append.take, *((append.command_id,) if append.command_id else ())}
-        rival = next((wanted[want] for want in wants if want in wanted), None)
-        if rival is None:
-            wanted.update(dict.fromkeys(wants, index))
-            result.now.append(index)
+        touches: set[Claim | str] = {*append.take, *append.release, *((append.command_id,) if append.command_id else ())}
+        rivals = {touched[each] for each in touches if each in touched}
+        if append.stream in waiting:  # It builds on one that waits.
+            rivals.add(waiting[append.stream])
+        touched.update(dict.fromkeys(touches, index))
+        if rivals:
+            result.later[index] = max(rivals)
+            if append.stream:
+                waiting[append.stream] = index
         else:
-            result.later[index] = rival
+            result.now.append(index)
     return result
