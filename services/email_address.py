@@ -24,10 +24,11 @@ def canonical(address: str) -> str:
     `SAM@EXAMPLE.com` and `sam@example.com` are one account. Mail goes only to the address as it was written.
     Raises InvalidEmail.
     """
-    if _PLAIN.fullmatch(address) and len(address.partition("@")[0]) <= 64 and "--" not in address:
+    if _PLAIN.fullmatch(address) and address.index("@") <= 64 and len(address) <= 254 and "--" not in address:
         return address.lower()
     try:
-        valid = validate_email(address, check_deliverability=False, globally_deliverable=False)
+        # Strict: else the local part could be longer than the 64 octets of RFC 5321.
+        valid = validate_email(address, check_deliverability=False, globally_deliverable=False, strict=True)
         local, domain = _fold(valid.local_part), idna.encode(_fold(valid.domain), uts46=True).decode("ascii")
     except (EmailNotValidError, idna.IDNAError, UnicodeError):
         raise InvalidEmail("is not an e-mail address") from None
