@@ -47,6 +47,10 @@ class KeyRing:
         self._key_encryption_keys = {epoch: AESGCM(key) for epoch, key in key_encryption_keys.items()}
         self.epoch = max(key_encryption_keys)
         self._claims = hmac.new(claim_key, digestmod=sha256)
+        self.checks = {"claims": self.claim("check", "")} | {
+            f"kek-{epoch}": hmac.digest(key, b"check", "sha256") for epoch, key in key_encryption_keys.items()
+        }
+        """What tells each key from another without telling the key, by name; 32 octets each."""
 
     def new_data_key(self, user_id: str) -> tuple[DataKey, bytes]:
         """A fresh key, and its wrapped form under the newest epoch."""

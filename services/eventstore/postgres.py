@@ -47,12 +47,12 @@ class PostgresEventStore:
         await self._reader.close()
 
     async def check_keys(self) -> None:
-        """Raises KeysMissing where this log was written under another claim key than ours."""
-        ours = self._keys.ring.claim("check", "")
+        """Raises KeysMissing where this log was written under another key than ours of that name."""
         async with self._reader.connection() as connection:
-            cursor = await connection.execute(_sql("check_key"), {"name": "claims", "value": ours})
-            if (await cursor.fetchone()) != (ours,):
-                raise KeysMissing("the key `claims` is not the one that this log was written under")
+            for name, ours in self._keys.ring.checks.items():
+                cursor = await connection.execute(_sql("check_key"), {"name": name, "value": ours})
+                if (await cursor.fetchone()) != (ours,):
+                    raise KeysMissing(f"the key {name} is not the one that this log was written under")
 
     # --- append -------------------------------------------------------------------------------------------------
 

@@ -125,7 +125,8 @@ def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
     result = Plan()
     for index in indices:
         append = batch[index]
-        touches: set[Claim | str] = {*append.take, *append.release, *((append.command_id,) if append.command_id else ())}
+        named = (append.command_id,) if append.command_id else ()
+        touches: set[Claim | str] = {*append.take, *append.release, *named}
         rivals = {touched[each] for each in touches if each in touched}
         if append.stream in waiting:  # It builds on one that waits.
             rivals.add(waiting[append.stream])
