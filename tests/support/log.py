@@ -1,0 +1,68 @@
+"""What tests of the log share: keys, settings, and the smallest events and appends."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+from typeid import TypeID
+
+from services.eventstore.event import NewEvent
+from services.eventstore.keys import KeyRing
+from services.eventstore.store import Append, Claim
+from services.settings import Settings
+
+AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
+T = TypeVar("T")
+
+
+def ring(epoch: int = 1, key: int = 7, claims: int = 8) -> KeyRing:
+    """Keys that are the same in every store of a test."""
+    return KeyRing({epoch: bytes([key]) * 32}, bytes([claims]) * 32)
+
+
+def settings(url: str, home: Path = Path("/nonexistent")) -> Settings:
+    return Settings(database_url=SecretStr(url), home=home)
+
+
+def user_id() -> str:
+    return str(TypeID("user"))
+
+
+def event(number: int = 1, private: dict[str, Any] | None = None) -> NewEvent:
+    return NewEvent("UserUpdated", 1, {"number": number}, {"note": f"private {number}"} if private is None else private)
+
+
+def append(
+    stream: str,
+    expected: int = 0,
+    events: int = 1,
+    *,
+    take: Iterable[Claim] = (),
+    release: Iterable[Claim] = (),
+    command_id: str | None = None,
+    refusal: dict[str, Any] | None = None,
+) -> Append:
+    """An append of `events` events, numbered by their versions."""
+    return Append(
+        stream,
+        expected,
+        [event(version) for version in range(expected + 1, expected + 1 + events)],
+        {"commandId": command_id or "none"},
+        AT,
+        frozenset(take),
+        frozenset(release),
+        command_id,
+        refusal,
+    )
+
+
+async def until(condition: Callable[[], Awaitable[T]], what: str, seconds: float = 10) -> T:
+    """The first true value of a condition. Fails the test after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not (value := await condition()):
+            await asyncio.sleep(0.01)
+    assert value, what
+    return value

@@ -1,0 +1,121 @@
+"""Bodies are JSON as I-JSON has it, or `malformed_message`; a good one comes through whole."""
+
+import contextlib
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from services.endpoint.strict_json import MAX_DEPTH, MAX_OCTETS, parse
+from services.refusal import Refusal
+
+MALFORMED = {
+    "not JSON": b"{",
+    "two values": b"{} {}",
+    "trailing comma": b'{"a": 1,}',
+    "comment": b'{"a": 1 /* one */}',
+    "single quotes": b"{'a': 1}",
+    "array": b"[]",
+    "string": b'"a"',
+    "number": b"1",
+    "null": b"null",
+    "white space alone": b"  ",
+    "byte order mark": b'\xef\xbb\xbf{"a": 1}',
+    "UTF-16": '{"a": 1}'.encode("utf-16"),
+    "UTF-8, cut": b'{"a": "\xc3"}',
+    "UTF-8, overlong": b'{"a": "\xc0\xaf"}',
+    "UTF-8, surrogate": b'{"a": "\xed\xa0\x80"}',
+    "Latin-1": b'{"a": "\xe9"}',
+    "NaN": b'{"a": NaN}',
+    "Infinity": b'{"a": Infinity}',
+    "-Infinity": b'{"a": [-Infinity]}',
+    "a float beyond the range": b'{"a": 1e400}',
+    "key twice": b'{"a": 1, "a": 1}',
+    "key twice, once escaped": b'{"a": 1, "\\u0061": 2}',
+    "key twice, deep": b'{"a": [{"b": {"c": 1, "d": 2, "c": 3}}]}',
+    "NUL, raw": b'{"a": "\x00"}',
+    "NUL, escaped": b'{"a": "\\u0000"}',
+    "NUL in a key": b'{"a": {"b\\u0000": 1}}',
+    "NUL in an array": b'{"a": [["\\u0000"]]}',
+    "high surrogate": b'{"a": "\\ud800"}',
+    "low surrogate": b'{"a": "\\udc00x"}',
+    "surrogates the wrong way round": b'{"a": "\\udc00\\ud800"}',
+    "2**63": b'{"a": 9223372036854775808}',
+    "-2**63": b'{"a": -9223372036854775808}',
+    "an integer of 5,000 digits": b'{"a": ' + b"9" * 5000 + b"}",
+    "too large": b'{"a": "' + b"x" * MAX_OCTETS + b'"}',
+    "one level too deep": b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}",
+    "a bomb of arrays": b"[" * (MAX_OCTETS - 1),
+    "a bomb of objects": b'{"a":' * 10_000,
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_refused(body: bytes) -> None:
+    with pytest.raises(Refusal) as caught:
+        parse(body)
+    assert caught.value.code == "malformed_message"
+
+
+@pytest.mark.parametrize("body", [MALFORMED["a bomb of arrays"], MALFORMED["a bomb of objects"], b"[" * 2**20])
+def test_a_bomb_costs_little(body: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(Refusal):
+        parse(body)
+    assert time.process_time() - began < 0.1
+
+
+def test_a_refusal_holds_no_input() -> None:
+    with pytest.raises(Refusal) as caught:
+        parse(b'{"password": "canary", "password": "canary"}')
+    assert "canary" not in json.dumps(caught.value.body())
+    assert caught.value.__cause__ is None
+
+
+def test_limits_are_inclusive() -> None:
+    assert parse(b'{"a":"' + b"x" * (MAX_OCTETS - 8) + b'"}')["a"]
+    assert parse(b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}")
+    assert parse(b'{"a": 9223372036854775807, "b": -9223372036854775807}') == {"a": 2**63 - 1, "b": 1 - 2**63}
+
+
+def test_brackets_in_strings_are_not_depth() -> None:
+    body: dict[str, Any] = {"a": '[{"\\' * 100, "b": ["]"] * 100}
+    assert parse(json.dumps(body).encode()) == body
+
+
+def test_an_empty_body_is_an_empty_object() -> None:
+    assert parse(b"") == {}
+
+
+def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
+    assert parse(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+
+
+_TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=8)
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(1 - 2**63, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(_TEXT, _VALUES, max_size=5), st.booleans())
+@example({"a": 1.0, "b": -0.0, "c": True}, True)
+def test_what_is_json_comes_through_whole(value: dict[str, Any], escaped: bool) -> None:
+    parsed = parse(json.dumps(value, ensure_ascii=escaped).encode())
+    assert repr(parsed) == repr(value)  # As text: 1, 1.0 and True are equal.
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=64))
+def test_nothing_but_a_refusal_comes_of_rubbish(body: bytes) -> None:
+    with contextlib.suppress(Refusal):
+        assert isinstance(parse(body), dict)
