@@ -100,6 +100,6 @@ def _is_locale(tag: str) -> bool:
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url and (parts.port or 1) > 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url and parts.port != 0
     except ValueError:
         return False
