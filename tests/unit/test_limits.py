@@ -1,0 +1,123 @@
+"""What values a user's fields can have."""
+
+from typing import Any
+
+import pytest
+from denizen import messages as m
+
+from services.accounts import limits
+from services.refusal import Refusal
+from tests.support.log import user_id
+
+
+def create(**fields: Any) -> m.CreateUser:
+    return m.CreateUser.model_validate({"email": "a@example.com", **fields})
+
+
+def faults(command: m.Request) -> list[str]:
+    """The fields that are refused."""
+    try:
+        limits.check(command)
+    except Refusal as error:
+        refusal = error
+    else:
+        return []
+    fields = [detail["field"] for detail in refusal.details]
+    assert (refusal.code, refusal.field) == ("validation_failed", fields[0])
+    return fields
+
+
+def nested(depth: int) -> Any:
+    return {"a": nested(depth - 1)} if depth else 1
+
+
+@pytest.mark.parametrize("locale", ["en", "de-CH", "zh-Hant-TW", "sr-Latn-RS", "es-419", "EN-us", "de-CH-1901"])
+def test_locales(locale: str) -> None:
+    assert faults(create(profile={"locale": locale})) == []
+
+
+@pytest.mark.parametrize(
+    "locale", ["", "e", "en_US", "english", "xx-YY-ZZ", "de-", "-de", "de CH", "\u0435n", "en-\n", "q" * 64]
+)
+def test_no_locale(locale: str) -> None:
+    assert faults(create(profile={"locale": locale})) == ["profile.locale"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Zurich", "America/Argentina/Buenos_Aires", "Etc/GMT+5"])
+def test_time_zones(zone: str) -> None:
+    assert faults(create(profile={"timezone": zone})) == []
+
+
+@pytest.mark.parametrize("zone", ["", "Mars/Olympus", "europe/zurich", "../UTC", "/etc/passwd", "localtime", "UTC+2"])
+def test_no_time_zone(zone: str) -> None:
+    assert faults(create(profile={"timezone": zone})) == ["profile.timezone"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com/a.png", "http://127.0.0.1:8080/x?y=z", "https://[::1]/a", "HTTPS://E.com"]
+)
+def test_pictures(url: str) -> None:
+    assert faults(create(profile={"picture": url})) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "example.com/a.png",
+        "//example.com/a.png",
+        "https://",
+        "https:///a.png",
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "file:///etc/passwd",
+        "ftp://example.com/a.png",
+        "https://exam ple.com/",
+        "https://example.com:99999/",
+        "https://example.com:0/",
+        "https://[::1/",
+        "https://example.com/\n",
+    ],
+)
+def test_no_picture(url: str) -> None:
+    assert faults(create(profile={"picture": url})) == ["profile.picture"]
+
+
+@pytest.mark.parametrize("text", ["a\x00", "a\r\nb", "\t", "\x7f", "\x85", "\u2028"])
+def test_control_characters(text: str) -> None:
+    assert faults(create(profile={"firstName": text})) == ["profile.firstName"]
+    assert faults(create(externalId=text)) == ["externalId"]
+    assert faults(m.UpdateUser(user_id=user_id(), external_id=text)) == ["externalId"]
+    assert faults(m.BlockUser(user_id=user_id(), reason=text)) == ["reason"]
+
+
+def test_names_of_all_the_world() -> None:
+    for name in ("Ana María", "Nguyễn Thị", "O'Neil-Smith", "محمد", "山田", "👩\u200d🚀", ""):
+        assert faults(create(profile={"firstName": name, "lastName": name, "displayName": name})) == []
+
+
+def test_null_removes_and_so_is_no_value() -> None:
+    profile = m.ProfileInput(locale=None, timezone=None, picture=None, first_name=None)
+    assert faults(m.UpdateUser(user_id=user_id(), profile=profile, external_id=None)) == []
+
+
+@pytest.mark.parametrize("section", ["metadata", "appMetadata"])
+def test_metadata(section: str) -> None:
+    assert faults(create(**{section: nested(limits.METADATA_DEPTH)})) == []
+    assert faults(create(**{section: nested(limits.METADATA_DEPTH + 1)})) == [section]
+    lists: Any = [[[[[[[["deep"]]]]]]]]
+    assert faults(create(**{section: {"a": lists}})) == [section]
+    most = limits.METADATA_OCTETS - len('{"a":""}')
+    assert faults(create(**{section: {"a": "x" * most}})) == []
+    assert faults(create(**{section: {"a": "x" * (most + 1)}})) == [section]
+    assert faults(create(**{section: {"a": "\u00e9" * (most // 2 + 1)}})) == [section]  # octets, not characters
+
+
+@pytest.mark.parametrize("email", ["a", "a@localhost", "a b@example.com"])
+def test_email(email: str) -> None:
+    assert faults(m.CreateUser.model_construct(email=email, profile=m.ProfileInput())) == ["email"]
+
+
+def test_all_faults_are_told_at_once() -> None:
+    command = create(email="a@localhost", externalId="\x00", profile={"locale": "en_US"}, metadata=nested(9))
+    assert faults(command) == ["email", "profile.locale", "externalId", "metadata"]
