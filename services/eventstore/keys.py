@@ -89,9 +89,9 @@ def load(settings: Settings) -> KeyRing:
         claim_key = settings.claim_key.get_secret_value()
     else:
         directory = settings.home / "keys"
-        named = {path.name.removeprefix("kek-"): path.read_text("ascii") for path in directory.glob("kek-*")}
+        named = {path.name.removeprefix("kek-"): path.read_text("ascii", "replace") for path in directory.glob("kek-*")}
         path = directory / "claims"
-        claim_key = path.read_text("ascii") if path.exists() else ""
+        claim_key = path.read_text("ascii", "replace") if path.exists() else ""
     if not named or not claim_key:
         raise KeysMissing(
             "no keys: set DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, "
