@@ -1,0 +1,360 @@
+"""Commands over the log in memory: each is answered once, and a repeat like the first time."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+import pytest
+from denizen import headers as h
+from denizen.operations import OPERATIONS
+
+from services.accounts.commands import Commands
+from services.database import DatabaseUnavailable
+from services.endpoint.call import Call, understand
+from services.eventstore.memory import MemoryEventStore
+from services.eventstore.store import Append, Appended, OutcomeUnknown, Result
+from services.refusal import Refusal
+from tests.support.log import append, user_id
+
+Json = dict[str, Any]
+
+
+class Accounts:
+    """The write side without its network: replies by call, and how often subscribers were poked."""
+
+    def __init__(self, store: MemoryEventStore | None = None) -> None:
+        self.store = store or MemoryEventStore()
+        self.replies: dict[int, bytes] = {}
+        self.pokes = 0
+        self._commands = Commands(self.store, self._answer, self._refuse, self._appended)
+
+    async def _answer(self, call: Call, body: bytes) -> None:
+        assert id(call) not in self.replies
+        self.replies[id(call)] = body
+
+    async def _refuse(self, call: Call, refusal: Refusal) -> None:
+        await self._answer(call, orjson.dumps(refusal.body()))
+
+    async def _appended(self) -> None:
+        self.pokes += 1
+
+    async def raw(self, *calls: Call) -> list[bytes]:
+        """The replies to one batch, each command answered exactly once."""
+        self.replies.clear()
+        await self._commands.run(list(calls))
+        return [self.replies[id(call)] for call in calls]
+
+    async def run(self, *calls: Call) -> list[Json]:
+        return [orjson.loads(reply) for reply in await self.raw(*calls)]
+
+    async def one(self, call: Call) -> Json:
+        (reply,) = await self.run(call)
+        return reply
+
+
+def ask(name: str, body: Json, **headers: str | int) -> Call:
+    names = {"id": h.COMMAND_ID, "version": h.EXPECTED_VERSION, "deadline": h.DEADLINE, "actor": h.ACTOR}
+    given = {names[name]: str(value) for name, value in headers.items()}
+    return understand(OPERATIONS[name], "_INBOX.a", given, orjson.dumps(body))
+
+
+def create(email: str = "a@example.com", external_id: str | None = None, **headers: str | int) -> Call:
+    body: Json = {"email": email, **({"externalId": external_id} if external_id else {})}
+    return ask("CreateUser", body, **headers)
+
+
+def code(reply: Json) -> str:
+    return str(reply["error"]["code"])
+
+
+async def created(accounts: Accounts, email: str = "a@example.com", external_id: str | None = None) -> str:
+    reply = await accounts.one(create(email, external_id))
+    return str(reply["user"]["id"])
+
+
+async def test_created_then_blocked() -> None:
+    accounts = Accounts()
+    reply = await accounts.one(create("Sam@Example.com"))
+    assert (reply["version"], reply["position"], reply["user"]["email"]) == (1, 1, "Sam@Example.com")
+    assert reply["user"]["loginCount"] is None
+    reply = await accounts.one(ask("BlockUser", {"userId": reply["user"]["id"], "reason": "spam"}))
+    assert (reply["version"], reply["position"], reply["user"]["status"]) == (2, 2, "BLOCKED")
+    assert reply["user"]["version"] == 2
+    assert accounts.pokes == 2
+
+
+async def test_the_log_keeps_who_asked_and_under_which_id() -> None:
+    accounts = Accounts()
+    await accounts.one(create(id="c1", actor="admin_7"))
+    (event,) = await accounts.store.read(0, 10)
+    assert event.metadata == {"commandId": "c1", "actor": "admin_7"}
+
+
+# --- claims -----------------------------------------------------------------------------------------------------
+
+
+async def test_of_a_hundred_who_want_one_address_one_gets_it() -> None:
+    accounts = Accounts()
+    emails = ["sam@example.com", "SAM@example.com", "Sam@EXAMPLE.com", "\u017fam@example.com"] * 25
+    replies = await accounts.run(*map(create, emails))
+    assert "user" in replies[0]
+    assert [code(reply) for reply in replies[1:]] == ["email_taken"] * 99
+    assert {reply["error"]["field"] for reply in replies[1:]} == {"email"}
+    assert await accounts.store.head() == 1
+    assert accounts.pokes == 1
+
+
+async def test_an_external_id_is_one_users() -> None:
+    accounts = Accounts()
+    first = await created(accounts, "a@example.com", "x")
+    assert code(await accounts.one(create("b@example.com", "x"))) == "external_id_taken"
+    second = await created(accounts, "b@example.com")
+    update = {"userId": second, "externalId": "x"}
+    assert code(await accounts.one(ask("UpdateUser", update))) == "external_id_taken"
+    await accounts.one(ask("UpdateUser", {"userId": first, "externalId": None}))
+    assert (await accounts.one(ask("UpdateUser", update)))["user"]["externalId"] == "x"
+
+
+async def test_a_refused_creation_leaves_no_claim_behind() -> None:
+    accounts = Accounts()
+    await created(accounts, "a@example.com", "x")
+    assert code(await accounts.one(create("b@example.com", "x"))) == "external_id_taken"
+    assert "user" in await accounts.one(create("b@example.com"))
+
+
+# --- one batch --------------------------------------------------------------------------------------------------
+
+
+async def test_one_user_twice_in_a_batch() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    replies = await accounts.run(
+        ask("UpdateUser", {"userId": user, "metadata": {"a": 1}}),
+        ask("UpdateUser", {"userId": user, "metadata": {"b": 2}}),
+        ask("BlockUser", {"userId": user}),
+        ask("BlockUser", {"userId": user}),
+        ask("ReactivateUser", {"userId": user}),
+    )
+    assert [reply.get("version") for reply in replies] == [2, 3, 4, 4, None]
+    assert [reply.get("position") for reply in replies] == [2, 3, 4, 4, None]
+    assert replies[1]["user"]["metadata"] == {"a": 1, "b": 2}
+    assert code(replies[4]) == "invalid_transition"
+    assert accounts.pokes == 2
+
+
+async def test_what_changes_nothing_tells_the_users_last_position() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    await created(accounts, "b@example.com")
+    reply = await accounts.one(ask("UpdateUser", {"userId": user}))
+    assert (reply["version"], reply["position"]) == (1, 1)
+    assert await accounts.store.head() == 2
+    assert accounts.pokes == 2
+
+
+async def test_a_refusal_in_a_batch_is_its_own() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    replies = await accounts.run(
+        ask("UnblockUser", {"userId": user}), create("b@example.com"), ask("BlockUser", {"userId": user_id()})
+    )
+    assert [code(replies[0]), code(replies[2])] == ["invalid_transition", "user_not_found"]
+    assert replies[1]["position"] == 2
+
+
+async def test_a_user_moves_on_with_his_external_id_in_one_batch() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    changes = [ask("UpdateUser", {"userId": user, "externalId": value}) for value in ("x", "y", "x", None)]
+    replies = await accounts.run(*changes)
+    assert [reply["user"]["externalId"] for reply in replies] == ["x", "y", "x", None]
+    assert "user" in await accounts.one(create("b@example.com", "x"))
+    assert "user" in await accounts.one(create("c@example.com", "y"))
+
+
+# --- repeats ----------------------------------------------------------------------------------------------------
+
+
+async def test_sixty_copies_of_one_command() -> None:
+    accounts = Accounts()
+    replies = await accounts.raw(*(create(id="c1") for _ in range(60)))
+    assert len(set(replies)) == 1
+    assert b'"user"' in replies[0]
+    assert await accounts.store.head() == 1
+    assert await accounts.raw(create(id="c1")) == replies[:1]
+
+
+async def test_a_repeat_shows_the_user_as_he_was() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    update = {"userId": user, "metadata": {"a": 1}}
+    first = await accounts.raw(ask("UpdateUser", update, id="c1"))
+    await accounts.run(ask("UpdateUser", {"userId": user, "metadata": {"a": None}}), ask("BlockUser", {"userId": user}))
+    assert await accounts.raw(ask("UpdateUser", update, id="c1")) == first
+    assert await accounts.store.head() == 4
+
+
+async def test_a_repeat_of_what_changed_nothing() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    first = await accounts.raw(ask("UpdateUser", {"userId": user}, id="c1"))
+    await accounts.one(ask("BlockUser", {"userId": user}))
+    assert await accounts.raw(ask("UpdateUser", {"userId": user}, id="c1")) == first
+
+
+REFUSED: dict[str, Callable[[str], Call]] = {
+    "email taken": lambda _: create("a@example.com", id="c1"),
+    "not blocked": lambda user: ask("UnblockUser", {"userId": user}, id="c1"),
+    "nobody": lambda _: ask("BlockUser", {"userId": "user_" + "0" * 26}, id="c1"),
+    "another version": lambda user: ask("BlockUser", {"userId": user}, id="c1", version=9),
+}
+
+
+@pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
+async def test_a_repeat_of_a_refusal_is_refused_alike_though_it_could_be_done_now(
+    refused: Callable[[str], Call],
+) -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    first = await accounts.raw(refused(user))
+    assert b'"error"' in first[0]
+    await accounts.run(ask("BlockUser", {"userId": user}), *(ask("UpdateUser", {"userId": user}) for _ in range(3)))
+    assert await accounts.raw(refused(user)) == first
+    assert await accounts.raw(*(refused(user) for _ in range(5))) == first * 5
+
+
+async def test_an_id_with_another_body_gets_the_first_reply() -> None:
+    accounts = Accounts()
+    first = await accounts.raw(create("a@example.com", id="c1"))
+    assert await accounts.raw(create("b@example.com", id="c1")) == first
+    assert await accounts.store.head() == 1
+
+
+async def test_copies_beside_others_in_one_batch() -> None:
+    accounts = Accounts()
+    calls = [create("a@example.com", id="c1"), create("a@example.com", id="c2"), create("a@example.com", id="c1")]
+    replies = await accounts.run(*calls, create("b@example.com"))
+    assert replies[0] == replies[2]
+    assert code(replies[1]) == "email_taken"
+    assert "user" in replies[3]
+    assert await accounts.store.head() == 2
+
+
+# --- conditions -------------------------------------------------------------------------------------------------
+
+
+async def test_expected_version() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    reply = await accounts.one(ask("BlockUser", {"userId": user}, version=2))
+    assert code(reply) == "version_conflict"
+    assert reply["error"]["details"] == [{"version": 1}]
+    assert (await accounts.one(ask("BlockUser", {"userId": user}, version=1)))["version"] == 2
+    # Not even what would change nothing, and not what is refused anyway, when the caller saw another user.
+    assert code(await accounts.one(ask("BlockUser", {"userId": user}, version=1))) == "version_conflict"
+    assert code(await accounts.one(ask("ReactivateUser", {"userId": user}, version=1))) == "version_conflict"
+    assert code(await accounts.one(ask("BlockUser", {"userId": user_id()}, version=1))) == "user_not_found"
+
+
+async def test_a_new_user_has_version_0_before() -> None:
+    accounts = Accounts()
+    assert code(await accounts.one(create(version=1))) == "version_conflict"
+    assert "user" in await accounts.one(create(version=0))
+
+
+async def test_two_who_expect_one_version_in_one_batch() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    replies = await accounts.run(
+        *(ask("UpdateUser", {"userId": user, "metadata": {"n": n}}, version=1) for n in range(3))
+    )
+    assert replies[0]["version"] == 2
+    assert [code(reply) for reply in replies[1:]] == ["version_conflict"] * 2
+
+
+async def test_a_deadline_that_passed_in_the_queue() -> None:
+    accounts = Accounts()
+    call = create(id="c1", deadline="2999-01-01T00:00:00Z")
+    call.deadline = time.time() - 1
+    assert code(await accounts.one(call)) == "deadline_exceeded"
+    assert await accounts.store.head() == 0
+    # It is not kept: the same command with time left is done.
+    assert "user" in await accounts.one(create(id="c1"))
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------------
+
+
+class Racing(MemoryEventStore):
+    """Another process changes the user between the decision and the append, `times` times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    async def append(self, batch: Sequence[Append]) -> list[Result]:
+        user = next((each.stream for each in batch if each.expected), None)
+        if user and self.times:
+            self.times -= 1
+            version = len((await self.load([user]))[user])
+            (result,) = await super().append([append(user, version)])
+            assert isinstance(result, Appended)
+        return await super().append(batch)
+
+
+async def test_who_lost_a_race_is_decided_again() -> None:
+    accounts = Accounts(Racing(3))
+    user = await created(accounts)
+    reply = await accounts.one(ask("BlockUser", {"userId": user}))
+    assert (reply["version"], reply["position"]) == (5, 5)
+
+
+async def test_who_loses_for_ever_is_told_so() -> None:
+    accounts = Accounts(Racing(1000))
+    user = await created(accounts)
+    replies = await accounts.run(ask("BlockUser", {"userId": user}), create("b@example.com"))
+    assert code(replies[0]) == "overloaded"
+    assert "user" in replies[1]
+
+
+async def test_a_race_that_makes_a_repeat() -> None:
+    """Another process ran the same command after we had looked."""
+
+    class Overtaken(MemoryEventStore):
+        async def append(self, batch: Sequence[Append]) -> list[Result]:
+            if not await self.head():
+                await super().append(batch)
+            return await super().append(batch)
+
+    accounts = Accounts(Overtaken())
+    reply = await accounts.one(create(id="c1"))
+    assert (reply["position"], await accounts.store.head()) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(DatabaseUnavailable(), "overloaded"), (OutcomeUnknown(), "internal"), (RuntimeError("canary"), "internal")],
+)
+@pytest.mark.parametrize("method", ["append", "load", "outcomes"])
+async def test_everyone_is_answered_when_the_log_fails(
+    method: str, error: Exception, expected: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: object) -> None:
+        raise error
+
+    accounts = Accounts()
+    user = await created(accounts)
+    monkeypatch.setattr(accounts.store, method, fail)
+    replies = await accounts.run(create("b@example.com", id="c1"), ask("BlockUser", {"userId": user}))
+    assert [code(reply) for reply in replies] == [expected] * 2
+    assert "canary" not in str(replies)
+
+
+async def test_time_does_not_run_backwards_in_a_users_history() -> None:
+    accounts = Accounts()
+    first = await accounts.one(create())
+    future = (await accounts.store.read(0, 1))[0]
+    future.recorded_at = future.recorded_at.replace(year=2999)
+    reply = await accounts.one(ask("BlockUser", {"userId": first["user"]["id"]}))
+    assert reply["user"]["updatedAt"].startswith("2999")

@@ -1,0 +1,101 @@
+"""Events and their form in the log. What was ever written is read for ever; what is published names nobody.
+
+tests/golden/ has events as they were stored, of every type and every schema version, with what they are read as.
+Whoever changes the form of a type raises its SCHEMA_VERSION, adds a file `<Type>.<version>.json` written by the new
+code, and leaves the old files alone: `decode` must go on reading them, `event` may gain a field in them.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, get_args
+
+import orjson
+import pytest
+from denizen import messages as m
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.accounts import events
+from services.accounts.events import SCHEMA_VERSION, UserCreated, UserEvent, UserUpdated, decode, encode
+from services.eventstore.event import Event, Json, NewEvent
+from tests.support.log import AT, user_id
+
+GOLDEN = {path.stem: orjson.loads(path.read_bytes()) for path in Path(__file__).parents[1].glob("golden/*.json")}
+ID = user_id()
+
+
+def stored(type: str, schema_version: int, public: Json, private: Json | None) -> Event:
+    return Event(1, NewEvent(type, 1, {}, None).event_id, ID, 1, type, schema_version, public, private, {}, AT)
+
+
+def as_json(event: UserEvent) -> Any:
+    return orjson.loads(orjson.dumps(asdict(event)))
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_golden(name: str) -> None:
+    golden = GOLDEN[name]
+    event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
+    assert type(event).__name__ == golden["type"]
+    assert as_json(event) == golden["event"]
+    m.EventData.model_validate(golden["public"], strict=False)
+
+
+def test_there_is_a_golden_event_of_every_version_of_every_type() -> None:
+    written = {f"{kind.__name__}.{version}" for kind, last in SCHEMA_VERSION.items() for version in range(1, last + 1)}
+    assert written <= GOLDEN.keys()
+    assert {kind.__name__ for kind in SCHEMA_VERSION} == set(get_args(m.EventType))
+    assert set(SCHEMA_VERSION) == set(get_args(UserEvent))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in GOLDEN if "erased" not in name))
+def test_the_present_version_is_still_written_so(name: str) -> None:
+    golden = GOLDEN[name]
+    kind = next(kind for kind in SCHEMA_VERSION if kind.__name__ == golden["type"])
+    if golden["schemaVersion"] != SCHEMA_VERSION[kind]:
+        pytest.skip("an older version")
+    event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
+    public = golden["public"]
+    new = encode(event, public["userId"], public["version"], public["status"])
+    assert (new.type, new.schema_version) == (golden["type"], golden["schemaVersion"])
+    assert (new.public, new.private) == (public, golden["private"])
+
+
+def test_an_unknown_type_is_an_error_that_names_the_event_only() -> None:
+    event = stored("UserTeleported", 1, {}, {"email": "canary"})
+    with pytest.raises(ValueError, match="UserTeleported") as caught:
+        decode(event)
+    assert str(event.event_id) in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+CANARY = "canary"
+_CANARIES = st.text("xyz", max_size=3).map(lambda text: CANARY + text)
+_METADATA = st.dictionaries(_CANARIES, _CANARIES | st.lists(_CANARIES, max_size=2) | st.none(), max_size=3)
+_PROFILE = st.dictionaries(st.sampled_from(["firstName", "picture"]), _CANARIES | st.none())
+_EVENTS: st.SearchStrategy[UserEvent] = st.one_of(
+    st.builds(
+        UserCreated,
+        _CANARIES,
+        _CANARIES,
+        st.booleans(),
+        st.none() | _CANARIES,
+        _PROFILE,
+        _METADATA,
+        _METADATA,
+    ),
+    st.builds(UserUpdated, _PROFILE, _METADATA, _METADATA, st.none() | st.tuples(st.none() | _CANARIES)),
+    st.builds(events.UserBlocked, st.none() | _CANARIES),
+    st.sampled_from([events.UserUnblocked(), events.UserDeactivated(), events.UserReactivated()]),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_EVENTS)
+def test_round_trip_and_nothing_personal_in_public(event: UserEvent) -> None:
+    new = encode(event, ID, 3, "ACTIVE")
+    assert decode(stored(new.type, new.schema_version, new.public, new.private)) == event
+    assert CANARY not in orjson.dumps(new.public).decode()
+    assert new.public.keys() == {"userId", "version", "status", "changed"}
+    if CANARY in repr(event):
+        assert CANARY in orjson.dumps(new.private).decode()
