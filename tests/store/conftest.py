@@ -1,0 +1,39 @@
+"""Stores to test: in memory and on PostgreSQL, and several on one database."""
+
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+import pytest_asyncio
+
+from services.eventstore.keys import KeyRing
+from services.eventstore.memory import MemoryEventStore
+from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.store import EventStore
+from tests.support.log import ring, settings
+
+OpenStore = Callable[..., PostgresEventStore]
+"""`open_store(name="a", url=…, ring=…)`: a store of its own connections on the test's database."""
+
+
+@pytest_asyncio.fixture
+async def open_store(database_url: str) -> AsyncGenerator[OpenStore]:
+    opened: list[PostgresEventStore] = []
+
+    def open_one(name: str = "a", url: str = database_url, keys: KeyRing | None = None) -> PostgresEventStore:
+        opened.append(PostgresEventStore(settings(url), keys or ring(), name))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        await store.close()
+
+
+@pytest_asyncio.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest) -> AsyncGenerator[EventStore]:
+    """Each of the stores there are, empty."""
+    if request.param == "memory":
+        yield MemoryEventStore()
+        return
+    opened = PostgresEventStore(settings(request.getfixturevalue("database_url")), ring(), "contract")
+    yield opened
+    await opened.close()

@@ -1,0 +1,247 @@
+"""What an event store does, whichever keeps the log."""
+
+from uuid import UUID
+
+from services.eventstore.event import Event
+from services.eventstore.store import (
+    Append,
+    Appended,
+    Claim,
+    ClaimTaken,
+    EventStore,
+    Outcome,
+    Repeated,
+    Result,
+    VersionConflict,
+)
+from tests.support.log import AT, append, event, user_id
+
+X: Claim = ("email", "x@example.com")
+Y: Claim = ("email", "y@example.com")
+NAME: Claim = ("externalId", "name")
+NOTHING = {"error": {"code": "invalid_transition", "message": "no", "details": [1]}}
+A, B, C = user_id(), user_id(), user_id()
+
+
+async def do(store: EventStore, *batch: Append) -> list[Result]:
+    return await store.append(batch)
+
+
+async def one(store: EventStore, append: Append) -> Result:
+    (result,) = await store.append([append])
+    return result
+
+
+def places(events: list[Event]) -> list[tuple[int, str, int]]:
+    return [(each.position, each.stream, each.version) for each in events]
+
+
+# --- append and read --------------------------------------------------------------------------------------------
+
+
+async def test_an_empty_log(store: EventStore) -> None:
+    assert await store.head() == 0
+    assert await store.read(0, 10) == []
+    assert await store.load([A]) == {}
+    assert await store.load([]) == {}
+    assert await store.outcomes(["c1"]) == {}
+    assert await store.append([]) == []
+
+
+async def test_an_event_comes_back_whole(store: EventStore) -> None:
+    private = {"email": "Zoë@example.com", "nested": {"list": [1, 1.5, True, None, "\u2028'\"\\"]}, "big": 2**53 + 1}
+    new = event(1, private)
+    new.public = {"userId": A, "changed": ["é"], "n": 1}
+    metadata = {"commandId": "c1", "actor": "admin"}
+    assert await one(store, Append(A, 0, [new], metadata, AT)) == Appended(1)
+    (stored,) = await store.read(0, 10)
+    assert stored == Event(1, new.event_id, A, 1, "UserUpdated", 1, new.public, private, metadata, AT)
+    assert isinstance(stored.event_id, UUID)
+    assert repr(stored.private) == repr(private)
+    assert stored.recorded_at.utcoffset() == AT.utcoffset()
+    assert await store.load([A]) == {A: [stored]}
+
+
+async def test_no_private_data_is_not_empty_private_data(store: EventStore) -> None:
+    without, empty = event(1), event(2, {})
+    without.private = None
+    await one(store, Append(A, 0, [without, empty], {}, AT))
+    assert [each.private for each in await store.read(0, 10)] == [None, {}]
+
+
+async def test_positions_are_contiguous_over_batches_and_streams(store: EventStore) -> None:
+    assert await do(store, append(A, 0, 2), append(B), append(A, 2, 3)) == [Appended(2), Appended(3), Appended(6)]
+    assert await one(store, append(B, 1)) == Appended(7)
+    assert places(await store.read(0, 100)) == [
+        (1, A, 1),
+        (2, A, 2),
+        (3, B, 1),
+        (4, A, 3),
+        (5, A, 4),
+        (6, A, 5),
+        (7, B, 2),
+    ]
+    assert await store.head() == 7
+
+
+async def test_reading_is_bounded_and_goes_on_where_it_stopped(store: EventStore) -> None:
+    await do(store, append(A, 0, 5))
+    assert [each.position for each in await store.read(0, 2)] == [1, 2]
+    assert [each.position for each in await store.read(2, 2)] == [3, 4]
+    assert [each.position for each in await store.read(4, 2)] == [5]
+    assert await store.read(5, 2) == []
+    assert await store.read(99, 2) == []
+
+
+async def test_streams_are_loaded_apart(store: EventStore) -> None:
+    logins = f"{A}/logins"
+    await do(store, append(A, 0, 2), append(B), append(logins, 0, 0))
+    await one(store, append(logins))
+    loaded = await store.load([A, logins, C])
+    assert {stream: places(events) for stream, events in loaded.items()} == {
+        A: [(1, A, 1), (2, A, 2)],
+        logins: [(4, logins, 1)],
+    }
+    assert {each.user_id for each in loaded[logins]} == {A}
+
+
+# --- versions ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_version_that_is_not_the_streams(store: EventStore) -> None:
+    await one(store, append(A, 0, 2))
+    for expected in (0, 1, 3):
+        assert await one(store, append(A, expected)) == VersionConflict()
+        assert await one(store, append(A, expected, 0)) == VersionConflict()
+    assert await one(store, append(B, 1)) == VersionConflict()
+    assert await store.head() == 2
+    assert await one(store, append(A, 2)) == Appended(3)
+
+
+async def test_a_conflict_fails_alone(store: EventStore) -> None:
+    await one(store, append(A))
+    batch = [append(B), append(A, 0), append(C), append(A, 5), append(A, 1)]
+    assert await do(store, *batch) == [Appended(2), VersionConflict(), Appended(3), VersionConflict(), Appended(4)]
+    assert places(await store.read(1, 10)) == [(2, B, 1), (3, C, 1), (4, A, 2)]
+
+
+async def test_what_builds_on_a_failed_append_fails_too(store: EventStore) -> None:
+    await do(store, append(A), append(B, 0, 1, take=[X]))
+    batch = [append(A, 4), append(A, 5), append(C, 0, take=[X]), append(C, 1), append(B, 1)]
+    assert await do(store, *batch) == [
+        VersionConflict(),
+        VersionConflict(),
+        ClaimTaken("email"),
+        VersionConflict(),
+        Appended(3),
+    ]
+
+
+async def test_a_failed_append_leaves_nothing(store: EventStore) -> None:
+    await do(store, append(A, 0, take=[X]))
+    assert await one(store, append(B, 3, take=[Y], command_id="c1")) == VersionConflict()
+    assert await one(store, append(B, 0, take=[NAME, X], command_id="c2")) == ClaimTaken("email")
+    assert await one(store, append(A, 7, 0, release=[X])) == VersionConflict()
+    assert await store.outcomes(["c1", "c2"]) == {}
+    assert await do(store, append(C, 0, take=[Y, NAME])) == [Appended(2)]
+    assert await do(store, append(B, 0, take=[X])) == [ClaimTaken("email")]
+    assert await store.head() == 2
+
+
+async def test_nothing_to_store_is_stored_where_the_version_holds(store: EventStore) -> None:
+    await one(store, append(A))
+    assert await do(store, append(A, 1, 0), append("", 0, 0)) == [Appended(0), Appended(0)]
+    assert await store.head() == 1
+
+
+# --- claims -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_claim_is_one_users(store: EventStore) -> None:
+    assert await one(store, append(A, 0, take=[X])) == Appended(1)
+    assert await one(store, append(B, 0, take=[X])) == ClaimTaken("email")
+    assert await one(store, append(B, 0, take=[("externalId", X[1])])) == Appended(2)
+    assert await one(store, append(C, 0, take=[Y, NAME])) == Appended(3)
+    assert await one(store, append(B, 1, take=[NAME])) == ClaimTaken("externalId")
+    assert await one(store, append(B, 1, take=[NAME, X])) == ClaimTaken("email")
+
+
+async def test_in_one_batch_the_first_gets_it(store: EventStore) -> None:
+    batch = [append(A, 0, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[Y])]
+    assert await do(store, *batch) == [Appended(1), ClaimTaken("email"), Appended(2)]
+
+
+async def test_the_next_gets_it_when_the_first_fails(store: EventStore) -> None:
+    batch = [append(A, 3, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[X])]
+    assert await do(store, *batch) == [VersionConflict(), Appended(1), ClaimTaken("email")]
+
+
+async def test_who_lost_another_claim_does_not_keep_this_one(store: EventStore) -> None:
+    await one(store, append(A, 0, take=[NAME]))
+    batch = [append(B, 0, take=[X, NAME]), append(C, 0, take=[X])]
+    assert await do(store, *batch) == [ClaimTaken("externalId"), Appended(2)]
+
+
+async def test_what_is_freed_can_be_taken(store: EventStore) -> None:
+    await one(store, append(A, 0, take=[X]))
+    assert await one(store, append(A, 1, take=[Y], release=[X])) == Appended(2)
+    assert await do(store, append(B, 0, take=[X]), append(C, 0, take=[Y])) == [Appended(3), ClaimTaken("email")]
+
+
+async def test_nobody_frees_what_another_holds(store: EventStore) -> None:
+    await do(store, append(A, 0, take=[X]), append(B))
+    assert await one(store, append(B, 1, release=[X])) == Appended(3)
+    assert await one(store, append(C, 0, take=[X])) == ClaimTaken("email")
+
+
+async def test_freed_and_taken_in_one_batch(store: EventStore) -> None:
+    await do(store, append(A, 0, take=[X]), append(B))
+    batch = [append(B, 1, take=[X]), append(A, 1, release=[X]), append(C, 0, take=[X])]
+    assert await do(store, *batch) == [ClaimTaken("email"), Appended(3), Appended(4)]
+
+
+async def test_taken_and_freed_in_one_batch_is_free(store: EventStore) -> None:
+    batch = [append(A, 0, take=[X]), append(A, 1, take=[Y], release=[X]), append(A, 2, take=[X], release=[Y])]
+    assert await do(store, *batch) == [Appended(1), Appended(2), Appended(3)]
+    assert await do(store, append(B, 0, take=[Y]), append(C, 0, take=[X])) == [Appended(4), ClaimTaken("email")]
+
+
+# --- command ids ------------------------------------------------------------------------------------------------
+
+
+async def test_a_command_runs_once(store: EventStore) -> None:
+    assert await one(store, append(A, 0, 2, command_id="c1")) == Appended(2)
+    assert await one(store, append(B, 0, command_id="c1")) == Repeated()
+    assert await one(store, append(A, 9, take=[X], command_id="c1")) == Repeated()
+    assert await store.outcomes(["c1", "c2"]) == {"c1": Outcome(A, 2, None)}
+    assert await store.head() == 2
+
+
+async def test_copies_in_one_batch(store: EventStore) -> None:
+    batch = [append(user, 0, take=[X], command_id="c1") for user in (A, B, C)]
+    assert await do(store, *batch, append(user_id(), command_id="c2")) == [
+        Appended(1),
+        Repeated(),
+        Repeated(),
+        Appended(2),
+    ]
+
+
+async def test_a_copy_runs_when_the_first_fails(store: EventStore) -> None:
+    batch = [append(A, 3, command_id="c1"), append(B, 0, command_id="c1"), append(C, 0, command_id="c1")]
+    assert await do(store, *batch) == [VersionConflict(), Appended(1), Repeated()]
+    assert await store.outcomes(["c1"]) == {"c1": Outcome(B, 1, None)}
+
+
+async def test_what_changed_nothing_and_what_was_refused_are_kept(store: EventStore) -> None:
+    await one(store, append(A, 0, 3))
+    batch = [append(A, 3, 0, command_id="c1"), append("", 0, 0, command_id="c2", refusal=NOTHING)]
+    assert await do(store, *batch) == [Appended(0), Appended(0)]
+    assert await store.outcomes(["c1", "c2"]) == {"c1": Outcome(A, 3, None), "c2": Outcome(None, None, NOTHING)}
+    assert await do(store, append(B, command_id="c1"), append(C, command_id="c2")) == [Repeated(), Repeated()]
+
+
+async def test_a_refusal_is_kept_only_if_its_user_is_still_so(store: EventStore) -> None:
+    await one(store, append(A, 0, 2))
+    assert await one(store, append(A, 1, 0, command_id="c1", refusal=NOTHING)) == VersionConflict()
+    assert await store.outcomes(["c1"]) == {}
