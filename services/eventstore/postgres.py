@@ -104,6 +104,8 @@ class PostgresEventStore:
             if not committing:
                 raise DatabaseUnavailable("PostgreSQL went away, nothing was stored") from error
             await self._resolve(appends, error)
+        for user_id, key in batch.new_keys.items():
+            self._keys.put(user_id, key)
         return results
 
     async def _known_keys(self, appends: Mapping[int, Append]) -> rows.DataKeys:
@@ -180,7 +182,8 @@ def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
         return ClaimTaken(min(shared)[0])
     if isinstance(result, ClaimTaken):
         # The winner lost one of its claims to somebody else; the same one is lost to all who want it.
-        return next((ClaimTaken(kind) for kind, _ in shared if kind == result.kind), None)
+        lost = [claim for claim in winner.take if claim[0] == result.kind]
+        return ClaimTaken(result.kind) if len(lost) == 1 and lost[0] in shared else None
     return None
 
 

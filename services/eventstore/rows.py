@@ -49,13 +49,17 @@ class DataKeys:
 
 @dataclass(slots=True)
 class Batch:
-    """The appends of one transaction, as rows. `positions` and hashes come under the lock of the head."""
+    """The appends of one transaction, as rows. `positions` and hashes come under the lock of the head.
+
+    `new_keys` are of users who are new if they are stored: only then are they theirs.
+    """
 
     appends: Mapping[int, Append]
     commands: list[Json] = field(default_factory=list[Json])
     takes: list[Json] = field(default_factory=list[Json])
     releases: list[Json] = field(default_factory=list[Json])
     data_keys: list[Json] = field(default_factory=list[Json])
+    new_keys: dict[str, DataKey] = field(default_factory=dict[str, DataKey])
     ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
     wanted: dict[bytes, tuple[int, ClaimKind]] = field(default_factory=dict[bytes, tuple[int, ClaimKind]])
 
@@ -94,11 +98,10 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
         for kind, value in append.release:
             batch.releases.append({"key": keys.ring.claim(kind, value).hex(), "user_id": append.stream})
         user_id = append.stream.partition("/")[0]
-        if append.events and append.expected == 0 and user_id == append.stream:
-            key, wrapped = keys.ring.new_data_key(user_id)
-            keys.put(user_id, key)
+        if append.events and append.expected == 0 and user_id == append.stream and user_id not in batch.new_keys:
+            batch.new_keys[user_id], wrapped = keys.ring.new_data_key(user_id)
             batch.data_keys.append({"user_id": user_id, "epoch": keys.ring.epoch, "wrapped": wrapped.hex()})
-        batch.ciphertexts[index] = _encrypt(index, append, keys.get(user_id))
+        batch.ciphertexts[index] = _encrypt(index, append, batch.new_keys.get(user_id) or keys.get(user_id))
     return batch
 
 
