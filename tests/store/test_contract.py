@@ -118,6 +118,14 @@ async def test_a_version_that_is_not_the_streams(store: EventStore) -> None:
     assert await one(store, append(A, 2)) == Appended(3)
 
 
+async def test_a_failed_start_of_a_stream_does_not_touch_what_is_there(store: EventStore) -> None:
+    await one(store, append(A))
+    assert await do(store, append(A, 0), append(B), append(B, 0)) == [VersionConflict(), Appended(2), VersionConflict()]
+    await do(store, append(A, 1), append(B, 1))
+    notes = [each.private and each.private["note"] for each in await store.read(0, 10)]
+    assert notes == ["private 1", "private 1", "private 2", "private 2"]
+
+
 async def test_a_conflict_fails_alone(store: EventStore) -> None:
     await one(store, append(A))
     batch = [append(B), append(A, 0), append(C), append(A, 5), append(A, 1)]

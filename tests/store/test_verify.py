@@ -1,0 +1,164 @@
+"""`denizen log verify` finds what was changed behind the log's back, with the triggers disabled."""
+
+import os
+import subprocess
+import sys
+from typing import Any, LiteralString
+
+import orjson
+import psycopg
+import pytest
+
+from services.eventstore.verify import Finding, Verification, verify
+from tests.store.conftest import OpenStore
+from tests.support.log import append, user_id
+from tests.support.servers import REPOSITORY
+
+COUNT = 9
+A, B, C = sorted(user_id() for _ in range(3))
+
+
+@pytest.fixture
+async def log_url(open_store: OpenStore, database_url: str) -> str:
+    """Three users with three events each: A at 1, 4, 7; B at 2, 5, 8; C at 3, 6, 9."""
+    store = open_store()
+    for version in range(3):
+        await store.append([append(user, version) for user in (A, B, C)])
+    return database_url
+
+
+def tamper(url: str, *statements: LiteralString) -> None:
+    with psycopg.connect(url, options="-c search_path=denizen -c session_replication_role=replica") as connection:
+        for statement in statements:
+            assert connection.execute(statement).rowcount != 0
+
+
+def check(url: str) -> Verification:
+    return verify(url, "denizen", lambda _done, _total: None)
+
+
+def places(result: Verification) -> list[tuple[str, int]]:
+    return [(finding.problem, finding.position) for finding in result.findings]
+
+
+async def test_intact(log_url: str) -> None:
+    assert check(log_url) == Verification(COUNT, COUNT, [])
+
+
+async def test_an_empty_log_is_intact(database_url: str) -> None:
+    assert check(database_url) == Verification(0, 0, [])
+
+
+CHANGED: dict[str, LiteralString] = {
+    "type": "update events set type = 'UserBlocked' where position = 5",
+    "schema version": "update events set schema_version = 2 where position = 5",
+    "event id": "update events set event_id = gen_random_uuid() where position = 5",
+    "public": """update events set public = '{"number": 3}' where position = 5""",
+    "one key more": """update events set public = public || '{"x": null}' where position = 5""",
+    "private": "update events set private = set_byte(private, 20, get_byte(private, 20) # 1) where position = 5",
+    "private, removed": "update events set private = null where position = 5",
+    "metadata": """update events set metadata = '{"actor": "someone else"}' where position = 5""",
+    "time": "update events set recorded_at = recorded_at + interval '1 microsecond' where position = 5",
+    "hash": "update events set hash = sha256(hash) where position = 5",
+}
+
+
+@pytest.mark.parametrize("statement", CHANGED.values(), ids=CHANGED.keys())
+async def test_a_changed_row(log_url: str, statement: LiteralString) -> None:
+    tamper(log_url, statement)
+    assert Finding("changed", 5, B, 2) in check(log_url).findings
+    assert {finding.stream for finding in check(log_url).findings} == {B}
+
+
+async def test_a_missing_row_in_the_middle(log_url: str) -> None:
+    tamper(log_url, "delete from events where position = 5")
+    assert places(check(log_url)) == [("missing up to position 5", 5), ("missing from version 2", 8)]
+
+
+async def test_a_users_last_row_missing(log_url: str) -> None:
+    tamper(log_url, "delete from events where position = 8")
+    assert places(check(log_url)) == [("missing up to position 8", 8)]
+
+
+async def test_a_whole_user_missing(log_url: str) -> None:
+    tamper(log_url, "delete from events where stream = (select stream from events where position = 2)")
+    assert places(check(log_url)) == [(f"missing up to position {p}", p) for p in (2, 5, 8)]
+
+
+async def test_the_last_rows_missing(log_url: str) -> None:
+    tamper(log_url, "delete from events where position > 7")
+    assert places(check(log_url)) == [("missing up to position 9", 8)]
+
+
+async def test_everything_missing(log_url: str) -> None:
+    tamper(log_url, "delete from events")
+    assert places(check(log_url)) == [("missing up to position 9", 1)]
+
+
+async def test_a_row_that_was_never_written(log_url: str) -> None:
+    tamper(
+        log_url,
+        """insert into events (position, event_id, stream, version, type, schema_version, public, private, metadata,
+           recorded_at, hash) select 10, event_id, stream, 4, type, schema_version, public, private, metadata,
+           recorded_at, hash from events where position = 8""",
+    )
+    assert places(check(log_url)) == [("behind the head", 10), ("changed", 10)]
+
+
+async def test_a_row_moved_to_another_place(log_url: str) -> None:
+    tamper(log_url, "update events set position = 10 where position = 5")
+    assert ("missing up to position 5", 5) in places(check(log_url))
+
+
+async def test_two_rows_swapped_in_the_log(log_url: str) -> None:
+    tamper(
+        log_url,
+        "update events set position = -1 where position = 4",
+        "update events set position = 4 where position = 5",
+        "update events set position = 5 where position = -1",
+    )
+    findings = check(log_url).findings
+    assert {(finding.problem, finding.stream) for finding in findings} == {("changed", A), ("changed", B)}
+
+
+async def test_two_rows_swapped_in_a_stream(log_url: str) -> None:
+    tamper(
+        log_url,
+        "update events set version = 99 where position = 2",
+        "update events set version = 1 where position = 5",
+        "update events set version = 2 where position = 2",
+    )
+    assert {(finding.problem, finding.stream) for finding in check(log_url).findings} == {("changed", B)}
+
+
+async def test_a_row_given_to_another_user(log_url: str) -> None:
+    tamper(log_url, "update events set stream = 'user_x', version = 1 where position = 8")
+    assert places(check(log_url)) == [("changed", 8)]
+
+
+async def test_the_head_moved_back(log_url: str) -> None:
+    tamper(log_url, "update log_head set position = 8")
+    assert places(check(log_url)) == [("behind the head", 9)]
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def run(url: str, *arguments: str) -> tuple[int, str]:
+    environment = {**os.environ, "DENIZEN_DATABASE_URL": url}
+    command = [sys.executable, "-m", "services.cli", "log", "verify", *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+async def test_the_command_says_so_by_its_exit_code(log_url: str) -> None:
+    code, output = run(log_url, "--json")
+    assert (code, orjson.loads(output)) == (0, {"intact": True, "head": COUNT, "events": COUNT, "findings": []})
+    tamper(log_url, CHANGED["public"])
+    code, output = run(log_url, "--json")
+    result: dict[str, Any] = orjson.loads(output)
+    assert (code, result["intact"]) == (1, False)
+    assert result["findings"][0] == {"problem": "changed", "position": 5, "stream": B, "version": 2}
+    code, output = run(log_url)
+    assert code == 1
+    assert f"position 5, {B} version 2: changed" in output
