@@ -10,12 +10,13 @@ DenizenError
 ├─ TooManyAttempts             429
 ├─ InternalError               500
 ├─ Unavailable                 503  (Overloaded, StaleRead)
-└─ DeadlineExceeded            504
+├─ DeadlineExceeded            504
+└─ NoAnswer                    504  (the client's own: nothing came back in time)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -165,3 +166,19 @@ def _leaves(kind: type[DenizenError]) -> list[type[DenizenError]]:
 
 BY_CODE: dict[str, type[DenizenError]] = {kind.code: kind for kind in _leaves(DenizenError)}
 """Every code of the contract and its exception."""
+
+
+class NoAnswer(DenizenError):
+    """Nothing came back in time, so a command may have run or not: repeat it with the same `idempotency_key` to learn.
+
+    Not in `BY_CODE`: no service ever answers this.
+    """
+
+    code, number = "no_answer", 504
+
+
+def from_body(error: Mapping[str, Any]) -> DenizenError:
+    """The exception that the `error` of a reply stands for; a DenizenError where its code is not known here."""
+    code = str(error["code"])
+    kind = BY_CODE.get(code) or type("UnknownError", (DenizenError,), {"code": code, "number": 500})
+    return kind(str(error["message"]), field=error.get("field"), details=error.get("details", ()))

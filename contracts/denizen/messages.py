@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -161,9 +162,17 @@ class ListUsers(Request):
 
 
 class UserList(Message):
+    """A page of users; iterates over `data`."""
+
     data: tuple[User, ...]
     total: int
     next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[User]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
 
 
 # --- refusals and events ----------------------------------------------------------------------------------------

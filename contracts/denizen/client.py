@@ -1,0 +1,131 @@
+"""The clients: `AsyncClient`, and `Client`, which is made of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from denizen.blocking import Blocking, LoopThread, blocking
+from denizen.events import Events, Handler, Subscription
+from denizen.messages import Status, User
+from denizen.transport import Transport
+from denizen.users import PAGE, Users
+
+DEFAULT_SERVERS = "nats://127.0.0.1:4222"
+DEFAULT_TIMEOUT = 10.0
+
+
+class AsyncAuth:
+    """The services of a client: `users` and `events`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.users = Users(transport)
+        self.events = Events(transport)
+
+
+class AsyncClient:
+    """A client for asyncio. It connects when it is first used, reads its own writes, and repeats what got no answer."""
+
+    def __init__(
+        self, servers: str | Sequence[str] | None = None, *, timeout: float = DEFAULT_TIMEOUT, **options: Any
+    ) -> None:
+        """`servers`: addresses of NATS; by default $DENIZEN_NATS_URL, else this machine's.
+
+        `timeout`: seconds for each call, repeats included. `options`: as nats.connect has them (`user`, `password`,
+        `tls`, `user_credentials`, ...).
+        """
+        found = servers or os.environ.get("DENIZEN_NATS_URL", DEFAULT_SERVERS).split(",")
+        self._transport = Transport(found, timeout, options)
+        self.auth = AsyncAuth(self._transport)
+
+    async def connect(self) -> None:
+        """Connect now rather than at the first call. Raises NoAnswer."""
+        await self._transport.connection()
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class BlockingUsers(Blocking[Users]):
+    """`Users`, each call waiting for its result."""
+
+    create = blocking(Users.create)
+    update = blocking(Users.update)
+    block = blocking(Users.block)
+    unblock = blocking(Users.unblock)
+    deactivate = blocking(Users.deactivate)
+    reactivate = blocking(Users.reactivate)
+    get = blocking(Users.get)
+    get_by_email = blocking(Users.get_by_email)
+    get_by_external_id = blocking(Users.get_by_external_id)
+    list = blocking(Users.list)
+
+    def iter_all(self, *, status: Status | None = None) -> Iterator[User]:
+        """As `Users.iter_all`."""
+        offset = 0
+        while page := self.list(count=PAGE, offset=offset, status=status):
+            yield from page
+            offset += PAGE
+
+
+class BlockingSubscription(Blocking[Subscription]):
+    """`Subscription`, each call waiting for its end."""
+
+    stop = blocking(Subscription.stop)
+    wait = blocking(Subscription.wait)
+
+
+class BlockingEvents(Blocking[Events]):
+    """`Events`, each call waiting for its result; handlers run in threads of their own, and may use the client."""
+
+    _subscribe = blocking(Events.subscribe)
+
+    def subscribe(self, event: str, *, durable: str, handler: Handler) -> BlockingSubscription:
+        """As `Events.subscribe`."""
+        return BlockingSubscription(self._thread, self._subscribe(event, durable=durable, handler=handler))
+
+
+class Auth:
+    """The services of a client: `users` and `events`."""
+
+    def __init__(self, thread: LoopThread, auth: AsyncAuth) -> None:
+        self.users = BlockingUsers(thread, auth.users)
+        self.events = BlockingEvents(thread, auth.events)
+
+
+class Client:
+    """A client whose calls block. Threads may share it; a forked process must make its own."""
+
+    def __init__(
+        self, servers: str | Sequence[str] | None = None, *, timeout: float = DEFAULT_TIMEOUT, **options: Any
+    ) -> None:
+        """As AsyncClient."""
+        self._thread = LoopThread()
+        self._client = AsyncClient(servers, timeout=timeout, **options)
+        self.auth = Auth(self._thread, self._client.auth)
+
+    def connect(self) -> None:
+        """Connect now rather than at the first call. Raises NoAnswer."""
+        self._thread.run(self._client.connect())
+
+    def close(self) -> None:
+        """Disconnect, and end the thread. Twice is harmless."""
+        if self._thread.is_alive():
+            self._thread.run(self._client.close())
+            self._thread.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

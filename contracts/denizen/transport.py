@@ -1,0 +1,149 @@
+"""Sends requests over NATS, repeats them safely, and remembers what this client has seen of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+import nats
+from denizen import errors
+from denizen import headers as h
+from denizen.operations import OPERATIONS, Operation
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError, NoRespondersError
+
+_ATTEMPT_SECONDS = 2.5
+"""How long one try is waited for, before the same request is sent again."""
+_LONGEST_PAUSE = 0.5
+
+
+class CommandOptions(TypedDict, total=False):
+    """What every command takes.
+
+    Attributes:
+        idempotency_key: 1 to 128 visible ASCII characters; a repeat within 24 h gets the first reply and changes
+            nothing. It is kept as plain text: choose one that says nothing about a person.
+        expected_version: the version of the user that you have seen; another one raises `VersionConflict`.
+        timeout: seconds in all, repeats included; the command is not started later than that.
+        actor: an opaque id of who asks, for the user's history.
+    """
+
+    idempotency_key: str
+    expected_version: int
+    timeout: float
+    actor: str
+
+
+class Transport:
+    """One connection to NATS, opened when first needed, and the newest log position that came over it."""
+
+    def __init__(self, servers: str | Sequence[str], timeout: float, options: Mapping[str, Any]) -> None:
+        self._servers = [servers] if isinstance(servers, str) else list(servers)
+        self._timeout = timeout
+        self._options = dict(options)
+        self._client: Client | None = None
+        self._connecting = asyncio.Lock()
+        self._position = 0
+
+    async def connection(self, seconds: float | None = None) -> Client:
+        """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out)."""
+        async with self._connecting:
+            if self._client is None or self._client.is_closed:
+                try:
+                    async with asyncio.timeout(seconds if seconds is not None else self._timeout):
+                        self._client = await nats.connect(**self._connect_options())
+                except (NatsError, OSError, TimeoutError) as error:
+                    raise errors.NoAnswer(f"no NATS server answers at {', '.join(self._servers)}") from error
+            return self._client
+
+    def _connect_options(self) -> dict[str, Any]:
+        return {
+            "servers": self._servers,
+            # Each NATS user may listen at his own inbox alone (deploy/nats/accounts.conf).
+            "inbox_prefix": f"_INBOX.{self._options.get('user') or 'backend'}",
+            "name": "denizen client",
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 0.25,
+            "ping_interval": 10,
+            # Nothing is kept back while disconnected: it would be sent after the caller has given up.
+            "pending_size": 0,
+            "error_cb": _ignore,
+            **self._options,
+        }
+
+    async def command(self, name: str, body: Mapping[str, Any], options: CommandOptions) -> dict[str, Any]:
+        """The reply of a command. Raises DenizenError."""
+        timeout = options.get("timeout", self._timeout)
+        deadline = datetime.fromtimestamp(time.time() + timeout, UTC)
+        headers = {
+            h.COMMAND_ID: options.get("idempotency_key") or _new_command_id(),
+            h.DEADLINE: deadline.isoformat().replace("+00:00", "Z"),
+        }
+        if "expected_version" in options:
+            headers[h.EXPECTED_VERSION] = str(options["expected_version"])
+        if "actor" in options:
+            headers[h.ACTOR] = options["actor"]
+        reply: dict[str, Any] = json.loads((await self._ask(OPERATIONS[name], body, headers, timeout)).data)
+        self._position = max(self._position, reply["position"])
+        return reply
+
+    async def query(self, name: str, body: Mapping[str, Any], timeout: float | None) -> bytes:
+        """The reply of a query, which shows at least all that this client has seen. Raises DenizenError."""
+        headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
+        reply = await self._ask(OPERATIONS[name], body, headers, self._timeout if timeout is None else timeout)
+        self._position = max(self._position, int((reply.headers or {}).get(h.POSITION, 0)))
+        return reply.data
+
+    async def _ask(self, operation: Operation, body: Mapping[str, Any], headers: dict[str, str], timeout: float) -> Msg:
+        """Ask until there is an answer or the time is over: the command id makes a repeat harmless."""
+        for name, value in headers.items():
+            if not value.isprintable():  # A line break would begin another header.
+                raise errors.ValidationFailed("holds control characters", field=name)
+        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        until = time.monotonic() + timeout
+        pause = 0.02
+        refusal: errors.DenizenError = errors.NoAnswer(f"no answer to {operation.name} within {timeout:g} s")
+        while (left := until - time.monotonic()) > 0:
+            try:
+                client = await self.connection(left)
+                reply = await client.request(
+                    operation.subject, data, timeout=min(left, _ATTEMPT_SECONDS), headers=headers or None
+                )
+                if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
+                    return reply
+                raise errors.from_body(json.loads(reply.data)["error"])
+            except errors.Unavailable as error:
+                refusal = error
+            except MaxPayloadError:
+                raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
+            except NoRespondersError:
+                refusal = errors.NoAnswer(f"nobody answers {operation.subject}: is Denizen running?")
+            except (NatsError, OSError, TimeoutError):
+                pass
+            # Not all at once after an outage.
+            await asyncio.sleep(min(pause * random.uniform(0.5, 1.5), max(until - time.monotonic(), 0)))  # noqa: S311
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        raise refusal
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+
+def _new_command_id() -> str:
+    """Unique, and ascending with time, which keeps the index of ids small."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+async def _ignore(_: Exception) -> None:
+    """Errors of the connection: it comes back by itself, and whoever asks meanwhile is told."""
