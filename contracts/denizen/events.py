@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import json
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from denizen import errors
 from denizen.messages import EventData
@@ -51,6 +50,19 @@ class Event:
     time: datetime
     position: int
     data: EventData
+
+    @classmethod
+    def of(cls, message: Msg) -> Event:
+        """The event that a message of the stream holds."""
+        headers = cast(Mapping[str, str], message.headers or {})
+        return cls(
+            id=headers["ce-id"],
+            type=headers["ce-type"].rpartition(".")[2],
+            user_id=headers["ce-subject"],
+            time=datetime.fromisoformat(headers["ce-time"]),
+            position=int(headers["ce-sequence"]),
+            data=EventData.model_validate_json(message.data),
+        )
 
 
 Handler = Callable[[Event], Awaitable[None] | None]
@@ -149,7 +161,7 @@ class Subscription:
                     await self._take(message)
 
     async def _take(self, message: Msg) -> None:
-        event = _event(message)
+        event = Event.of(message)
         renewing = asyncio.create_task(_renew(message))
         try:
             if inspect.iscoroutinefunction(self._handler):
@@ -171,16 +183,3 @@ async def _renew(message: Msg) -> None:
     while True:
         await asyncio.sleep(_STILL_AT_WORK)
         await message.in_progress()
-
-
-def _event(message: Msg) -> Event:
-    headers = cast(Mapping[str, str], message.headers or {})
-    data: Any = json.loads(message.data)
-    return Event(
-        id=headers["ce-id"],
-        type=headers["ce-type"].rpartition(".")[2],
-        user_id=headers["ce-subject"],
-        time=datetime.fromisoformat(headers["ce-time"]),
-        position=int(headers["ce-sequence"]),
-        data=EventData.model_validate(data, strict=False),
-    )

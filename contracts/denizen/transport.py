@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
+from urllib.parse import urlsplit
 
 import nats
 from denizen import errors
@@ -61,14 +62,19 @@ class Transport:
                     async with asyncio.timeout(seconds if seconds is not None else self._timeout):
                         self._client = await nats.connect(**self._connect_options())
                 except (NatsError, OSError, TimeoutError) as error:
-                    raise errors.NoAnswer(f"no NATS server answers at {', '.join(self._servers)}") from error
+                    raise errors.NoAnswer(f"no NATS server answers at {self._where()}") from error
             return self._client
 
+    def _where(self) -> str:
+        """The servers without the passwords that their addresses may hold."""
+        return ", ".join(urlsplit(server).netloc.rpartition("@")[2] or server for server in self._servers)
+
     def _connect_options(self) -> dict[str, Any]:
+        user = self._options.get("user") or urlsplit(self._servers[0]).username or "backend"
         return {
             "servers": self._servers,
             # Each NATS user may listen at his own inbox alone (deploy/nats/accounts.conf).
-            "inbox_prefix": f"_INBOX.{self._options.get('user') or 'backend'}",
+            "inbox_prefix": f"_INBOX.{user}",
             "name": "denizen client",
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.25,

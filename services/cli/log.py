@@ -8,11 +8,10 @@ import orjson
 import psycopg
 import typer
 
-from services.embedded.home import with_addresses
+from services.cli import environment
 from services.eventstore.verify import MOST_FINDINGS, Verification
-from services.settings import Settings
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -26,7 +25,7 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
 
     Needs DENIZEN_DATABASE_URL with the right to read the log, or a running `denizen up` on DENIZEN_HOME.
     """
-    settings = with_addresses(Settings())
+    settings = environment.settings()
     if settings.database_url is None:
         typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)

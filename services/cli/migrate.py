@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 
 from services import log as logs
-from services.embedded.home import with_addresses
+from services.cli import environment
 from services.embedded.program import CannotStart
-from services.settings import Settings
 
 app = typer.Typer()
 
@@ -21,7 +20,7 @@ def migrate(
     from services.migration import migrate_when_reachable
 
     logs.configure("migrate", for_people=sys.stderr.isatty())
-    settings = with_addresses(Settings())
+    settings = environment.settings()
     if settings.database_url is None:
         typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)

@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from services import log as logs
+from services.cli import environment
 from services.embedded.program import CannotStart
 from services.settings import Settings
 
@@ -42,7 +43,7 @@ def up(
     from services.up import up as run_everything
 
     logs.configure("up", for_people=not json)
-    settings = Settings()
+    settings = environment.read()
     try:
         asyncio.run(run_everything(settings, _json if json else _welcome(settings)))
     except CannotStart as error:

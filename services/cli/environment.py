@@ -1,0 +1,47 @@
+"""What commands share: the settings that hold here, and a client of the Denizen that runs here."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+from pydantic import ValidationError
+
+from services.embedded.home import with_addresses
+from services.settings import Settings
+
+if TYPE_CHECKING:
+    from denizen import Client
+
+
+def settings() -> Settings:
+    """The settings, with the addresses of the `denizen up` on DENIZEN_HOME where the environment names none."""
+    return with_addresses(read())
+
+
+def read() -> Settings:
+    """The settings of the environment. Ends the command where one is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False):
+            typer.echo(f"DENIZEN_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}", err=True)
+        raise typer.Exit(2) from error
+
+
+def nats_servers() -> list[str]:
+    """Where NATS is. `nats://user:password@host` names a user of deploy/nats/accounts.conf."""
+    return (settings().nats_url or "nats://127.0.0.1:4222").split(",")
+
+
+@contextmanager
+def client() -> Generator["Client"]:
+    """A client; a refusal is told on stderr, and ends the command with exit code 1."""
+    from denizen import Client, DenizenError
+
+    try:
+        with Client(nats_servers()) as connected:
+            yield connected
+    except DenizenError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
