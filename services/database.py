@@ -30,8 +30,11 @@ class Database:
     waits ever longer before it connects again. Here the next use connects, or says at once that it cannot.
     """
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        """`name` is shown in pg_stat_activity. Needs `settings.database_url`."""
+    def __init__(self, settings: Settings, name: str, *, transaction_seconds: int = 0) -> None:
+        """`name` is shown in pg_stat_activity. Needs `settings.database_url`.
+
+        The server ends a transaction, and the connection, after `transaction_seconds`; 0: never.
+        """
         if settings.database_url is None:
             raise ValueError("DENIZEN_DATABASE_URL is not set")
         self._conninfo = make_conninfo(
@@ -39,10 +42,12 @@ class Database:
             application_name=f"denizen {name}",
             connect_timeout=3,
             tcp_user_timeout=10_000,
-            # A process that stops while it holds the head row must not stop the log: the server ends its transaction.
+            # A process that stops while it holds locks must not stop the others: the server ends its transaction.
+            # After a pipeline of psycopg the idle time-out never comes (tests/store/test_outages.py), transaction_timeout does.
             options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
-            "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s",
+            "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s "
+            f"-c transaction_timeout={transaction_seconds}s",
         )
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()

@@ -26,8 +26,16 @@ from services.settings import Settings
 
 _RESOLVE_SECONDS = 8.0
 """How long a commit whose answer was lost is looked up before its outcome is called unknown."""
+_TRANSACTION_SECONDS = 6
+"""How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (10 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
+_LOST = (
+    psycopg.OperationalError,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""The connection is gone, or the server gave the transaction up."""
 
 
 def _sql(name: str) -> LiteralString:
@@ -38,7 +46,7 @@ class PostgresEventStore:
     """An EventStore on one cell. One connection writes and one reads; each is opened when first needed."""
 
     def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
-        self._writer = Database(settings, f"{name} append")
+        self._writer = Database(settings, f"{name} append", transaction_seconds=_TRANSACTION_SECONDS)
         self._reader = Database(settings, f"{name} read")
         self._keys = rows.DataKeys(ring)
 
@@ -100,7 +108,7 @@ class PostgresEventStore:
                 await _commit(connection, events, head)
         except _RACE:
             raise
-        except psycopg.OperationalError as error:
+        except _LOST as error:
             if not committing:
                 raise DatabaseUnavailable("PostgreSQL went away, nothing was stored") from error
             await self._resolve(appends, error)
@@ -116,7 +124,7 @@ class PostgresEventStore:
             await self.load(missing)
         return self._keys
 
-    async def _resolve(self, appends: Mapping[int, Append], cause: psycopg.OperationalError) -> None:
+    async def _resolve(self, appends: Mapping[int, Append], cause: psycopg.Error) -> None:
         """The answer to a commit was lost. Returns where it is stored; raises DatabaseUnavailable where it is not.
 
         Raises OutcomeUnknown where PostgreSQL does not come back in time.
@@ -137,7 +145,7 @@ class PostgresEventStore:
                     await connection.execute(_sql("lock_head"))
                     stored = await (await connection.execute(_sql("is_stored"), trace)).fetchone()
                 break
-            except (psycopg.OperationalError, DatabaseUnavailable):
+            except (*_LOST, DatabaseUnavailable):
                 if time.monotonic() > until:
                     raise OutcomeUnknown("PostgreSQL went away in mid-commit") from cause
                 await asyncio.sleep(0.1)
