@@ -25,6 +25,7 @@ class Proxy:
         self.faults = 0
         self.reachable = True
         """Whether new connections are taken."""
+        self.reachable_after_fault = True
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator["Proxy"]:
@@ -108,3 +109,4 @@ class _Connection:
     def _happened(self) -> None:
         self._proxy.fault = None
         self._proxy.faults += 1
+        self._proxy.reachable = self._proxy.reachable_after_fault
