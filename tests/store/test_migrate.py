@@ -1,0 +1,74 @@
+"""The schema is made once, however many begin at once."""
+
+import os
+import subprocess
+import sys
+from itertools import count
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from services.embedded.postgres import Postgres
+from services.eventstore.migrate import migrate
+from tests.support.servers import REPOSITORY
+
+_NUMBERS = count()
+
+
+def empty_database(postgres: Postgres) -> str:
+    """The owner's address of a database without any cell; it goes with the server."""
+    name = f"empty_{next(_NUMBERS)}"
+    with psycopg.connect(make_conninfo(postgres.url, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    return postgres.url.removesuffix("/denizen") + f"/{name}"
+
+
+def tables(url: str, cell: str) -> set[str]:
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("select tablename from pg_tables where schemaname = %s", [cell]).fetchall()
+    return {name for (name,) in rows}
+
+
+def test_two_processes_at_once_on_a_new_cell(postgres: Postgres) -> None:
+    """Schema, tables and the role of the services are all new."""
+    url = empty_database(postgres)
+    environment = {**os.environ, "DENIZEN_DATABASE_URL": url, "DENIZEN_CELL": "twice"}
+    command = [sys.executable, "-m", "services.cli", "migrate"]
+    processes = [
+        subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=30)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert tables(url, "twice") >= {"events", "log_head", "claims", "data_keys", "commands", "key_checks"}
+    with psycopg.connect(url, options="-c search_path=twice -c role=twice_app") as connection:
+        assert connection.execute("select position from log_head").fetchall() == [(0,)]
+
+
+def test_again_is_nothing(postgres: Postgres) -> None:
+    url = empty_database(postgres)
+    migrate(url, "again")
+    with psycopg.connect(url, options="-c search_path=again") as connection:
+        connection.execute("update log_head set position = 7")
+    migrate(url, "again")
+    with psycopg.connect(url, options="-c search_path=again") as connection:
+        assert connection.execute("select position from log_head").fetchall() == [(7,)]
+
+
+def test_two_cells_in_one_database_know_nothing_of_each_other(postgres: Postgres) -> None:
+    url = empty_database(postgres)
+    migrate(url, "one")
+    migrate(url, "two")
+    with psycopg.connect(url, options="-c role=two_app") as connection:
+        assert connection.execute("select has_schema_privilege('one', 'usage')").fetchall() == [(False,)]
+        assert connection.execute("select position from two.log_head").fetchall() == [(0,)]
+
+
+def test_a_migration_whose_holder_died_is_taken_up(postgres: Postgres) -> None:
+    """The lock table of yoyo would hold everyone up for ever."""
+    url = empty_database(postgres)
+    migrate(url, "dead")
+    with psycopg.connect(url, options="-c search_path=dead") as connection:
+        connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 999999)")
+    migrate(url, "dead")
