@@ -45,6 +45,8 @@ class AsyncClient:
         await self._transport.connection()
 
     async def close(self) -> None:
+        """Stop the subscriptions, and disconnect."""
+        await self.auth.events.stop()
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -74,6 +74,7 @@ class Events:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._subscriptions: set[Subscription] = set()
 
     async def subscribe(self, event: str, *, durable: str, handler: Handler) -> Subscription:
         """Call `handler` for each event of a type (`"*"`: of all types), from the first that was ever published.
@@ -90,7 +91,13 @@ class Events:
             raise ValueError("durable: 1 to 64 letters, digits, - and _")
         subscription = Subscription(self._transport, f"users.v1.event.{event}.*", durable, handler)
         await subscription.start()
+        self._subscriptions.add(subscription)
         return subscription
+
+    async def stop(self) -> None:
+        """Stop every subscription."""
+        while self._subscriptions:
+            await self._subscriptions.pop().stop()
 
 
 class Subscription:
@@ -162,6 +169,7 @@ class Subscription:
 
     async def _take(self, message: Msg) -> None:
         event = Event.of(message)
+        self._transport.seen(event.position)
         renewing = asyncio.create_task(_renew(message))
         try:
             if inspect.iscoroutinefunction(self._handler):

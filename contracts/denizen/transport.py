@@ -98,15 +98,19 @@ class Transport:
         if "actor" in options:
             headers[h.ACTOR] = options["actor"]
         reply: dict[str, Any] = json.loads((await self._ask(OPERATIONS[name], body, headers, timeout)).data)
-        self._position = max(self._position, reply["position"])
+        self.seen(reply["position"])
         return reply
 
     async def query(self, name: str, body: Mapping[str, Any], timeout: float | None) -> bytes:
         """The reply of a query, which shows at least all that this client has seen. Raises DenizenError."""
         headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
         reply = await self._ask(OPERATIONS[name], body, headers, self._timeout if timeout is None else timeout)
-        self._position = max(self._position, int((reply.headers or {}).get(h.POSITION, 0)))
+        self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         return reply.data
+
+    def seen(self, position: int) -> None:
+        """Note that the client knows the log up to here: what it asks from now on shows as much."""
+        self._position = max(self._position, position)
 
     async def _ask(self, operation: Operation, body: Mapping[str, Any], headers: dict[str, str], timeout: float) -> Msg:
         """Ask until there is an answer or the time is over: the command id makes a repeat harmless."""

@@ -1,0 +1,123 @@
+"""Durable subscriptions of the Python clients: each event, in order, and again where its handler failed."""
+
+import asyncio
+import queue
+import secrets
+from collections.abc import AsyncIterator
+
+import pytest
+from denizen import AsyncClient, Client, Event
+
+from tests.support.servers import Denizen
+
+
+@pytest.fixture
+async def client(denizen: Denizen) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(denizen.nats_url) as connected:
+        yield connected
+
+
+def durable() -> str:
+    """A name that no other test uses."""
+    return f"test-{secrets.token_hex(6)}"
+
+
+async def users_blocked(client: AsyncClient, count: int) -> list[str]:
+    """New users, created and blocked one after another."""
+    blocked: list[str] = []
+    for _ in range(count):
+        user = await client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")
+        blocked.append((await client.auth.users.block(user.id)).id)
+    return blocked
+
+
+async def next_of(events: asyncio.Queue[Event], users: list[str]) -> list[Event]:
+    """The next events of these users; those of other tests are passed over."""
+    found: list[Event] = []
+    async with asyncio.timeout(10):
+        while len(found) < len(users):
+            event = await events.get()
+            if event.user_id in users:
+                found.append(event)
+    return found
+
+
+async def test_each_event_in_the_order_of_the_log(client: AsyncClient) -> None:
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=events.put)
+    users = await users_blocked(client, 5)
+    found = await next_of(events, users)
+    assert [event.user_id for event in found] == users
+    assert [event.type for event in found] == ["UserBlocked"] * 5
+    assert [event.data.status for event in found] == ["BLOCKED"] * 5
+    assert sorted(event.position for event in found) == [event.position for event in found]
+    await subscription.stop()
+
+
+async def test_an_event_whose_handler_fails_comes_again_before_any_later_one(
+    client: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    users: list[str] = []
+    failures = iter([True, True])
+
+    async def handle(event: Event) -> None:
+        if users and event.user_id == users[0] and next(failures, False):
+            raise LookupError("not today")
+        await events.put(event)
+
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=handle)
+    user = await client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")
+    users.append(user.id)
+    await client.auth.users.block(user.id)
+    users += await users_blocked(client, 2)
+    assert [event.user_id for event in await next_of(events, users)] == users
+    await subscription.stop()
+    assert caplog.text.count("failed on event") == 2
+
+
+async def test_a_durable_goes_on_where_it_was(client: AsyncClient) -> None:
+    name = durable()
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
+    await next_of(events, await users_blocked(client, 2))
+    await subscription.stop()
+    missed = await users_blocked(client, 3)
+    later: asyncio.Queue[Event] = asyncio.Queue()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=later.put)
+    assert [event.user_id for event in await next_of(later, missed)] == missed
+    assert later.empty()
+    await subscription.stop()
+
+
+async def test_names_are_checked(client: AsyncClient) -> None:
+    def handle(event: Event) -> None:
+        raise AssertionError(event)
+
+    with pytest.raises(ValueError, match="type"):
+        await client.auth.events.subscribe("User>", durable=durable(), handler=handle)
+    with pytest.raises(ValueError, match="durable"):
+        await client.auth.events.subscribe("UserBlocked", durable="bill.ing", handler=handle)
+
+
+async def test_a_durable_that_follows_other_events_is_refused(client: AsyncClient) -> None:
+    name = durable()
+    subscription = await client.auth.events.subscribe("UserUnblocked", durable=name, handler=lambda _: None)
+    await subscription.stop()
+    with pytest.raises(ValueError, match=r"follows users\.v1\.event\.UserUnblocked"):
+        await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
+
+
+def test_a_blocking_handler_may_use_its_client(denizen: Denizen) -> None:
+    found: queue.Queue[str] = queue.Queue()
+    with Client(denizen.nats_url) as client:
+        user = client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")
+
+        def handle(event: Event) -> None:
+            if event.user_id == user.id:
+                found.put(client.auth.users.get(event.user_id).status)
+
+        subscription = client.auth.events.subscribe("UserBlocked", durable=durable(), handler=handle)
+        client.auth.users.block(user.id)
+        assert found.get(timeout=10) == "BLOCKED"
+        subscription.stop()

@@ -1,0 +1,170 @@
+"""The Python clients against the real thing: every call, in both."""
+
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+from denizen import (
+    AsyncClient,
+    Client,
+    DeadlineExceeded,
+    EmailTaken,
+    InvalidTransition,
+    MalformedMessage,
+    NoAnswer,
+    Profile,
+    User,
+    UserNotFound,
+    ValidationFailed,
+    VersionConflict,
+)
+
+from tests.support.servers import Denizen
+
+_numbers = count(1)
+
+
+def address() -> str:
+    """An e-mail address that no other test uses."""
+    return f"client-{threading.get_native_id()}-{next(_numbers)}@example.com"
+
+
+@pytest.fixture
+def client(denizen: Denizen) -> Iterator[Client]:
+    with Client(denizen.nats_url) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def async_client(denizen: Denizen) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(denizen.nats_url) as connected:
+        yield connected
+
+
+def test_the_snippets_of_the_product_page(client: Client) -> None:
+    email = address()
+    user = client.auth.users.create(
+        email=email,
+        email_verified=False,
+        profile={
+            "firstName": "John",
+            "lastName": "Doe",
+        },
+        metadata={
+            "plan": "pro",
+            "source": "signup",
+        },
+    )
+    assert user.id.startswith("user_")
+    assert (user.status, user.profile.first_name, user.metadata["plan"]) == ("PENDING_VERIFICATION", "John", "pro")
+    assert client.auth.users.get(user.id).email == email
+    assert client.auth.users.get_by_email(email.upper()).id == user.id
+    users = client.auth.users.list(count=50, offset=0, status="PENDING_VERIFICATION")
+    assert user.id in [each.id for each in users.data]
+    assert [each.id for each in users] == [each.id for each in users.data]
+    updated = client.auth.users.update(
+        user.id, profile={"firstName": "Jonathan", "lastName": None}, metadata={"plan": "enterprise"}
+    )
+    assert (updated.profile.first_name, updated.profile.last_name) == ("Jonathan", None)
+    assert updated.metadata == {"plan": "enterprise", "source": "signup"}
+    assert client.auth.users.block(user.id).status == "BLOCKED"
+    assert client.auth.users.get(user.id).blocked_at is not None
+    assert client.auth.users.unblock(user.id).status == "PENDING_VERIFICATION"
+
+
+def test_external_ids(client: Client) -> None:
+    external_id = address()
+    user = client.auth.users.create(email=address(), external_id=external_id)
+    assert client.auth.users.get_by_external_id(external_id).id == user.id
+    client.auth.users.update(user.id, metadata={"a": 1})
+    assert client.auth.users.get(user.id).external_id == external_id, "what is not given stays"
+    client.auth.users.update(user.id, external_id=None)
+    with pytest.raises(UserNotFound):
+        client.auth.users.get_by_external_id(external_id)
+
+
+async def test_the_async_client_has_every_call(async_client: AsyncClient) -> None:
+    users = async_client.auth.users
+    user = await users.create(email=address(), email_verified=True, profile=Profile(display_name="J"))
+    assert user.status == "ACTIVE"
+    assert (await users.deactivate(user.id)).status == "DEACTIVATED"
+    assert (await users.reactivate(user.id)).status == "ACTIVE"
+    assert (await users.get(user.id)).profile.display_name == "J"
+    with pytest.raises(InvalidTransition):
+        await users.reactivate(user.id)
+    assert user.id in [each.id async for each in users.iter_all(status="ACTIVE")]
+
+
+async def test_it_reads_its_own_writes(async_client: AsyncClient) -> None:
+    for _ in range(50):
+        email = address()
+        user = await async_client.auth.users.create(email=email)
+        assert (await async_client.auth.users.get_by_email(email)).id == user.id
+
+
+def test_pages_go_on_to_the_last(client: Client) -> None:
+    total = client.auth.users.list(count=1).total
+    assert len({user.id for user in client.auth.users.iter_all()}) >= total
+
+
+def test_a_repeat_by_its_key_changes_nothing(client: Client) -> None:
+    email, key = address(), address()
+    first = client.auth.users.create(email=email, idempotency_key=key)
+    assert client.auth.users.create(email=email, idempotency_key=key) == first
+    with pytest.raises(EmailTaken):
+        client.auth.users.create(email=email)
+
+
+def test_errors_by_code(client: Client) -> None:
+    user = client.auth.users.create(email=address())
+    with pytest.raises(EmailTaken) as taken:
+        client.auth.users.create(email=user.email.upper())
+    assert (taken.value.code, taken.value.number, taken.value.field) == ("email_taken", 409, "email")
+    with pytest.raises(VersionConflict) as conflict:
+        client.auth.users.block(user.id, expected_version=7)
+    assert conflict.value.details == [{"version": 1}]
+    with pytest.raises(ValidationFailed) as invalid:
+        client.auth.users.create(email="no address", profile={"locale": "xx-invalid-", "timezone": "Mars/Olympus"})
+    assert {fault["field"] for fault in invalid.value.details} == {"email", "profile.locale", "profile.timezone"}
+    with pytest.raises(ValidationFailed, match="Denizen-Actor"):
+        client.auth.users.block(user.id, actor="a\r\nDenizen-Expected-Version: 9")
+    with pytest.raises(MalformedMessage):
+        client.auth.users.update(user.id, metadata={"large": "x" * 2_000_000})
+    with pytest.raises(UserNotFound):
+        client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
+
+
+def test_a_command_that_comes_too_late_is_not_run(client: Client) -> None:
+    email = address()
+    with pytest.raises((DeadlineExceeded, NoAnswer)):
+        client.auth.users.create(email=email, timeout=1e-9)
+    with pytest.raises(UserNotFound):
+        client.auth.users.get_by_email(email)
+
+
+def test_threads_share_a_client(client: Client) -> None:
+    def create(email: str) -> User:
+        return client.auth.users.create(email=email)
+
+    addresses = [address() for _ in range(64)]
+    with ThreadPoolExecutor(16) as pool:
+        users = list(pool.map(create, addresses))
+        found = list(pool.map(client.auth.users.get_by_email, addresses))
+    assert [user.id for user in users] == [user.id for user in found]
+
+
+def test_nobody_there_is_an_error_within_the_time() -> None:
+    with Client("nats://somebody:secret@127.0.0.1:1", timeout=0.3) as client, pytest.raises(NoAnswer) as error:
+        client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
+    assert "secret" not in str(error.value)
+
+
+def test_a_closed_client_says_so(denizen: Denizen) -> None:
+    client = Client(denizen.nats_url)
+    client.connect()
+    client.close()
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.auth.users.list()
