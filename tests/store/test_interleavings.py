@@ -121,8 +121,8 @@ async def test_claims_are_taken_in_one_order(open_store: OpenStore, owner: Conne
     await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*low)])
     task = start(open_store("a"), append(A, take=[high]), append(B, take=[low]))
     await waits(onlooker, "a")
-    # It waits for the lower, and so it has not taken the higher yet.
-    await owner.execute("set local lock_timeout = '1s'")
+    # It waits for the lower, and so it has not taken the higher yet. (Asked before the server looks for deadlocks.)
+    await owner.execute("set local lock_timeout = '200ms'")
     await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*high)])
     await owner.execute("rollback")
     assert await task == [Appended(1), Appended(2)]
