@@ -1,0 +1,111 @@
+"""A caller chooses the reply subject, and with it where we publish (threats: forged events, purged streams)."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator
+from typing import cast
+
+import nats
+import pytest
+from nats.aio.client import Client
+from nats.js.api import StreamState
+
+from tests.support.servers import Denizen
+
+STREAM = "USERS_EVENTS"
+SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+ATTACKS = [
+    f"users.v1.event.UserBlocked.{SOMEBODY}",
+    "$JS.API.STREAM.PURGE.USERS_EVENTS",
+    "$JS.API.STREAM.DELETE.USERS_EVENTS",
+    "$JS.API.STREAM.MSG.DELETE.USERS_EVENTS",
+    "$JS.API.CONSUMER.DELETE.USERS_EVENTS.billing",
+    "$JS.ACK.USERS_EVENTS.billing.1.1.1.1.0",
+    "$SYS.REQ.SERVER.PING",
+    "users.v1.command.BlockUser",
+    "denizen.signal.denizen.log",
+    "_INBOX.relay.x",
+    "_INBOX.signal.x",
+    "_INBOX.responder.x",
+    "_INBOX",
+    "_INBOX.",
+    "_INBOXES.x",
+]
+
+
+@pytest.fixture
+async def backend(denizen: Denizen) -> AsyncIterator[Client]:
+    client = await nats.connect(denizen.nats_url, inbox_prefix=b"_INBOX.backend")
+    yield client
+    await client.close()
+
+
+async def create(client: Client) -> int:
+    """Create a user; the position in the log."""
+    body = json.dumps({"email": f"{secrets.token_hex(8)}@example.com"}).encode()
+    reply = await client.request("users.v1.command.CreateUser", body, timeout=5)
+    position: int = json.loads(reply.data)["position"]
+    return position
+
+
+async def published_up_to(client: Client, position: int) -> StreamState:
+    """The stream's state, once the event at this position is its last."""
+    async with asyncio.timeout(10):
+        while True:
+            state = (await client.jetstream().stream_info(STREAM)).state
+            if state.last_seq:
+                last = await client.jetstream().get_msg(STREAM, state.last_seq)
+                if int(cast(dict[str, str], last.headers)["ce-sequence"]) >= position:
+                    return state
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("operation", ["command.CreateUser", "command.BlockUser", "query.GetUser", "query.ListUsers"])
+async def test_no_reply_subject_changes_a_stream(backend: Client, operation: str) -> None:
+    before = await published_up_to(backend, await create(backend))
+    bodies = [b"{}", json.dumps({"userId": SOMEBODY}).encode(), b"not JSON"]
+    if operation == "command.CreateUser":
+        bodies = [b"{}", b"not JSON"]  # Whatever is valid would be stored, and published as it should be.
+    for subject in ATTACKS:
+        for body in bodies:
+            await backend.publish(f"users.v1.{operation}", body, reply=subject)
+    await backend.publish("$SRV.PING.users", b"", reply=ATTACKS[0])
+    await backend.publish("$SRV.INFO.users", b"", reply=ATTACKS[1])
+    after = await published_up_to(backend, await create(backend))
+    assert (after.messages, after.first_seq, after.last_seq) == (
+        before.messages + 1,
+        before.first_seq,
+        before.last_seq + 1,
+    )
+
+
+async def test_a_valid_command_with_such_a_reply_subject_forges_nothing(backend: Client) -> None:
+    seen: list[str] = []
+
+    async def note(message: object) -> None:
+        seen.append(str(message))
+
+    await backend.subscribe(f"users.v1.event.*.{SOMEBODY}", cb=note)
+    for subject in ATTACKS:
+        body = json.dumps({"email": f"{secrets.token_hex(8)}@example.com"}).encode()
+        await backend.publish("users.v1.command.CreateUser", body, reply=subject)
+    state = await published_up_to(backend, await create(backend))
+    jetstream = backend.jetstream()
+    for sequence in range(max(1, state.last_seq - 2 * len(ATTACKS)), state.last_seq + 1):
+        message = await jetstream.get_msg(STREAM, sequence)
+        assert SOMEBODY not in str(message.subject)
+    assert seen == []
+
+
+async def test_jetstream_is_no_deputy_either(backend: Client) -> None:
+    """JetStream answers where the asker says, with its own rights: across accounts, nothing listens there."""
+    before = await published_up_to(backend, await create(backend))
+    subscription = await backend.jetstream().pull_subscribe("users.v1.event.>", stream=STREAM)
+    consumer = (await subscription.consumer_info()).name
+    for subject in ATTACKS[:4]:
+        await backend.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{consumer}", b'{"batch":5}', reply=subject)
+        await backend.publish(f"$JS.API.STREAM.INFO.{STREAM}", b"", reply=subject)
+        await backend.publish(f"$JS.API.STREAM.MSG.GET.{STREAM}", b'{"seq":1}', reply=subject)
+    after = await published_up_to(backend, await create(backend))
+    assert (after.messages, after.first_seq) == (before.messages + 1, before.first_seq)
