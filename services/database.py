@@ -30,10 +30,11 @@ class Database:
     waits ever longer before it connects again. Here the next use connects, or says at once that it cannot.
     """
 
-    def __init__(self, settings: Settings, name: str, *, transaction_seconds: int = 0) -> None:
+    def __init__(self, settings: Settings, name: str, *, transaction_seconds: int = 0, idle_seconds: int = 0) -> None:
         """`name` is shown in pg_stat_activity. Needs `settings.database_url`.
 
-        The server ends a transaction, and the connection, after `transaction_seconds`; 0: never.
+        The server ends the connection where a transaction takes longer than `transaction_seconds`, or nothing is asked
+        for `idle_seconds`; 0: never.
         """
         if settings.database_url is None:
             raise ValueError("DENIZEN_DATABASE_URL is not set")
@@ -47,7 +48,7 @@ class Database:
             options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
             "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s "
-            f"-c transaction_timeout={transaction_seconds}s",
+            f"-c transaction_timeout={transaction_seconds}s -c idle_session_timeout={idle_seconds}s",
         )
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()

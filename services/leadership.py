@@ -30,7 +30,8 @@ class Leadership:
     """
 
     def __init__(self, settings: Settings, role: str) -> None:
-        self._database = Database(settings, f"{role} leader")
+        # A leader that is stopped, not dead, must make room for the spare: it asks every second while it works.
+        self._database = Database(settings, f"{role} leader", idle_seconds=10)
         self._key = crc32(f"{settings.cell}/{role}".encode())
         self._checked = 0.0
 

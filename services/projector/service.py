@@ -35,7 +35,7 @@ class Projector:
 
     def __init__(self, settings: Settings, client: Client) -> None:
         self._store = PostgresEventStore(settings, keys.load(settings), "projector")
-        self._database = Database(settings, "projector")
+        self._database = Database(settings, "projector", transaction_seconds=30)
         self._leadership = Leadership(settings, "projector")
         self._log = Signal(client, settings, "log")
         self._applied = Signal(client, settings, "applied")
