@@ -78,7 +78,7 @@ def test_the_owner_s_password_is_asked_for(denizen: Denizen) -> None:
 
 def test_no_secret_is_on_a_command_line_or_in_a_log(denizen: Denizen) -> None:
     secrets = [path.read_text().strip() for path in (denizen.home / "keys").iterdir()]
-    shown = [" ".join(psutil.Process(pid).cmdline()) for pid in denizen.pids().values()]
+    shown = [" ".join(psutil.Process(pid).cmdline()) for pid in denizen.pids().values() if psutil.pid_exists(pid)]
     logged = [path.read_text() for path in (denizen.home / "log").iterdir()]
     assert not [secret for secret in secrets for text in (*shown, *logged) if secret in text]
 
