@@ -29,8 +29,8 @@ run: install  ## Start everything (embedded PostgreSQL and NATS included) and sa
 test: install  ## Run all tests, but those that need containers.
 	$(BIN)/pytest
 
-test-containers: install  ## Run the integration tests on the images of compose.yaml (needs a Docker engine).
-	TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host $(BIN)/pytest --servers=containers tests/integration tests/containers
+test-containers: install  ## Run what talks to servers on the images of compose.yaml (needs a Docker engine).
+	TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host $(BIN)/pytest --servers=containers tests/integration tests/client tests/containers
 
 bench: install  ## Measure against the machine's own limits.
 	$(BIN)/python -m bench

@@ -1,4 +1,7 @@
-"""Fixtures of real servers, each started when a test first asks for it. Loopback only; nothing is left running."""
+"""Fixtures of real servers, each started when a test first asks for it. Loopback only; nothing is left running.
+
+`--servers=containers` takes PostgreSQL and NATS from the images of compose.yaml instead of the embedded ones.
+"""
 
 from collections.abc import Generator, Iterator
 from itertools import count
@@ -13,9 +16,29 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
 from services.eventstore.migrate import migrate
-from tests.support.servers import Denizen, running
+from tests.support import containers
+from tests.support.servers import Denizen, NatsServer, PostgresServer, running
 
 CELL = "denizen"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--servers", choices=["embedded", "containers"], default="embedded")
+
+
+@pytest.fixture(scope="session")
+def in_containers(pytestconfig: pytest.Config) -> bool:
+    """Whether PostgreSQL and NATS run in containers. Skips where they should and no engine answers."""
+    wanted = pytestconfig.getoption("--servers") == "containers"
+    if wanted and not containers.engine_answers():
+        pytest.skip("no Docker engine answers")
+    return wanted
+
+
+@pytest.fixture(autouse=True)
+def _embedded_only(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("embedded") and request.config.getoption("--servers") == "containers":
+        pytest.skip("is about the embedded servers")
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +50,13 @@ def servers_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture(scope="session")
-def postgres(servers_home: Home) -> Iterator[Postgres]:
+def postgres(servers_home: Home, in_containers: bool) -> Iterator[PostgresServer]:
     """A PostgreSQL; `.url` is the owner's address of a database in which the cell `denizen` is migrated."""
+    if in_containers:
+        with containers.postgres() as server:
+            migrate(server.url, CELL)
+            yield server
+        return
     server = Postgres(servers_home)
     with running(server, servers_home.path / "log" / "postgres.log"):
         migrate(server.url, CELL)
@@ -39,7 +67,7 @@ _databases = count(1)
 
 
 @pytest.fixture
-def database_url(postgres: Postgres) -> Iterator[str]:
+def database_url(postgres: PostgresServer) -> Iterator[str]:
     """The owner's address of a database of the test's own, migrated and empty."""
     name = f"test_{next(_databases)}"
     admin = make_conninfo(postgres.url, dbname="postgres")
@@ -51,17 +79,29 @@ def database_url(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def nats_server(servers_home: Home) -> Iterator[Nats]:
+def nats_server(servers_home: Home, in_containers: bool) -> Iterator[NatsServer]:
     """A NATS with the accounts of production; `.url`, and `.passwords` by user."""
+    if in_containers:
+        with containers.nats(servers_home.path) as server:
+            yield server
+        return
     server = Nats(servers_home, port=0)
     with running(server, servers_home.path / "log" / "nats.log"):
         yield server
 
 
 @pytest.fixture(scope="session")
-def denizen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Denizen]:
+def denizen(
+    tmp_path_factory: pytest.TempPathFactory, in_containers: bool, request: pytest.FixtureRequest
+) -> Iterator[Denizen]:
     """A whole `denizen up`, shared by all tests: kill its children if you like, but do not stop it."""
-    yield from _up(tmp_path_factory.mktemp("denizen") / "home")
+    environment: dict[str, str] = {}
+    if in_containers:
+        nats: NatsServer = request.getfixturevalue("nats_server")
+        environment = {f"DENIZEN_NATS_{user.upper()}_PASSWORD": secret for user, secret in nats.passwords.items()}
+        environment["DENIZEN_NATS_URL"] = nats.url
+        environment["DENIZEN_DATABASE_URL"] = request.getfixturevalue("postgres").url
+    yield from _up(tmp_path_factory.mktemp("denizen") / "home", **environment)
 
 
 @pytest.fixture
@@ -70,8 +110,8 @@ def own_denizen(tmp_path: Path) -> Iterator[Denizen]:
     yield from _up(tmp_path / "home")
 
 
-def _up(home: Path) -> Generator[Denizen]:
-    instance = Denizen(home)
+def _up(home: Path, **environment: str) -> Generator[Denizen]:
+    instance = Denizen(home, **environment)
     instance.start()
     yield instance
     if instance.process.poll() is None:

@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.servers import Denizen, eventually
 
+pytestmark = pytest.mark.embedded
+
 SERVERS = ("postgres", "nats")
 SERVICES = ("accounts", "directory", "projector", "relay")
 CREATE = "users.v1.command.CreateUser"

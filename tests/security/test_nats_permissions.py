@@ -8,7 +8,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.embedded.nats import Nats
+from tests.support.servers import NatsServer
 
 SENTINEL = "nobody.may.publish.this"
 EVENT = "users.v1.event.UserBlocked.user_x"
@@ -108,7 +108,7 @@ SUBSCRIBE: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-async def refused(server: Nats, user: str, publish: list[str], subscribe: list[str]) -> list[str]:
+async def refused(server: NatsServer, user: str, publish: list[str], subscribe: list[str]) -> list[str]:
     """Which of these subjects the server refuses to a user, told by its permissions errors."""
     errors: list[str] = []
     told_all = asyncio.Event()
@@ -137,20 +137,20 @@ async def refused(server: Nats, user: str, publish: list[str], subscribe: list[s
 
 
 @pytest.mark.parametrize("user", PUBLISH)
-async def test_publishing(nats_server: Nats, user: str) -> None:
+async def test_publishing(nats_server: NatsServer, user: str) -> None:
     allowed, forbidden = PUBLISH[user]
     assert await refused(nats_server, user, allowed, []) == []
     assert await refused(nats_server, user, forbidden, []) == forbidden
 
 
 @pytest.mark.parametrize("user", SUBSCRIBE)
-async def test_subscribing(nats_server: Nats, user: str) -> None:
+async def test_subscribing(nats_server: NatsServer, user: str) -> None:
     allowed, forbidden = SUBSCRIBE[user]
     assert await refused(nats_server, user, [], allowed) == []
     assert await refused(nats_server, user, [], forbidden) == forbidden
 
 
-async def test_whoever_hears_everything_in_inboxes_hears_no_answer_to_another_user(nats_server: Nats) -> None:
+async def test_whoever_hears_everything_in_inboxes_hears_no_answer_to_another_user(nats_server: NatsServer) -> None:
     """A back end may subscribe to `_INBOX.>`: the server leaves out what is denied to it."""
     heard: list[str] = []
 
@@ -174,7 +174,7 @@ async def test_whoever_hears_everything_in_inboxes_hears_no_answer_to_another_us
     await listener.close()
 
 
-async def test_nobody_comes_in_under_a_wrong_password(nats_server: Nats) -> None:
+async def test_nobody_comes_in_under_a_wrong_password(nats_server: NatsServer) -> None:
     for user in nats_server.passwords:
         reader, writer = await asyncio.open_connection("127.0.0.1", nats_server.port)
         assert (await reader.readline()).startswith(b"INFO ")

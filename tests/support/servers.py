@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import psutil
@@ -16,6 +16,27 @@ import psutil
 from services.embedded.program import Program
 
 REPOSITORY = Path(__file__).parents[2]
+
+
+class PostgresServer(Protocol):
+    """A PostgreSQL, wherever it runs."""
+
+    @property
+    def url(self) -> str:
+        """The owner's address of the database `denizen`."""
+        ...
+
+
+class NatsServer(Protocol):
+    """A NATS under deploy/nats/accounts.conf, wherever it runs."""
+
+    passwords: dict[str, str]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its address; a client without a password is the user `backend`."""
+        ...
 
 
 def eventually(condition: Callable[[], Any], seconds: float = 10, what: str = "it") -> Any:
