@@ -1,0 +1,88 @@
+"""The queries that run hottest use their indexes: their plans at 10,000 users."""
+
+import re
+from collections.abc import AsyncIterator
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+
+import projections
+from services import sql
+from services.database import Database
+from services.directory.lookups import LOOKUPS
+from services.projector import checkpoints
+from tests.support import log
+
+_FILL = """
+set search_path to denizen;
+insert into users
+select 'user_' || lpad(n::text, 26, '0'), case when n % 100 = 0 then 'BLOCKED' else 'ACTIVE' end, '{"version":1}'::json
+from generate_series(1, 10000) n;
+insert into by_email select n || '@example.com', 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
+insert into by_external_id select n::text, 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
+analyze;
+"""
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """10,000 users, and the settings that services connect with."""
+    made = Database(log.settings(database_url), "plans")
+    async with made.connection() as connection:
+        await checkpoints.prepare(connection, projections.ALL)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(_FILL)
+    yield made
+    await made.close()
+
+
+async def plan(database: Database, query: str) -> str:
+    """How the server runs a query whatever its parameters are, as our connections want it; a step a line."""
+    numbers = count(1)
+    generic = re.sub("%s", lambda _: f"${next(numbers)}", query)
+    async with database.connection() as connection:
+        rows = await connection.execute(f"explain (generic_plan, costs off) {generic}".encode())
+        return "\n".join(str(row[0]) for row in await rows.fetchall())
+
+
+@pytest.mark.parametrize("lookup", LOOKUPS.values(), ids=[kind.__name__ for kind in LOOKUPS])
+async def test_look_ups_by_index(database: Database, lookup: Any) -> None:
+    steps = await plan(database, lookup.statement)
+    for table in ("users", "by_email", "by_external_id"):
+        assert f"Seq Scan on {table}" not in steps, steps
+    assert "users_pkey" in steps
+
+
+async def test_a_page_is_read_from_an_index_and_not_sorted(database: Database) -> None:
+    steps = await plan(database, sql.load("services.directory", "list_users"))
+    assert "Index Scan Backward using users_pkey" in steps, steps
+    assert "Sort" not in steps, steps
+
+
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("services.eventstore", "read_log"),
+        ("services.relay", "read_public"),
+        ("services.eventstore", "load_streams"),
+        ("services.eventstore", "stream_tips"),
+        ("services.eventstore", "find_commands"),
+    ],
+)
+async def test_the_log_is_read_by_index(database: Database, database_url: str, package: str, name: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(
+            """set search_path to denizen;
+            insert into events
+                (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
+            select n, gen_random_uuid(), 'user_' || lpad(n::text, 26, '0'), 1, 'UserCreated', 1, '{}', '{}', now(), ''
+            from generate_series(1, 10000) n;
+            insert into data_keys select 'user_' || lpad(n::text, 26, '0'), 1, '' from generate_series(1, 10000) n;
+            insert into commands select n::text, null, null, null, now() from generate_series(1, 10000) n;
+            analyze;"""
+        )
+    steps = await plan(database, sql.load(package, name))
+    for table in ("events", "commands", "data_keys"):
+        assert f"Seq Scan on {table}" not in steps, steps
