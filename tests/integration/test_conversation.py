@@ -1,0 +1,172 @@
+"""The main job, from a plain NATS client that knows only the contract."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+from denizen.operations import OPERATIONS
+
+from tests.support.backend import Backend, connected, email
+from tests.support.servers import Denizen
+
+SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+USER_FIELDS = {
+    *("id", "externalId", "email", "emailVerified", "status", "profile", "metadata", "appMetadata", "identities"),
+    *("passwordChangeRequired", "loginCount", "lastLoginAt", "lastLoginIp", "createdAt", "updatedAt", "blockedAt"),
+    "version",
+}
+
+
+@pytest.fixture
+async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
+    async with connected(denizen.nats_url) as made:
+        yield made
+
+
+async def test_the_main_job(backend: Backend) -> None:
+    address, external_id = email(), email()
+    events = await backend.client.subscribe("users.v1.event.>")
+    created = await backend.command(
+        "CreateUser",
+        {"email": address, "externalId": external_id, "profile": {"firstName": "Ada"}, "metadata": {"plan": "pro"}},
+    )
+    assert set(created.body) == {"user", "version", "position"}
+    user = created.body["user"]
+    assert set(user) == USER_FIELDS
+    assert re.fullmatch(r"user_[0-7][0-9a-z]{25}", user["id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", user["createdAt"])
+    assert (user["status"], user["version"], user["profile"]) == ("PENDING_VERIFICATION", 1, {"firstName": "Ada"})
+
+    at = str(created.body["position"])
+    for query, body in (
+        ("GetUser", {"userId": user["id"]}),
+        ("GetUserByEmail", {"email": address.upper()}),
+        ("GetUserByExternalId", {"externalId": external_id}),
+    ):
+        found = await backend.query(query, body, Denizen_Min_Position=at)
+        assert found.body == user | {"loginCount": 0}
+        assert int(found.headers["Denizen-Position"]) >= int(at)
+
+    blocked = await backend.command("BlockUser", {"userId": user["id"], "reason": "chargeback"})
+    assert (blocked.body["user"]["status"], blocked.body["version"]) == ("BLOCKED", 2)
+    assert blocked.body["user"]["blockedAt"] is not None
+    assert blocked.body["position"] > created.body["position"]
+    subject = f"users.v1.event.UserBlocked.{user['id']}"
+    while (event := await events.next_msg(timeout=10)).subject != subject:
+        pass
+    assert json.loads(event.data) == {
+        "userId": user["id"],
+        "version": 2,
+        "status": "BLOCKED",
+        "changed": ["status"],
+    }
+    headers = dict(event.headers or {})
+    assert headers["ce-specversion"] == "1.0"
+    assert headers["ce-type"] == "users.v1.UserBlocked"
+    assert headers["ce-subject"] == user["id"]
+    assert headers["ce-sequence"] == str(blocked.body["position"])
+    assert headers["ce-id"] == headers["Nats-Msg-Id"]
+    stored = await backend.client.jetstream().get_last_msg("USERS_EVENTS", subject)
+    assert stored.data == event.data
+
+    unblocked = await backend.command("UnblockUser", {"userId": user["id"]})
+    assert (unblocked.body["user"]["status"], unblocked.body["version"]) == ("PENDING_VERIFICATION", 3)
+    assert unblocked.body["user"]["blockedAt"] is None
+
+
+async def test_an_update_merges_at_the_top_level(backend: Backend) -> None:
+    user = await backend.create(
+        profile={"firstName": "Ada", "lastName": "L."}, metadata={"a": 1, "b": {"c": 1, "d": 2}}, appMetadata={"x": 1}
+    )
+    changes = {"profile": {"lastName": None, "locale": "en-GB"}, "metadata": {"a": None, "b": {"e": 3}}}
+    updated = (await backend.command("UpdateUser", {"userId": user["id"], **changes})).body["user"]
+    assert updated["profile"] == {"firstName": "Ada", "locale": "en-GB"}
+    assert (updated["metadata"], updated["appMetadata"]) == ({"b": {"e": 3}}, {"x": 1})
+    again = await backend.command("UpdateUser", {"userId": user["id"], **changes})
+    assert again.body["version"] == updated["version"], "what changes nothing is no event"
+
+
+async def test_lists(backend: Backend) -> None:
+    users = [await backend.create(emailVerified=True) for _ in range(5)]
+    position = (await backend.command("BlockUser", {"userId": users[0]["id"]})).body["position"]
+    at = str(position)
+    page = (await backend.query("ListUsers", {"count": 5}, Denizen_Min_Position=at)).body
+    assert [user["id"] for user in page["data"]] == [user["id"] for user in reversed(users)]
+    assert set(page) == {"data", "total", "nextCursor"}
+    second = (await backend.query("ListUsers", {"count": 2, "offset": 1}, Denizen_Min_Position=at)).body
+    assert [user["id"] for user in second["data"]] == [users[3]["id"], users[2]["id"]]
+    blocked = (await backend.query("ListUsers", {"status": "BLOCKED", "count": 500}, Denizen_Min_Position=at)).body
+    assert users[0]["id"] in [user["id"] for user in blocked["data"]]
+    assert {user["status"] for user in blocked["data"]} == {"BLOCKED"}
+    assert blocked["total"] == len(blocked["data"])
+
+
+async def test_every_refusal_has_its_code_and_number(backend: Backend) -> None:
+    user = await backend.create(externalId=email())
+    other = await backend.create()
+    expected = [
+        ("command.CreateUser", {"email": user["email"].upper()}, {}, "email_taken", 409, "email"),
+        (
+            *("command.CreateUser", {"email": email(), "externalId": user["externalId"]}, {}),
+            *("external_id_taken", 409, "externalId"),
+        ),
+        (
+            *("command.UpdateUser", {"userId": other["id"], "externalId": user["externalId"]}, {}),
+            *("external_id_taken", 409, "externalId"),
+        ),
+        ("command.BlockUser", {"userId": SOMEBODY}, {}, "user_not_found", 404, "userId"),
+        ("command.UnblockUser", {"userId": user["id"]}, {}, "invalid_transition", 409, None),
+        ("command.ReactivateUser", {"userId": user["id"]}, {}, "invalid_transition", 409, None),
+        (
+            *("command.BlockUser", {"userId": user["id"]}, {"Denizen_Expected_Version": "9"}),
+            *("version_conflict", 409, None),
+        ),
+        (
+            *("command.BlockUser", {"userId": user["id"]}, {"Denizen_Deadline": "2020-01-01T00:00:00Z"}),
+            *("deadline_exceeded", 504, None),
+        ),
+        ("command.BlockUser", {}, {}, "validation_failed", 422, "userId"),
+        ("query.GetUser", {"userId": SOMEBODY}, {}, "user_not_found", 404, "userId"),
+        ("query.GetUserByEmail", {"email": email()}, {}, "user_not_found", 404, "email"),
+        ("query.GetUserByExternalId", {"externalId": "?"}, {}, "user_not_found", 404, "externalId"),
+    ]
+    for subject, body, headers, code, number, field in expected:
+        refusal = await backend.ask(f"users.v1.{subject}", body, **headers)
+        error = refusal.body["error"]
+        assert (error["code"], error.get("field")) == (code, field), refusal.data
+        assert refusal.headers["Nats-Service-Error-Code"] == str(number)
+        assert refusal.headers["Nats-Service-Error"] == error["message"]
+    malformed = await backend.client.request("users.v1.command.CreateUser", b"{", timeout=5)
+    assert json.loads(malformed.data)["error"]["code"] == "malformed_message"
+
+
+async def test_a_query_waits_for_its_position_and_then_says_by_how_much_it_is_behind(backend: Backend) -> None:
+    created = await backend.command("CreateUser", {"email": email()})
+    user, position = created.body["user"], created.body["position"]
+    behind = await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=str(position + 1_000_000))
+    assert behind.code == "stale_read"
+    assert behind.headers["Nats-Service-Error-Code"] == "503"
+    (detail,) = behind.body["error"]["details"]
+    assert detail["lag"] == position + 1_000_000 - detail["position"]
+
+    # Asked before the event is there, answered after it is applied.
+    next_position = str(detail["position"] + 1)
+    waiting = asyncio.create_task(backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=next_position))
+    await backend.command("BlockUser", {"userId": user["id"]})
+    assert (await waiting).body["status"] == "BLOCKED"
+
+
+async def test_it_is_discovered_as_users(backend: Backend) -> None:
+    for verb in ("PING", "INFO", "STATS"):
+        inbox = backend.client.new_inbox()
+        answers = await backend.client.subscribe(inbox)
+        await backend.client.publish(f"$SRV.{verb}.users", b"", reply=inbox)
+        found = [json.loads((await answers.next_msg(timeout=5)).data) for _ in range(2)]
+        assert [each["name"] for each in found] == ["users", "users"]
+        assert len({each["id"] for each in found}) == 2
+        if verb != "PING":
+            served = {endpoint["subject"] for each in found for endpoint in each["endpoints"]}
+            assert served == {operation.subject for operation in OPERATIONS.values()}
+        await answers.unsubscribe()
