@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from denizen.operations import OPERATIONS
 
-from tests.support.backend import Backend, connected, email
+from tests.support.backend import Backend, Json, connected, email
 from tests.support.servers import Denizen
 
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
@@ -106,7 +106,7 @@ async def test_lists(backend: Backend) -> None:
 async def test_every_refusal_has_its_code_and_number(backend: Backend) -> None:
     user = await backend.create(externalId=email())
     other = await backend.create()
-    expected = [
+    expected: list[tuple[str, Json, dict[str, str], str, int, str | None]] = [
         ("command.CreateUser", {"email": user["email"].upper()}, {}, "email_taken", 409, "email"),
         (
             *("command.CreateUser", {"email": email(), "externalId": user["externalId"]}, {}),
