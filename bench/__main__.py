@@ -1,0 +1,215 @@
+"""`python -m bench`: measure, print a table, write JSON."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench import load, report, store, system
+from bench.load import Kind, Load, Result
+from bench.report import Row
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+PARTS = ["start", "store", "requests", "latency", "memory", "verify"]
+MILLISECONDS = "ms"
+
+
+@dataclass
+class Plan:
+    """How long to measure: rounds, and seconds of each load in a round."""
+
+    rounds: int
+    seconds: float
+    rows: int
+
+
+FULL, QUICK = Plan(rounds=5, seconds=4, rows=50_000), Plan(rounds=1, seconds=1, rows=5_000)
+
+
+@app.command()
+def main(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="One short round: does it run? No figures to quote.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"Some parts only: {', '.join(PARTS)}.")] = None,
+    as_json: Annotated[Path | None, typer.Option("--json", help="Where to write the results.")] = None,
+    as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Where to write the table.")] = None,
+) -> None:
+    """Measure Denizen beside this machine's limits. A full run takes about ten minutes."""
+    unknown = set(only or []) - set(PARTS)
+    if unknown:
+        raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
+    plan = QUICK if quick else FULL
+    began = time.perf_counter()
+    rows = _measure(plan, only or PARTS)
+    report.show(rows)
+    facts = report.machine() | {"quick": quick, "seconds": round(time.perf_counter() - began)}
+    path = as_json or Path("bench/results") / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}.json"
+    report.write(path, facts, rows)
+    if as_markdown:
+        as_markdown.write_text(report.markdown(rows), "utf-8")
+    typer.echo(f"written to {path}", err=True)
+
+
+def _measure(plan: Plan, parts: list[str]) -> list[Row]:
+    rows: list[Row] = []
+    with system.fresh() as denizen:
+        typer.echo("start", err=True)
+        fresh, again = _start(denizen)
+        rest = denizen.memory()
+        if "start" in parts:
+            rows += [fresh, again]
+        if "store" in parts:
+            rows += _store(plan, denizen.database_url)
+        if "requests" in parts:
+            rows += _requests(plan, denizen.nats_url)
+        if "latency" in parts:
+            rows += _latencies(plan, denizen.nats_url)
+        if "memory" in parts:
+            rows += _memory(plan, denizen, rest)
+        if "verify" in parts:
+            rows += [_verify(denizen)]
+    return rows
+
+
+def _start(denizen: system.System) -> tuple[Row, Row]:
+    fresh = Row("denizen up, fresh directory", "s", [denizen.start()], target=8, smaller=True)
+    denizen.stop()
+    again = Row("denizen up, existing directory", "s", [denizen.start()], target=3, smaller=True)
+    return fresh, again
+
+
+def _store(plan: Plan, url: str) -> list[Row]:
+    store.prepare(url)
+    one = Row("append, 1 in flight", "/s", limit="single-row commits")
+    hundred = Row("append, 100 in flight", "/s", limit="single-row commits")
+    of_copy = Row("append, 100 in flight", "/s", limit="COPY of events")
+    single = Row("single-row commits, 1 connection", "/s")
+    copy = Row("COPY of events", "/s")
+    for number in range(plan.rounds):
+        typer.echo(f"store, round {number + 1} of {plan.rounds}", err=True)
+        single.values.append(store.committed(url, plan.seconds))
+        one.values.append(store.appends(url, 1, plan.seconds))
+        copy.values.append(store.copied(url, plan.rows))
+        hundred.values.append(store.appends(url, 100, plan.seconds))
+    one.limits = hundred.limits = single.values
+    of_copy.values, of_copy.limits = hundred.values, copy.values
+    return [single, copy, one, hundred, of_copy]
+
+
+@dataclass
+class Request:
+    """A kind of request at a number in flight, and what is wanted of its ratio to the echo."""
+
+    kind: Kind
+    in_flight: int
+    least: float | None = None
+    target: float | None = None
+    p99: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}, {self.in_flight} in flight"
+
+
+REQUESTS = [
+    Request("CreateUser", 1),
+    Request("CreateUser", 64, least=0.08, target=0.15, p99=40),
+    Request("CreateUser with id", 64),
+    Request("GetUserByEmail", 1),
+    Request("GetUserByEmail", 64, least=0.25, target=0.40, p99=15),
+    Request("GetUser", 64),
+    Request("UpdateUser", 64),
+    Request("BlockUser", 64),
+]
+
+
+def _requests(plan: Plan, url: str) -> list[Row]:
+    """Each kind of request beside the echo with as many in flight, in turns."""
+    rates = [Row(each.name, "/s", [], f"echo, {each.in_flight}", [], each.least, each.target) for each in REQUESTS]
+    tails = [Row(f"{each.name}, p99", MILLISECONDS, target=each.p99, smaller=True) for each in REQUESTS]
+    echoes = {in_flight: Row(f"echo of nats-py, {in_flight} in flight", "/s") for in_flight in (1, 64)}
+    client = Row("the client's share of a core, CreateUser, 64 in flight", "", smaller=True)
+    with system.echo() as echo_url:
+        for number in range(plan.rounds):
+            for request, rate, tail in zip(REQUESTS, rates, tails, strict=True):
+                typer.echo(f"{rate.name}, round {number + 1} of {plan.rounds}", err=True)
+                echo = Load(echo_url, "echo", plan.seconds / 2, request.in_flight).run()
+                result = Load(url, request.kind, plan.seconds, request.in_flight).run()
+                _assert_clean(request.kind, result)
+                echoes[request.in_flight].values.append(echo.rate)
+                rate.values.append(result.rate)
+                rate.limits.append(echo.rate)
+                tail.values.append(result.p99)
+                if (request.kind, request.in_flight) == ("CreateUser", 64):
+                    client.values.append(result.cpu)
+    return [*echoes.values(), *(row for pair in zip(rates, tails, strict=True) for row in pair), client]
+
+
+def _latencies(plan: Plan, url: str) -> list[Row]:
+    """At 2,000 requests a second (open loop); and how long a command takes to be seen, at rest and with that load."""
+    busy = Load(url, "CreateUser", plan.seconds + 2, rate=2000)
+    rows: dict[str, Row] = {}
+
+    def note(name: str, result: Result, target: float | None) -> None:
+        _assert_clean("CreateUser", result)
+        rows.setdefault(f"{name}, p50", Row(f"{name}, p50", MILLISECONDS, smaller=True)).values.append(result.p50)
+        p99 = rows.setdefault(f"{name}, p99", Row(f"{name}, p99", MILLISECONDS, target=target, smaller=True))
+        p99.values.append(result.p99)
+
+    for number in range(plan.rounds):
+        typer.echo(f"latency, round {number + 1} of {plan.rounds}", err=True)
+        note("CreateUser at 2,000/s", Load(url, "CreateUser", plan.seconds, rate=2000).run(), 40)
+        note("GetUserByEmail at 2,000/s", Load(url, "GetUserByEmail", plan.seconds, rate=2000).run(), 15)
+        note("reply to projection, at rest", Load(url, "projection", plan.seconds).run(), None)
+        note("command to subscriber, at rest", Load(url, "event", plan.seconds).run(), None)
+        watches: list[tuple[str, Kind]] = [("reply to projection", "projection"), ("command to subscriber", "event")]
+        for name, kind in watches:
+            background = busy.begin()
+            time.sleep(1)  # The load is under way before the watch begins.
+            note(f"{name}, at 2,000 creates/s", Load(url, kind, plan.seconds).run(), 50)
+            load.finish(background)
+    return list(rows.values())
+
+
+def _memory(plan: Plan, denizen: system.System, rest: dict[str, float]) -> list[Row]:
+    """Of each process: at rest, after load, and after as much load again."""
+    typer.echo("memory", err=True)
+    readings = [rest]
+    for _ in range(2):
+        for kind in ("CreateUser", "GetUserByEmail"):
+            Load(denizen.nats_url, kind, 3 * plan.seconds, 64).run()
+        readings.append(denizen.memory())
+    rows: list[Row] = []
+    for name in rest:
+        for when, reading in zip(("at rest", "after load", "after as much again"), readings, strict=True):
+            target = 150 if when == "at rest" else None
+            rows.append(Row(f"memory of {name}, {when}", "MB", [reading[name]], target=target, smaller=True))
+    return rows
+
+
+def _verify(denizen: system.System) -> Row:
+    from services.eventstore.verify import verify
+
+    typer.echo("verify", err=True)
+    began = time.perf_counter()
+    result = verify(denizen.database_url, "denizen", _unwatched)
+    if result.findings:
+        raise RuntimeError("the log is not intact")
+    return Row("denizen log verify", "events/s", [result.events / (time.perf_counter() - began)])
+
+
+def _unwatched(_done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def _assert_clean(kind: str, result: Result) -> None:
+    if result.errors:
+        raise RuntimeError(f"{kind}: {result.errors} refusals")
+
+
+if __name__ == "__main__":
+    app()
