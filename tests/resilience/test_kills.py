@@ -1,0 +1,45 @@
+"""kill -9 of every service and server under load, again and again: nothing acknowledged is lost, nothing is doubled."""
+
+import pytest
+
+from tests.support.servers import Denizen, eventually
+from tests.support.traffic import assert_nothing_lost, traffic
+
+ROUNDS = 3
+
+
+@pytest.mark.slow
+async def test_kills_under_load(own_denizen: Denizen) -> None:
+    async with traffic(own_denizen) as load:
+        await load.goes_on()
+        for _ in range(ROUNDS):
+            for child in ("accounts", "directory", "projector", "relay", "nats", "postgres"):
+                pid = own_denizen.kill(child)
+                await load.goes_on(10)
+                eventually(lambda child=child, pid=pid: own_denizen.pids().get(child) not in (None, pid), 10, child)
+    assert len(load.acknowledged) > 1000
+    await assert_nothing_lost(own_denizen, load)
+
+
+@pytest.mark.slow
+async def test_servers_killed_together(own_denizen: Denizen) -> None:
+    async with traffic(own_denizen) as load:
+        for children in (("nats", "postgres"), ("accounts", "postgres"), ("relay", "nats"), ("projector", "directory")):
+            await load.goes_on()
+            for child in children:
+                own_denizen.kill(child)
+            await load.goes_on(10)
+    await assert_nothing_lost(own_denizen, load)
+
+
+@pytest.mark.slow
+async def test_the_supervisor_is_killed_and_started_again(own_denizen: Denizen) -> None:
+    async with traffic(own_denizen) as load:
+        await load.goes_on()
+    own_denizen.process.kill()
+    own_denizen.stop()
+    own_denizen.start()
+    async with traffic(own_denizen) as again:
+        await again.goes_on()
+    load.acknowledged += again.acknowledged
+    await assert_nothing_lost(own_denizen, load)
