@@ -1,0 +1,105 @@
+"""Every request has its answer: at the end of everything, while the database hangs, while what reads is replaced."""
+
+import asyncio
+import json
+import time
+
+import psutil
+import pytest
+from nats.aio.msg import Msg
+
+from tests.resilience.test_stop import beside
+from tests.support.backend import Backend, Json, connected, email
+from tests.support.servers import Denizen
+
+LONGEST_SILENCE = 15
+"""Seconds."""
+
+
+@pytest.mark.slow
+async def test_the_end_of_everything_answers_what_was_accepted(own_denizen: Denizen) -> None:
+    async with connected(own_denizen.nats_url) as backend:
+        answers: list[bytes] = []
+        inbox = backend.client.new_inbox()
+
+        async def note(message: Msg) -> None:
+            answers.append(message.data)
+
+        await backend.client.subscribe(f"{inbox}.*", cb=note)
+        for number in range(1_000):
+            body = json.dumps({"email": email()}).encode()
+            await backend.client.publish("users.v1.command.CreateUser", body, reply=f"{inbox}.{number}")
+        await backend.client.flush()
+        assert await asyncio.to_thread(own_denizen.stop) == 0
+        async with asyncio.timeout(5):
+            while len(answers) < 1_000:
+                await asyncio.sleep(0.02)
+    assert all(b'"user"' in answer for answer in answers)
+
+
+@pytest.mark.slow
+async def test_while_the_database_hangs_no_request_is_left_without_an_answer(own_denizen: Denizen) -> None:
+    """The answers come while it still hangs, not because it woke."""
+    server = psutil.Process(own_denizen.pids()["postgres"])
+    async with connected(own_denizen.nats_url) as backend:
+        user = await backend.create()
+        frozen = [server, *server.children(recursive=True)]
+        for process in frozen:
+            process.suspend()
+        try:
+            replies = await asyncio.gather(
+                *(backend.ask("users.v1.command.CreateUser", {"email": email()}, LONGEST_SILENCE) for _ in range(20)),
+                *(backend.ask("users.v1.query.GetUser", {"userId": user["id"]}, LONGEST_SILENCE) for _ in range(20)),
+            )
+        finally:
+            for process in frozen:
+                process.resume()
+        assert {reply.code for reply in replies} <= {"overloaded", "internal", "deadline_exceeded"}
+        assert (await backend.insist("users.v1.command.CreateUser", {"email": email()}, 10)).code == ""
+        assert (await backend.insist("users.v1.query.GetUser", {"userId": user["id"]}, 10)).body["id"] == user["id"]
+
+
+@pytest.mark.slow
+async def test_queries_do_not_notice_that_a_directory_ends(own_denizen: Denizen) -> None:
+    second = beside(own_denizen, "directory")
+    try:
+        async with connected(own_denizen.nats_url) as backend:
+            created = (await backend.command("CreateUser", {"email": email()})).body
+            asking = [asyncio.create_task(ask_for(backend, created, 4)) for _ in range(8)]
+            await asyncio.sleep(0)
+            second.terminate()
+            assert await asyncio.to_thread(second.wait, 20) == 0
+            answered = sum(await asyncio.gather(*asking))
+        assert answered > 100
+    finally:
+        second.kill()
+        second.wait()
+
+
+async def ask_for(backend: Backend, created: Json, seconds: float) -> int:
+    """Ask for a user again and again, each time with an answer; how often."""
+    until, answered = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        at = str(created["position"])
+        reply = await backend.query("GetUser", {"userId": created["user"]["id"]}, Denizen_Min_Position=at)
+        assert reply.code == "", reply.data
+        answered += 1
+    return answered
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("child", ["directory", "projector", "relay"])
+async def test_what_follows_the_log_follows_again_after_a_kill(own_denizen: Denizen, child: str) -> None:
+    """Commands would go on without them: it takes a query and an event to see that they are back."""
+    async with connected(own_denizen.nats_url) as backend:
+        for _ in range(3):
+            own_denizen.kill(child)
+            events = await backend.client.subscribe("users.v1.event.UserCreated.*")
+            created = (await backend.command("CreateUser", {"email": email()})).body
+            user, at = created["user"]["id"], str(created["position"])
+            found = await backend.insist("users.v1.query.GetUser", {"userId": user}, 10, Denizen_Min_Position=at)
+            assert found.body["id"] == user
+            async with asyncio.timeout(10):
+                while (await events.next_msg(timeout=10)).subject.rpartition(".")[2] != user:
+                    pass
+            await events.unsubscribe()
