@@ -17,6 +17,12 @@ set_json_loads(orjson.loads)
 
 Row = tuple[Any, ...]
 Connection = psycopg.AsyncConnection[Row]
+LOST = (
+    psycopg.OperationalError,
+    psycopg.errors.TransactionTimeout,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+"""The connection is gone, or the server gave the transaction up."""
 
 
 class DatabaseUnavailable(Exception):

@@ -8,7 +8,7 @@ from zlib import crc32
 
 import psycopg
 
-from services.database import Connection, Database, DatabaseUnavailable
+from services.database import LOST, Connection, Database, DatabaseUnavailable
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Leadership:
             try:
                 await self._acquire()
                 await work()
-            except (LeadershipLost, DatabaseUnavailable, psycopg.OperationalError, *failures) as error:
+            except (LeadershipLost, DatabaseUnavailable, *LOST, *failures) as error:
                 log.warning("interrupted", extra={"error": type(error).__name__})
                 await asyncio.sleep(_RETRY_SECONDS)
 

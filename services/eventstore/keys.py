@@ -83,9 +83,8 @@ def load(settings: Settings) -> KeyRing:
     Raises KeysMissing.
     """
     if settings.key_encryption_keys and settings.claim_key:
-        named = dict(
-            pair.split(":", 1) for pair in settings.key_encryption_keys.get_secret_value().split(",") if ":" in pair
-        )
+        pairs = [pair.partition(":") for pair in settings.key_encryption_keys.get_secret_value().split(",")]
+        named = {epoch.strip(): key for epoch, _, key in pairs}
         claim_key = settings.claim_key.get_secret_value()
     else:
         directory = settings.home / "keys"

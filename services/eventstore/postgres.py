@@ -8,7 +8,7 @@ from typing import LiteralString
 import psycopg
 
 from services import sql
-from services.database import Connection, Database, DatabaseUnavailable, Row
+from services.database import LOST, Connection, Database, DatabaseUnavailable, Row
 from services.eventstore import rows
 from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing, KeysMissing
@@ -30,12 +30,6 @@ _TRANSACTION_SECONDS = 6
 """How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (10 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
-_LOST = (
-    psycopg.OperationalError,
-    psycopg.errors.TransactionTimeout,
-    psycopg.errors.IdleInTransactionSessionTimeout,
-)
-"""The connection is gone, or the server gave the transaction up."""
 
 
 def _sql(name: str) -> LiteralString:
@@ -108,7 +102,7 @@ class PostgresEventStore:
                 await _commit(connection, events, head)
         except _RACE:
             raise
-        except _LOST as error:
+        except LOST as error:
             if not committing:
                 raise DatabaseUnavailable("PostgreSQL went away, nothing was stored") from error
             await self._resolve(appends, error)
@@ -145,7 +139,7 @@ class PostgresEventStore:
                     await connection.execute(_sql("lock_head"))
                     stored = await (await connection.execute(_sql("is_stored"), trace)).fetchone()
                 break
-            except (*_LOST, DatabaseUnavailable):
+            except (*LOST, DatabaseUnavailable):
                 if time.monotonic() > until:
                     raise OutcomeUnknown("PostgreSQL went away in mid-commit") from cause
                 await asyncio.sleep(0.1)
