@@ -1,8 +1,10 @@
 """A PostgreSQL connection that is opened when first needed and again after it was lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+import os
+import socket
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, LiteralString
 
 import orjson
@@ -16,6 +18,8 @@ from services.settings import Settings
 set_json_loads(orjson.loads)
 
 Row = tuple[Any, ...]
+_USE_SECONDS = 8
+"""How long one use of a connection may take, whatever the server does; more than its own time-out for locks."""
 Connection = psycopg.AsyncConnection[Row]
 LOST = (
     psycopg.OperationalError,
@@ -53,7 +57,7 @@ class Database:
             # After a pipeline of psycopg the idle time-out never comes, transaction_timeout does (test_outages.py).
             options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
-            "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s "
+            "-c statement_timeout=30s -c lock_timeout=7s -c idle_in_transaction_session_timeout=5s "
             f"-c transaction_timeout={transaction_seconds}s -c idle_session_timeout={idle_seconds}s",
         )
         self._connection: Connection | None = None
@@ -73,7 +77,8 @@ class Database:
                     raise DatabaseUnavailable("the connection is gone")
                 connection = self._connection = await self._connect()
             try:
-                yield connection
+                with _bounded(connection):
+                    yield connection
             except BaseException:
                 # In mid-transaction, or cancelled in mid-exchange: nobody knows how far it got.
                 if connection.info.transaction_status != TransactionStatus.IDLE:
@@ -96,7 +101,7 @@ class Database:
         except psycopg.OperationalError:
             try:
                 return await self._fetch(query, parameters)
-            except psycopg.OperationalError as error:
+            except LOST as error:
                 raise DatabaseUnavailable("PostgreSQL does not answer") from error
 
     async def _fetch(self, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
@@ -107,3 +112,21 @@ class Database:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+@contextmanager
+def _bounded(connection: Connection) -> Generator[None]:
+    """Break the connection where it is used for too long: a server that hangs answers nothing, yet keeps its sockets.
+
+    Cancelling would not do: psycopg then waits for the server once more.
+    """
+
+    def break_off() -> None:
+        with suppress(psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
+            duplicate.shutdown(socket.SHUT_RDWR)
+
+    timer = asyncio.get_running_loop().call_later(_USE_SECONDS, break_off)
+    try:
+        yield
+    finally:
+        timer.cancel()

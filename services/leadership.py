@@ -6,8 +6,6 @@ import time
 from collections.abc import Awaitable, Callable
 from zlib import crc32
 
-import psycopg
-
 from services.database import LOST, Connection, Database, DatabaseUnavailable
 from services.settings import Settings
 
@@ -52,7 +50,7 @@ class Leadership:
                 async with self._database.connection() as connection:
                     if await self._try(connection):
                         return
-            except (DatabaseUnavailable, psycopg.OperationalError):
+            except (DatabaseUnavailable, *LOST):
                 pass
             await asyncio.sleep(_SPARE_SECONDS)
 
@@ -69,7 +67,7 @@ class Leadership:
         try:
             async with self._database.connection(reopen=False) as connection:
                 await connection.execute("select 1")
-        except (DatabaseUnavailable, psycopg.OperationalError) as error:
+        except (DatabaseUnavailable, *LOST) as error:
             raise LeadershipLost from error
         self._checked = time.monotonic()
 

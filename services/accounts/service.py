@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import psycopg
 from denizen.operations import COMMANDS
 
 from services import broker
 from services.accounts import limits
 from services.accounts.commands import Commands
 from services.batching import Batcher
-from services.database import DatabaseUnavailable
+from services.database import LOST, DatabaseUnavailable
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore import keys
@@ -56,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 async def _forget(store: PostgresEventStore) -> None:
     """Drop outcomes that are too old to be repeated."""
     while True:
-        with contextlib.suppress(DatabaseUnavailable, psycopg.OperationalError):
+        with contextlib.suppress(DatabaseUnavailable, *LOST):
             while await store.forget_commands():
                 pass
         await asyncio.sleep(_FORGET_SECONDS)

@@ -24,10 +24,10 @@ from services.eventstore.store import (
 )
 from services.settings import Settings
 
-_RESOLVE_SECONDS = 8.0
+_RESOLVE_SECONDS = 6.0
 """How long a commit whose answer was lost is looked up before its outcome is called unknown."""
 _TRANSACTION_SECONDS = 6
-"""How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (10 s)."""
+"""How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (7 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
 

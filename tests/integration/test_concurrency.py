@@ -33,9 +33,9 @@ async def test_a_hundred_want_one_address(backend: Backend, denizen: Denizen) ->
     replies = await asyncio.gather(*(backend.command("CreateUser", {"email": each}) for each in spellings))
     assert Counter(reply.code for reply in replies) == {"": 1, "email_taken": 99}
     assert rows(denizen) == before + 1
-    (winner,) = [reply.body["user"] for reply in replies if not reply.code]
-    found = await backend.query("GetUserByEmail", {"email": address}, Denizen_Min_Position="1")
-    assert found.body["id"] == winner["id"]
+    (winner,) = [reply.body for reply in replies if not reply.code]
+    found = await backend.query("GetUserByEmail", {"email": address}, Denizen_Min_Position=str(winner["position"]))
+    assert found.body["id"] == winner["user"]["id"]
 
 
 async def test_sixty_copies_of_one_command(backend: Backend, denizen: Denizen) -> None:

@@ -63,8 +63,8 @@ async def test_a_stream_that_is_gone_is_filled_again(own_denizen: Denizen) -> No
 
 
 @pytest.mark.slow
-async def test_a_database_that_hangs_is_answered_for(own_denizen: Denizen) -> None:
-    """PostgreSQL stopped, not dead: each request has an answer within 15 s, and all goes on when it wakes."""
+async def test_while_the_database_hangs_every_request_is_answered(own_denizen: Denizen) -> None:
+    """PostgreSQL stopped, not dead: its sockets stay open. The answers come while it hangs, not because it woke."""
     server = psutil.Process(own_denizen.pids()["postgres"])
     async with connected(own_denizen.nats_url) as backend:
         user = await backend.create()
@@ -72,14 +72,12 @@ async def test_a_database_that_hangs_is_answered_for(own_denizen: Denizen) -> No
         for process in frozen:
             process.suspend()
         try:
-            asked = [backend.ask("users.v1.command.CreateUser", {"email": email()}, 45) for _ in range(20)]
-            asked += [backend.ask("users.v1.query.GetUser", {"userId": user["id"]}, 45) for _ in range(20)]
-            waiting = asyncio.gather(*asked)
-            await asyncio.wait([waiting], timeout=3)
+            asked = [backend.ask("users.v1.command.CreateUser", {"email": email()}, 15) for _ in range(20)]
+            asked += [backend.ask("users.v1.query.GetUser", {"userId": user["id"]}, 15) for _ in range(20)]
+            asked += [backend.ask("users.v1.query.ListUsers", {}, 15)]
+            replies = await asyncio.gather(*asked)
         finally:
             for process in frozen:
                 process.resume()
-        codes = {reply.code for reply in await waiting}
-        assert codes <= {"", "overloaded", "internal", "deadline_exceeded", "stale_read"}
-        async with asyncio.timeout(10):
-            assert (await backend.insist("users.v1.command.CreateUser", {"email": email()})).code == ""
+        assert {reply.code for reply in replies} <= {"overloaded", "internal"}
+        assert (await backend.insist("users.v1.command.CreateUser", {"email": email()}, 10)).code == ""

@@ -164,8 +164,15 @@ async def test_a_stopped_process_holds_the_log_up_for_seconds_only(
     proxy.fault = "stall"
     stalled = asyncio.create_task(through.append([append(A, command_id="c1")]))
     await until(lambda: _true(proxy.faults == 1), "the stall")
-    async with asyncio.timeout(9):
-        assert await open_store("other").append([append(user_id())]) == [Appended(1)]
+    other = open_store("other")
+    async with asyncio.timeout(15):
+        # Its own transaction may be given up just before: it is told so, and asks again.
+        while True:
+            try:
+                assert await other.append([append(user_id())]) == [Appended(1)]
+                break
+            except DatabaseUnavailable:
+                continue
         with pytest.raises(DatabaseUnavailable):
             await stalled
     assert await through.append([append(A, command_id="c1")]) == [Appended(2)]
@@ -176,4 +183,4 @@ async def test_every_connection_has_its_time_outs(database_url: str) -> None:
     names = ["statement_timeout", "lock_timeout", "transaction_timeout", "role", "search_path"]
     values = [(await database.fetch("select current_setting(%s)", [name]))[0][0] for name in names]
     await database.close()
-    assert values == ["30s", "10s", "7s", "denizen_app", "denizen"]
+    assert values == ["30s", "7s", "7s", "denizen_app", "denizen"]
