@@ -53,6 +53,7 @@ class Transport:
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
         self._position = 0
+        self._fault: Exception | None = None
 
     async def connection(self, seconds: float | None = None) -> Client:
         """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out)."""
@@ -62,8 +63,13 @@ class Transport:
                     async with asyncio.timeout(seconds if seconds is not None else self._timeout):
                         self._client = await nats.connect(**self._connect_options())
                 except (NatsError, OSError, TimeoutError) as error:
-                    raise errors.NoAnswer(f"no NATS server answers at {self._where()}") from error
+                    reason = self._fault or error
+                    raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error
             return self._client
+
+    async def _note(self, error: Exception) -> None:
+        """An error of the connection: it comes back by itself, and whoever asks meanwhile is told."""
+        self._fault = error
 
     def _where(self) -> str:
         """The servers without the passwords that their addresses may hold."""
@@ -81,7 +87,7 @@ class Transport:
             "ping_interval": 10,
             # Nothing is kept back while disconnected: it would be sent after the caller has given up.
             "pending_size": 0,
-            "error_cb": _ignore,
+            "error_cb": self._note,
             **self._options,
         }
 
@@ -153,7 +159,3 @@ class Transport:
 def _new_command_id() -> str:
     """Unique, and ascending with time, which keeps the index of ids small."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
-
-
-async def _ignore(_: Exception) -> None:
-    """Errors of the connection: it comes back by itself, and whoever asks meanwhile is told."""
