@@ -62,7 +62,7 @@ def licences(name: str) -> list[str]:
     if expression := about.get_all("License-Expression"):
         return [str(expression[0])]
     classifiers = [str(line) for line in about.get_all("Classifier", [])]
-    named = [line.rsplit(" :: ", 1)[-1] for line in classifiers if line.startswith("License :: OSI")]
+    named = [line.rsplit(" :: ", 1)[-1] for line in classifiers if line.startswith("License :: OSI Approved :: ")]
     return [CLASSIFIERS.get(licence, licence) for licence in named] or [str(t) for t in about.get_all("License", [])]
 
 

@@ -1,7 +1,7 @@
 """Settings of every service, from the environment (`DENIZEN_…`)."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,12 +25,36 @@ class Settings(BaseSettings):
     nats_responder_password: SecretStr | None = None
     nats_signal_password: SecretStr | None = None
     nats_relay_password: SecretStr | None = None
-    """Passwords of our own three NATS users (deploy/nats/)."""
+    nats_revoker_password: SecretStr | None = None
+    """Passwords of our own NATS users (deploy/nats/)."""
     cell: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "denizen"
     """Schema of the log and its projections: one log is one cell."""
     key_encryption_keys: SecretStr | None = None
     """`1:<base64>,2:<base64>`: key-encryption keys by epoch, 32 octets each; else the files keys/kek-<epoch>."""
     claim_key: SecretStr | None = None
     """Base64 of 32 octets; else the file keys/claims."""
+    password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
+    """Characters; NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
+    hashing: Literal["owasp", "rfc9106-low-memory", "rfc9106-high-memory"] = "owasp"
+    """Parameters of argon2id: 19 MiB, t=2, p=1; 64 MiB, t=3, p=4; 2 GiB, t=1, p=4."""
+    hashing_threads: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Passwords hashed at a time; by default one a core."""
+    register_discreet: bool = False
+    """Register answers the same whether or not the address was free; who owns it is told by mail."""
+    issuer: str = "denizen"
+    audience: str = "denizen"
+    """`iss` and `aud` of access tokens."""
+    access_token_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
+    session_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """How long a session lives after its last refresh."""
+    smtp_url: SecretStr | None = None
+    """`smtp://user:password@host:587` (STARTTLS where offered), `smtps://host:465`; `denizen up` has its own sink."""
+    mail_from: str = "Denizen <no-reply@localhost>"
+    mail_templates: Path | None = None
+    """Directory of templates that replace ours by name (docs/mail.md)."""
+    mail_reset_url: str | None = None
+    """Page of yours that takes a reset token: `https://app.example.com/reset?token={token}`."""
+    mail_verify_url: str | None = None
+    """Page of yours that takes a code: `https://app.example.com/verify?user={user_id}&code={code}`."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of each JetStream stream in the NATS cluster; 3 in production."""

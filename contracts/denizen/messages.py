@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 
 Status = Literal["ACTIVE", "PENDING_VERIFICATION", "BLOCKED", "DEACTIVATED"]
@@ -16,6 +16,13 @@ Email = Annotated[str, StringConstraints(min_length=3, max_length=254)]
 """An address as written (RFC 5321: at most 254 octets); the service checks its form."""
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Name = Annotated[str, StringConstraints(max_length=256)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+"""A password, code or token; or `sealed:<keyId>:<base64url>`, the same sealed for the service (`denizen.sealing`)."""
+SessionId = Annotated[str, StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+"""TypeID: `sess_` and the base32 of a UUIDv7."""
+Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
+"""An IPv4 or IPv6 address, as the front end saw it."""
+UserAgent = Annotated[str, StringConstraints(max_length=512)]
 Metadata = dict[str, Any]
 """Free JSON, at most 16 KiB, 8 levels deep."""
 
@@ -95,7 +102,12 @@ class User(Message):
 
 
 class CreateUser(Request):
+    """`password` is a password, or `hashed:` and the hash of one in any format that `passwordHash` takes."""
+
     email: Email
+    password: Secret | None = None
+    password_hash: Secret | None = None
+    """Modular crypt or PHC string, Django's, LDAP's; its cost is bounded."""
     email_verified: bool = False
     external_id: ExternalId | None = None
     profile: ProfileInput = ProfileInput()
@@ -130,12 +142,147 @@ class ReactivateUser(UserRequest):
     pass
 
 
+class Register(Request):
+    """Self-registration. The address is to be verified."""
+
+    email: Email
+    password: Secret
+    profile: ProfileInput = ProfileInput()
+
+
+class ChangeEmail(UserRequest):
+    """Sends a code to the new address; VerifyEmail with it makes the address the user's, and the old one is told."""
+
+    email: Email
+
+
+class SendVerificationEmail(UserRequest):
+    """Sends a code to the address that is to be verified: the new one where ChangeEmail named one."""
+
+
+class VerifyEmail(UserRequest):
+    code: Secret
+
+
+class ChangePassword(UserRequest):
+    current_password: Secret
+    new_password: Secret
+
+
+class ResetPassword(UserRequest):
+    """An operator sets the password. Never unblocks."""
+
+    password: Secret
+    require_change: bool = False
+    """Who signs in with it is refused with `password_change_required` until ChangePassword."""
+
+
+class SendPasswordResetEmail(Request):
+    """The answer does not tell whether anybody has the address."""
+
+    email: Email
+
+
+class ConfirmPasswordReset(Request):
+    token: Secret
+    password: Secret
+
+
+class DeleteUser(UserRequest):
+    """Erases the user: data key, secrets, claims, sessions, stored replies."""
+
+
+class Authenticate(Request):
+    """Sign in by password."""
+
+    email: Email
+    password: Secret
+    ip: Ip | None = None
+    user_agent: UserAgent | None = None
+
+
+class RefreshSession(Request):
+    """A refresh token can be used once; using it again ends the session."""
+
+    refresh_token: Secret
+
+
+class RevokeSession(UserRequest):
+    session_id: SessionId
+
+
+class RevokeSessions(UserRequest):
+    """Ends every session of a user."""
+
+
+# --- commands of a signed-in user: who he is comes from his access token alone ------------------------------------
+
+
+class UpdateMe(Request):
+    profile: ProfileInput = ProfileInput()
+    metadata: Metadata = {}
+
+
+class ChangeMyEmail(Request):
+    email: Email
+    current_password: Secret | None = None
+    """Needed where the user has a password: a stolen session must not move the account to another address."""
+
+
+class ChangeMyPassword(Request):
+    current_password: Secret
+    new_password: Secret
+
+
+class RevokeMySession(Request):
+    session_id: SessionId
+
+
+class LogOut(Request):
+    """Ends the session of the access token."""
+
+
+class DeleteMe(Request):
+    """Erases the user."""
+
+
 class CommandReply(Message):
     """The user after the command, and where the log stood."""
 
     user: User
     version: int
     position: int
+
+
+class Deleted(Message):
+    """The user is gone."""
+
+    user_id: str
+    position: int
+
+
+class Accepted(Message):
+    """The same whatever came of it: it tells nobody whether an address is known."""
+
+
+class RegisterReply(Message):
+    """The user; in the discreet setting nothing, whether or not the address was free."""
+
+    user: User | None = None
+    version: int | None = None
+    position: int | None = None
+
+
+class SignedIn(Message):
+    """A session and its tokens."""
+
+    access_token: Annotated[str, Field(repr=False)]
+    """JWT, Ed25519: `sub` is the user, `sid` the session."""
+    refresh_token: Annotated[str, Field(repr=False)]
+    expires_in: int
+    """Seconds that the access token lives."""
+    session_id: str
+    user: User
 
 
 # --- queries ----------------------------------------------------------------------------------------------------
@@ -159,6 +306,122 @@ class ListUsers(Request):
     count: Annotated[int, Field(ge=1, le=500)] = 50
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     status: Status | None = None
+
+
+class ListSessions(UserRequest):
+    """Newest first."""
+
+
+class ListMySessions(Request):
+    """Newest first."""
+
+
+class GetMe(Request):
+    pass
+
+
+class GetLoginHistory(UserRequest):
+    """Newest first."""
+
+    count: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    """`nextCursor` of the page before."""
+
+
+class GetMyLoginHistory(Request):
+    count: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+
+
+class VerifyToken(Request):
+    """Is an access token good, and its session still alive?"""
+
+    token: Secret
+
+
+class GetJwks(Request):
+    """The keys that access tokens are signed with (RFC 7517)."""
+
+
+class GetSealingKey(Request):
+    """The key that secrets in requests are sealed for."""
+
+
+class Session(Message):
+    """Where somebody is signed in."""
+
+    id: str
+    created_at: datetime
+    refreshed_at: datetime
+    expires_at: datetime
+    ip: str | None = None
+    user_agent: str | None = None
+    current: bool = False
+    """The session of the access token that asks."""
+
+
+class SessionList(Message):
+    """The live sessions of a user; iterates over `data`."""
+
+    data: tuple[Session, ...]
+
+    def __iter__(self) -> Iterator[Session]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class Login(Message):
+    """An attempt to sign in."""
+
+    time: datetime
+    outcome: str
+    """`succeeded`, or the code of the refusal."""
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class LoginHistory(Message):
+    """Attempts to sign in, newest first; iterates over `data`."""
+
+    data: tuple[Login, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Login]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class TokenFacts(Message):
+    """Whom an access token stands for."""
+
+    user_id: str
+    session_id: str
+    expires_at: datetime
+
+
+class Jwk(Message):
+    """An Ed25519 public key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    use: str
+    alg: str
+
+
+class Jwks(Message):
+    keys: tuple[Jwk, ...]
+
+
+class SealingKey(Message):
+    key_id: str
+    public_key: str
+    """X25519, 32 octets, base64url without padding."""
 
 
 class UserList(Message):
@@ -189,7 +452,23 @@ class ErrorReply(Message):
     error: ErrorBody
 
 
-EventType = Literal["UserCreated", "UserUpdated", "UserBlocked", "UserUnblocked", "UserDeactivated", "UserReactivated"]
+EventType = Literal[
+    "UserCreated",
+    "UserUpdated",
+    "EmailChanged",
+    "EmailVerificationRequested",
+    "EmailVerified",
+    "PasswordChanged",
+    "PasswordResetRequested",
+    "UserBlocked",
+    "UserUnblocked",
+    "UserDeactivated",
+    "UserReactivated",
+    "UserDeleted",
+    "LoginSucceeded",
+    "LoginFailed",
+    "SessionsRevoked",
+]
 
 
 class EventData(Message):
@@ -201,3 +480,7 @@ class EventData(Message):
     status: Status
     changed: tuple[str, ...] = ()
     """Names of the fields that changed, dotted: `profile.firstName`, `metadata`."""
+    session_id: str | None = None
+    """LoginSucceeded: the session that began. SessionsRevoked: the one that ended; absent where all did."""
+    reason: str | None = None
+    """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator) or `recovered`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from denizen import messages as m
@@ -11,28 +11,39 @@ ALWAYS = ("malformed_message", "validation_failed", "deadline_exceeded", "overlo
 """Codes that every operation can answer with."""
 
 
+Kind = Literal["command", "public", "self", "query"]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One request that Denizen answers.
 
     Attributes:
         name: as in the subject.
-        kind: `command` changes a user, `query` reads a projection.
+        kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end, for anybody. `self`:
+            the front end, for the user whose access token is in the header `Authorization`.
         request, reply: the bodies.
         refusals: the codes that it can answer with, beside `ALWAYS`.
         summary: one line for the contract document.
+        reads: it is answered from what is stored, and changes nothing.
     """
 
     name: str
-    kind: Literal["command", "query"]
+    kind: Kind
     request: type[m.Request]
     reply: type[m.Message]
     refusals: tuple[str, ...]
     summary: str
+    reads: bool = False
+
+    @property
+    def id(self) -> str:
+        """Unique, where a name is served on several subjects: `UpdateUser`, `SelfUpdateUser`."""
+        return self.name if self.kind in ("command", "query") else f"{self.kind.capitalize()}{self.name}"
 
     @property
     def subject(self) -> str:
-        """The NATS subject that trusted back ends ask on."""
+        """The NATS subject that it is asked on."""
         return f"users.v1.{self.kind}.{self.name}"
 
     @property
@@ -41,34 +52,103 @@ class Operation:
         return self.refusals + ALWAYS
 
 
-def _command(request: type[m.Request], summary: str, *refusals: str) -> Operation:
-    return Operation(request.__name__, "command", request, m.CommandReply, refusals, summary)
+def _command(
+    request: type[m.Request], summary: str, *refusals: str, reply: type[m.Message] = m.CommandReply
+) -> Operation:
+    return Operation(request.__name__, "command", request, reply, refusals, summary)
 
 
 def _query(request: type[m.Request], reply: type[m.Message], summary: str, *refusals: str) -> Operation:
-    return Operation(request.__name__, "query", request, reply, (*refusals, "stale_read"), summary)
+    return Operation(request.__name__, "query", request, reply, (*refusals, "stale_read"), summary, reads=True)
+
+
+def _self(
+    name: str,
+    request: type[m.Request],
+    summary: str,
+    *refusals: str,
+    reply: type[m.Message] = m.CommandReply,
+    reads: bool = False,
+) -> Operation:
+    codes = ("unauthenticated", "token_invalid", *refusals)
+    return Operation(name, "self", request, reply, codes, summary, reads=reads)
 
 
 _EXISTING = ("user_not_found", "version_conflict")
+_PASSWORD = ("weak_password",)
+_SIGN_IN = ("invalid_credentials", "user_blocked", "user_deactivated", "email_not_verified", "too_many_attempts")
+_PROVEN = ("invalid_credentials", "too_many_attempts")
 
-COMMANDS: dict[str, Operation] = {
-    op.name: op
-    for op in (
-        _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict"),
-        _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
-        _command(m.BlockUser, "Block a user, from any status.", *_EXISTING),
-        _command(m.UnblockUser, "Return a blocked user to what it was.", *_EXISTING, "invalid_transition"),
-        _command(m.DeactivateUser, "Deactivate a user, from any status.", *_EXISTING),
-        _command(m.ReactivateUser, "Return a deactivated user to what it was.", *_EXISTING, "invalid_transition"),
-    )
+_COMMANDS = (
+    _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD),
+    _command(
+        m.Register, "Somebody registers.", "email_taken", "version_conflict", *_PASSWORD, reply=m.RegisterReply
+    ),
+    _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
+    _command(m.ChangeEmail, "Ask for another address, which is to be verified.", *_EXISTING, "email_taken",
+             "too_many_attempts"),
+    _command(m.SendVerificationEmail, "Send a code to the address that is to be verified.", *_EXISTING,
+             "invalid_transition", "too_many_attempts"),
+    _command(m.VerifyEmail, "Verify an address by the code that was sent to it.", *_EXISTING, "code_invalid",
+             "email_taken", "too_many_attempts"),
+    _command(m.ChangePassword, "Change a password by the current one; ends every session.", *_EXISTING, *_PASSWORD,
+             *_PROVEN),
+    _command(m.ResetPassword, "Set a password; ends every session.", *_EXISTING, *_PASSWORD),
+    _command(m.SendPasswordResetEmail, "Mail a token by which the password can be set.", "too_many_attempts",
+             reply=m.Accepted),
+    _command(m.ConfirmPasswordReset, "Set a password by the token that was mailed; ends every session.",
+             "token_invalid", "version_conflict", *_PASSWORD),
+    _command(m.BlockUser, "Block a user, from any status; ends every session.", *_EXISTING),
+    _command(m.UnblockUser, "Return a blocked user to what it was.", *_EXISTING, "invalid_transition"),
+    _command(m.DeactivateUser, "Deactivate a user, from any status; ends every session.", *_EXISTING),
+    _command(m.ReactivateUser, "Return a deactivated user to what it was.", *_EXISTING, "invalid_transition"),
+    _command(m.DeleteUser, "Erase a user.", *_EXISTING, reply=m.Deleted),
+    _command(m.Authenticate, "Sign in by password.", *_SIGN_IN, "password_change_required", reply=m.SignedIn),
+    _command(m.RefreshSession, "Fresh tokens for a session.", "token_invalid", reply=m.SignedIn),
+    _command(m.RevokeSession, "End a session.", *_EXISTING),
+    _command(m.RevokeSessions, "End every session of a user.", *_EXISTING),
+)  # fmt: skip
+
+_PUBLIC = (
+    "Register", "Authenticate", "RefreshSession", "VerifyEmail", "SendVerificationEmail", "SendPasswordResetEmail",
+    "ConfirmPasswordReset",
+)  # fmt: skip
+
+_SELF = (
+    _self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True),
+    _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict"),
+    _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which is to be verified.", "email_taken",
+          "version_conflict", *_PROVEN),
+    _self("ChangePassword", m.ChangeMyPassword, "Change one's password; ends every session.", "version_conflict",
+          *_PASSWORD, *_PROVEN),
+    _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True),
+    _self("RevokeSession", m.RevokeMySession, "End one of one's sessions.", "version_conflict"),
+    _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
+    _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True),
+    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", reply=m.Deleted),
+)  # fmt: skip
+
+_QUERIES = (
+    _query(m.GetUser, m.User, "A user by id.", "user_not_found"),
+    _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
+    _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
+    _query(m.ListUsers, m.UserList, "A page of users, newest first."),
+    _query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"),
+    _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first."),
+    _query(m.VerifyToken, m.TokenFacts, "Is an access token good, and its session alive?", "token_invalid"),
+    _query(m.GetJwks, m.Jwks, "The keys that access tokens are signed with."),
+    _query(m.GetSealingKey, m.SealingKey, "The key that secrets in requests are sealed for."),
+)
+
+COMMANDS: dict[str, Operation] = {operation.name: operation for operation in _COMMANDS}
+"""Of trusted back ends, by name."""
+PUBLIC: dict[str, Operation] = {name: replace(COMMANDS[name], kind="public") for name in _PUBLIC}
+"""Of the sign-in front end, for people who are not signed in, by name."""
+SELF: dict[str, Operation] = {operation.name: operation for operation in _SELF}
+"""Of the front end, for the user of an access token, by name."""
+QUERIES: dict[str, Operation] = {operation.name: operation for operation in _QUERIES}
+"""Of trusted back ends, by name."""
+OPERATIONS: dict[str, Operation] = {
+    operation.id: operation for table in (COMMANDS, PUBLIC, SELF, QUERIES) for operation in table.values()
 }
-QUERIES: dict[str, Operation] = {
-    op.name: op
-    for op in (
-        _query(m.GetUser, m.User, "A user by id.", "user_not_found"),
-        _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
-        _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
-        _query(m.ListUsers, m.UserList, "A page of users, newest first."),
-    )
-}
-OPERATIONS: dict[str, Operation] = COMMANDS | QUERIES
+"""Every operation, by id."""

@@ -54,24 +54,29 @@ class KeyRing:
 
     def new_data_key(self, user_id: str) -> tuple[DataKey, bytes]:
         """A fresh key, and its wrapped form under the newest epoch."""
-        key, nonce = AESGCM.generate_key(256), os.urandom(_NONCE)
-        return DataKey(key), nonce + self._key_encryption_keys[self.epoch].encrypt(nonce, key, user_id.encode())
+        key = AESGCM.generate_key(256)
+        return DataKey(key), self.wrap(user_id, key)
 
     def unwrap(self, user_id: str, epoch: int, wrapped: bytes) -> DataKey:
+        """Raises KeysMissing."""
+        return DataKey(self.unwrapped(user_id, epoch, wrapped))
+
+    def wrap(self, name: str, key: bytes) -> bytes:
+        """A key as it is stored: encrypted under the newest epoch, bound to whose it is."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._key_encryption_keys[self.epoch].encrypt(nonce, key, name.encode())
+
+    def unwrapped(self, name: str, epoch: int, wrapped: bytes) -> bytes:
         """Raises KeysMissing where the epoch is not on the ring, or its key is another than the one that wrapped."""
         if epoch not in self._key_encryption_keys:
             raise KeysMissing(f"no key-encryption key of epoch {epoch}")
         try:
-            return DataKey(
-                self._key_encryption_keys[epoch].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], user_id.encode())
-            )
+            return self._key_encryption_keys[epoch].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], name.encode())
         except InvalidTag:
-            raise KeysMissing(
-                f"the key-encryption key of epoch {epoch} is not the one that wrapped this data key"
-            ) from None
+            raise KeysMissing(f"the key-encryption key of epoch {epoch} is not the one that wrapped this key") from None
 
     def claim(self, kind: str, value: str) -> bytes:
-        """What stands for an address, external id or identity in the table of claims: HMAC-SHA256, 32 octets."""
+        """What stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets."""
         mac = self._claims.copy()
         mac.update(f"{kind}\0{value}".encode())
         return mac.digest()
