@@ -6,17 +6,26 @@ import orjson
 
 from projections.projection import Connection, Event, Projection, sql
 
+_DELETE = sql("by_email_delete")
 _UPSERT = sql("by_email_upsert")
 
 
 async def apply(connection: Connection, events: Sequence[Event]) -> None:
-    """The newest holder of each key."""
-    holders = {
-        event.private["emailKey"]: event.user_id for event in events if event.type == "UserCreated" and event.private
-    }
-    if holders:
-        rows = [{"email_key": key, "user_id": user_id} for key, user_id in holders.items()]
+    """What each user has after the events: what he had is dropped first, so an address may go from one to another."""
+    held: dict[str, str | None] = {}
+    changed: set[str] = set()
+    for event in events:
+        if event.type in ("UserCreated", "EmailChanged") and event.private:
+            held[event.user_id] = event.private["emailKey"]
+        elif event.type == "UserDeleted":
+            held[event.user_id] = None
+        if event.type in ("EmailChanged", "UserDeleted"):
+            changed.add(event.user_id)
+    if changed:
+        await connection.execute(_DELETE, [list(changed)])
+    rows = [{"email_key": key, "user_id": user_id} for user_id, key in held.items() if key is not None]
+    if rows:
         await connection.execute(_UPSERT, [orjson.dumps(rows).decode()])
 
 
-BY_EMAIL = Projection("by_email", 1, sql("by_email_create"), apply)
+BY_EMAIL = Projection("by_email", 2, ("by_email",), sql("by_email_create"), apply)

@@ -19,6 +19,9 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
             held[event.user_id] = event.private["externalId"]
             if event.type == "UserUpdated":
                 changed.add(event.user_id)
+        elif event.type == "UserDeleted":
+            held[event.user_id] = None
+            changed.add(event.user_id)
     if changed:
         await connection.execute(_DELETE, [list(changed)])
     rows = [{"external_id": external_id, "user_id": user_id} for user_id, external_id in held.items() if external_id]
@@ -26,4 +29,4 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
         await connection.execute(_INSERT, [orjson.dumps(rows).decode()])
 
 
-BY_EXTERNAL_ID = Projection("by_external_id", 1, sql("by_external_id_create"), apply)
+BY_EXTERNAL_ID = Projection("by_external_id", 1, ("by_external_id",), sql("by_external_id_create"), apply)

@@ -42,12 +42,14 @@ class Projection:
     Attributes:
         name: as in the table of checkpoints.
         version: raised with each change of the tables or of what an event does to them; they are then built anew.
+        tables: their names.
         create: SQL that makes the tables where they are missing.
         apply: brings the tables up to date with events that follow each other in the log; twice is harmless.
     """
 
     name: str
     version: int
+    tables: tuple[str, ...]
     create: LiteralString
     apply: Apply
 

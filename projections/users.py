@@ -1,6 +1,7 @@
 """The directory: each user as queries show him, as JSON, beside the columns by which lists are filtered."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,27 +11,61 @@ from projections.projection import Connection, Event, Projection, sql
 
 _SELECT = sql("users_select")
 _UPSERT = sql("users_upsert")
+_DELETE = sql("users_delete")
+_BESIDE = ("LoginFailed", "SessionsRevoked")
+"""Events that change nothing that is shown here."""
 
 Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _User:
+    """A row: the document, and the position of the last login that is counted in it."""
+
+    doc: Json
+    login_position: int = 0
 
 
 async def apply(connection: Connection, events: Sequence[Event]) -> None:
     """Fold the events into the documents of their users: one read (of those not created here), one write."""
     created = {event.user_id for event in events if event.type == "UserCreated"}
-    touched = {event.user_id for event in events} - created
-    documents: dict[str, Json] = {}
+    touched = {event.user_id for event in events if event.type not in _BESIDE} - created
+    users: dict[str, _User] = {}
     if touched:
         cursor = await connection.execute(_SELECT, [list(touched)])
-        documents = dict(await cursor.fetchall())
+        users = {user_id: _User(doc, position) for user_id, doc, position in await cursor.fetchall()}
+    deleted: list[str] = []
     for event in events:
-        document = documents.get(event.user_id)
-        if event.type == "UserCreated":
-            documents[event.user_id] = _created(event)
-        elif document is not None and event.version > document["version"]:
-            _change(document, event)
-    rows = [{"user_id": user_id, "status": doc["status"], "doc": doc} for user_id, doc in documents.items()]
+        if event.type == "UserDeleted":
+            deleted.append(event.user_id)
+            users.pop(event.user_id, None)
+        else:
+            _apply(users, event)
+    if deleted:
+        await connection.execute(_DELETE, [deleted])
+    rows = [
+        {"user_id": user_id, "status": user.doc["status"], "doc": user.doc, "login_position": user.login_position}
+        for user_id, user in users.items()
+    ]
     if rows:
         await connection.execute(_UPSERT, [orjson.dumps(rows).decode()])
+
+
+def _apply(users: dict[str, _User], event: Event) -> None:
+    user = users.get(event.user_id)
+    if event.type == "UserCreated":
+        if event.private is not None:  # else he is erased, and his UserDeleted comes later
+            users[event.user_id] = _User(_created(event))
+    elif user is None or event.type in _BESIDE:
+        pass
+    elif event.type == "LoginSucceeded":
+        if event.position > user.login_position:
+            user.login_position = event.position
+            ip = (event.private or {}).get("ip")
+            count = user.doc["loginCount"] + 1
+            user.doc |= {"loginCount": count, "lastLoginAt": _rfc3339(event.recorded_at), "lastLoginIp": ip}
+    elif event.version > user.doc["version"]:
+        _change(user.doc, event)
 
 
 def _created(event: Event) -> Json:
@@ -71,10 +106,16 @@ def _change(document: Json, event: Event) -> None:
         document["blockedAt"] = at
     elif event.type == "UserUnblocked":
         document["blockedAt"] = None
+    elif event.type == "EmailVerified":
+        document["emailVerified"] = True
+    elif event.type == "EmailChanged":
+        document["email"] = private.get("email", "")
+    elif event.type == "PasswordChanged":
+        document["passwordChangeRequired"] = private.get("requireChange", False)
 
 
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-USERS = Projection("users", 1, sql("users_create"), apply)
+USERS = Projection("users", 2, ("users",), sql("users_create"), apply)

@@ -27,27 +27,37 @@ _DEADLINE: Document = {
     "format": "date-time",
     "description": "A request not started by then is refused with deadline_exceeded, never run late.",
 }
-REQUEST_HEADERS: dict[str, Document] = {
-    "command": {
-        headers.COMMAND_ID: {
-            "type": "string",
-            "description": "The command id: a repeat within 24 h gets the first reply and changes nothing.",
-        },
-        headers.EXPECTED_VERSION: {
-            "type": "string",
-            "pattern": "^[0-9]+$",
-            "description": "The user's version that the caller has seen; another is refused with version_conflict.",
-        },
-        headers.DEADLINE: _DEADLINE,
-        headers.ACTOR: {"type": "string", "description": "Who asks, for the history: an opaque id."},
-        headers.TRACEPARENT: _TRACE,
+_CONDITIONS: Document = {
+    headers.COMMAND_ID: {
+        "type": "string",
+        "description": "The command id: a repeat within 24 h gets the first reply and changes nothing. "
+        "Needed where a secret is sealed, which it is bound to.",
     },
-    "query": {
-        headers.MIN_POSITION: _POSITION | {"description": "Wait until this position is applied, else stale_read."},
-        headers.DEADLINE: _DEADLINE,
-        headers.TRACEPARENT: _TRACE,
+    headers.EXPECTED_VERSION: {
+        "type": "string",
+        "pattern": "^[0-9]+$",
+        "description": "The user's version that the caller has seen; another is refused with version_conflict.",
     },
+    headers.ACTOR: {"type": "string", "description": "Who asks, for the history: an opaque id."},
 }
+_BEARER: Document = {
+    headers.AUTHORIZATION: {"type": "string", "description": "`Bearer <access token>`: whose request it is."}
+}
+_MIN_POSITION: Document = {
+    headers.MIN_POSITION: _POSITION | {"description": "Wait until this position is applied, else stale_read."}
+}
+
+
+def request_headers(operation: Operation) -> Document:
+    """The headers that a request can have, as a schema."""
+    properties: Document = {} if operation.kind != "self" else dict(_BEARER)
+    properties |= _MIN_POSITION if operation.reads else _CONDITIONS
+    if operation.kind == "self":
+        properties.pop(headers.ACTOR, None)  # It is the user of the token.
+    schema = {"type": "object", "properties": properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}}
+    return schema | ({"required": [headers.AUTHORIZATION]} if operation.kind == "self" else {})
+
+
 EVENT_HEADERS: Document = {
     "ce-specversion": {"const": "1.0"},
     "ce-id": _TEXT,
@@ -79,15 +89,15 @@ def document() -> Document:
     actions: Document = {}
     messages: Document = {}
     for operation in operations:
-        channels[operation.name] = {
+        channels[operation.id] = {
             "address": operation.subject,
-            "title": operation.name,
-            "messages": {"request": _ref("components", "messages", operation.name)},
+            "title": operation.id,
+            "messages": {"request": _ref("components", "messages", operation.id)},
         }
-        actions[operation.name] = _answers(operation)
-        messages |= {operation.name: _request(operation), f"{operation.name}Refused": _refusal(operation)}
+        actions[operation.id] = _answers(operation)
+        messages |= {operation.id: _request(operation), f"{operation.id}Refused": _refusal(operation)}
     for name in sorted({operation.reply.__name__ for operation in operations}):
-        messages[name] = _reply(name, operations)
+        messages[name] = _reply(name)
     for name in get_args(m.EventType):
         channels[name] = {
             "address": f"users.v1.event.{name}.{{userId}}",
@@ -125,12 +135,12 @@ def _schemas(operations: list[Operation]) -> Document:
 
 
 def _answers(operation: Operation) -> Document:
-    ends = (operation.reply.__name__, f"{operation.name}Refused")
+    ends = (operation.reply.__name__, f"{operation.id}Refused")
     return {
         "action": "receive",
         "summary": operation.summary,
-        "channel": _ref("channels", operation.name),
-        "messages": [_ref("channels", operation.name, "messages", "request")],
+        "channel": _ref("channels", operation.id),
+        "messages": [_ref("channels", operation.id, "messages", "request")],
         "reply": {
             "channel": _ref("channels", "reply"),
             "address": {"location": "$message.header#/reply", "description": "The inbox that the request names."},
@@ -140,7 +150,7 @@ def _answers(operation: Operation) -> Document:
 
 
 def _reply_channel(operations: list[Operation]) -> Document:
-    names = {operation.reply.__name__ for operation in operations} | {f"{o.name}Refused" for o in operations}
+    names = {operation.reply.__name__ for operation in operations} | {f"{o.id}Refused" for o in operations}
     return {
         "address": None,
         "title": "Reply",
@@ -151,17 +161,16 @@ def _reply_channel(operations: list[Operation]) -> Document:
 
 def _request(operation: Operation) -> Document:
     return {
-        "name": operation.name,
-        "title": operation.name,
-        "headers": {"type": "object", "properties": REQUEST_HEADERS[operation.kind]},
+        "name": operation.id,
+        "title": operation.id,
+        "headers": request_headers(operation),
         "payload": _ref("components", "schemas", operation.request.__name__),
     }
 
 
-def _reply(name: str, operations: list[Operation]) -> Document:
+def _reply(name: str) -> Document:
     message: Document = {"name": name, "title": name, "payload": _ref("components", "schemas", name)}
-    if any(operation.kind == "query" for operation in operations if operation.reply.__name__ == name):
-        message["headers"] = {"type": "object", "properties": {headers.POSITION: _POSITION}}
+    message["headers"] = {"type": "object", "properties": {headers.POSITION: _POSITION}}
     return message
 
 
@@ -169,8 +178,8 @@ def _refusal(operation: Operation) -> Document:
     codes = sorted(operation.codes)
     numbers = sorted({str(errors.BY_CODE[code].number) for code in codes})
     return {
-        "name": f"{operation.name}Refused",
-        "title": f"{operation.name} refused",
+        "name": f"{operation.id}Refused",
+        "title": f"{operation.id} refused",
         "headers": {
             "type": "object",
             "required": [headers.SERVICE_ERROR, headers.SERVICE_ERROR_CODE],

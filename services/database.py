@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, LiteralString
 
@@ -18,6 +18,7 @@ from services.settings import Settings
 set_json_loads(orjson.loads)
 
 Row = tuple[Any, ...]
+Parameters = Sequence[object] | Mapping[str, object]
 _USE_SECONDS = 8
 """How long one use of a connection may take, whatever the server does; more than its own time-out for locks."""
 Connection = psycopg.AsyncConnection[Row]
@@ -91,7 +92,7 @@ class Database:
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable("PostgreSQL is not reachable") from error
 
-    async def fetch(self, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters) -> list[Row]:
         """The rows of a query that only reads; asked once more where the connection turns out to be dead.
 
         Raises DatabaseUnavailable.
@@ -104,7 +105,7 @@ class Database:
             except LOST as error:
                 raise DatabaseUnavailable("PostgreSQL does not answer") from error
 
-    async def _fetch(self, query: LiteralString, parameters: Sequence[object]) -> list[Row]:
+    async def _fetch(self, query: LiteralString, parameters: Parameters) -> list[Row]:
         async with self.connection() as connection:
             return await (await connection.execute(query, parameters)).fetchall()
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from denizen.blocking import Blocking, LoopThread, blocking
 from denizen.events import Events, Handler, Subscription
 from denizen.messages import Status, User
+from denizen.sessions import Me, Sessions
 from denizen.transport import Transport
 from denizen.users import PAGE, Users
 
@@ -18,11 +19,17 @@ DEFAULT_TIMEOUT = 10.0
 
 
 class AsyncAuth:
-    """The services of a client: `users` and `events`."""
+    """The services of a client: `users`, `sessions` and `events`."""
 
     def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self.users = Users(transport)
+        self.sessions = Sessions(transport)
         self.events = Events(transport)
+
+    def me(self, access_token: str) -> Me:
+        """What a signed-in user may do, by his access token."""
+        return Me(self._transport, access_token)
 
 
 class AsyncClient:
@@ -67,10 +74,20 @@ class BlockingUsers(Blocking[Users]):
     unblock = blocking(Users.unblock)
     deactivate = blocking(Users.deactivate)
     reactivate = blocking(Users.reactivate)
+    delete = blocking(Users.delete)
+    register = blocking(Users.register)
+    change_email = blocking(Users.change_email)
+    send_verification_email = blocking(Users.send_verification_email)
+    verify_email = blocking(Users.verify_email)
+    change_password = blocking(Users.change_password)
+    reset_password = blocking(Users.reset_password)
+    send_password_reset_email = blocking(Users.send_password_reset_email)
+    confirm_password_reset = blocking(Users.confirm_password_reset)
     get = blocking(Users.get)
     get_by_email = blocking(Users.get_by_email)
     get_by_external_id = blocking(Users.get_by_external_id)
     list = blocking(Users.list)
+    login_history = blocking(Users.login_history)
 
     def iter_all(self, *, status: Status | None = None) -> Iterator[User]:
         """As `Users.iter_all`."""
@@ -78,6 +95,31 @@ class BlockingUsers(Blocking[Users]):
         while page := self.list(count=PAGE, offset=offset, status=status):
             yield from page
             offset += PAGE
+
+
+class BlockingSessions(Blocking[Sessions]):
+    """`Sessions`, each call waiting for its result."""
+
+    authenticate = blocking(Sessions.authenticate)
+    refresh = blocking(Sessions.refresh)
+    list = blocking(Sessions.list)
+    revoke = blocking(Sessions.revoke)
+    revoke_all = blocking(Sessions.revoke_all)
+    verify = blocking(Sessions.verify)
+
+
+class BlockingMe(Blocking[Me]):
+    """`Me`, each call waiting for its result."""
+
+    get = blocking(Me.get)
+    update = blocking(Me.update)
+    change_email = blocking(Me.change_email)
+    change_password = blocking(Me.change_password)
+    list_sessions = blocking(Me.list_sessions)
+    revoke_session = blocking(Me.revoke_session)
+    log_out = blocking(Me.log_out)
+    login_history = blocking(Me.login_history)
+    delete = blocking(Me.delete)
 
 
 class BlockingSubscription(Blocking[Subscription]):
@@ -98,11 +140,18 @@ class BlockingEvents(Blocking[Events]):
 
 
 class Auth:
-    """The services of a client: `users` and `events`."""
+    """The services of a client: `users`, `sessions` and `events`."""
 
     def __init__(self, thread: LoopThread, auth: AsyncAuth) -> None:
+        self._thread = thread
+        self._auth = auth
         self.users = BlockingUsers(thread, auth.users)
+        self.sessions = BlockingSessions(thread, auth.sessions)
         self.events = BlockingEvents(thread, auth.events)
+
+    def me(self, access_token: str) -> BlockingMe:
+        """What a signed-in user may do, by his access token."""
+        return BlockingMe(self._thread, self._auth.me(access_token))
 
 
 class Client:

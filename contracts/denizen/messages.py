@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -39,6 +39,15 @@ class Request(Message):
     """A request's body; a field that it does not name is refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def secrets(cls) -> set[str]:
+        """Names, as on the wire, of the fields that hold a secret: clients seal them."""
+        return {field.alias or name for name, field in cls.model_fields.items() if _is_secret(field.annotation)}
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
 
 
 class UserRequest(Request):

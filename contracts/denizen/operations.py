@@ -26,6 +26,7 @@ class Operation:
         refusals: the codes that it can answer with, beside `ALWAYS`.
         summary: one line for the contract document.
         reads: it is answered from what is stored, and changes nothing.
+        service: which of our programs answers it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Operation:
     refusals: tuple[str, ...]
     summary: str
     reads: bool = False
+    service: Literal["accounts", "directory"] = "accounts"
 
     @property
     def id(self) -> str:
@@ -59,7 +61,8 @@ def _command(
 
 
 def _query(request: type[m.Request], reply: type[m.Message], summary: str, *refusals: str) -> Operation:
-    return Operation(request.__name__, "query", request, reply, (*refusals, "stale_read"), summary, reads=True)
+    codes = (*refusals, "stale_read")
+    return Operation(request.__name__, "query", request, reply, codes, summary, reads=True, service="directory")
 
 
 def _self(
@@ -72,6 +75,10 @@ def _self(
 ) -> Operation:
     codes = ("unauthenticated", "token_invalid", *refusals)
     return Operation(name, "self", request, reply, codes, summary, reads=reads)
+
+
+def _in_directory(operation: Operation) -> Operation:
+    return replace(operation, service="directory", refusals=(*operation.refusals, "stale_read"))
 
 
 _EXISTING = ("user_not_found", "version_conflict")
@@ -115,7 +122,7 @@ _PUBLIC = (
 )  # fmt: skip
 
 _SELF = (
-    _self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True),
+    _in_directory(_self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True)),
     _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict"),
     _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which is to be verified.", "email_taken",
           "version_conflict", *_PROVEN),
@@ -124,7 +131,9 @@ _SELF = (
     _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True),
     _self("RevokeSession", m.RevokeMySession, "End one of one's sessions.", "version_conflict"),
     _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
-    _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True),
+    _in_directory(
+        _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True)
+    ),
     _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", reply=m.Deleted),
 )  # fmt: skip
 
@@ -133,7 +142,7 @@ _QUERIES = (
     _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
     _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
     _query(m.ListUsers, m.UserList, "A page of users, newest first."),
-    _query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"),
+    replace(_query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"), service="accounts"),
     _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first."),
     _query(m.VerifyToken, m.TokenFacts, "Is an access token good, and its session alive?", "token_invalid"),
     _query(m.GetJwks, m.Jwks, "The keys that access tokens are signed with."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import random
 import secrets
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 import nats
 from denizen import errors
 from denizen import headers as h
-from denizen.operations import OPERATIONS, Operation
+from denizen.messages import SealingKey
+from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
+from denizen.sealing import seal
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -24,6 +27,8 @@ from nats.errors import MaxPayloadError, NoRespondersError
 _ATTEMPT_SECONDS = 2.5
 """How long one try is waited for, before the same request is sent again."""
 _LONGEST_PAUSE = 0.5
+_SEALING_KEY_SECONDS = 240.0
+"""How long a sealing key is used before it is asked for again; a retired one still opens for ten minutes."""
 
 
 class CommandOptions(TypedDict, total=False):
@@ -54,6 +59,11 @@ class Transport:
         self._connecting = asyncio.Lock()
         self._position = 0
         self._fault: Exception | None = None
+        self._sealing: tuple[SealingKey, float] | None = None
+
+    @property
+    def _user(self) -> str:
+        return self._options.get("user") or urlsplit(self._servers[0]).username or "backend"
 
     async def connection(self, seconds: float | None = None) -> Client:
         """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out)."""
@@ -76,11 +86,10 @@ class Transport:
         return ", ".join(urlsplit(server).netloc.rpartition("@")[2] or server for server in self._servers)
 
     def _connect_options(self) -> dict[str, Any]:
-        user = self._options.get("user") or urlsplit(self._servers[0]).username or "backend"
         return {
             "servers": self._servers,
             # Each NATS user may listen at his own inbox alone (deploy/nats/accounts.conf).
-            "inbox_prefix": f"_INBOX.{user}",
+            "inbox_prefix": f"_INBOX.{self._user}",
             "name": "denizen client",
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 0.25,
@@ -91,26 +100,60 @@ class Transport:
             **self._options,
         }
 
-    async def command(self, name: str, body: Mapping[str, Any], options: CommandOptions) -> dict[str, Any]:
-        """The reply of a command. Raises DenizenError."""
+    async def command(
+        self, name: str, body: Mapping[str, Any], options: CommandOptions, *, token: str | None = None
+    ) -> dict[str, Any]:
+        """The reply of a command; `token`: in the name of the user of this access token. Raises DenizenError."""
+        operation = self._operation(name, token)
         timeout = options.get("timeout", self._timeout)
+        until = time.monotonic() + timeout
         deadline = datetime.fromtimestamp(time.time() + timeout, UTC)
-        headers = {
-            h.COMMAND_ID: options.get("idempotency_key") or _new_command_id(),
-            h.DEADLINE: deadline.isoformat().replace("+00:00", "Z"),
-        }
+        command_id = options.get("idempotency_key") or _new_command_id()
+        headers = {h.COMMAND_ID: command_id, h.DEADLINE: deadline.isoformat().replace("+00:00", "Z")}
         if "expected_version" in options:
             headers[h.EXPECTED_VERSION] = str(options["expected_version"])
         if "actor" in options:
             headers[h.ACTOR] = options["actor"]
-        reply: dict[str, Any] = json.loads((await self._ask(OPERATIONS[name], body, headers, timeout)).data)
-        self.seen(reply["position"])
-        return reply
+        if token is not None:
+            headers[h.AUTHORIZATION] = f"Bearer {token}"
+        sealed = await self._sealed(operation, body, command_id, timeout)
+        reply = await self._ask(operation, sealed, headers, until - time.monotonic())
+        self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
 
-    async def query(self, name: str, body: Mapping[str, Any], timeout: float | None) -> bytes:
+    def _operation(self, name: str, token: str | None) -> Operation:
+        """A front end may ask for little, and asks for it on subjects of its own."""
+        if token is not None:
+            return SELF[name]
+        return PUBLIC[name] if self._user == "frontend" and name in PUBLIC else COMMANDS[name]
+
+    async def _sealed(
+        self, operation: Operation, body: Mapping[str, Any], command_id: str, timeout: float
+    ) -> Mapping[str, Any]:
+        """The body with its secrets sealed for Denizen, and for this command alone."""
+        fields = operation.request.secrets() & body.keys()
+        if not fields:
+            return body
+        key = await self._sealing_key(timeout)
+        public = base64.urlsafe_b64decode(f"{key.public_key}=")
+        return {**body, **{field: seal(body[field], command_id, key.key_id, public) for field in fields}}
+
+    async def _sealing_key(self, timeout: float) -> SealingKey:
+        if self._sealing is None or time.monotonic() > self._sealing[1]:
+            found = SealingKey.model_validate_json(await self.query("GetSealingKey", {}, timeout))
+            self._sealing = found, time.monotonic() + _SEALING_KEY_SECONDS
+        return self._sealing[0]
+
+    async def query(
+        self, name: str, body: Mapping[str, Any], timeout: float | None, *, token: str | None = None
+    ) -> bytes:
         """The reply of a query, which shows at least all that this client has seen. Raises DenizenError."""
         headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
-        reply = await self._ask(OPERATIONS[name], body, headers, self._timeout if timeout is None else timeout)
+        if token is not None:
+            headers[h.AUTHORIZATION] = f"Bearer {token}"
+        operation = QUERIES[name] if token is None else SELF[name]
+        reply = await self._ask(operation, body, headers, self._timeout if timeout is None else timeout)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         return reply.data
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Unpack
 
-from denizen.messages import Profile, Status, User, UserList
+from denizen.messages import LoginHistory, Profile, Status, User, UserList
 from denizen.transport import CommandOptions, Transport
 
 Json = Mapping[str, Any]
@@ -32,6 +32,8 @@ class Users:
         self,
         *,
         email: str,
+        password: str | None = None,
+        password_hash: str | None = None,
         email_verified: bool = False,
         external_id: str | None = None,
         profile: Json | Profile | None = None,
@@ -39,11 +41,15 @@ class Users:
         app_metadata: Json | None = None,
         **options: Unpack[CommandOptions],
     ) -> User:
-        """Create a user. `profile` has camelCase keys, as on the wire. Raises EmailTaken, ExternalIdTaken."""
+        """Create a user. `profile` has camelCase keys, as on the wire.
+
+        `password_hash`: of another system, instead of a password; `password="hashed:$2b$…"` says the same.
+        Raises EmailTaken, ExternalIdTaken, WeakPassword.
+        """
         body: dict[str, Any] = {"email": email, "emailVerified": email_verified}
-        if external_id is not None:
-            body["externalId"] = external_id
-        return await self._change("CreateUser", body | _sections(profile, metadata, app_metadata), options)
+        given = {"externalId": external_id, "password": password, "passwordHash": password_hash}
+        body |= {name: value for name, value in given.items() if value is not None}
+        return await self._change("CreateUser", body | sections(profile, metadata, app_metadata), options)
 
     async def update(
         self,
@@ -59,7 +65,7 @@ class Users:
 
         `external_id=None` removes it. Raises UserNotFound, ExternalIdTaken.
         """
-        body = {"userId": user_id} | _sections(profile, metadata, app_metadata)
+        body = {"userId": user_id} | sections(profile, metadata, app_metadata)
         if not isinstance(external_id, _Unset):
             body["externalId"] = external_id
         return await self._change("UpdateUser", body, options)
@@ -81,8 +87,62 @@ class Users:
         """Return a deactivated user to what he was. Raises UserNotFound, InvalidTransition."""
         return await self._change("ReactivateUser", {"userId": user_id}, options)
 
+    async def delete(self, user_id: str, **options: Unpack[CommandOptions]) -> None:
+        """Erase a user: what the log holds of him cannot be read any more. Raises UserNotFound."""
+        await self._transport.command("DeleteUser", {"userId": user_id}, options)
+
+    # --- commands about passwords and addresses -----------------------------------------------------------------
+
+    async def register(
+        self,
+        *,
+        email: str,
+        password: str,
+        profile: Json | Profile | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> User | None:
+        """Somebody registers himself. None where Denizen is set to be discreet. Raises EmailTaken, WeakPassword."""
+        body = {"email": email, "password": password} | sections(profile, None, None)
+        user = (await self._transport.command("Register", body, options)).get("user")
+        return None if user is None else User.model_validate(user)
+
+    async def change_email(self, user_id: str, email: str, **options: Unpack[CommandOptions]) -> User:
+        """Send a code to a new address; `verify_email` with it makes the address the user's. Raises EmailTaken."""
+        return await self._change("ChangeEmail", {"userId": user_id, "email": email}, options)
+
+    async def send_verification_email(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
+        """Send a code to the address that is to be verified. Raises InvalidTransition, TooManyAttempts."""
+        return await self._change("SendVerificationEmail", {"userId": user_id}, options)
+
+    async def verify_email(self, user_id: str, *, code: str, **options: Unpack[CommandOptions]) -> User:
+        """Verify an address by the code that was sent to it. Raises CodeInvalid, TooManyAttempts."""
+        return await self._change("VerifyEmail", {"userId": user_id, "code": code}, options)
+
+    async def change_password(
+        self, user_id: str, *, current_password: str, new_password: str, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Change a password by the current one; every session ends. Raises InvalidCredentials, WeakPassword."""
+        body = {"userId": user_id, "currentPassword": current_password, "newPassword": new_password}
+        return await self._change("ChangePassword", body, options)
+
+    async def reset_password(
+        self, user_id: str, *, password: str, require_change: bool = False, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Set a password; every session ends. Raises UserNotFound, WeakPassword."""
+        body = {"userId": user_id, "password": password, "requireChange": require_change}
+        return await self._change("ResetPassword", body, options)
+
+    async def send_password_reset_email(self, email: str, **options: Unpack[CommandOptions]) -> None:
+        """Mail a token by which the password can be set. Does not tell whether anybody has the address."""
+        await self._transport.command("SendPasswordResetEmail", {"email": email}, options)
+
+    async def confirm_password_reset(self, *, token: str, password: str, **options: Unpack[CommandOptions]) -> User:
+        """Set a password by the token that was mailed; every session ends. Raises TokenInvalid, WeakPassword."""
+        return await self._change("ConfirmPasswordReset", {"token": token, "password": password}, options)
+
     async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
-        return User.model_validate((await self._transport.command(command, body, options))["user"])
+        reply = await self._transport.command(command, body, options)
+        return User.model_validate(reply["user"])
 
     # --- queries: they show at least what this client has written and read --------------------------------------
 
@@ -110,6 +170,15 @@ class Users:
             body["status"] = status
         return UserList.model_validate_json(await self._transport.query("ListUsers", body, timeout))
 
+    async def login_history(
+        self, user_id: str, *, count: int = 50, cursor: str | None = None, timeout: float | None = None
+    ) -> LoginHistory:
+        """Attempts to sign in, newest first; `next_cursor` of the page leads to the next."""
+        body: dict[str, Any] = {"userId": user_id, "count": count}
+        if cursor is not None:
+            body["cursor"] = cursor
+        return LoginHistory.model_validate_json(await self._transport.query("GetLoginHistory", body, timeout))
+
     async def iter_all(self, *, status: Status | None = None) -> AsyncIterator[User]:
         """All users, newest first, page by page; who is created meanwhile may make one appear twice."""
         offset = 0
@@ -119,7 +188,8 @@ class Users:
             offset += PAGE
 
 
-def _sections(profile: Json | Profile | None, metadata: Json | None, app_metadata: Json | None) -> dict[str, Any]:
+def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata: Json | None) -> dict[str, Any]:
+    """Those of the three that were given, as on the wire."""
     if isinstance(profile, Profile):
         profile = profile.model_dump(by_alias=True, exclude_unset=True)
     sections = {"profile": profile, "metadata": metadata, "appMetadata": app_metadata}

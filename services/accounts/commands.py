@@ -2,23 +2,24 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import orjson
 from denizen import messages as m
 from typeid import TypeID
 
-from services.accounts import events
+from services.accounts import events, logins
+from services.accounts.changes import changes
 from services.accounts.decide import decide
+from services.accounts.decision import Command, OnUser, RecoverPassword
+from services.accounts.events import AnyEvent, LoginEvent
+from services.accounts.task import Stream, Task, fold
 from services.accounts.user import User, evolve
 from services.database import DatabaseUnavailable
-from services.endpoint.call import Call
-from services.eventstore.event import Event, NewEvent
+from services.eventstore.event import NewEvent
 from services.eventstore.store import (
     Append,
     Appended,
-    Claim,
     ClaimKind,
     ClaimTaken,
     EventStore,
@@ -26,6 +27,7 @@ from services.eventstore.store import (
     OutcomeUnknown,
     Repeated,
     VersionConflict,
+    logins_of,
 )
 from services.refusal import Refusal
 
@@ -38,66 +40,60 @@ _TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
     "externalId": ("external_id_taken", "externalId"),
     "identity": ("identity_taken", "providerId"),
 }
+_ENDS_SESSIONS = (
+    m.BlockUser,
+    m.DeactivateUser,
+    m.DeleteUser,
+    m.ChangePassword,
+    m.ResetPassword,
+    RecoverPassword,
+    m.RevokeSession,
+    m.RevokeSessions,
+)
 
 
-@dataclass(slots=True)
-class Stream:
-    """A user as far as the log and this batch have him.
-
-    Attributes:
-        position: of his newest stored event.
-        pending: something of this batch is in it that is not stored yet.
-    """
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Sessions that ended: those of a user that began before a position, or the one that is named."""
 
     user_id: str
-    user: User | None
+    session_id: str | None
     position: int
-    pending: bool = False
 
-    @property
-    def version(self) -> int:
-        return self.user.version if self.user else 0
 
-    @property
-    def claims(self) -> frozenset[Claim]:
-        return self.user.claims() if self.user else frozenset()
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of the reply to a command and the position that it names, or a refusal; and whose sessions ended."""
 
-    def reply(self, position: int) -> bytes:
-        """The body of the reply to a command (design section 3)."""
-        assert self.user
-        return orjson.dumps({"user": self.user.body(), "version": self.version, "position": position})
+    said: bytes | Refusal
+    position: int | None = None
+    ended: Ended | None = None
+
+
+Send = Callable[[Task, Answer], Awaitable[None]]
+"""Sends the answer to a command, once everybody knows of the sessions that it ended. It must not raise."""
 
 
 @dataclass(slots=True)
 class Decided:
     """A command on its way into the log: what to store, and the user after it, or why it is refused."""
 
-    call: Call
+    task: Task
     append: Append
     after: Stream
     refusal: Refusal | None = None
-
-    def answer(self, position: int) -> bytes | Refusal:
-        return self.refusal or self.after.reply(position)
 
 
 class Commands:
     """Decides and stores commands over an event store."""
 
-    def __init__(
-        self,
-        store: EventStore,
-        answer: Callable[[Call, bytes], Awaitable[None]],
-        refuse: Callable[[Call, Refusal], Awaitable[None]],
-        appended: Callable[[], Awaitable[None]],
-    ) -> None:
-        """`answer` and `refuse` send a reply; `appended` is told after each commit of events."""
+    def __init__(self, store: EventStore, send: Send, appended: Callable[[bool], Awaitable[None]]) -> None:
+        """`appended` is told after each commit of events, and whether there are mails among it."""
         self._store = store
-        self._answer = answer
-        self._refuse = refuse
+        self._send = send
         self._appended = appended
 
-    async def run(self, batch: list[Call]) -> None:
+    async def run(self, batch: list[Task]) -> None:
         """Answer each command of a batch, whatever happens."""
         waiting = dict.fromkeys(batch)
         try:
@@ -115,129 +111,174 @@ class Commands:
         except Exception as error:
             log.exception("commands_failed", extra={"error": type(error).__name__})
             refusal = Refusal("internal", "the command failed")
-        for call in waiting:
-            await self._refuse(call, refusal)
+        for task in waiting:
+            await self._send(task, Answer(refusal))
 
-    async def _round(self, waiting: dict[Call, None]) -> None:
+    async def _round(self, waiting: dict[Task, None]) -> None:
         """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay."""
-        ids = {call.command_id for call in waiting if call.repeatable}
+        ids = {task.call.command_id for task in waiting if task.call.repeatable}
         outcomes = await self._store.outcomes(list(ids)) if ids else {}
-        repeats = [call for call in waiting if call.repeatable and call.command_id in outcomes]
-        await self._repeat([(call, outcomes[call.command_id]) for call in repeats], waiting)
+        repeats = [task for task in waiting if task.call.repeatable and task.call.command_id in outcomes]
+        await self._repeat([(task, outcomes[task.call.command_id]) for task in repeats], waiting)
 
-        calls = _first_of_each_id(waiting)
-        streams = await self._streams([c.request.user_id for c in calls if isinstance(c.request, m.UserRequest)])
+        tasks = _first_of_each_id(waiting)
+        streams = await self._streams([task.command for task in tasks])
         decided: list[Decided] = []
-        for call in calls:
-            decision = _decide(call, streams)
+        for task in tasks:
+            decision = _decide(task, streams)
             if isinstance(decision, Refusal):
-                await self._settle(call, decision, waiting)
+                await self._settle(task, decision, waiting)
             else:
                 decided.append(decision)
         await self._store_all(decided, waiting)
 
-    async def _store_all(self, decided: Sequence[Decided], waiting: dict[Call, None]) -> None:
+    async def _store_all(self, decided: Sequence[Decided], waiting: dict[Task, None]) -> None:
         """Store what was decided, and answer; a claim that is somebody else's makes a refusal, which is kept too."""
         results = await self._store.append([each.append for each in decided]) if decided else []
-        if any(isinstance(result, Appended) and result.position for result in results):
-            await self._appended()
+        stored = [each.append for each, result in zip(decided, results, strict=True) if isinstance(result, Appended)]
+        mails = any(append.changes and append.changes.mails for append in stored)
+        if mails or any(append.events for append in stored):
+            await self._appended(mails)
         kept: list[Decided] = []
         positions: dict[str, int] = {}
         for each, result in zip(decided, results, strict=True):
             match result:
                 case Appended(position):
-                    positions[each.append.stream] = position or positions.get(each.append.stream, each.after.position)
-                    await self._settle(each.call, each.answer(positions[each.append.stream]), waiting)
+                    stream = each.append.stream
+                    positions[stream] = position or positions.get(stream, each.after.position)
+                    await self._succeed(each, positions[stream], waiting)
                 case ClaimTaken(kind):
                     code, field = _TAKEN[kind]
                     refusal = Refusal(code, f"another user has this {field}", field=field)
-                    if each.call.repeatable:
-                        kept.append(_refused(each.call, refusal, Stream("", None, 0)))
+                    if each.task.call.repeatable:
+                        kept.append(_refused(each.task, refusal, Stream("")))
                     else:
-                        await self._settle(each.call, refusal, waiting)
+                        await self._settle(each.task, refusal, waiting)
                 case VersionConflict() | Repeated():
                     pass  # The next round sees what happened.
         if kept:
             await self._store_all(kept, waiting)
 
-    async def _repeat(self, repeats: Sequence[tuple[Call, Outcome]], waiting: dict[Call, None]) -> None:
+    async def _succeed(self, each: Decided, position: int, waiting: dict[Task, None]) -> None:
+        if each.refusal is not None:
+            await self._settle(each.task, each.refusal, waiting)
+        else:
+            await self._reply(each.task, each.after, position, waiting)
+
+    async def _repeat(self, repeats: Sequence[tuple[Task, Outcome]], waiting: dict[Task, None]) -> None:
         """Answer as the first time: the reply is not kept, it is the user as he was at that version of the log."""
         users = [outcome.user_id for _, outcome in repeats if outcome.user_id is not None]
         stored = await self._store.load(users) if users else {}
-        for call, outcome in repeats:
+        for task, outcome in repeats:
             if outcome.refusal is not None:
-                await self._settle(call, Refusal.of(outcome.refusal), waiting)
+                await self._settle(task, Refusal.of(outcome.refusal), waiting)
+                continue
+            user_id = outcome.user_id or ""
+            stream = fold(user_id, stored.get(user_id, [])[: outcome.version])
+            if len(stored.get(user_id, [])) > stream.version and fold(user_id, stored[user_id]).user is None:
+                gone = Refusal("user_not_found", "the user was deleted", field="userId")
+                await self._settle(task, gone, waiting)
             else:
-                stream = _fold(outcome.user_id or "", stored.get(outcome.user_id or "", [])[: outcome.version])
-                await self._settle(call, stream.reply(stream.position), waiting)
+                await self._reply(task, stream, outcome.position or stream.position, waiting)
 
-    async def _streams(self, user_ids: Sequence[str]) -> dict[str, Stream]:
-        loaded = await self._store.load(list(set(user_ids))) if user_ids else {}
-        return {user_id: _fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
+    async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
+        on_users = [command for command in commands if isinstance(command, m.UserRequest | OnUser)]
+        user_ids = {command.user_id for command in on_users}
+        loaded = await self._store.load(list(user_ids)) if user_ids else {}
+        streams = {user_id: fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
+        sessions = {command.user_id for command in on_users if logins.is_about_sessions(command)}
+        tips = await self._store.tips([logins_of(user_id) for user_id in sessions]) if sessions else {}
+        for user_id in sessions:
+            streams[user_id].logins = tips.get(logins_of(user_id), 0)
+        return streams
 
-    async def _settle(self, call: Call, answer: bytes | Refusal, waiting: dict[Call, None]) -> None:
-        del waiting[call]
-        if isinstance(answer, Refusal):
-            await self._refuse(call, answer)
-        else:
-            await self._answer(call, answer)
+    async def _reply(self, task: Task, stream: Stream, position: int, waiting: dict[Task, None]) -> None:
+        ended = None
+        if isinstance(task.command, _ENDS_SESSIONS):
+            # Also where nothing changed: the one who ended them may have died before he told anybody.
+            session_id = task.command.session_id if isinstance(task.command, m.RevokeSession) else None
+            ended = Ended(stream.user_id, session_id, position)
+        del waiting[task]
+        await self._send(task, Answer(task.reply(stream, position), position, ended))
+
+    async def _settle(self, task: Task, refusal: Refusal, waiting: dict[Task, None]) -> None:
+        del waiting[task]
+        await self._send(task, Answer(refusal))
 
 
-def _first_of_each_id(waiting: Iterable[Call]) -> list[Call]:
+def _first_of_each_id(waiting: Iterable[Task]) -> list[Task]:
     """Copies of one command wait for the first of them."""
     seen: set[str] = set()
-    return [call for call in waiting if call.command_id not in seen and not seen.add(call.command_id)]
+    return [task for task in waiting if task.call.command_id not in seen and not seen.add(task.call.command_id)]
 
 
-def _fold(user_id: str, stored: Sequence[Event]) -> Stream:
-    user = None
-    for event in stored:
-        user = evolve(user, events.decode(event), user_id, event.recorded_at)
-    return Stream(user_id, user, stored[-1].position if stored else 0)
-
-
-def _decide(call: Call, streams: dict[str, Stream]) -> Decided | Refusal:
+def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
     """Decide one command on the users as this batch has left them so far; puts the user after it into `streams`.
 
     A refusal that depends on what is not stored yet, or is to be kept, goes through the store like a change.
     """
     try:
-        call.check_deadline()
+        task.call.check_deadline()
     except Refusal as refusal:
         return refusal
-    user_id = call.request.user_id if isinstance(call.request, m.UserRequest) else str(TypeID("user"))
-    before = streams.get(user_id, Stream(user_id, None, 0))
-    decision = decide(before.user, call.request)
-    if call.expected_version not in (None, before.version) and (before.user or not isinstance(decision, Refusal)):
+    command = task.command
+    user_id = command.user_id if isinstance(command, m.UserRequest | OnUser) else str(TypeID("user"))
+    before = streams.get(user_id, Stream(user_id))
+    about_sessions = logins.is_about_sessions(command)
+    decision: Sequence[AnyEvent] | Refusal
+    if about_sessions:
+        decision, refused = logins.decide(before.user, command, task.facts)
+    else:
+        decision, refused = decide(before.user, command, task.facts), None
+    expected = task.call.expected_version
+    if expected not in (None, before.version) and (before.user or not isinstance(decision, Refusal)):
         message = f"the user has version {before.version}"
         decision = Refusal("version_conflict", message, details=[{"version": before.version}])
-    if isinstance(decision, Refusal):
-        return _refused(call, decision, before) if call.repeatable or before.pending else decision
+    if isinstance(decision, Refusal) or (refused is not None and not decision):
+        refusal = decision if isinstance(decision, Refusal) else refused
+        assert refusal
+        return _refused(task, refusal, before) if task.call.repeatable or before.pending else refusal
     at = datetime.now(UTC)
     if before.user:
         at = max(at, before.user.updated_at)  # Clocks differ between machines; a user's history never runs backwards.
-    user, encoded = before.user, list[NewEvent]()
-    for event in decision:
-        user = evolve(user, event, user_id, at)
-        encoded.append(events.encode(event, user_id, user.version, user.status))
-    after = Stream(user_id, user, before.position, pending=before.pending or bool(encoded))
+    after, encoded = _evolve(before, decision, at)
     streams[user_id] = after
     append = Append(
-        stream=user_id,
-        expected=before.version,
+        stream=logins_of(user_id) if about_sessions else user_id,
+        expected=before.logins if about_sessions else before.version,
         events=encoded,
-        metadata=call.metadata(),
+        metadata=task.call.metadata(),
         at=at,
         take=after.claims - before.claims,
         release=before.claims - after.claims,
-        command_id=call.command_id if call.repeatable else None,
+        command_id=task.call.command_id if task.call.repeatable else None,
+        refusal=refused.body() if refused and task.call.repeatable else None,
+        requires=before.version if about_sessions else None,
+        changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
     )
-    return Decided(call, append, after)
+    return Decided(task, append, after, refused)
 
 
-def _refused(call: Call, refusal: Refusal, on: Stream) -> Decided:
+def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[Stream, list[NewEvent]]:
+    """The user after events, and they as they are stored."""
+    after = replace(before, pending=before.pending or bool(decided))
+    encoded: list[NewEvent] = []
+    shown: User | None = before.user
+    for event in decided:
+        if isinstance(event, LoginEvent):
+            after.logins += 1
+        else:
+            after.user = evolve(after.user, event, after.user_id, at)
+            after.version += 1
+        shown = after.user or shown  # A deleted user's last status.
+        assert shown
+        encoded.append(events.encode(event, after.user_id, after.version, shown.status))
+    return after, encoded
+
+
+def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
     """A refusal as an append: stored under its command id, so that a repeat is refused alike, if `on` is stored too."""
-    command_id = call.command_id if call.repeatable else None
-    body = refusal.body() if call.repeatable else None
+    command_id = task.call.command_id if task.call.repeatable else None
+    body = refusal.body() if task.call.repeatable else None
     append = Append(on.user_id, on.version, (), {}, datetime.now(UTC), command_id=command_id, refusal=body)
-    return Decided(call, append, on, refusal)
+    return Decided(task, append, on, refusal)

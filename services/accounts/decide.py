@@ -1,17 +1,19 @@
 """What a command does to a user: events, none, or a refusal. No I/O, no clock, no chance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 from denizen import messages as m
 
-from services.accounts import limits
+from services.accounts import credentials, limits
+from services.accounts.decision import NOTHING, Command, Decision, Facts, no_user
 from services.accounts.events import (
+    EmailVerificationRequested,
     UserBlocked,
     UserCreated,
     UserDeactivated,
-    UserEvent,
+    UserDeleted,
     UserReactivated,
     UserUnblocked,
     UserUpdated,
@@ -20,10 +22,8 @@ from services.accounts.user import User, merge
 from services.eventstore.event import Json
 from services.refusal import Refusal
 
-Decision = Sequence[UserEvent] | Refusal
 
-
-def decide(user: User | None, command: m.Request) -> Decision:
+def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decision:
     """The events that a command leads to.
 
     `user` is None where there is none of that id (and for CreateUser, where there must be none). The values of the
@@ -31,9 +31,11 @@ def decide(user: User | None, command: m.Request) -> Decision:
     """
     if isinstance(command, m.CreateUser):
         return _create(command)
+    if isinstance(command, m.Register):
+        return _register(command, facts)
     if user is None:
-        return Refusal("user_not_found", "there is no user with this id", field="userId")
-    decision: Decision = _DECISIONS[type(command)](user, command)
+        return no_user()
+    decision: Decision = _DECISIONS[type(command)](user, command, facts)
     return decision
 
 
@@ -51,7 +53,14 @@ def _create(command: m.CreateUser) -> Decision:
     ]
 
 
-def _update(user: User, command: m.UpdateUser) -> Decision:
+def _register(command: m.Register, facts: Facts) -> Decision:
+    """In the discreet setting the code goes out at once: who registers is not told that he was let in."""
+    profile = command.profile.model_dump(by_alias=True, exclude_unset=True)
+    created = UserCreated(command.email, limits.email_key(command.email), False, None, merge({}, profile), {}, {})
+    return [created, EmailVerificationRequested(None, None)] if facts.drawn else [created]
+
+
+def _update(user: User, command: m.UpdateUser, _: Facts) -> Decision:
     external_id = None
     if "external_id" in command.model_fields_set and command.external_id != user.external_id:
         external_id = (command.external_id,)
@@ -77,28 +86,34 @@ def _changes(old: Json, new: Json) -> Json:
     return {key: value for key, value in new.items() if orjson.dumps(old.get(key)) != orjson.dumps(value)}
 
 
-def _block(user: User, command: m.BlockUser) -> Decision:
+def _block(user: User, command: m.BlockUser, _: Facts) -> Decision:
     return [] if user.status == "BLOCKED" else [UserBlocked(command.reason)]
 
 
-def _unblock(user: User, _: m.UnblockUser) -> Decision:
+def _unblock(user: User, _: m.UnblockUser, __: Facts) -> Decision:
     return [UserUnblocked()] if "BLOCKED" in user.holds else Refusal("invalid_transition", "the user is not blocked")
 
 
-def _deactivate(user: User, _: m.DeactivateUser) -> Decision:
+def _deactivate(user: User, _: m.DeactivateUser, __: Facts) -> Decision:
     return [] if user.status == "DEACTIVATED" else [UserDeactivated()]
 
 
-def _reactivate(user: User, _: m.ReactivateUser) -> Decision:
+def _reactivate(user: User, _: m.ReactivateUser, __: Facts) -> Decision:
     if "DEACTIVATED" not in user.holds:
         return Refusal("invalid_transition", "the user is not deactivated")
     return [UserReactivated()]
 
 
-_DECISIONS: dict[type[m.Request], Callable[[User, Any], Decision]] = {
+def _delete(_: User, __: m.DeleteUser, ___: Facts) -> Decision:
+    return [UserDeleted()]
+
+
+_DECISIONS: dict[type[Command], Callable[[User, Any, Facts], Decision]] = {
     m.UpdateUser: _update,
     m.BlockUser: _block,
     m.UnblockUser: _unblock,
     m.DeactivateUser: _deactivate,
     m.ReactivateUser: _reactivate,
+    m.DeleteUser: _delete,
+    **credentials.DECISIONS,
 }

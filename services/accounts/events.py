@@ -1,17 +1,53 @@
-"""The events of a user, as the domain sees them, and their form in the log."""
+"""The events of a user, as the domain sees them, and their form in the log.
+
+Each event says what of it is personal (`private`, stored encrypted), which fields it changed (`changed`, published;
+never the keys of metadata), and which ids and reason codes are published with it (`named`).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, Self
 
 from denizen.messages import Status
 
 from services.eventstore.event import Event, Json, NewEvent
 
 ERASED = "(erased)"
+PasswordReason = Literal["changed", "reset", "recovered"]
+"""By the user himself, by an operator, by a token that was mailed."""
 
 
 @dataclass(frozen=True, slots=True)
-class UserCreated:
+class _Event:
+    """Nothing personal, nothing changed, nothing named."""
+
+    def private(self) -> Json:
+        return {}
+
+    def changed(self) -> list[str]:
+        return []
+
+    def named(self) -> Json:
+        return {}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        """The event that was stored. An erased user's has no personal data left."""
+        return cls()
+
+
+class _StatusEvent(_Event):
+    __slots__ = ()
+
+    def changed(self) -> list[str]:
+        return ["status"]
+
+
+# --- of the user's own stream -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UserCreated(_Event):
     email: str
     email_key: str
     email_verified: bool
@@ -20,9 +56,36 @@ class UserCreated:
     metadata: Json
     app_metadata: Json
 
+    def private(self) -> Json:
+        return {
+            "email": self.email,
+            "emailKey": self.email_key,
+            "emailVerified": self.email_verified,
+            "externalId": self.external_id,
+            "profile": self.profile,
+            "metadata": self.metadata,
+            "appMetadata": self.app_metadata,
+        }
+
+    def changed(self) -> list[str]:
+        external_id = self.external_id is not None
+        return ["email", "status", *_names(self.profile, self.metadata, self.app_metadata, external_id)]
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(
+            private.get("email", ERASED),
+            private.get("emailKey", ERASED),
+            private.get("emailVerified", False),
+            private.get("externalId"),
+            private.get("profile", {}),
+            private.get("metadata", {}),
+            private.get("appMetadata", {}),
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class UserUpdated:
+class UserUpdated(_Event):
     """What changed, and only that: a key of null was removed."""
 
     profile: Json
@@ -31,72 +94,214 @@ class UserUpdated:
     external_id: tuple[str | None] | None
     """The new external id, in a tuple; None where it did not change."""
 
+    def private(self) -> Json:
+        sections = {"profile": self.profile, "metadata": self.metadata, "appMetadata": self.app_metadata}
+        private: Json = {name: section for name, section in sections.items() if section}
+        return private if self.external_id is None else private | {"externalId": self.external_id[0]}
+
+    def changed(self) -> list[str]:
+        return _names(self.profile, self.metadata, self.app_metadata, self.external_id is not None)
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        external_id = (private["externalId"],) if "externalId" in private else None
+        return cls(private.get("profile", {}), private.get("metadata", {}), private.get("appMetadata", {}), external_id)
+
 
 @dataclass(frozen=True, slots=True)
-class UserBlocked:
+class UserBlocked(_StatusEvent):
     reason: str | None
 
+    def private(self) -> Json:
+        return {} if self.reason is None else {"reason": self.reason}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("reason"))
+
 
 @dataclass(frozen=True, slots=True)
-class UserUnblocked:
+class UserUnblocked(_StatusEvent):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class UserDeactivated:
+class UserDeactivated(_StatusEvent):
     pass
 
 
 @dataclass(frozen=True, slots=True)
-class UserReactivated:
+class UserReactivated(_StatusEvent):
     pass
 
 
-UserEvent = UserCreated | UserUpdated | UserBlocked | UserUnblocked | UserDeactivated | UserReactivated
+@dataclass(frozen=True, slots=True)
+class UserDeleted(_Event):
+    pass
 
-SCHEMA_VERSION: Mapping[type[UserEvent], int] = {
+
+@dataclass(frozen=True, slots=True)
+class EmailVerificationRequested(_Event):
+    """A code was mailed: to the user's address, or to the one that he wants instead."""
+
+    email: str | None
+    email_key: str | None
+
+    def private(self) -> Json:
+        return {} if self.email is None else {"email": self.email, "emailKey": self.email_key}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("email"), private.get("emailKey"))
+
+
+@dataclass(frozen=True, slots=True)
+class EmailVerified(_Event):
+    def changed(self) -> list[str]:
+        return ["emailVerified", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class EmailChanged(_Event):
+    """The new address is verified."""
+
+    email: str
+    email_key: str
+
+    def private(self) -> Json:
+        return {"email": self.email, "emailKey": self.email_key}
+
+    def changed(self) -> list[str]:
+        return ["email"]
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("email", ERASED), private.get("emailKey", ERASED))
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChanged(_Event):
+    reason: PasswordReason
+    require_change: bool
+
+    def private(self) -> Json:
+        return {"requireChange": True} if self.require_change else {}
+
+    def changed(self) -> list[str]:
+        return ["password", "passwordChangeRequired"] if self.require_change else ["password"]
+
+    def named(self) -> Json:
+        return {"reason": self.reason}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public["reason"], private.get("requireChange", False))
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordResetRequested(_Event):
+    pass
+
+
+# --- of the stream of his logins --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSucceeded(_Event):
+    session_id: str
+    ip: str | None
+    user_agent: str | None
+
+    def private(self) -> Json:
+        return _origin(self.ip, self.user_agent)
+
+    def named(self) -> Json:
+        return {"sessionId": self.session_id}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public["sessionId"], private.get("ip"), private.get("userAgent"))
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed(_Event):
+    reason: str
+    """The code of the refusal."""
+    ip: str | None
+    user_agent: str | None
+
+    def private(self) -> Json:
+        return _origin(self.ip, self.user_agent)
+
+    def named(self) -> Json:
+        return {"reason": self.reason}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public["reason"], private.get("ip"), private.get("userAgent"))
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsRevoked(_Event):
+    session_id: str | None
+    """None: all of them."""
+
+    def named(self) -> Json:
+        return {} if self.session_id is None else {"sessionId": self.session_id}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public.get("sessionId"))
+
+
+CredentialEvent = EmailVerificationRequested | EmailVerified | EmailChanged | PasswordChanged | PasswordResetRequested
+UserEvent = (
+    UserCreated
+    | UserUpdated
+    | UserBlocked
+    | UserUnblocked
+    | UserDeactivated
+    | UserReactivated
+    | UserDeleted
+    | CredentialEvent
+)
+"""Events of a user's own stream, from which he is folded."""
+LoginEvent = LoginSucceeded | LoginFailed | SessionsRevoked
+"""Events of the stream beside it."""
+AnyEvent = UserEvent | LoginEvent
+
+SCHEMA_VERSION: Mapping[type[AnyEvent], int] = {
     UserCreated: 1,
     UserUpdated: 1,
     UserBlocked: 1,
     UserUnblocked: 1,
     UserDeactivated: 1,
     UserReactivated: 1,
+    UserDeleted: 1,
+    EmailVerificationRequested: 1,
+    EmailVerified: 1,
+    EmailChanged: 1,
+    PasswordChanged: 1,
+    PasswordResetRequested: 1,
+    LoginSucceeded: 1,
+    LoginFailed: 1,
+    SessionsRevoked: 1,
 }
 """The form that each type is written in today."""
+_TYPES: Mapping[str, type[AnyEvent]] = {kind.__name__: kind for kind in SCHEMA_VERSION}
 
 
-def encode(event: UserEvent, user_id: str, version: int, status: Status) -> NewEvent:
+def encode(event: AnyEvent, user_id: str, version: int, status: Status) -> NewEvent:
     """The event as it is stored; `version` and `status` are the user's after it."""
-    private, changed = _private(event)
-    public: Json = {"userId": user_id, "version": version, "status": status, "changed": changed}
-    return NewEvent(type(event).__name__, SCHEMA_VERSION[type(event)], public, private)
+    public: Json = {"userId": user_id, "version": version, "status": status, "changed": event.changed()}
+    return NewEvent(type(event).__name__, SCHEMA_VERSION[type(event)], public | event.named(), event.private() or None)
 
 
-def _private(event: UserEvent) -> tuple[Json | None, list[str]]:
-    """The personal data of an event, and the names of the fields that it changed (never the keys of metadata)."""
-    match event:
-        case UserCreated():
-            private: Json = {
-                "email": event.email,
-                "emailKey": event.email_key,
-                "emailVerified": event.email_verified,
-                "externalId": event.external_id,
-                "profile": event.profile,
-                "metadata": event.metadata,
-                "appMetadata": event.app_metadata,
-            }
-            external_id = event.external_id is not None
-            return private, ["email", "status", *_names(event.profile, event.metadata, event.app_metadata, external_id)]
-        case UserUpdated():
-            sections = {"profile": event.profile, "metadata": event.metadata, "appMetadata": event.app_metadata}
-            private = {name: section for name, section in sections.items() if section}
-            if event.external_id is not None:
-                private["externalId"] = event.external_id[0]
-            return private, _names(event.profile, event.metadata, event.app_metadata, event.external_id is not None)
-        case UserBlocked():
-            return {"reason": event.reason} if event.reason is not None else None, ["status"]
-        case UserUnblocked() | UserDeactivated() | UserReactivated():
-            return None, ["status"]
+def decode(event: Event) -> AnyEvent:
+    """The event that was stored."""
+    if event.type not in _TYPES:
+        raise ValueError(f"event {event.event_id} has a type that this version does not know: {event.type}")
+    return _TYPES[event.type].read(event.private or {}, event.public)
 
 
 def _names(profile: Json, metadata: Json, app_metadata: Json, external_id: bool) -> list[str]:
@@ -105,32 +310,6 @@ def _names(profile: Json, metadata: Json, app_metadata: Json, external_id: bool)
     return names + [name for name, changed in flags.items() if changed]
 
 
-def decode(event: Event) -> UserEvent:
-    """The event that was stored. An erased user's has no personal data left."""
-    private: Json = event.private or {}
-    match event.type:
-        case "UserCreated":
-            return UserCreated(
-                private.get("email", ERASED),
-                private.get("emailKey", ERASED),
-                private.get("emailVerified", False),
-                private.get("externalId"),
-                private.get("profile", {}),
-                private.get("metadata", {}),
-                private.get("appMetadata", {}),
-            )
-        case "UserUpdated":
-            external_id = (private["externalId"],) if "externalId" in private else None
-            return UserUpdated(
-                private.get("profile", {}), private.get("metadata", {}), private.get("appMetadata", {}), external_id
-            )
-        case "UserBlocked":
-            return UserBlocked(private.get("reason"))
-        case "UserUnblocked":
-            return UserUnblocked()
-        case "UserDeactivated":
-            return UserDeactivated()
-        case "UserReactivated":
-            return UserReactivated()
-        case unknown:
-            raise ValueError(f"event {event.event_id} has a type that this version does not know: {unknown}")
+def _origin(ip: str | None, user_agent: str | None) -> Json:
+    facts = {"ip": ip, "userAgent": user_agent}
+    return {name: value for name, value in facts.items() if value is not None}

@@ -2,7 +2,8 @@
 
 import re
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -24,18 +25,9 @@ _LOCALES: dict[str, bool] = {}
 def check(command: m.Request) -> None:
     """Raises Refusal (`validation_failed`, all faults in its details) where a value of a command cannot be."""
     faults: list[tuple[str, str]] = []
-    if isinstance(command, m.CreateUser):
-        try:
-            email_address.canonical(command.email)
-        except email_address.InvalidEmail as error:
-            faults.append(("email", str(error)))
-    if isinstance(command, m.CreateUser | m.UpdateUser):
-        faults += _profile_faults(command.profile)
-        faults += [("externalId", "holds control characters")] * bool(_CONTROL.search(command.external_id or ""))
-        sections = ("metadata", command.metadata), ("appMetadata", command.app_metadata)
-        faults += [(name, fault) for name, section in sections if (fault := metadata_fault(section))]
-    if isinstance(command, m.BlockUser) and _CONTROL.search(command.reason or ""):
-        faults.append(("reason", "holds control characters"))
+    for name, fault in _FAULTS.items():
+        if name in type(command).model_fields and (value := getattr(command, name)) is not None:
+            faults += fault(value)
     if faults:
         field, message = faults[0]
         details = [{"field": field, "message": message} for field, message in faults]
@@ -67,6 +59,30 @@ def _depth(value: Any) -> int:
     else:
         return 0
     return 1 + max(map(_depth, children), default=0)
+
+
+def _email_faults(address: str) -> list[tuple[str, str]]:
+    try:
+        email_address.canonical(address)
+    except email_address.InvalidEmail as error:
+        return [("email", str(error))]
+    return []
+
+
+def _ip_faults(address: str) -> list[tuple[str, str]]:
+    try:
+        ip_address(address)
+    except ValueError:
+        return [("ip", "is not an IPv4 or IPv6 address")]
+    return []
+
+
+def _text_faults(field: str) -> Callable[[str], list[tuple[str, str]]]:
+    return lambda text: [(field, "holds control characters")] * bool(_CONTROL.search(text))
+
+
+def _metadata_faults(field: str) -> Callable[[Json], list[tuple[str, str]]]:
+    return lambda metadata: [(field, fault)] if (fault := metadata_fault(metadata)) else []
 
 
 def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:
@@ -103,3 +119,16 @@ def _is_web_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and " " not in url and parts.port != 0
     except ValueError:
         return False
+
+
+_FAULTS: Mapping[str, Callable[[Any], list[tuple[str, str]]]] = {
+    "email": _email_faults,
+    "profile": _profile_faults,
+    "external_id": _text_faults("externalId"),
+    "metadata": _metadata_faults("metadata"),
+    "app_metadata": _metadata_faults("appMetadata"),
+    "reason": _text_faults("reason"),
+    "ip": _ip_faults,
+    "user_agent": _text_faults("userAgent"),
+}
+"""By field: what is wrong with a value of it, in whichever command."""

@@ -2,21 +2,29 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from denizen.operations import COMMANDS
+from denizen.operations import OPERATIONS
 
 from services import broker
-from services.accounts import limits
+from services.accounts.answers import Answers
 from services.accounts.commands import Commands
+from services.accounts.preparer import Preparer
+from services.accounts.task import Task
+from services.accounts.throttle import Throttle
+from services.accounts.tools import Tools
 from services.batching import Batcher
-from services.database import LOST, DatabaseUnavailable
-from services.endpoint.call import Call
+from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.server import Server
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.secret_store import SecretStore
+from services.passwords.pool import HashingPool
+from services.revocations import Revocations
 from services.settings import Settings
 from services.signal import Signal
+from services.tokens.bearer import Bearers
+from services.tokens.keys import ServerKeys
 
 _BATCH = 256
 _WAITING = 4096
@@ -26,36 +34,64 @@ _FORGET_SECONDS = 60
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Serve until `stop` is set, then answer all that was accepted. Raises where it cannot start."""
-    store = PostgresEventStore(settings, keys.load(settings), "accounts")
+    ring = keys.load(settings)
+    store = PostgresEventStore(settings, ring, "accounts")
     await store.check_keys()
     signals = await broker.connect(settings, "signal")
-    server = Server(settings, COMMANDS.values())
-    commands = Commands(store, server.answer, server.refuse_call, Signal(signals, settings, "log").send)
-    batcher = Batcher[Call](commands.run, most=_BATCH, capacity=_WAITING)
-
-    def accept(call: Call) -> bool:
-        limits.check(call.request)
-        return batcher.put(call)
+    revoker = await broker.connect(settings, "revoker")
+    revocations = Revocations(revoker)
+    await revocations.declare(settings.stream_replicas)
+    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"])
+    answers = Answers(server, revocations)
+    commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
+    batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING)
+    published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
+    tools = Tools(
+        settings=settings,
+        store=store,
+        secrets=SecretStore(settings, ring, "accounts"),
+        ring=ring,
+        keys=ServerKeys(published, settings, ring),
+        pool=HashingPool(settings),
+        throttle=Throttle(settings, ring),
+    )
+    preparer = Preparer(tools, Bearers(sessions, tools.keys, settings), batcher.put, answers)
+    await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
-        forgetting = tasks.create_task(_forget(store))
-        await server.start(accept)
+        forgetting = tasks.create_task(_forget(store, tools.secrets))
+        await server.start(preparer.accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
+        await preparer.drained()
         await batcher.drained()
+        await answers.drained()
         working.cancel()
         forgetting.cancel()
     await server.close()
-    await broker.disconnect(signals)
-    await store.close()
+    await tools.pool.close()
+    for client in (signals, revoker):
+        await broker.disconnect(client)
+    for closing in (store, tools.secrets, tools.throttle, published, sessions):
+        await closing.close()
 
 
-async def _forget(store: PostgresEventStore) -> None:
-    """Drop outcomes that are too old to be repeated."""
+def _poke(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:
+    async def poke(mails: bool) -> None:
+        await log.send()
+        if mails:
+            await mail.send()
+
+    return poke
+
+
+async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
+    """Drop what is too old to be of use: outcomes, sessions, codes, limits."""
     while True:
-        with contextlib.suppress(DatabaseUnavailable, *LOST):
-            while await store.forget_commands():
-                pass
+        for forget in (store.forget_commands, secrets.forget):
+            with contextlib.suppress(DatabaseUnavailable, *LOST):
+                while await forget():
+                    pass
         await asyncio.sleep(_FORGET_SECONDS)

@@ -8,9 +8,16 @@ from typing import Literal
 from denizen.messages import Status
 
 from services.accounts.events import (
+    CredentialEvent,
+    EmailChanged,
+    EmailVerificationRequested,
+    EmailVerified,
+    PasswordChanged,
+    PasswordResetRequested,
     UserBlocked,
     UserCreated,
     UserDeactivated,
+    UserDeleted,
     UserEvent,
     UserReactivated,
     UserUnblocked,
@@ -28,6 +35,10 @@ class User:
 
     Attributes:
         holds: what keeps him out, the newest last; taking one away returns him to what he was.
+        wanted_email: the address, and its key, that replaces his once he has verified it.
+        password_version: the version at which his password was set (or could have been, at his creation); what was
+            proved by a password that was read before then is proved no more.
+        code_version, token_version: likewise of the verification code and the reset token that were mailed last.
     """
 
     id: str
@@ -43,6 +54,11 @@ class User:
     updated_at: datetime
     blocked_at: datetime | None
     version: int
+    wanted_email: tuple[str, str] | None = None
+    password_change_required: bool = False
+    password_version: int = 1
+    code_version: int = 1
+    token_version: int = 1
 
     @property
     def status(self) -> Status:
@@ -67,7 +83,7 @@ class User:
             "metadata": self.metadata,
             "appMetadata": self.app_metadata,
             "identities": [],
-            "passwordChangeRequired": False,
+            "passwordChangeRequired": self.password_change_required,
             "loginCount": None,
             "lastLoginAt": None,
             "lastLoginIp": None,
@@ -78,8 +94,8 @@ class User:
         }
 
 
-def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> User:
-    """The user after an event."""
+def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> User | None:
+    """The user after an event; None where he is deleted."""
     if isinstance(event, UserCreated):
         return User(
             id=user_id,
@@ -101,21 +117,64 @@ def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> U
     user = replace(user, version=user.version + 1, updated_at=at)
     match event:
         case UserUpdated():
-            return replace(
-                user,
-                profile=merge(user.profile, event.profile),
-                metadata=merge(user.metadata, event.metadata),
-                app_metadata=merge(user.app_metadata, event.app_metadata),
-                external_id=user.external_id if event.external_id is None else event.external_id[0],
-            )
+            return _updated(user, event)
+        case UserDeleted():
+            return None
+        case UserBlocked() | UserUnblocked() | UserDeactivated() | UserReactivated():
+            return _evolve_status(user, event)
+        case _:
+            return _evolve_credentials(user, event)
+
+
+def _updated(user: User, event: UserUpdated) -> User:
+    return replace(
+        user,
+        profile=merge(user.profile, event.profile),
+        metadata=merge(user.metadata, event.metadata),
+        app_metadata=merge(user.app_metadata, event.app_metadata),
+        external_id=user.external_id if event.external_id is None else event.external_id[0],
+    )
+
+
+def _evolve_status(user: User, event: UserBlocked | UserUnblocked | UserDeactivated | UserReactivated) -> User:
+    match event:
         case UserBlocked():
-            return replace(user, holds=(*_without(user.holds, "BLOCKED"), "BLOCKED"), blocked_at=at)
+            return replace(user, holds=(*_without(user.holds, "BLOCKED"), "BLOCKED"), blocked_at=user.updated_at)
         case UserUnblocked():
             return replace(user, holds=_without(user.holds, "BLOCKED"), blocked_at=None)
         case UserDeactivated():
             return replace(user, holds=(*_without(user.holds, "DEACTIVATED"), "DEACTIVATED"))
         case UserReactivated():
             return replace(user, holds=_without(user.holds, "DEACTIVATED"))
+
+
+def _evolve_credentials(user: User, event: CredentialEvent) -> User:
+    version = user.version
+    match event:
+        case EmailVerificationRequested():
+            wanted = (event.email, event.email_key or "") if event.email is not None else user.wanted_email
+            return replace(user, wanted_email=wanted, code_version=version)
+        case EmailVerified():
+            return replace(user, email_verified=True, code_version=version)
+        case EmailChanged():
+            # What was mailed to the old address proves nothing about the new one.
+            return replace(
+                user,
+                email=event.email,
+                email_key=event.email_key,
+                wanted_email=None,
+                code_version=version,
+                token_version=version,
+            )
+        case PasswordChanged():
+            return replace(
+                user,
+                password_change_required=event.require_change,
+                password_version=version,
+                token_version=version,
+            )
+        case PasswordResetRequested():
+            return replace(user, token_version=version)
 
 
 def fold(user_id: str, events: Iterable[tuple[UserEvent, datetime]]) -> User | None:

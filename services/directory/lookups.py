@@ -1,6 +1,6 @@
 """The SQL of each query, and the keys that it looks for."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
@@ -50,12 +50,29 @@ async def look_up(database: Database, lookup: Lookup, keys: Sequence[str]) -> tu
     return int(position or 0), {key: document for _, key, document in rows if key is not None}
 
 
-async def list_users(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
+async def _list_users(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
     """The position that the projection shows, and the page as JSON."""
     parameters = [request.status, request.count, request.offset]
     rows = await database.fetch(_sql("list_users"), parameters)
     position, total, data = rows[0] if rows else (0, 0, "[]")
     return int(position), f'{{"data":{data},"total":{total},"nextCursor":null}}'.encode()
+
+
+async def _login_history(database: Database, request: m.GetLoginHistory) -> tuple[int, bytes]:
+    """The position that the projection shows, and the page as JSON."""
+    before = int(request.cursor) if request.cursor else None
+    parameters = {"user_id": request.user_id, "before": before, "count": request.count}
+    rows = await database.fetch(_sql("login_history"), parameters)
+    position, data, last, more = rows[0] if rows else (0, "[]", None, False)
+    cursor = f'"{last}"' if more else "null"
+    return int(position), f'{{"data":{data},"nextCursor":{cursor}}}'.encode()
+
+
+LISTS: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int, bytes]]]] = {
+    m.ListUsers: _list_users,
+    m.GetLoginHistory: _login_history,
+}
+"""What answers each query that is asked by itself: the position that the projection shows, and the body."""
 
 
 async def tables_exist(database: Database) -> bool:

@@ -11,7 +11,7 @@ from denizen import messages as m
 
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
-from services.directory.lookups import LOOKUPS, Lookup, list_users, look_up, tables_exist
+from services.directory.lookups import LISTS, LOOKUPS, Lookup, look_up, tables_exist
 from services.email_address import InvalidEmail
 from services.endpoint.call import Call
 from services.refusal import Refusal
@@ -54,8 +54,9 @@ class Queries:
         for request, lookup in LOOKUPS.items():
             work = self._worker(Database(settings, f"directory {request.__name__}"), lookup)
             self._batchers[request] = Batcher(work, most=_BATCH, capacity=_WAITING)
-        lists = self._worker(Database(settings, "directory ListUsers"), None)
-        self._batchers[m.ListUsers] = Batcher(lists, most=1, capacity=_LISTS_WAITING)
+        for request in LISTS:
+            work = self._worker(Database(settings, f"directory {request.__name__}"), None)
+            self._batchers[request] = Batcher(work, most=1, capacity=_LISTS_WAITING)
 
     def accept(self, call: Call) -> bool:
         """Take a query over; False where too many wait. Raises Refusal."""
@@ -108,9 +109,7 @@ class Queries:
 
     async def _list(self, database: Database, waiting: dict[Query, None]) -> None:
         for query in list(waiting):
-            request = query.call.request
-            assert isinstance(request, m.ListUsers)
-            position, body = await list_users(database, request)
+            position, body = await LISTS[type(query.call.request)](database, query.call.request)
             del waiting[query]
             if query.call.min_position > position:
                 await self._park(query, position)

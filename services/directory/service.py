@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from denizen.operations import QUERIES
+from denizen.operations import OPERATIONS
 
 from services import broker
 from services.directory.queries import Queries
+from services.directory.tokens import TokenQueries
 from services.endpoint.server import Server
 from services.settings import Settings
 from services.signal import Signal
@@ -17,21 +18,24 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     signals = await broker.connect(settings, "signal")
     applied = Signal(signals, settings, "applied")
     await applied.listen()
-    server = Server(settings, QUERIES.values())
+    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "directory"])
     queries = Queries(settings, server.answer, server.refuse_call)
+    tokens = TokenQueries(settings, server.answer, server.refuse_call, queries.accept)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(queries.run())
         waking = tasks.create_task(_wake(applied, queries))
         await queries.projections_exist()
-        await server.start(queries.accept)
+        await server.start(tokens.accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
+        await tokens.drained()
         await queries.drained()
         working.cancel()
         waking.cancel()
     await server.close()
     await broker.disconnect(signals)
+    await tokens.close()
     await queries.close()
 
 

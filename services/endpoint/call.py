@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ class Call:
         deadline: seconds since 1970.
         min_position: for a query: what must be applied first.
         reply_to: a subject in `_INBOX.`.
+        authorization: the header of that name, as it was sent.
     """
 
     operation: Operation
@@ -46,6 +47,7 @@ class Call:
     actor: str | None
     traceparent: str | None
     min_position: int
+    authorization: str | None = field(default=None, repr=False)
 
     def metadata(self) -> dict[str, str]:
         """What the log keeps about the command."""
@@ -80,6 +82,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         actor=_header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters"),
         # W3C Trace Context: an invalid one is ignored, never an error.
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
+        authorization=headers.get(h.AUTHORIZATION),
         min_position=int(_header(headers, h.MIN_POSITION, _NUMBER, "a whole number") or 0),
     )
     call.check_deadline()

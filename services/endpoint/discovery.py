@@ -16,14 +16,14 @@ class Discovery(Service):
     def __init__(self, client: Client, operations: Iterable[Operation], queue_group: str) -> None:
         super().__init__(client, ServiceConfig("users", __version__, "Denizen: user accounts", queue_group=queue_group))
         self._counts = {
-            operation.name: EndpointStats(operation.name, operation.subject, queue_group, 0, 0, 0, 0)
+            operation.id: EndpointStats(operation.id, operation.subject, queue_group, 0, 0, 0, 0)
             for operation in operations
         }
-        self._kinds = {operation.name: operation.kind for operation in operations}
+        self._kinds = {operation.id: operation.kind for operation in operations}
 
     def count(self, operation: Operation, refusal: Refusal | None) -> None:
         """A request was answered."""
-        stats = self._counts[operation.name]
+        stats = self._counts[operation.id]
         stats.num_requests += 1
         if refusal is not None:
             stats.num_errors += 1

@@ -49,14 +49,14 @@ class Server:
         self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
-            if operation.name not in HOT:
+            if operation.id not in HOT:
                 handler = self._handler(operation, accept)
                 self._broker.subscriber(operation.subject, queue=QUEUE_GROUP, no_reply=True)(handler)
         await self._broker.start()
         subscribed = [getattr(subscriber, "subscription", None) for subscriber in self._broker.subscribers]
         self._subscriptions = [each for each in subscribed if isinstance(each, Subscription)]
         for operation in self._operations:
-            if operation.name in HOT:
+            if operation.id in HOT:
                 handler = self._handler(operation, accept)
                 self._subscriptions.append(await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler))
         await discovery.start()
@@ -70,7 +70,7 @@ class Server:
     async def _receive(self, operation: Operation, message: Msg, accept: Callable[[Call], bool]) -> None:
         if not _INBOX.fullmatch(message.reply):
             # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
-            log.warning("reply_subject_refused", extra={"operation": operation.name})
+            log.warning("reply_subject_refused", extra={"operation": operation.id})
             return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
@@ -79,7 +79,7 @@ class Server:
         except Refusal as refusal:
             await self.refuse(operation, message.reply, refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            log.error("request_failed", extra={"operation": operation.name, "error": type(error).__name__})
+            log.error("request_failed", extra={"operation": operation.id, "error": type(error).__name__})
             await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
 
     async def answer(self, call: Call, body: bytes, headers: dict[str, str] | None = None) -> None:

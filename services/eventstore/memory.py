@@ -16,7 +16,10 @@ from services.eventstore.store import (
 
 
 class MemoryEventStore:
-    """An EventStore that is gone with its process. One task at a time decides and stores, so nothing can race."""
+    """An EventStore that is gone with its process. One task at a time decides and stores, so nothing can race.
+
+    It keeps no secrets: `changes` are lost on it.
+    """
 
     def __init__(self) -> None:
         self._log: list[Event] = []
@@ -28,13 +31,12 @@ class MemoryEventStore:
         return [self._append(append) for append in batch]
 
     def _append(self, append: Append) -> Result:
-        stream = self._streams.get(append.stream, [])
         if append.command_id in self._outcomes:
             return Repeated()
         for claim in sorted(append.take):
             if claim in self._claims:
                 return ClaimTaken(claim[0])
-        if append.stream and len(stream) != append.expected:
+        if any(len(self._streams.get(based, [])) != version for based, version in append.versions.items()):
             return VersionConflict()
         for claim in append.release:
             if self._claims.get(claim) == append.stream:
@@ -56,14 +58,20 @@ class MemoryEventStore:
             self._log.append(event)
             self._streams.setdefault(append.stream, []).append(event)
         if append.command_id:
-            version = append.expected + len(append.events)
-            self._outcomes[append.command_id] = Outcome(
-                *((None, None, append.refusal) if append.refusal else (append.stream, version, None))
+            version = append.expected + len(append.events) if append.requires is None else append.requires
+            beside = len(self._log) if append.requires is not None and append.events else None
+            self._outcomes[append.command_id] = (
+                Outcome(None, None, append.refusal)
+                if append.refusal
+                else Outcome(append.user_id, version, None, beside)
             )
         return Appended(len(self._log) if append.events else 0)
 
     async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
         return {stream: list(self._streams[stream]) for stream in streams if stream in self._streams}
+
+    async def tips(self, streams: Sequence[str]) -> dict[str, int]:
+        return {stream: len(self._streams[stream]) for stream in streams if stream in self._streams}
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return self._log[after : after + limit]

@@ -99,7 +99,7 @@ class PostgresEventStore:
                     await connection.execute("rollback")
                     raise
                 committing = True
-                await _commit(connection, events, head)
+                await _commit(connection, batch, events, head)
         except _RACE:
             raise
         except LOST as error:
@@ -112,10 +112,14 @@ class PostgresEventStore:
 
     async def _known_keys(self, appends: Mapping[int, Append]) -> rows.DataKeys:
         """The data keys of the users to whom something is added, read where they are not known yet."""
-        users = {append.stream.partition("/")[0] for append in appends.values() if append.events and append.expected}
+        users = {
+            append.user_id
+            for append in appends.values()
+            if (append.events or append.changes) and (append.expected or append.requires)
+        }
         missing = [user for user in users if self._keys.get(user) is None]
-        if missing:
-            await self.load(missing)
+        for user_id, epoch, wrapped in await self._read("read_data_keys", [missing]) if missing else []:
+            self._keys.unwrap(user_id, epoch, wrapped)
         return self._keys
 
     async def _resolve(self, appends: Mapping[int, Append], cause: psycopg.Error) -> None:
@@ -154,6 +158,9 @@ class PostgresEventStore:
             event = rows.event(row, self._keys)
             result.setdefault(event.stream, []).append(event)
         return result
+
+    async def tips(self, streams: Sequence[str]) -> dict[str, int]:
+        return {stream: version for stream, version, _ in await self._read("stream_tips", [list(streams)])}
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
@@ -215,8 +222,11 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
     return int(position), await tips.fetchall()
 
 
-async def _commit(connection: Connection, events: list[rows.Json], head: int) -> None:
+async def _commit(connection: Connection, batch: rows.Batch, events: list[rows.Json], head: int) -> None:
+    """Under the lock of the head, so that sessions end and begin in the order of the events that say so."""
     async with connection.pipeline():
         if events:
             await connection.execute(_sql("insert_events"), [rows.dumps(events), head + len(events)])
+        for name, changed in batch.secrets.statements():
+            await connection.execute(_sql(name), [rows.dumps(changed)])
         await connection.execute("commit")

@@ -10,7 +10,17 @@ from services.database import Row
 from services.eventstore.chain import START, link
 from services.eventstore.event import Event, Json
 from services.eventstore.keys import DataKey, KeyRing
-from services.eventstore.store import Append, Appended, ClaimKind, ClaimTaken, Repeated, Result, VersionConflict
+from services.eventstore.secret_rows import Secrets
+from services.eventstore.store import (
+    Append,
+    Appended,
+    ClaimKind,
+    ClaimTaken,
+    Repeated,
+    Result,
+    VersionConflict,
+    user_of,
+)
 
 _CACHED_KEYS = 4_000
 """Data keys kept unwrapped in a process: about 10 MB."""
@@ -60,12 +70,13 @@ class Batch:
     releases: list[Json] = field(default_factory=list[Json])
     data_keys: list[Json] = field(default_factory=list[Json])
     new_keys: dict[str, DataKey] = field(default_factory=dict[str, DataKey])
+    secrets: Secrets = field(default_factory=Secrets)
     ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
     wanted: dict[bytes, tuple[int, ClaimKind]] = field(default_factory=dict[bytes, tuple[int, ClaimKind]])
 
     @property
     def streams(self) -> list[str]:
-        return list({append.stream for append in self.appends.values() if append.stream})
+        return list({stream for append in self.appends.values() for stream in append.versions})
 
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
         """The appends whose claims are not among those that the database let us have."""
@@ -97,11 +108,16 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
             batch.takes.append({"key": key.hex(), "user_id": append.stream})
         for kind, value in append.release:
             batch.releases.append({"key": keys.ring.claim(kind, value).hex(), "user_id": append.stream})
-        user_id = append.stream.partition("/")[0]
+        user_id = append.user_id
         if append.events and append.expected == 0 and user_id == append.stream and user_id not in batch.new_keys:
             batch.new_keys[user_id], wrapped = keys.ring.new_data_key(user_id)
             batch.data_keys.append({"user_id": user_id, "epoch": keys.ring.epoch, "wrapped": wrapped.hex()})
-        batch.ciphertexts[index] = _encrypt(index, append, batch.new_keys.get(user_id) or keys.get(user_id))
+        key = batch.new_keys.get(user_id) or keys.get(user_id)
+        batch.ciphertexts[index] = _encrypt(index, append, key)
+        if append.changes:
+            if key is None:
+                raise Rejected({index: VersionConflict()})
+            batch.secrets.add(index, user_id, append.changes, key)
     return batch
 
 
@@ -123,10 +139,11 @@ def _bound_to(stream: str, version: int, type: str) -> str:
 
 def _command_row(append: Append) -> Json:
     refused = append.refusal is not None
+    version = append.expected + len(append.events) if append.requires is None else append.requires
     return {
         "command_id": append.command_id,
-        "user_id": None if refused else append.stream,
-        "version": None if refused else append.expected + len(append.events),
+        "user_id": None if refused else append.user_id,
+        "version": None if refused else version,
         "refusal": append.refusal,
         "recorded_at": append.at,
     }
@@ -139,10 +156,10 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dic
     results: dict[int, Result] = {}
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
-        version, previous = tip.get(append.stream, (0, START))
-        if append.stream and version != append.expected:
+        if any(tip.get(stream, (0, START))[0] != based for stream, based in append.versions.items()):
             rejected[index] = VersionConflict()
             continue
+        version, previous = tip.get(append.stream, (0, START))
         for new, ciphertext in zip(append.events, batch.ciphertexts[index], strict=True):
             version += 1
             row = {
@@ -161,6 +178,7 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dic
             events.append({**row, "hash": previous.hex()})
         tip[append.stream] = version, previous
         results[index] = Appended(head + len(events) if append.events else 0)
+        batch.secrets.placed(index, head + len(events))
     if rejected:
         raise Rejected(rejected)
     return events, results
@@ -172,7 +190,7 @@ def event(row: Row, keys: DataKeys) -> Event:
     position, event_id, stream, version, type, schema_version, public = columns
     private = None
     if ciphertext is not None and epoch is not None:
-        key = keys.unwrap(stream.partition("/")[0], epoch, wrapped)
+        key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = key.decrypt(ciphertext, _bound_to(stream, version, type))
     return Event(position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at)
 

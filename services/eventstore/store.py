@@ -6,10 +6,21 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from services.eventstore.event import Event, Json, NewEvent
+from services.eventstore.secrets import Changes
 
 ClaimKind = Literal["email", "externalId", "identity"]
 Claim = tuple[ClaimKind, str]
 """What one user at a time can hold: its kind, and the canonical value."""
+
+
+def user_of(stream: str) -> str:
+    """Whose stream it is."""
+    return stream.partition("/")[0]
+
+
+def logins_of(user_id: str) -> str:
+    """The stream of a user's logins: beside his own, so that a decision on him never folds thousands of them."""
+    return f"{user_id}/logins"
 
 
 @dataclass(slots=True)
@@ -23,6 +34,8 @@ class Append:
         metadata: kept with each event.
         at: when it was decided.
         take, release: claims that the user takes and frees.
+        requires: the user's version that it was also based on, where `stream` is that of his logins.
+        changes: of passwords, codes, sessions and mails.
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
     """
@@ -36,6 +49,18 @@ class Append:
     release: frozenset[Claim] = frozenset()
     command_id: str | None = None
     refusal: Json | None = None
+    requires: int | None = None
+    changes: Changes | None = None
+
+    @property
+    def user_id(self) -> str:
+        return user_of(self.stream)
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The streams that it was based on, and the version of each."""
+        based = {self.stream: self.expected} if self.stream else {}
+        return based if self.requires is None else based | {self.user_id: self.requires}
 
 
 @dataclass(slots=True)
@@ -67,11 +92,15 @@ Result = Appended | VersionConflict | ClaimTaken | Repeated
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a command: `refusal`, or the version of the user that its reply showed."""
+    """What became of a command: `refusal`, or the version of the user that its reply showed.
+
+    `position` is that of what it added to the stream of his logins, if anything.
+    """
 
     user_id: str | None
     version: int | None
     refusal: Json | None
+    position: int | None = None
 
 
 class OutcomeUnknown(Exception):
@@ -92,6 +121,10 @@ class EventStore(Protocol):
         """Whole streams, oldest event first; a stream without events is absent."""
         ...
 
+    async def tips(self, streams: Sequence[str]) -> dict[str, int]:
+        """The version of each stream; one without events is absent."""
+        ...
+
     async def read(self, after: int, limit: int) -> list[Event]:
         """At most `limit` events behind position `after`, in order, none missing in between."""
         ...
@@ -110,7 +143,7 @@ class Plan:
     """Which appends of a batch can share a transaction: of those that touch one claim or bear one id, the first.
 
     A transaction frees all claims and then takes all, so it cannot hold two appends that touch the same one: who takes
-    a claim and frees it again in one batch would keep it for ever.
+    a claim and frees it again in one batch would keep it for ever. Likewise it ends all sessions and then begins all.
     """
 
     now: list[int] = field(default_factory=list[int])
@@ -127,9 +160,10 @@ def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
         append = batch[index]
         named = (append.command_id,) if append.command_id else ()
         touches: set[Claim | str] = {*append.take, *append.release, *named}
+        if append.changes:
+            touches.add(f"secrets of {append.user_id}")
         rivals = {touched[each] for each in touches if each in touched}
-        if append.stream in waiting:  # It builds on one that waits.
-            rivals.add(waiting[append.stream])
+        rivals |= {waiting[stream] for stream in append.versions if stream in waiting}  # It builds on one that waits.
         touched.update(dict.fromkeys(touches, index))
         if rivals:
             result.later[index] = max(rivals)

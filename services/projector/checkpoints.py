@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import psycopg.sql
+
 from projections import Projection
 from services import sql
 from services.database import Connection
@@ -14,22 +16,36 @@ class CheckpointMoved(Exception):
     """Another projector has applied these events."""
 
 
-class ProjectionOutdated(Exception):
-    """The tables were made by another version of the projection, and must be rebuilt."""
+class ProjectionNewer(Exception):
+    """The tables were made by a later version of Denizen."""
 
 
 async def prepare(connection: Connection, projections: Sequence[Projection]) -> dict[str, int]:
-    """Make what tables are missing; returns the position of each projection. Raises ProjectionOutdated."""
+    """Make what tables are missing, and anew those of an earlier version; returns the position of each projection.
+
+    Raises ProjectionNewer.
+    """
     await connection.execute(sql.load(_PACKAGE, "create_checkpoints"))
     for projection in projections:
-        await connection.execute(projection.create)
-        await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
+        async with connection.transaction():
+            await _prepare(connection, projection)
     cursor = await connection.execute(sql.load(_PACKAGE, "read_checkpoints"))
-    stored = {name: (version, position) for name, version, position in await cursor.fetchall()}
-    for projection in projections:
-        if stored[projection.name][0] != projection.version:
-            raise ProjectionOutdated(projection.name)
-    return {projection.name: stored[projection.name][1] for projection in projections}
+    stored = {name: position for name, _, position in await cursor.fetchall()}
+    return {projection.name: stored[projection.name] for projection in projections}
+
+
+async def _prepare(connection: Connection, projection: Projection) -> None:
+    cursor = await connection.execute(sql.load(_PACKAGE, "lock_checkpoint"), [projection.name])
+    row = await cursor.fetchone()
+    version = row[0] if row else projection.version
+    if version > projection.version:
+        raise ProjectionNewer(projection.name)
+    if version < projection.version:
+        for table in projection.tables:
+            await connection.execute(psycopg.sql.SQL("drop table {}").format(psycopg.sql.Identifier(table)))
+        await connection.execute(sql.load(_PACKAGE, "reset_checkpoint"), [projection.version, projection.name])
+    await connection.execute(projection.create)
+    await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
 
 
 async def advance(

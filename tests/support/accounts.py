@@ -6,7 +6,8 @@ import orjson
 from denizen import headers as h
 from denizen.operations import OPERATIONS
 
-from services.accounts.commands import Commands
+from services.accounts.commands import Answer, Commands, Ended
+from services.accounts.task import Task
 from services.endpoint.call import Call, understand
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.store import EventStore
@@ -16,35 +17,37 @@ Json = dict[str, Any]
 
 
 class Accounts:
-    """Commands over a store: replies by call, and how often subscribers were poked."""
+    """Commands over a store: replies by call, sessions that ended, and how often subscribers were poked."""
 
     def __init__(self, store: EventStore | None = None) -> None:
         self.store = store or MemoryEventStore()
         self.replies: dict[int, bytes] = {}
         self.pokes = 0
-        self._commands = Commands(self.store, self._answer, self._refuse, self._appended)
+        self.ended: list[Ended] = []
+        self._commands = Commands(self.store, self._send, self._appended)
 
-    async def _answer(self, call: Call, body: bytes) -> None:
-        assert id(call) not in self.replies
-        self.replies[id(call)] = body
+    async def _send(self, task: Task, answer: Answer) -> None:
+        assert id(task.call) not in self.replies
+        said = answer.said
+        self.replies[id(task.call)] = orjson.dumps(said.body()) if isinstance(said, Refusal) else said
+        if answer.ended is not None:
+            self.ended.append(answer.ended)
 
-    async def _refuse(self, call: Call, refusal: Refusal) -> None:
-        await self._answer(call, orjson.dumps(refusal.body()))
-
-    async def _appended(self) -> None:
+    async def _appended(self, mails: bool) -> None:
         self.pokes += 1
 
-    async def raw(self, *calls: Call) -> list[bytes]:
-        """The replies to one batch, each command answered exactly once."""
+    async def raw(self, *asked: Call | Task) -> list[bytes]:
+        """The replies to one batch, each command answered exactly once. A call is a task without facts."""
         self.replies.clear()
-        await self._commands.run(list(calls))
-        return [self.replies[id(call)] for call in calls]
+        tasks = [each if isinstance(each, Task) else Task(each, each.request) for each in asked]
+        await self._commands.run(tasks)
+        return [self.replies[id(task.call)] for task in tasks]
 
-    async def run(self, *calls: Call) -> list[Json]:
-        return [orjson.loads(reply) for reply in await self.raw(*calls)]
+    async def run(self, *asked: Call | Task) -> list[Json]:
+        return [orjson.loads(reply) for reply in await self.raw(*asked)]
 
-    async def one(self, call: Call) -> Json:
-        (reply,) = await self.run(call)
+    async def one(self, asked: Call | Task) -> Json:
+        (reply,) = await self.run(asked)
         return reply
 
 

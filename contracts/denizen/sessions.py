@@ -1,0 +1,126 @@
+"""`client.auth.sessions`: sign in, refresh, end sessions; `client.auth.me(token)`: what a signed-in user may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User
+from denizen.transport import CommandOptions, Transport
+from denizen.users import sections
+
+Json = Mapping[str, Any]
+
+
+class Sessions:
+    """Who is in. Each method raises DenizenError."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def authenticate(
+        self,
+        *,
+        email: str,
+        password: str,
+        ip: str | None = None,
+        user_agent: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> SignedIn:
+        """Sign in. `ip` is whence he comes: guessing is limited by it, and it is in the login history.
+
+        Raises InvalidCredentials, EmailNotVerified, UserBlocked, UserDeactivated, PasswordChangeRequired,
+        TooManyAttempts.
+        """
+        body = {"email": email, "password": password, "ip": ip, "userAgent": user_agent}
+        given = {name: value for name, value in body.items() if value is not None}
+        return SignedIn.model_validate(await self._transport.command("Authenticate", given, options))
+
+    async def refresh(self, refresh_token: str, **options: Unpack[CommandOptions]) -> SignedIn:
+        """Fresh tokens; the old refresh token is used up. Raises TokenInvalid."""
+        body = {"refreshToken": refresh_token}
+        return SignedIn.model_validate(await self._transport.command("RefreshSession", body, options))
+
+    async def list(self, user_id: str, *, timeout: float | None = None) -> SessionList:
+        """The live sessions of a user, newest first. Raises UserNotFound."""
+        return SessionList.model_validate_json(
+            await self._transport.query("ListSessions", {"userId": user_id}, timeout)
+        )
+
+    async def revoke(self, user_id: str, session_id: str, **options: Unpack[CommandOptions]) -> User:
+        """End a session; harmless where it has ended. Raises UserNotFound."""
+        body = {"userId": user_id, "sessionId": session_id}
+        return User.model_validate((await self._transport.command("RevokeSession", body, options))["user"])
+
+    async def revoke_all(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
+        """End every session of a user. Raises UserNotFound."""
+        return User.model_validate(
+            (await self._transport.command("RevokeSessions", {"userId": user_id}, options))["user"]
+        )
+
+    async def verify(self, token: str, *, timeout: float | None = None) -> TokenFacts:
+        """Ask whether an access token is good; `denizen.TokenVerifier` knows it by itself. Raises TokenInvalid."""
+        return TokenFacts.model_validate_json(await self._transport.query("VerifyToken", {"token": token}, timeout))
+
+
+class Me:
+    """What a signed-in user may do, by his access token. Each method raises Unauthenticated, TokenInvalid."""
+
+    def __init__(self, transport: Transport, token: str) -> None:
+        self._transport = transport
+        self._token = token
+
+    async def get(self, *, timeout: float | None = None) -> User:
+        """The user."""
+        return User.model_validate_json(await self._transport.query("GetMe", {}, timeout, token=self._token))
+
+    async def update(
+        self, *, profile: Json | Profile | None = None, metadata: Json | None = None, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Change profile or metadata, as `Users.update`."""
+        return await self._change("UpdateUser", sections(profile, metadata, None), options)
+
+    async def change_email(
+        self, email: str, *, current_password: str | None = None, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Send a code to a new address. Who has a password gives it. Raises EmailTaken, InvalidCredentials."""
+        body = {"email": email} if current_password is None else {"email": email, "currentPassword": current_password}
+        return await self._change("ChangeEmail", body, options)
+
+    async def change_password(
+        self, *, current_password: str, new_password: str, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Every session ends, this one too. Raises InvalidCredentials, WeakPassword."""
+        body = {"currentPassword": current_password, "newPassword": new_password}
+        return await self._change("ChangePassword", body, options)
+
+    async def list_sessions(self, *, timeout: float | None = None) -> SessionList:
+        """His live sessions, newest first; one of them is `current`."""
+        return SessionList.model_validate_json(
+            await self._transport.query("ListSessions", {}, timeout, token=self._token)
+        )
+
+    async def revoke_session(self, session_id: str, **options: Unpack[CommandOptions]) -> User:
+        """End one of his sessions."""
+        return await self._change("RevokeSession", {"sessionId": session_id}, options)
+
+    async def log_out(self, **options: Unpack[CommandOptions]) -> User:
+        """End this session."""
+        return await self._change("LogOut", {}, options)
+
+    async def login_history(
+        self, *, count: int = 50, cursor: str | None = None, timeout: float | None = None
+    ) -> LoginHistory:
+        """His attempts to sign in, newest first."""
+        body: dict[str, Any] = {"count": count} if cursor is None else {"count": count, "cursor": cursor}
+        return LoginHistory.model_validate_json(
+            await self._transport.query("GetLoginHistory", body, timeout, token=self._token)
+        )
+
+    async def delete(self, **options: Unpack[CommandOptions]) -> None:
+        """Erase himself."""
+        await self._transport.command("DeleteUser", {}, options, token=self._token)
+
+    async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
+        reply = await self._transport.command(command, body, options, token=self._token)
+        return User.model_validate(reply["user"])

@@ -1,0 +1,1 @@
+delete from by_email where user_id = any(%s)

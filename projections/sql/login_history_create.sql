@@ -1,0 +1,10 @@
+-- Attempts to sign in, by the position of their event.
+create table if not exists login_history (
+    user_id    text        not null collate "C",
+    position   bigint      not null,
+    time       timestamptz not null,
+    outcome    text        not null,
+    ip         text,
+    user_agent text,
+    primary key (user_id, position)
+);

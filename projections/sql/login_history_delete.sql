@@ -1,0 +1,1 @@
+delete from login_history where user_id = any(%s)

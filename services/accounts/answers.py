@@ -1,0 +1,83 @@
+"""Sends the answers to commands: none before everybody knows whose sessions ended, and no telling one too early."""
+
+import asyncio
+import math
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from denizen import headers as h
+
+from services.accounts.commands import Answer, Ended
+from services.accounts.task import Instant, Task
+from services.endpoint.call import Call
+from services.endpoint.server import Server
+from services.refusal import Refusal
+from services.revocations import Revocation, RevocationFailed, Revocations
+
+FLOOR_SECONDS = 0.5
+"""Answers that must not tell by their time what was compared go out at multiples of this: longer than any hash takes
+that is let in (services/passwords/formats.py)."""
+
+
+class Answers:
+    """Over the connection that answers, and the one that revokes."""
+
+    def __init__(self, server: Server, revocations: Revocations) -> None:
+        self._server = server
+        self._revocations = revocations
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, task: Task, answer: Answer) -> None:
+        """Answer a command, later where it must be. Never raises."""
+        if task.discreet:
+            taken = isinstance(answer.said, Refusal) and answer.said.code == "email_taken"
+            answer = Answer(b"{}" if taken else answer.said)
+        if answer.ended is not None:
+            self._begin(self._revoke_first(task.call, answer, answer.ended))
+        else:
+            telling = isinstance(answer.said, Refusal) or task.discreet
+            await self._send(task.call, answer, task.began if telling else None)
+
+    async def instant(self, call: Call, instant: Instant) -> None:
+        """Answer a request for which nothing is stored."""
+        await self._send(call, Answer(instant.said, instant.position), instant.began)
+
+    async def drained(self) -> None:
+        """Wait until every answer is sent."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        running = asyncio.create_task(work)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _send(self, call: Call, answer: Answer, began: float | None) -> None:
+        if began is None:
+            await self._answer(call, answer)
+        else:
+            self._begin(self._answer_at_floor(call, answer, began))
+
+    async def _answer_at_floor(self, call: Call, answer: Answer, began: float) -> None:
+        passed = time.monotonic() - began
+        await asyncio.sleep(FLOOR_SECONDS * math.ceil(passed / FLOOR_SECONDS) - passed)
+        await self._answer(call, answer)
+
+    async def _revoke_first(self, call: Call, answer: Answer, ended: Ended) -> None:
+        key = f"session.{ended.session_id}" if ended.session_id else f"user.{ended.user_id}"
+        try:
+            await self._revocations.put([Revocation(key, 0 if ended.session_id else ended.position)])
+        except RevocationFailed:
+            # It is in the log, and so the relay tells everybody as soon as NATS lets it.
+            answer = Answer(
+                Refusal("internal", "it is done, but not everybody could be told; repeat with the same command id")
+            )
+        await self._answer(call, answer)
+
+    async def _answer(self, call: Call, answer: Answer) -> None:
+        if isinstance(answer.said, Refusal):
+            await self._server.refuse_call(call, answer.said)
+        else:
+            headers = None if answer.position is None else {h.POSITION: str(answer.position)}
+            await self._server.answer(call, answer.said, headers)

@@ -1,0 +1,81 @@
+"""What a decision is made from, beside the user, and what comes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from denizen import messages as m
+
+from services.accounts.events import UserEvent
+from services.eventstore.secrets import NewSession
+from services.refusal import Refusal
+
+Decision = Sequence[UserEvent] | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class OnUser:
+    """A command of ours, made of a request that names its user in another way than by his id."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn(OnUser):
+    """Of Authenticate."""
+
+    ip: str | None
+    user_agent: str | None
+
+
+class RequestPasswordReset(OnUser):
+    """Of SendPasswordResetEmail."""
+
+    __slots__ = ()
+
+
+class RecoverPassword(OnUser):
+    """Of ConfirmPasswordReset."""
+
+    __slots__ = ()
+
+
+class TellOwner(OnUser):
+    """Of Register in the discreet setting, where the address is taken."""
+
+    __slots__ = ()
+
+
+Command = m.Request | OnUser
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was looked up, proved or drawn before a decision.
+
+    Attributes:
+        proven_at: the version of the user at which the command's password, code or token was found to be his; None
+            where it was not.
+        password_hash: of the command's new password.
+        drawn: a fresh code or token, to be mailed; `digest` is what is kept of it.
+        session: a fresh session.
+        alive: the sessions that are to be ended are there.
+    """
+
+    proven_at: int | None = None
+    password_hash: str | None = None
+    drawn: str = ""
+    digest: bytes = b""
+    session: NewSession | None = None
+    alive: bool = True
+
+    def proves(self, since: int) -> bool:
+        """Whether the proof was found when what it is about was as it is now: that is so since version `since`."""
+        return self.proven_at is not None and self.proven_at >= since
+
+
+NOTHING = Facts()
+"""For the commands that need none."""
+
+
+def no_user() -> Refusal:
+    return Refusal("user_not_found", "there is no user with this id", field="userId")

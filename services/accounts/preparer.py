@@ -1,0 +1,92 @@
+"""Takes requests over: those with secrets are prepared, many at a time, and all of them are queued to be decided."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from denizen import messages as m
+
+from services.accounts import limits, preparation, signing_in
+from services.accounts.answers import Answers
+from services.accounts.selves import TRANSLATE
+from services.accounts.task import Instant, Task
+from services.accounts.tools import Tools
+from services.database import LOST, DatabaseUnavailable
+from services.endpoint.call import Call
+from services.refusal import Refusal
+from services.tokens.bearer import Bearers
+
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 1024
+"""Requests that are prepared at a time; most of them wait for their turn to be hashed, in a queue that is shorter."""
+
+
+class Preparer:
+    """What stands between the door and the queue of commands."""
+
+    def __init__(self, tools: Tools, bearers: Bearers, queue: Callable[[Task], bool], answers: Answers) -> None:
+        """`queue` says False where it is full."""
+        self._tools = tools
+        self._bearers = bearers
+        self._queue = queue
+        self._answers = answers
+        self._running: set[asyncio.Task[None]] = set()
+
+    def accept(self, call: Call) -> bool:
+        """Take a request over; False where too many wait. Raises Refusal."""
+        limits.check(call.request)
+        kind = type(call.request)
+        if kind not in _PREPARED or (
+            isinstance(call.request, m.CreateUser) and not preparation.has_secret(call.request)
+        ):
+            return self._queue(Task(call, call.request))
+        if len(self._running) >= _AT_ONCE:
+            return False
+        running = asyncio.create_task(self._take(call))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return True
+
+    async def drained(self) -> None:
+        """Wait until all that was accepted is queued or answered."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _take(self, call: Call) -> None:
+        """Prepare one, and queue or answer it, whatever happens."""
+        try:
+            prepared = await self._prepare(call)
+            if isinstance(prepared, Task) and not self._queue(prepared):
+                raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+        except Refusal as refusal:
+            prepared = Instant(refusal)
+        except (DatabaseUnavailable, *LOST):
+            prepared = Instant(Refusal("overloaded", "the log is out of reach; nothing was done, try again"))
+        except Exception as error:
+            log.exception("preparation_failed", extra={"error": type(error).__name__})
+            prepared = Instant(Refusal("internal", "the request failed"))
+        if isinstance(prepared, Instant):
+            await self._answers.instant(call, prepared)
+
+    async def _prepare(self, call: Call) -> Task | Instant:
+        if call.operation.kind == "self":
+            claims = await self._bearers.identify(call.authorization)
+            call.actor = claims.user_id
+            translated = await TRANSLATE[type(call.request)](self._tools, call, claims, call.request)
+            if isinstance(translated, Instant):
+                return translated
+            call.request = translated
+        if isinstance(call.request, m.Authenticate):
+            return await signing_in.authenticate(self._tools, call, call.request)
+        if isinstance(call.request, m.RefreshSession):
+            return await signing_in.refresh_session(self._tools, call, call.request)
+        if isinstance(call.request, m.ListSessions):
+            return Instant(await signing_in.list_sessions(self._tools, call.request.user_id))
+        if repeated := await preparation.repeated(self._tools, call):
+            return repeated
+        prepare = preparation.PREPARE.get(type(call.request))
+        return await prepare(self._tools, call, call.request) if prepare else Task(call, call.request)
+
+
+_PREPARED = {*preparation.PREPARE, *TRANSLATE, m.Authenticate, m.RefreshSession, m.ListSessions}

@@ -1,0 +1,8 @@
+-- What was counted for a request that turned out to be good; and who came is known from now on.
+with given as (
+    update throttles t set tat = t.tat - make_interval(secs => l.gap)
+    from json_to_recordset(%(limits)s::json) as l (key text, gap double precision)
+    where t.key = decode(l.key, 'hex')
+)
+insert into throttles (key, tat) select %(known)s::bytea, now() + interval '30 days' where %(known)s::bytea is not null
+on conflict (key) do update set tat = excluded.tat

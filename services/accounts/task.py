@@ -1,0 +1,100 @@
+"""A command on its way: the request, what was found out before it is decided, and how it is answered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from services.accounts import events
+from services.accounts.decision import NOTHING, Command, Facts
+from services.accounts.events import LoginEvent
+from services.accounts.user import User, evolve
+from services.endpoint.call import Call
+from services.eventstore.event import Event
+from services.eventstore.store import Claim
+from services.refusal import Refusal
+
+
+@dataclass(slots=True)
+class Stream:
+    """A user as far as the log and this batch have him.
+
+    Attributes:
+        user: None where there is none, or none any more.
+        version: how many events his stream has.
+        position: of his newest stored event.
+        logins: the version of the stream of his logins, where a command of the batch needs it.
+        pending: something of this batch is in it that is not stored yet.
+    """
+
+    user_id: str
+    user: User | None = None
+    version: int = 0
+    position: int = 0
+    logins: int = 0
+    pending: bool = False
+
+    @property
+    def claims(self) -> frozenset[Claim]:
+        return self.user.claims() if self.user else frozenset()
+
+    def body(self) -> dict[str, object]:
+        """The user as a reply shows him."""
+        assert self.user
+        return self.user.body()
+
+
+def fold(user_id: str, stored: Sequence[Event]) -> Stream:
+    """The user whose own stream it is."""
+    user = None
+    for event in stored:
+        decoded = events.decode(event)
+        assert not isinstance(decoded, LoginEvent)
+        user = evolve(user, decoded, user_id, event.recorded_at)
+    return Stream(user_id, user, len(stored), stored[-1].position if stored else 0)
+
+
+Reply = Callable[[Stream, int], bytes | Refusal]
+"""The answer to a command that was carried out: of the user after it, and the position of the log."""
+
+
+def with_user(stream: Stream, position: int) -> bytes:
+    """What most commands answer with (design section 3)."""
+    return orjson.dumps({"user": stream.body(), "version": stream.version, "position": position})
+
+
+def deleted(stream: Stream, position: int) -> bytes:
+    return orjson.dumps({"userId": stream.user_id, "position": position})
+
+
+def accepted(_: Stream, __: int) -> bytes:
+    """Tells nothing."""
+    return b"{}"
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A command to decide and answer.
+
+    Attributes:
+        reply: makes the answer where it succeeds.
+        began: when the work on its secret began (time.monotonic); its refusal goes out at a multiple of half a second
+            from then on, so that its time does not tell what was compared.
+        discreet: its reply does likewise, and the refusal `email_taken` looks like it.
+    """
+
+    call: Call
+    command: Command
+    facts: Facts = NOTHING
+    reply: Reply = with_user
+    began: float | None = None
+    discreet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """An answer for which nothing is stored; `began` as of a task, for a reply as for a refusal."""
+
+    said: bytes | Refusal
+    began: float | None = None
+    position: int | None = None

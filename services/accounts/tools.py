@@ -1,0 +1,63 @@
+"""What commands with secrets need, and what several of them do with it."""
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from services.accounts.task import Stream, fold
+from services.accounts.throttle import Throttle
+from services.endpoint.call import Call
+from services.eventstore.keys import KeyRing
+from services.eventstore.secret_store import SecretStore
+from services.eventstore.store import EventStore
+from services.passwords import policy
+from services.passwords.pool import HashingPool
+from services.refusal import Refusal
+from services.sealing import unseal
+from services.settings import Settings
+from services.tokens.keys import ServerKeys
+
+
+@dataclass(slots=True)
+class Tools:
+    """Its methods raise Refusal and DatabaseUnavailable."""
+
+    settings: Settings
+    store: EventStore
+    secrets: SecretStore
+    ring: KeyRing
+    keys: ServerKeys
+    pool: HashingPool
+    throttle: Throttle
+
+    async def opened(self, secret: SecretStr, call: Call) -> str:
+        """A secret of a request, which may be sealed."""
+        return await unseal(secret.get_secret_value(), call.command_id if call.repeatable else None, self.keys)
+
+    async def user(self, user_id: str) -> Stream:
+        """A user as the log has him."""
+        return fold(user_id, (await self.store.load([user_id])).get(user_id, []))
+
+    async def new_hash(self, secret: SecretStr, call: Call, field: str, email: str | None = None) -> str:
+        """The hash of a new password; refused where it is `weak_password`."""
+        password = await self.opened(secret, call)
+        if fault := policy.fault(password, self.settings.password_min_length, email=email):
+            raise Refusal("weak_password", fault, field=field)
+        return await self.pool.hash(password, call.deadline)
+
+    async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
+        """The version of the user at which this was his password; None where it is not."""
+        account = f"user/{user_id}"
+        password = await self.opened(secret, call)
+        if not await self.throttle.guess(account, None):
+            raise too_many_attempts()
+        credential = await self.secrets.by_id(user_id)
+        verified = await self.pool.verify(password, credential.password, call.deadline)
+        if not verified.ok:
+            return None
+        await self.throttle.guessed(account, None)
+        return credential.version
+
+
+def too_many_attempts() -> Refusal:
+    return Refusal("too_many_attempts", "too many attempts; wait a little and try again")

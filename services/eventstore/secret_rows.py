@@ -1,0 +1,78 @@
+"""Changes of secrets as rows of their tables, one statement for each kind."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from services.eventstore.event import Json, new_event_id
+from services.eventstore.keys import DataKey
+from services.eventstore.secrets import Changes, Mail, NewSession
+
+_ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
+"""What ends before what begins: one append can end all sessions and begin one."""
+
+
+@dataclass(slots=True)
+class Secrets:
+    """The changes of one transaction: rows by the name of their statement."""
+
+    rows: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
+    starting: dict[int, Json] = field(default_factory=dict[int, Json])
+
+    def add(self, index: int, user_id: str, changes: Changes, key: DataKey) -> None:
+        """The changes of the append at `index`; `key` is the user's."""
+        if changes.end_sessions is not None:
+            session_id = None if changes.end_sessions == "all" else changes.end_sessions
+            self._row("end_sessions", user_id, session_id=session_id)
+        for purpose in changes.spent:
+            self._row("spend_codes", user_id, purpose=purpose)
+        if changes.erase:
+            self._row("erase_users", user_id)
+        if changes.password is not None:
+            self._row("set_passwords", user_id, hash=changes.password)
+        if (code := changes.code) is not None:
+            self._row("put_codes", user_id, purpose=code.purpose, digest=code.digest.hex(), expires_at=code.expires_at)
+        if changes.session is not None:
+            self.starting[index] = self._row("start_sessions", user_id, **_session(changes.session, key))
+        for mail in changes.mails:
+            self._row("queue_mails", user_id, **_mail(mail, key))
+
+    def _row(self, statement: str, user_id: str, **columns: object) -> Json:
+        row = {"user_id": user_id, **columns}
+        self.rows.setdefault(statement, []).append(row)
+        return row
+
+    def placed(self, index: int, position: int) -> None:
+        """The append at `index` ends at this position of the log."""
+        if index in self.starting:
+            self.starting[index]["position"] = position
+
+    def statements(self) -> Iterator[tuple[str, list[Json]]]:
+        """Names of statements and their rows, in the order in which to run them."""
+        return ((name, self.rows[name]) for name in _ORDER if name in self.rows)
+
+
+def _session(session: NewSession, key: DataKey) -> Json:
+    return {
+        "session_id": session.session_id,
+        "salt": session.salt.hex(),
+        "command_id": session.command_id,
+        "created_at": session.created_at,
+        "expires_at": session.expires_at,
+        "private": key.encrypt(session.private, session_bound_to(session.session_id)).hex(),
+    }
+
+
+def _mail(mail: Mail, key: DataKey) -> Json:
+    mail_id = new_event_id()
+    private = key.encrypt(mail.private(), mail_bound_to(str(mail_id))).hex()
+    return {"mail_id": mail_id, "private": private, "expires_at": mail.expires_at}
+
+
+def session_bound_to(session_id: str) -> str:
+    """What names the row of a session where its personal data is encrypted."""
+    return f"session\0{session_id}"
+
+
+def mail_bound_to(mail_id: str) -> str:
+    """What names the row of a mail where it is encrypted."""
+    return f"mail\0{mail_id}"

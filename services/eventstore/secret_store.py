@@ -1,0 +1,110 @@
+"""Reads what users prove themselves by, and who is in.
+
+It changes in the transactions of appends, but for what is counted here: attempts, and the generations of sessions.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+from typing import LiteralString
+
+from services import sql
+from services.database import Database, Row
+from services.eventstore.keys import KeyRing
+from services.eventstore.secret_rows import session_bound_to
+from services.eventstore.secrets import Session
+from services.settings import Settings
+
+_ATTEMPTS = 5
+"""How often a verification code can be tried."""
+
+
+def _sql(name: str) -> LiteralString:
+    return sql.load("services.eventstore", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The hash of a user's password, None where he has none; and the version of the user when it was read."""
+
+    user_id: str
+    password: str | None
+    version: int
+
+
+class SecretStore:
+    """Over a connection of its own. Methods raise DatabaseUnavailable."""
+
+    def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
+        self._database = Database(settings, f"{name} secrets")
+        self._ring = ring
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    async def by_email(self, key: str) -> Credential | None:
+        """Of whoever holds an address; `key` is its canonical form."""
+        rows = await self._database.fetch(_sql("secret_by_email"), [self._ring.claim("email", key)])
+        return Credential(*rows[0]) if rows else None
+
+    async def by_id(self, user_id: str) -> Credential:
+        """Of a user; version 0 where there is none."""
+        (row,) = await self._database.fetch(_sql("secret_by_id"), [user_id])
+        return Credential(*row)
+
+    async def attempt(self, user_id: str, digest: bytes) -> int | None:
+        """Try a verification code, at most five times: the version of the user at which it was right, else None."""
+        async with self._database.connection() as connection:
+            cursor = await connection.execute(_sql("attempt_code"), {"user_id": user_id, "most": _ATTEMPTS})
+            row = await cursor.fetchone()
+        return row[1] if row is not None and compare_digest(bytes(row[0]), digest) else None
+
+    async def token(self, digest: bytes) -> tuple[str, int] | None:
+        """Whose a reset token is, and the version of the user at which it was right."""
+        rows = await self._database.fetch(_sql("find_token"), [digest])
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def session(self, session_id: str) -> Session | None:
+        """A live session, without its personal data."""
+        rows = await self._database.fetch(_sql("find_session"), [session_id])
+        return self._session(rows[0]) if rows else None
+
+    async def sessions(self, user_id: str) -> list[Session]:
+        """The live sessions of a user, newest first, at most a thousand."""
+        return [self._session(row) for row in await self._database.fetch(_sql("find_sessions"), [user_id])]
+
+    async def refresh(self, session: Session, command_id: str, expires_at: datetime) -> bool:
+        """The next generation of a session; False where somebody else was first, or it has ended."""
+        parameters = {
+            "session_id": session.session_id,
+            "generation": session.generation,
+            "command_id": command_id,
+            "expires_at": expires_at,
+        }
+        async with self._database.connection() as connection:
+            return (await connection.execute(_sql("refresh_session"), parameters)).rowcount == 1
+
+    async def forget(self) -> int:
+        """Drop what has expired; returns how much (a bounded number: call again while it is not 0)."""
+        async with self._database.connection() as connection:
+            row = await (await connection.execute(_sql("forget_secrets"))).fetchone()
+        return int(row[0]) if row else 0
+
+    def _session(self, row: Row) -> Session:
+        session_id, user_id, position, salt, generation, command_id, *times, private, epoch, wrapped = row
+        created_at, refreshed_at, expires_at = times
+        opened = None
+        if private is not None:
+            opened = self._ring.unwrap(user_id, epoch, wrapped).decrypt(bytes(private), session_bound_to(session_id))
+        return Session(
+            session_id=session_id,
+            user_id=user_id,
+            position=position,
+            salt=bytes(salt),
+            generation=generation,
+            command_id=command_id,
+            created_at=created_at,
+            refreshed_at=refreshed_at,
+            expires_at=expires_at,
+            private=opened,
+        )

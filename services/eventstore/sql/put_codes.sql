@@ -1,0 +1,6 @@
+-- The newest code of a purpose is the only one.
+insert into codes (user_id, purpose, digest, expires_at)
+select user_id, purpose, decode(digest, 'hex'), expires_at
+from json_to_recordset(%s::json) as c (user_id text, purpose text, digest text, expires_at timestamptz)
+on conflict (user_id, purpose) do update
+set digest = excluded.digest, expires_at = excluded.expires_at, attempts = 0

@@ -1,0 +1,1 @@
+select version from projections where name = %s for update

@@ -1,0 +1,37 @@
+"""Whose access token is it, and is his session alive? Asked of PostgreSQL: an ended session is refused at once."""
+
+from denizen.tokens import TokenClaims
+
+from services import sql
+from services.database import Database
+from services.refusal import Refusal
+from services.settings import Settings
+from services.tokens import access
+from services.tokens.keys import ServerKeys
+
+_SCHEME = "bearer "
+
+
+class Bearers:
+    """Checks access tokens. Methods raise Refusal and DatabaseUnavailable."""
+
+    def __init__(self, database: Database, keys: ServerKeys, settings: Settings) -> None:
+        self._database = database
+        self._keys = keys
+        self._settings = settings
+
+    async def identify(self, authorization: str | None) -> TokenClaims:
+        """By the header `Authorization: Bearer <access token>` (RFC 6750)."""
+        if authorization is None:
+            raise Refusal("unauthenticated", "the header Authorization is missing", field="Authorization")
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+            raise Refusal("unauthenticated", "the header Authorization must be: Bearer <token>", field="Authorization")
+        return await self.check(authorization[len(_SCHEME) :].strip())
+
+    async def check(self, token: str) -> TokenClaims:
+        """What a good token says, of a session that has not ended."""
+        claims = await access.verify(token, self._keys, self._settings)
+        parameters = [claims.session_id, claims.user_id]
+        if not await self._database.fetch(sql.load("services.tokens", "session_alive"), parameters):
+            raise Refusal("token_invalid", "the session has ended")
+        return claims
