@@ -116,10 +116,10 @@ class Commands:
 
     async def _round(self, waiting: dict[Task, None]) -> None:
         """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay."""
-        ids = {task.call.command_id for task in waiting if task.call.repeatable}
+        ids = {task.call.key for task in waiting if task.call.repeatable}
         outcomes = await self._store.outcomes(list(ids)) if ids else {}
-        repeats = [task for task in waiting if task.call.repeatable and task.call.command_id in outcomes]
-        await self._repeat([(task, outcomes[task.call.command_id]) for task in repeats], waiting)
+        repeats = [task for task in waiting if task.call.repeatable and task.call.key in outcomes]
+        await self._repeat([(task, outcomes[task.call.key]) for task in repeats], waiting)
 
         tasks = _first_of_each_id(waiting)
         streams = await self._streams([task.command for task in tasks])
@@ -209,7 +209,7 @@ class Commands:
 def _first_of_each_id(waiting: Iterable[Task]) -> list[Task]:
     """Copies of one command wait for the first of them."""
     seen: set[str] = set()
-    return [task for task in waiting if task.call.command_id not in seen and not seen.add(task.call.command_id)]
+    return [task for task in waiting if task.call.key not in seen and not seen.add(task.call.key)]
 
 
 def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
@@ -251,7 +251,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         at=at,
         take=after.claims - before.claims,
         release=before.claims - after.claims,
-        command_id=task.call.command_id if task.call.repeatable else None,
+        command_id=task.call.key if task.call.repeatable else None,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
         changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
@@ -278,7 +278,7 @@ def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[
 
 def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
     """A refusal as an append: stored under its command id, so that a repeat is refused alike, if `on` is stored too."""
-    command_id = task.call.command_id if task.call.repeatable else None
+    command_id = task.call.key if task.call.repeatable else None
     body = refusal.body() if task.call.repeatable else None
     append = Append(on.user_id, on.version, (), {}, datetime.now(UTC), command_id=command_id, refusal=body)
     return Decided(task, append, on, refusal)

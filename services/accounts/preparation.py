@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.accounts import limits, task
 from services.accounts.credentials import token_invalid
 from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
-from services.accounts.task import Instant, Reply, Task
+from services.accounts.task import Instant, Task
 from services.accounts.tools import Tools, too_many_attempts
 from services.endpoint.call import Call
 from services.passwords import formats
@@ -165,7 +165,7 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
     """The task of a command that ran before: nothing is compared or hashed again, it gets its first answer."""
     if not call.repeatable:
         return None
-    outcome = (await tools.store.outcomes([call.command_id])).get(call.command_id)
+    outcome = (await tools.store.outcomes([call.key])).get(call.key)
     if outcome is None:
         return None
     command: Command = call.request
@@ -173,12 +173,8 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
         command = RecoverPassword(outcome.user_id or "")
     elif not isinstance(command, m.UserRequest):
         command = OnUser(outcome.user_id or "")
-    return Task(call, command, reply=_reply_of(call.request, discreet=tools.settings.register_discreet))
-
-
-def _reply_of(request: m.Request, *, discreet: bool) -> Reply:
-    if isinstance(request, m.DeleteUser):
-        return task.deleted
-    if isinstance(request, m.SendPasswordResetEmail) or (isinstance(request, m.Register) and discreet):
-        return task.accepted
-    return task.with_user
+    if isinstance(call.request, m.SendPasswordResetEmail) or (
+        isinstance(call.request, m.Register) and tools.settings.register_discreet
+    ):
+        return Task(call, command, reply=task.accepted, began=time.monotonic(), discreet=True)
+    return Task(call, command, reply=task.deleted if isinstance(call.request, m.DeleteUser) else task.with_user)

@@ -20,7 +20,7 @@ from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
-from services.revocations import Revocations
+from services.revocations import RevocationFailed, Revocations
 from services.settings import Settings
 from services.signal import Signal
 from services.tokens.bearer import Bearers
@@ -30,6 +30,7 @@ _BATCH = 256
 _WAITING = 4096
 """Commands that wait for their turn; about half a second's work. Who comes later is told `overloaded`."""
 _FORGET_SECONDS = 60
+_KEYS_SECONDS = 2
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -61,6 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
         forgetting = tasks.create_task(_forget(store, tools.secrets))
+        watching = tasks.create_task(_watch_keys(tools.keys, revocations))
         await server.start(preparer.accept)
         ready()
         await stop.wait()
@@ -70,6 +72,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await answers.drained()
         working.cancel()
         forgetting.cancel()
+        watching.cancel()
     await server.close()
     await tools.pool.close()
     for client in (signals, revoker):
@@ -95,3 +98,15 @@ async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
                 while await forget():
                     pass
         await asyncio.sleep(_FORGET_SECONDS)
+
+
+async def _watch_keys(keys: ServerKeys, revocations: Revocations) -> None:
+    """Tell verifiers of signing keys that are gone: `denizen keys rotate-signing --at-once` is an emergency."""
+    known: set[str] = set()
+    while True:
+        with contextlib.suppress(DatabaseUnavailable, *LOST, RevocationFailed):
+            there = {key.kid for key in (await keys.jwks()).keys}
+            for key_id in known - there:
+                await revocations.put_key(key_id)
+            known = there
+        await asyncio.sleep(_KEYS_SECONDS)

@@ -37,13 +37,13 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     if credential is None:
         return Instant(credentials_invalid(), verified.began)
     command = LogIn(credential.user_id, request.ip, request.user_agent)
-    command_id, call.repeatable = call.command_id if call.repeatable else None, False
+    key, call.repeatable = call.key if call.repeatable else None, False
     if not verified.ok:
         return Task(call, command, began=verified.began)
     await tools.throttle.guessed(account, request.ip)
-    if command_id is not None and (before := await _begun_by(tools, credential.user_id, command_id)):
+    if key is not None and (before := await _begun_by(tools, credential.user_id, key)):
         return await _signed_in(tools, before)
-    session = _new_session(tools, request, command_id)
+    session = _new_session(tools, request, key)
     facts = Facts(proven_at=credential.version, session=session)
     if verified.outdated:
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
@@ -79,14 +79,14 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
     session = await tools.secrets.session(parsed.session_id) if parsed else None
     if parsed is None or session is None or not refresh.is_ours(tools.ring, parsed, session.salt):
         raise _refresh_invalid()
-    command_id = call.command_id if call.repeatable else token_hex(16)
+    key = call.key if call.repeatable else token_hex(16)
     if parsed.generation == session.generation:
-        if await tools.secrets.refresh(session, command_id, datetime.now(UTC) + _life(tools)):
+        if await tools.secrets.refresh(session, key, datetime.now(UTC) + _life(tools)):
             return await _signed_in(tools, replace(session, generation=session.generation + 1))
         session = await tools.secrets.session(parsed.session_id)
         if session is None:
             raise _refresh_invalid()
-    if parsed.generation == session.generation - 1 and session.command_id == command_id:
+    if parsed.generation == session.generation - 1 and session.command_id == key:
         return await _signed_in(tools, session)  # The answer to the first was lost.
     call.repeatable = False
     revoke = m.RevokeSession(user_id=session.user_id, session_id=session.session_id)

@@ -49,9 +49,20 @@ class Call:
     min_position: int
     authorization: str | None = field(default=None, repr=False)
 
+    @property
+    def key(self) -> str:
+        """The name under which its outcome is kept: nobody learns by an id what another kind of caller was answered."""
+        match self.operation.kind:
+            case "self":
+                return f"self/{self.actor}/{self.command_id}"
+            case "public":
+                return f"public/{self.command_id}"
+            case _:
+                return self.command_id
+
     def metadata(self) -> dict[str, str]:
         """What the log keeps about the command."""
-        result = {"commandId": self.command_id}
+        result = {"commandId": self.key}
         if self.actor is not None:
             result["actor"] = self.actor
         if self.traceparent is not None:

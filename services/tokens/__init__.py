@@ -1,0 +1,1 @@
+"""The service's own keys, and what is made with them: access tokens and refresh tokens."""

@@ -1,0 +1,46 @@
+"""Access tokens: JWT, signed with Ed25519, for minutes (RFC 7519, RFC 8037, RFC 9068's type)."""
+
+from datetime import datetime
+
+from denizen.errors import TokenInvalid
+from denizen.tokens import ALGORITHM, REGISTRY, TYPE, TokenClaims, UnknownKey, check
+from joserfc import jwt
+from joserfc.jwk import OKPKey
+
+from services.refusal import Refusal
+from services.settings import Settings
+from services.tokens.keys import ServerKeys
+
+
+def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, position: int, at: datetime) -> str:
+    """A token that is good for `settings.access_token_seconds` from `at` on. The same arguments give the same token.
+
+    `key` is ServerKeys.signing(); `position` that of the event that began the session.
+    """
+    issued_at = int(at.timestamp())
+    claims = {
+        "iss": settings.issuer,
+        "aud": settings.audience,
+        "sub": user_id,
+        "sid": session_id,
+        "pos": position,
+        "iat": issued_at,
+        "exp": issued_at + settings.access_token_seconds,
+    }
+    return jwt.encode({"alg": ALGORITHM, "typ": TYPE, "kid": key.kid}, claims, key, registry=REGISTRY)
+
+
+async def verify(token: str, keys: ServerKeys, settings: Settings, now: float | None = None) -> TokenClaims:
+    """What a token says that we signed. Whether its session was ended since is not looked up.
+
+    `now` is Unix time in seconds, by default the clock's. Raises Refusal: `token_invalid`, whatever is wrong.
+    """
+    try:
+        try:
+            known = await keys.verifying()
+            return check(token, known, issuer=settings.issuer, audience=settings.audience, now=now)
+        except UnknownKey:
+            fresh = await keys.verifying(unknown=True)
+            return check(token, fresh, issuer=settings.issuer, audience=settings.audience, now=now)
+    except TokenInvalid as error:
+        raise Refusal("token_invalid", error.message) from None

@@ -1,0 +1,207 @@
+"""The service's own keys: access tokens are signed with one, secrets in requests are sealed for the other."""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, LiteralString
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from denizen.messages import Jwk, Jwks, SealingKey
+from denizen.tokens import ALGORITHM, KeySet, key_set
+from joserfc.jwk import OKPKey
+from nacl.public import PrivateKey
+
+from services import sql
+from services.database import Database
+from services.eventstore.keys import KeyRing
+from services.refusal import Refusal
+from services.settings import Settings
+
+Kind = Literal["signing", "sealing"]
+_KINDS: tuple[Kind, ...] = ("signing", "sealing")
+
+_FRESH_SECONDS = 2.0
+"""How long the keys are taken from memory; a rotation is known everywhere after that."""
+_UNKNOWN_SECONDS = 0.1
+"""The same where an unknown key is named: whoever invents key ids causes ten queries a second, not one each."""
+_SIGNED_SECONDS = 60
+"""How much longer than its tokens a retired signing key stays in the key set: other services go on signing with it
+for `_FRESH_SECONDS`, and clocks differ."""
+_SEALED_SECONDS = 600
+"""How long secrets that were sealed for a retired key can still be opened."""
+
+
+def _sql(name: str) -> LiteralString:
+    return sql.load("services.tokens", name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A row of server_keys. `wrapped` is empty where the private key is gone."""
+
+    key_id: str
+    kind: Kind
+    epoch: int
+    wrapped: bytes
+    public: bytes
+    state: Literal["in_use", "retired", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What a rotation did: the id of the new key, and of those that it retired or, at once, deleted."""
+
+    key_id: str
+    old: Sequence[str]
+
+
+class _Snapshot:
+    """The keys as they were read once."""
+
+    def __init__(self, rows: list[_Key], read_at: float) -> None:
+        self.read_at = read_at
+        self.gone = [key.key_id for key in rows if key.state == "gone"]
+        self.keys = {key.key_id: key for key in rows if key.state != "gone"}
+        self.in_use = {key.kind: key for key in rows if key.state == "in_use"}
+        signing = sorted((key for key in self.keys.values() if key.kind == "signing"), key=lambda key: key.state)
+        self.jwks = Jwks(keys=tuple(_jwk(key) for key in signing))
+        self.key_set = key_set(self.jwks)
+
+
+class ServerKeys:
+    """The keys of one log, read again when what is known of them is older than 2 s.
+
+    Everything raises DatabaseUnavailable where they must be read and cannot be, and KeysMissing where the key ring is
+    not the one that wrapped them.
+    """
+
+    def __init__(self, database: Database, settings: Settings, ring: KeyRing | None = None) -> None:
+        """With a key ring it makes the keys that are missing; without one it knows the public halves alone."""
+        self._database = database
+        self._ring = ring
+        self._lifetimes = settings.access_token_seconds + _SIGNED_SECONDS, _SEALED_SECONDS
+        self._snapshot: _Snapshot | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._signing: dict[str, OKPKey] = {}
+        self._sealing: dict[str, PrivateKey] = {}
+
+    # --- use --------------------------------------------------------------------------------------------------------
+
+    async def signing(self) -> OKPKey:
+        """The private key that signs now; its `kid` is set."""
+        key = (await self._read(_FRESH_SECONDS)).in_use["signing"]
+        if key.key_id not in self._signing:
+            private = Ed25519PrivateKey.from_private_bytes(self._private(key))
+            self._signing[key.key_id] = OKPKey.import_key(private, {"kid": key.key_id, "use": "sig", "alg": ALGORITHM})
+        return self._signing[key.key_id]
+
+    async def sealing(self, key_id: str) -> PrivateKey | None:
+        """The private key that opens what was sealed for `key_id`; None where there is none, or none any more."""
+        key = (await self._read(_FRESH_SECONDS)).keys.get(key_id)
+        if key is None:
+            key = (await self._read(_UNKNOWN_SECONDS)).keys.get(key_id)
+        if key is None or key.kind != "sealing":
+            return None
+        if key_id not in self._sealing:
+            self._sealing[key_id] = PrivateKey(self._private(key))
+        return self._sealing[key_id]
+
+    async def verifying(self, *, unknown: bool = False) -> KeySet:
+        """The public keys of tokens that may still be good; `unknown`: a token names a key that is not among them."""
+        return (await self._read(_UNKNOWN_SECONDS if unknown else _FRESH_SECONDS)).key_set
+
+    async def jwks(self) -> Jwks:
+        """The reply of GetJwks: the key that signs now, then those retired so lately that their tokens may live."""
+        return (await self._read(_FRESH_SECONDS)).jwks
+
+    async def sealing_public(self) -> SealingKey:
+        """The reply of GetSealingKey. Raises Refusal: `overloaded`."""
+        key = (await self._read(_FRESH_SECONDS)).in_use.get("sealing")
+        if key is None:
+            raise Refusal("overloaded", "there is no key to seal for until the accounts service has started")
+        return SealingKey(key_id=key.key_id, public_key=_base64url(key.public))
+
+    # --- rotation ---------------------------------------------------------------------------------------------------
+
+    async def rotate(self, kind: Kind, *, at_once: bool = False) -> Rotation:
+        """Makes a new key, and retires the old one.
+
+        A retired signing key signs nothing more and stays in the key set until its tokens have expired; a retired
+        sealing key opens for 10 minutes. `at_once`: the old keys are gone with the commit, and what was signed or
+        sealed by them is refused; services know it within 2 s.
+        """
+        row = self._new_row(kind)
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(_sql("lock_keys"))
+            cursor = await connection.execute(_sql("delete_keys" if at_once else "retire_key"), {"kind": kind})
+            old = [str(key_id) for (key_id,) in await cursor.fetchall()]
+            await connection.execute(_sql("insert_key"), row)
+        self._snapshot = None
+        return Rotation(row["key_id"], old)
+
+    def _new_row(self, kind: Kind) -> Mapping[str, Any]:
+        ring = self._the_ring()
+        key_id = secrets.token_hex(8)
+        if kind == "signing":
+            signing = Ed25519PrivateKey.generate()
+            private, public = signing.private_bytes_raw(), signing.public_key().public_bytes_raw()
+        else:
+            sealing = PrivateKey.generate()
+            private, public = bytes(sealing), bytes(sealing.public_key)
+        wrapped = ring.wrap(_name(kind, key_id), private)
+        return {"key_id": key_id, "kind": kind, "epoch": ring.epoch, "wrapped": wrapped, "public": public}
+
+    # --- the table --------------------------------------------------------------------------------------------------
+
+    async def _read(self, oldest: float) -> _Snapshot:
+        """The keys as they were at most `oldest` seconds ago. Who asks while they are read shares what comes of it."""
+        since = time.monotonic() - oldest
+        while self._snapshot is None or self._snapshot.read_at < since:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._read_now())
+            await asyncio.shield(self._reading)
+        return self._snapshot
+
+    async def _read_now(self) -> None:
+        snapshot = await self._fetch()
+        if self._ring is not None:
+            missing: list[Kind] = [kind for kind in _KINDS if kind not in snapshot.in_use]
+            if missing or snapshot.gone:
+                async with self._database.connection() as connection:
+                    for kind in missing:
+                        await connection.execute(_sql("add_first_key"), self._new_row(kind))
+                    await connection.execute(_sql("forget_keys"), {"key_ids": snapshot.gone})
+                snapshot = await self._fetch()
+        for opened in (self._signing, self._sealing):
+            for key_id in opened.keys() - snapshot.keys.keys():
+                del opened[key_id]
+        self._snapshot = snapshot
+
+    async def _fetch(self) -> _Snapshot:
+        read_at = time.monotonic()
+        rows = await self._database.fetch(_sql("read_keys"), self._lifetimes)
+        return _Snapshot([_Key(*row) for row in rows], read_at)
+
+    def _private(self, key: _Key) -> bytes:
+        return self._the_ring().unwrapped(_name(key.kind, key.key_id), key.epoch, key.wrapped)
+
+    def _the_ring(self) -> KeyRing:
+        if self._ring is None:
+            raise RuntimeError("private keys need a key ring")
+        return self._ring
+
+
+def _name(kind: Kind, key_id: str) -> str:
+    """What a private key is bound to where it is wrapped."""
+    return f"{kind}\0{key_id}"
+
+
+def _jwk(key: _Key) -> Jwk:
+    return Jwk(kty="OKP", crv="Ed25519", x=_base64url(key.public), kid=key.key_id, use="sig", alg=ALGORITHM)
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
