@@ -11,8 +11,8 @@ from nats.errors import Error
 
 from services.settings import Settings
 
-Topic = Literal["log", "applied"]
-"""`log`: events were appended. `applied`: the projections moved on."""
+Topic = Literal["log", "applied", "mail"]
+"""`log`: events were appended. `applied`: the projections moved on. `mail`: mails wait to be sent."""
 POLL_SECONDS = 0.1
 
 
@@ -35,10 +35,10 @@ class Signal:
     async def _on_poke(self, _: Msg) -> None:
         self._poked.set()
 
-    async def wait(self) -> None:
+    async def wait(self, poll_seconds: float = POLL_SECONDS) -> None:
         """Until poked since the last wait, or the poll's interval is over."""
         try:
-            async with asyncio.timeout(POLL_SECONDS):
+            async with asyncio.timeout(poll_seconds):
                 await self._poked.wait()
         except TimeoutError:
             pass

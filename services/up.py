@@ -6,7 +6,7 @@ import logging
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -15,13 +15,14 @@ from services.embedded import orphans
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
-from services.embedded.program import CannotStart
+from services.embedded.program import CannotStart, Program
+from services.embedded.sink import Sink
 from services.settings import Settings
 from services.supervisor import Child, Service, stop_in_order
 
 log = logging.getLogger(__name__)
 
-_STEPS = (("accounts", "directory"), ("projector", "relay"), ("nats",), ("postgres",))
+_STEPS = (("accounts", "directory"), ("projector", "relay", "mailer"), ("nats", "smtp"), ("postgres",))
 """The order of the end: first what takes requests, then what follows the log, then the servers."""
 _SERVICES = (*_STEPS[0], *_STEPS[1])
 _READY_SECONDS = 60
@@ -87,9 +88,11 @@ class _Everything:
         settings = self._settings
         postgres = Postgres(self._home) if settings.database_url is None else None
         nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
+        sink = Sink(self._home) if settings.smtp_url is None else None
         # Importing takes as long as PostgreSQL does to start: do both at once.
         importing = asyncio.to_thread(importlib.import_module, "services.migration")
-        await asyncio.gather(importing, self._run([server for server in (postgres, nats) if server is not None]))
+        servers = [server for server in (postgres, nats, sink) if server is not None]
+        await asyncio.gather(importing, self._run(servers))
         addresses = {
             "natsUrl": nats.url if nats else settings.nats_url or "",
             "databaseUrl": postgres.url if postgres else _plain(settings.database_url),
@@ -99,6 +102,7 @@ class _Everything:
             "DENIZEN_HOME": str(self._home.path),
             "DENIZEN_NATS_URL": addresses["natsUrl"],
             "DENIZEN_DATABASE_URL": addresses["databaseUrl"],
+            "DENIZEN_SMTP_URL": sink.url if sink else _plain(settings.smtp_url),
             **(nats.environment() if nats else {}),
         }
         return addresses, environment
@@ -112,7 +116,7 @@ class _Everything:
             keys.create_missing(self._home.path)
         await asyncio.to_thread(migration.migrate_when_reachable, database_url, self._settings.cell, _READY_SECONDS / 2)
 
-    async def _run(self, programs: list[Service | Postgres | Nats]) -> None:
+    async def _run(self, programs: Sequence[Program]) -> None:
         """Start children and wait until each answers. Raises CannotStart."""
         for program in programs:
             self._children[program.name] = Child(program, self._home.path / "log", self._record)

@@ -18,7 +18,7 @@ from denizen import Client, Event
 from tests.support.containers import engine_answers
 from tests.support.servers import REPOSITORY
 
-SERVICES = ["accounts", "directory", "projector", "relay"]
+SERVICES = ["accounts", "directory", "projector", "relay", "mailer"]
 
 
 class Compose:

@@ -17,8 +17,8 @@ from tests.support.servers import Denizen, eventually
 
 pytestmark = pytest.mark.embedded
 
-SERVERS = ("postgres", "nats")
-SERVICES = ("accounts", "directory", "projector", "relay")
+SERVERS = ("postgres", "nats", "smtp")
+SERVICES = ("accounts", "directory", "projector", "relay", "mailer")
 CREATE = "users.v1.command.CreateUser"
 
 

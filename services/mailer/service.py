@@ -1,0 +1,156 @@
+"""The program `denizen run mailer`: sends the mails that wait; as many processes as you like."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from secrets import SystemRandom
+from uuid import UUID
+
+from services import broker
+from services.database import LOST, DatabaseUnavailable
+from services.eventstore import keys
+from services.eventstore.keys import KeyRing
+from services.eventstore.postgres import PostgresEventStore
+from services.mailer import letter, sender
+from services.mailer.letter import Letter, Unsendable
+from services.mailer.outbox import Claim, Erased, Outbox
+from services.mailer.render import NotConfigured, Renderer
+from services.mailer.sender import NotNow, Refused, Sender, ServerFailed
+from services.settings import Settings
+from services.signal import Signal
+
+log = logging.getLogger(__name__)
+
+_BATCH = 20
+_POLL_SECONDS = 1.0
+_LEASE_SECONDS = 40
+_LAST_START = _LEASE_SECONDS - 2 * sender.SECONDS - 4
+"""Seconds into a lease: what is begun later could end when the mail is another mailer's."""
+_LONGEST_PAUSE = 60.0
+_STOP_SECONDS = 5
+_DATABASE_SECONDS = 0.5
+_random = SystemRandom()
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Send until `stop` is set; the mail under way is finished."""
+    ring = keys.load(settings)
+    work = Mailer(settings, ring)
+    store = PostgresEventStore(settings, ring, "mailer")
+    await store.check_keys()
+    await store.close()
+    client = await broker.connect(settings, "signal")
+    signal = Signal(client, settings, "mail")
+    await signal.listen()
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(work.run(signal))
+        ready()
+        await stop.wait()
+        await work.let_finish(_STOP_SECONDS)
+        sending.cancel()
+    await work.close()
+    await broker.disconnect(client)
+
+
+class Unwritten(Exception):
+    """A mail that cannot be made of its row now: with other keys or templates it may, until it expires."""
+
+
+class Mailer:
+    """Takes mails from the outbox and hands them to the SMTP server, at least once."""
+
+    def __init__(self, settings: Settings, ring: KeyRing) -> None:
+        """Raises NotConfigured."""
+        try:
+            self._from = letter.sender(settings.mail_from)
+        except ValueError:
+            raise NotConfigured("DENIZEN_MAIL_FROM is not one address") from None
+        self._outbox = Outbox(settings, ring)
+        self._renderer = Renderer(settings)
+        self._sender = Sender(settings.smtp_url)
+        self._settled: list[UUID] = []
+        """Sent or given up on, and perhaps still in the table."""
+        self._failures = 0
+        self._turn = asyncio.Lock()
+
+    async def run(self, signal: Signal) -> None:
+        """Send what is due, again and again; whatever fails is tried later."""
+        while True:
+            try:
+                if not await self.send_due():
+                    await signal.wait(_POLL_SECONDS)
+            except ServerFailed as error:
+                self._failures += 1
+                seconds = min(_LONGEST_PAUSE, 0.5 * 2 ** min(self._failures, 10)) * _random.uniform(0.5, 1)
+                log.warning("server_failed", extra={"reason": str(error), "pause": round(seconds, 1)})
+                await asyncio.sleep(seconds)
+            except (DatabaseUnavailable, *LOST) as error:
+                log.warning("interrupted", extra={"error": type(error).__name__})
+                await asyncio.sleep(_DATABASE_SECONDS)
+
+    async def send_due(self) -> int:
+        """Send one batch; its size. Raises ServerFailed, and what Outbox raises."""
+        await self._delete_settled()
+        if expired := await self._outbox.drop_expired():
+            log.warning("expired", extra={"mails": expired})
+        until = time.monotonic() + _LAST_START
+        async with self._turn:
+            claims = await self._outbox.claim(_BATCH, _LEASE_SECONDS)
+        waiting = list(reversed(claims))
+        try:
+            while waiting and time.monotonic() < until:
+                async with self._turn:
+                    await self._send(waiting.pop())
+        finally:
+            # Else they would wait until the lease has run out, as they do after a crash.
+            with suppress(DatabaseUnavailable, *LOST):
+                await self._outbox.give_back(waiting)
+        return len(claims)
+
+    async def let_finish(self, seconds: float) -> None:
+        """Return between two mails, or after that time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._turn:
+                pass
+
+    async def _send(self, claim: Claim) -> None:
+        about = {"mail": str(claim.mail_id)}
+        try:
+            await self._sender.send(self._write(claim))
+        except (Unsendable, Refused, Erased) as error:
+            log.warning("refused", extra={**about, "reason": str(error)})
+        except (NotNow, Unwritten) as error:
+            log.warning("postponed", extra={**about, "reason": str(error)})
+            await self._outbox.postpone(claim)
+            return
+        except ServerFailed as error:
+            # One that the server cannot stand must not come first again, and others need not wait as it does.
+            await (self._outbox.postpone(claim) if error.begun else self._outbox.give_back([claim]))
+            raise
+        else:
+            self._failures = 0
+            log.info("sent", extra=about)
+        self._settled.append(claim.mail_id)
+        await self._delete_settled()
+
+    def _write(self, claim: Claim) -> Letter:
+        """Raises Erased, Unsendable, Unwritten."""
+        try:
+            mail = self._outbox.open(claim)
+            return letter.write(claim.mail_id, self._from, mail.to, self._renderer.render(mail))
+        except (Erased, Unsendable):
+            raise
+        except Exception as error:
+            log.exception("not_written", extra={"mail": str(claim.mail_id)})
+            raise Unwritten("not written") from error
+
+    async def _delete_settled(self) -> None:
+        if self._settled:
+            await self._outbox.delete(self._settled)
+            self._settled.clear()
+
+    async def close(self) -> None:
+        await self._sender.close()
+        await self._outbox.close()

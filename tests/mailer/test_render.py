@@ -1,0 +1,150 @@
+"""What mails say: every kind in every language, links, and a user's own templates."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from services.eventstore.secrets import MailKind
+from services.mailer.outbox import WaitingMail
+from services.mailer.render import Content, NotConfigured, Renderer
+from services.settings import Settings
+from tests.support.smtp import CODE, TOKEN, VALUES
+
+KINDS: tuple[MailKind, ...] = get_args(MailKind)
+LANGUAGES = ("en", "de", "fr")
+WORD = {"en": "password", "de": "Passwort", "fr": "mot de passe"}
+RESET_URL = "https://app.example.com/reset?token={token}"
+VERIFY_URL = "https://app.example.com/verify?user={user_id}&code={code}"
+
+
+def render(
+    kind: MailKind, locale: str | None = None, settings: Settings | None = None, values: Mapping[str, str] | None = None
+) -> Content:
+    mail = WaitingMail(kind, "ada@example.com", locale, VALUES[kind] if values is None else values)
+    return Renderer(settings or Settings()).render(mail)
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "settings", [Settings(), Settings(mail_reset_url=RESET_URL, mail_verify_url=VERIFY_URL)], ids=["bare", "links"]
+)
+def test_every_mail_in_every_language(kind: MailKind, locale: str, settings: Settings) -> None:
+    content = render(kind, locale, settings)
+    assert content.subject
+    assert "\n" not in content.subject
+    assert f'<html lang="{locale}">' in content.html
+    for said in (content.text, content.html):
+        assert not re.search(r"\{[{%]|[%}]\}|None|Undefined", said)
+        assert ("https://app" in said) == (kind in ("verify_email", "reset_password") and bool(settings.mail_reset_url))
+    for secret in {CODE, TOKEN} & set(VALUES[kind].values()):
+        assert [line for line in content.text.splitlines() if line == secret] == [secret]
+        assert secret in content.html
+        assert secret not in content.subject
+
+
+def test_the_languages_differ_and_no_mail_was_forgotten_in_one() -> None:
+    for kind in KINDS:
+        contents = [render(kind, locale) for locale in LANGUAGES]
+        for part in ("subject", "text", "html"):
+            assert len({getattr(content, part) for content in contents}) == len(LANGUAGES), (kind, part)
+    for locale, word in WORD.items():
+        assert word in render("password_changed", locale).text
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        (None, "en"), ("en", "en"), ("de", "de"), ("de-AT", "de"), ("DE-at", "de"), ("de-Latn-CH-1996", "de"),
+        ("fr-CA", "fr"),
+        ("nl", "en"), ("den", "en"), ("", "en"), ("../de", "en"), ("de/../fr", "en"), ("/etc", "en"), ("de\0", "en"),
+    ],
+)  # fmt: skip
+def test_the_locale_is_widened_until_there_is_a_template(locale: str | None, language: str) -> None:
+    assert f'<html lang="{language}">' in render("verify_email", locale).html
+
+
+def test_values_in_links_are_percent_encoded() -> None:
+    settings = Settings(mail_verify_url=VERIFY_URL, mail_reset_url=RESET_URL)
+    values = {"code": "1&2", "user_id": "a/b?c#d é\r\n", "minutes": "10"}
+    text = render("verify_email", None, settings, values).text
+    assert "https://app.example.com/verify?user=a%2Fb%3Fc%23d%20%C3%A9%0D%0A&code=1%262\n" in text
+    assert (
+        'href="https://app.example.com/reset?token=%22%3E"'
+        in render("reset_password", None, settings, {"token": '">', "minutes": "1"}).html
+    )
+
+
+def test_html_is_escaped_and_text_is_not() -> None:
+    content = render("verify_email", None, None, {"code": "<b>&", "user_id": "u", "minutes": "1"})
+    assert "&lt;b&gt;&amp;" in content.html
+    assert "\n<b>&\n" in content.text
+
+
+# --- a user's own -----------------------------------------------------------------------------------------------
+
+
+def own(directory: Path, files: Mapping[str, str]) -> Settings:
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text, "utf-8")
+    return Settings(mail_templates=directory)
+
+
+def test_a_users_template_replaces_ours_file_by_file(tmp_path: Path) -> None:
+    settings = own(tmp_path, {"de/verify_email.txt": "Übrigens: {{ code }}", "en/password_changed.subject.txt": "Oh!"})
+    ours, theirs = render("verify_email", "de-CH"), render("verify_email", "de-CH", settings)
+    assert theirs.text == f"Übrigens: {CODE}"
+    assert (theirs.subject, theirs.html) == (ours.subject, ours.html)
+    assert render("password_changed", "nl", settings).subject == "Oh!"
+    assert render("verify_email", "fr", settings) == render("verify_email", "fr")
+
+
+def test_a_users_layout_is_that_of_all_mails(tmp_path: Path) -> None:
+    settings = own(tmp_path, {"layout.html": "<h1>Acme</h1>{% block content %}{% endblock %}"})
+    html = render("verify_email", "de", settings).html
+    assert html.startswith("<h1>Acme</h1>")
+    assert CODE in html
+
+
+def test_a_language_of_the_users_own_counts_where_it_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = own(tmp_path, {"pt-BR/verify_email.txt": "Código {{ code }}", "pt-BR/verify_email.html": "{{ code }}"})
+    assert render("verify_email", "pt-BR", settings) == render("verify_email", "en")
+    settings = own(tmp_path, {"pt/verify_email.subject.txt": "Código"})
+    assert render("verify_email", "pt-br", settings) == Content("Código", f"Código {CODE}", CODE)
+    assert render("verify_email", "pt", settings) == render("verify_email", "en")
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["{{ code", "{{ missing }}", "{{ code.missing }}", "{% include 'none.txt' %}", "{{ 1 // 0 }}", "{{ code() }}"],
+)
+def test_a_broken_template_is_an_error_in_the_log_and_ours_is_used(
+    broken: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = own(tmp_path, {"de/verify_email.txt": broken})
+    assert render("verify_email", "de", settings) == render("verify_email", "de")
+    (record,) = [record for record in caplog.records if record.message == "template_broken"]
+    assert record.levelname == "ERROR"
+    assert "de/verify_email.txt" in record.__dict__["templates"]
+    assert CODE not in str(record.__dict__)
+
+
+# --- settings ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (Settings(mail_templates=Path("/nonexistent")), "DENIZEN_MAIL_TEMPLATES"),
+        (Settings(mail_reset_url="https://example.com/{user_id}"), "DENIZEN_MAIL_RESET_URL"),
+        (Settings(mail_verify_url="https://example.com/{}"), "DENIZEN_MAIL_VERIFY_URL"),
+    ],
+)
+def test_settings_that_cannot_work_are_told_at_the_start(settings: Settings, reason: str) -> None:
+    with pytest.raises(NotConfigured, match=reason):
+        Renderer(settings)
