@@ -53,19 +53,32 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
 
 def _apply(users: dict[str, _User], event: Event) -> None:
     user = users.get(event.user_id)
-    if event.type == "UserCreated":
-        if event.private is not None:  # else he is erased, and his UserDeleted comes later
-            users[event.user_id] = _User(_created(event))
-    elif user is None or event.type in _BESIDE:
-        pass
-    elif event.type == "LoginSucceeded":
-        if event.position > user.login_position:
+    if event.type == "LoginSucceeded":
+        if user is not None and event.position > user.login_position:
             user.login_position = event.position
             ip = (event.private or {}).get("ip")
             count = user.doc["loginCount"] + 1
             user.doc |= {"loginCount": count, "lastLoginAt": _rfc3339(event.recorded_at), "lastLoginIp": ip}
-    elif event.version > user.doc["version"]:
-        _change(user.doc, event)
+    elif event.type not in _BESIDE:
+        document = evolve(user.doc if user else None, event)
+        if document is not None:
+            users[event.user_id] = _User(document, user.login_position if user else 0)
+
+
+def evolve(document: Json | None, event: Event) -> Json | None:
+    """The document of a user after an event of his own stream; None where there is no such user.
+
+    Who is erased has none: what made him cannot be read any more.
+    """
+    if event.type == "UserDeleted":
+        return None
+    if event.type == "UserCreated":
+        return None if event.private is None else _created(event)
+    if document is None or event.version <= document["version"]:
+        return document
+    document = dict(document)
+    _change(document, event)
+    return document
 
 
 def _created(event: Event) -> Json:
@@ -110,6 +123,10 @@ def _change(document: Json, event: Event) -> None:
         document["emailVerified"] = True
     elif event.type == "EmailChanged":
         document["email"] = private.get("email", "")
+    elif event.type == "IdentityLinked":
+        document["identities"] = [*document["identities"], {**private, "linkedAt": at}]
+    elif event.type == "IdentityUnlinked":
+        document["identities"] = [each for each in document["identities"] if not private.items() <= each.items()]
     elif event.type == "PasswordChanged":
         document["passwordChangeRequired"] = private.get("requireChange", False)
 

@@ -87,7 +87,11 @@ class BlockingUsers(Blocking[Users]):
     get_by_email = blocking(Users.get_by_email)
     get_by_external_id = blocking(Users.get_by_external_id)
     list = blocking(Users.list)
+    history = blocking(Users.history)
     login_history = blocking(Users.login_history)
+    link_identity = blocking(Users.link_identity)
+    unlink_identity = blocking(Users.unlink_identity)
+    list_identities = blocking(Users.list_identities)
 
     def iter_all(self, *, status: Status | None = None) -> Iterator[User]:
         """As `Users.iter_all`."""

@@ -224,6 +224,24 @@ class RevokeSessions(UserRequest):
     """Ends every session of a user."""
 
 
+Provider = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""`google`, `github`, `saml-acme`: a name of your choice."""
+ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class LinkIdentity(UserRequest):
+    provider: Provider
+    provider_id: ProviderId
+    """Who the user is there."""
+    access_token: Secret | None = None
+    """As on the product page; it is not kept, for Denizen asks providers nothing."""
+
+
+class UnlinkIdentity(UserRequest):
+    provider: Provider
+    provider_id: ProviderId
+
+
 # --- commands of a signed-in user: who he is comes from his access token alone ------------------------------------
 
 
@@ -241,6 +259,17 @@ class ChangeMyEmail(Request):
 class ChangeMyPassword(Request):
     current_password: Secret
     new_password: Secret
+
+
+class LinkMyIdentity(Request):
+    provider: Provider
+    provider_id: ProviderId
+    access_token: Secret | None = None
+
+
+class UnlinkMyIdentity(Request):
+    provider: Provider
+    provider_id: ProviderId
 
 
 class RevokeMySession(Request):
@@ -298,7 +327,10 @@ class SignedIn(Message):
 
 
 class GetUser(UserRequest):
-    pass
+    as_of: (
+        Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d[Tt][0-9:.]{8,16}([Zz]|[+-]\d\d:\d\d)$")] | None
+    ) = None
+    """The user as he was at this time (RFC 3339)."""
 
 
 class GetUserByEmail(Request):
@@ -327,6 +359,22 @@ class ListMySessions(Request):
 
 class GetMe(Request):
     pass
+
+
+class ListIdentities(UserRequest):
+    """In the order in which they were linked."""
+
+
+class ListMyIdentities(Request):
+    pass
+
+
+class GetUserHistory(UserRequest):
+    """Newest first."""
+
+    count: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    """`nextCursor` of the page before."""
 
 
 class GetLoginHistory(UserRequest):
@@ -375,6 +423,53 @@ class SessionList(Message):
     data: tuple[Session, ...]
 
     def __iter__(self) -> Iterator[Session]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class IdentityList(Message):
+    """The linked identities of a user; iterates over `data`."""
+
+    data: tuple[Identity, ...]
+
+    def __iter__(self) -> Iterator[Identity]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class FieldChange(Message):
+    """What became of a field. A field that was or is absent is null."""
+
+    field: str
+    """Dotted: `email`, `profile.firstName`, `metadata.plan`."""
+    old: Any = None
+    new: Any = None
+
+
+class UserChange(Message):
+    """An event of a user: what changed, when, by whom."""
+
+    position: int
+    time: datetime
+    type: str
+    actor: str | None = None
+    command_id: str | None = None
+    changes: tuple[FieldChange, ...] = ()
+    reason: str | None = None
+    """Of a block, where one was given; of a new password, how it came about."""
+
+
+class UserHistory(Message):
+    """The events of a user, newest first; iterates over `data`."""
+
+    data: tuple[UserChange, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[UserChange]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return iter(self.data)
 
     def __len__(self) -> int:
@@ -474,6 +569,8 @@ EventType = Literal[
     "UserDeactivated",
     "UserReactivated",
     "UserDeleted",
+    "IdentityLinked",
+    "IdentityUnlinked",
     "LoginSucceeded",
     "LoginFailed",
     "SessionsRevoked",

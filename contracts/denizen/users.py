@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Unpack
 
-from denizen.messages import LoginHistory, Profile, Status, User, UserList
+from denizen.messages import IdentityList, LoginHistory, Profile, Status, User, UserHistory, UserList
 from denizen.transport import CommandOptions, Transport
 
 Json = Mapping[str, Any]
@@ -140,15 +141,40 @@ class Users:
         """Set a password by the token that was mailed; every session ends. Raises TokenInvalid, WeakPassword."""
         return await self._change("ConfirmPasswordReset", {"token": token, "password": password}, options)
 
+    # --- commands about linked accounts -------------------------------------------------------------------------
+
+    async def link_identity(
+        self,
+        user_id: str,
+        *,
+        provider: str,
+        provider_id: str,
+        access_token: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> User:
+        """Link an account at another provider. The access token is not kept. Raises IdentityTaken."""
+        body = {"userId": user_id, "provider": provider, "providerId": provider_id}
+        if access_token is not None:
+            body["accessToken"] = access_token
+        return await self._change("LinkIdentity", body, options)
+
+    async def unlink_identity(
+        self, user_id: str, *, provider: str, provider_id: str, **options: Unpack[CommandOptions]
+    ) -> User:
+        """Unlink an account, which is free at once. Raises IdentityNotFound."""
+        body = {"userId": user_id, "provider": provider, "providerId": provider_id}
+        return await self._change("UnlinkIdentity", body, options)
+
     async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
         reply = await self._transport.command(command, body, options)
         return User.model_validate(reply["user"])
 
     # --- queries: they show at least what this client has written and read --------------------------------------
 
-    async def get(self, user_id: str, *, timeout: float | None = None) -> User:
-        """A user by id. Raises UserNotFound."""
-        return await self._find("GetUser", {"userId": user_id}, timeout)
+    async def get(self, user_id: str, *, as_of: datetime | None = None, timeout: float | None = None) -> User:
+        """A user by id; as he was at a time (with its zone), where that is given. Raises UserNotFound."""
+        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": _rfc3339(as_of)}
+        return await self._find("GetUser", body, timeout)
 
     async def get_by_email(self, email: str, *, timeout: float | None = None) -> User:
         """A user by e-mail address, in any case. Raises UserNotFound."""
@@ -169,6 +195,21 @@ class Users:
         if status is not None:
             body["status"] = status
         return UserList.model_validate_json(await self._transport.query("ListUsers", body, timeout))
+
+    async def list_identities(self, user_id: str, *, timeout: float | None = None) -> IdentityList:
+        """The linked accounts of a user. Raises UserNotFound."""
+        return IdentityList.model_validate_json(
+            await self._transport.query("ListIdentities", {"userId": user_id}, timeout)
+        )
+
+    async def history(
+        self, user_id: str, *, count: int = 100, cursor: str | None = None, timeout: float | None = None
+    ) -> UserHistory:
+        """Who changed what, and when, newest first; `next_cursor` leads to the next page. Raises UserNotFound."""
+        body: dict[str, Any] = {"userId": user_id, "count": count}
+        if cursor is not None:
+            body["cursor"] = cursor
+        return UserHistory.model_validate_json(await self._transport.query("GetUserHistory", body, timeout))
 
     async def login_history(
         self, user_id: str, *, count: int = 50, cursor: str | None = None, timeout: float | None = None
@@ -194,3 +235,9 @@ def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata
         profile = profile.model_dump(by_alias=True, exclude_unset=True)
     sections = {"profile": profile, "metadata": metadata, "appMetadata": app_metadata}
     return {name: section for name, section in sections.items() if section is not None}
+
+
+def _rfc3339(at: datetime) -> str:
+    if at.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

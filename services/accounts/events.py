@@ -203,6 +203,32 @@ class PasswordResetRequested(_Event):
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class _IdentityEvent(_Event):
+    provider: str
+    provider_id: str
+
+    def private(self) -> Json:
+        return {"provider": self.provider, "providerId": self.provider_id}
+
+    def changed(self) -> list[str]:
+        return ["identities"]
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("provider", ERASED), private.get("providerId", ERASED))
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityLinked(_IdentityEvent):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityUnlinked(_IdentityEvent):
+    pass
+
+
 # --- of the stream of his logins --------------------------------------------------------------------------------
 
 
@@ -263,6 +289,8 @@ UserEvent = (
     | UserDeactivated
     | UserReactivated
     | UserDeleted
+    | IdentityLinked
+    | IdentityUnlinked
     | CredentialEvent
 )
 """Events of a user's own stream, from which he is folded."""
@@ -278,6 +306,8 @@ SCHEMA_VERSION: Mapping[type[AnyEvent], int] = {
     UserDeactivated: 1,
     UserReactivated: 1,
     UserDeleted: 1,
+    IdentityLinked: 1,
+    IdentityUnlinked: 1,
     EmailVerificationRequested: 1,
     EmailVerified: 1,
     EmailChanged: 1,

@@ -125,6 +125,7 @@ _FAULTS: Mapping[str, Callable[[Any], list[tuple[str, str]]]] = {
     "email": _email_faults,
     "profile": _profile_faults,
     "external_id": _text_faults("externalId"),
+    "provider_id": _text_faults("providerId"),
     "metadata": _metadata_faults("metadata"),
     "app_metadata": _metadata_faults("appMetadata"),
     "reason": _text_faults("reason"),

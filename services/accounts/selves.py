@@ -42,6 +42,14 @@ async def _log_out(_: Tools, __: Call, claims: TokenClaims, ___: m.LogOut) -> m.
     return m.RevokeSession(user_id=claims.user_id, session_id=claims.session_id)
 
 
+async def _link(_: Tools, __: Call, claims: TokenClaims, request: m.LinkMyIdentity) -> m.Request:
+    return m.LinkIdentity(user_id=claims.user_id, **_given(request))
+
+
+async def _unlink(_: Tools, __: Call, claims: TokenClaims, request: m.UnlinkMyIdentity) -> m.Request:
+    return m.UnlinkIdentity(user_id=claims.user_id, **_given(request))
+
+
 async def _delete(_: Tools, __: Call, claims: TokenClaims, ___: m.DeleteMe) -> m.Request:
     return m.DeleteUser(user_id=claims.user_id)
 
@@ -56,6 +64,8 @@ TRANSLATE: Mapping[type[m.Request], Translate] = {
     m.ChangeMyPassword: _change_password,
     m.RevokeMySession: _revoke_session,
     m.LogOut: _log_out,
+    m.LinkMyIdentity: _link,
+    m.UnlinkMyIdentity: _unlink,
     m.DeleteMe: _delete,
     m.ListMySessions: _list_sessions,
 }

@@ -1,6 +1,5 @@
 """A user: the state that commands are decided on, folded from his events."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -12,6 +11,8 @@ from services.accounts.events import (
     EmailChanged,
     EmailVerificationRequested,
     EmailVerified,
+    IdentityLinked,
+    IdentityUnlinked,
     PasswordChanged,
     PasswordResetRequested,
     UserBlocked,
@@ -27,6 +28,23 @@ from services.eventstore.event import Json
 from services.eventstore.store import Claim
 
 Hold = Literal["BLOCKED", "DEACTIVATED"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An account at another provider."""
+
+    provider: str
+    provider_id: str
+    linked_at: datetime
+
+    @property
+    def claim(self) -> Claim:
+        """Providers have no NUL in their names."""
+        return ("identity", f"{self.provider}\0{self.provider_id}")
+
+    def body(self) -> Json:
+        return {"provider": self.provider, "providerId": self.provider_id, "linkedAt": rfc3339(self.linked_at)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +73,7 @@ class User:
     blocked_at: datetime | None
     version: int
     wanted_email: tuple[str, str] | None = None
+    identities: tuple[Identity, ...] = ()
     password_change_required: bool = False
     password_version: int = 1
     code_version: int = 1
@@ -68,8 +87,10 @@ class User:
 
     def claims(self) -> frozenset[Claim]:
         """What nobody else may hold while he exists."""
-        email: Claim = ("email", self.email_key)
-        return frozenset([email] if self.external_id is None else [email, ("externalId", self.external_id)])
+        claims: set[Claim] = {("email", self.email_key)}
+        if self.external_id is not None:
+            claims.add(("externalId", self.external_id))
+        return frozenset(claims | {each.claim for each in self.identities})
 
     def body(self) -> Json:
         """The user as JSON. The login figures are null: they are the read side's."""
@@ -82,7 +103,7 @@ class User:
             "profile": self.profile,
             "metadata": self.metadata,
             "appMetadata": self.app_metadata,
-            "identities": [],
+            "identities": [identity.body() for identity in self.identities],
             "passwordChangeRequired": self.password_change_required,
             "loginCount": None,
             "lastLoginAt": None,
@@ -120,6 +141,8 @@ def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> U
             return _updated(user, event)
         case UserDeleted():
             return None
+        case IdentityLinked() | IdentityUnlinked():
+            return replace(user, identities=_identities(user, event))
         case UserBlocked() | UserUnblocked() | UserDeactivated() | UserReactivated():
             return _evolve_status(user, event)
         case _:
@@ -177,14 +200,6 @@ def _evolve_credentials(user: User, event: CredentialEvent) -> User:
             return replace(user, token_version=version)
 
 
-def fold(user_id: str, events: Iterable[tuple[UserEvent, datetime]]) -> User | None:
-    """The user after all his events."""
-    user = None
-    for event, at in events:
-        user = evolve(user, event, user_id, at)
-    return user
-
-
 def merge(old: Json, new: Json) -> Json:
     """`new` over `old`, at the top level; null removes a key."""
     return {key: value for key, value in {**old, **new}.items() if value is not None}
@@ -193,6 +208,12 @@ def merge(old: Json, new: Json) -> Json:
 def rfc3339(at: datetime) -> str:
     """Time in UTC, always with microseconds, so that texts sort as times do."""
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def _identities(user: User, event: IdentityLinked | IdentityUnlinked) -> tuple[Identity, ...]:
+    changed = Identity(event.provider, event.provider_id, user.updated_at)
+    others = tuple(each for each in user.identities if each.claim != changed.claim)
+    return (*others, changed) if isinstance(event, IdentityLinked) else others
 
 
 def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:

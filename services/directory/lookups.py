@@ -68,11 +68,19 @@ async def _login_history(database: Database, request: m.GetLoginHistory) -> tupl
     return int(position), f'{{"data":{data},"nextCursor":{cursor}}}'.encode()
 
 
-LISTS: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int, bytes]]]] = {
+async def _identities(database: Database, request: m.ListIdentities) -> tuple[int, bytes | None]:
+    rows = await database.fetch(_sql("list_identities"), [request.user_id])
+    position, data = rows[0] if rows else (0, None)
+    return int(position), None if data is None else f'{{"data":{data}}}'.encode()
+
+
+SINGLES: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int, bytes | None]]]] = {
     m.ListUsers: _list_users,
+    m.ListIdentities: _identities,
     m.GetLoginHistory: _login_history,
 }
-"""What answers each query that is asked by itself: the position that the projection shows, and the body."""
+"""What answers each query that is asked by itself: the position that the projection shows, and the body; None where
+there is no such user."""
 
 
 async def tables_exist(database: Database) -> bool:

@@ -5,15 +5,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from denizen import headers as h
 from denizen import messages as m
 
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
-from services.directory.lookups import LISTS, LOOKUPS, Lookup, look_up, tables_exist
+from services.directory.history import Histories
+from services.directory.lookups import LOOKUPS, SINGLES, Lookup, look_up, tables_exist
 from services.email_address import InvalidEmail
 from services.endpoint.call import Call
+from services.eventstore.store import EventStore
 from services.refusal import Refusal
 from services.settings import Settings
 
@@ -22,10 +26,14 @@ log = logging.getLogger(__name__)
 _BATCH = 256
 _WAITING = 4096
 """Look-ups of one kind that wait for their turn; who comes later is told `overloaded`."""
-_LISTS_WAITING = 256
+_WAITING_SINGLY = 256
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 1.0
 """How long a query waits for the position that it demands."""
+
+
+Single = Callable[[Any], Awaitable[tuple[int, bytes | None]]]
+"""Answers a request by itself: the position that is shown, and the body; None where there is no such user."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,8 +41,13 @@ class Query:
     """A query, and until when it may wait for its position (time.monotonic)."""
 
     call: Call
+    kind: type[m.Request]
     key: str
     until: float
+
+
+class AsOf(m.GetUser):
+    """GetUser of a time: answered by itself."""
 
 
 class Queries:
@@ -43,6 +56,7 @@ class Queries:
     def __init__(
         self,
         settings: Settings,
+        store: EventStore,
         answer: Callable[[Call, bytes, dict[str, str]], Awaitable[None]],
         refuse: Callable[[Call, Refusal], Awaitable[None]],
     ) -> None:
@@ -51,16 +65,29 @@ class Queries:
         self._parked: list[Query] = []
         self._databases: list[Database] = []
         self._batchers: dict[type[m.Request], Batcher[Query]] = {}
-        for request, lookup in LOOKUPS.items():
-            work = self._worker(Database(settings, f"directory {request.__name__}"), lookup)
-            self._batchers[request] = Batcher(work, most=_BATCH, capacity=_WAITING)
-        for request in LISTS:
-            work = self._worker(Database(settings, f"directory {request.__name__}"), None)
-            self._batchers[request] = Batcher(work, most=1, capacity=_LISTS_WAITING)
+        for kind, lookup in LOOKUPS.items():
+            work = self._worker(partial(self._look_up, self._database(settings, kind), lookup))
+            self._batchers[kind] = Batcher(work, most=_BATCH, capacity=_WAITING)
+        histories = Histories(store, self._database(settings, AsOf))
+        singles: dict[type[m.Request], Single] = {
+            m.GetUserHistory: histories.history,
+            AsOf: histories.as_of,
+            **{kind: partial(single, self._database(settings, kind)) for kind, single in SINGLES.items()},
+        }
+        for kind, single in singles.items():
+            work = self._worker(partial(self._answer_each, single))
+            self._batchers[kind] = Batcher(work, most=1, capacity=_WAITING_SINGLY)
+
+    def _database(self, settings: Settings, kind: type[m.Request]) -> Database:
+        self._databases.append(Database(settings, f"directory {kind.__name__}"))
+        return self._databases[-1]
 
     def accept(self, call: Call) -> bool:
         """Take a query over; False where too many wait. Raises Refusal."""
-        lookup = LOOKUPS.get(type(call.request))
+        kind = type(call.request)
+        if isinstance(call.request, m.GetUser) and call.request.as_of is not None:
+            kind = AsOf
+        lookup = LOOKUPS.get(kind)
         try:
             key = lookup.key(call.request) if lookup else ""
         except InvalidEmail as error:
@@ -68,20 +95,20 @@ class Queries:
         until = time.monotonic() + _PATIENCE_SECONDS
         if call.deadline is not None:
             until = min(until, time.monotonic() + call.deadline - time.time())
-        return self._batchers[type(call.request)].put(Query(call, key, until))
+        return self._batchers[kind].put(Query(call, kind, key, until))
 
-    def _worker(self, database: Database, lookup: Lookup | None) -> Callable[[list[Query]], Awaitable[None]]:
+    def _worker(
+        self, answer: Callable[[dict[Query, None]], Awaitable[None]]
+    ) -> Callable[[list[Query]], Awaitable[None]]:
         """What answers a batch of one kind of query, whatever happens."""
-        self._databases.append(database)
 
         async def work(batch: list[Query]) -> None:
             waiting = dict.fromkeys(batch)
             try:
-                if lookup:
-                    await self._look_up(database, lookup, waiting)
-                else:
-                    await self._list(database, waiting)
+                await answer(waiting)
                 return
+            except Refusal as error:
+                refusal = error
             except DatabaseUnavailable:
                 refusal = Refusal("overloaded", "the projections are out of reach, try again")
             except Exception as error:
@@ -97,7 +124,7 @@ class Queries:
         position, found = await look_up(database, lookup, keys)
         headers = {h.POSITION: str(position)}
         encoded = {key: document.encode() for key, document in found.items()}
-        missing = Refusal("user_not_found", f"there is no user with this {lookup.field}", field=lookup.field)
+        missing = _unknown(lookup.field)
         for query in list(waiting):
             del waiting[query]
             if query.call.min_position > position:
@@ -107,12 +134,14 @@ class Queries:
             else:
                 await self._refuse(query.call, missing)
 
-    async def _list(self, database: Database, waiting: dict[Query, None]) -> None:
+    async def _answer_each(self, single: Single, waiting: dict[Query, None]) -> None:
         for query in list(waiting):
-            position, body = await LISTS[type(query.call.request)](database, query.call.request)
+            position, body = await single(query.call.request)
             del waiting[query]
             if query.call.min_position > position:
                 await self._park(query, position)
+            elif body is None:
+                await self._refuse(query.call, _unknown("userId"))
             else:
                 await self._answer(query.call, body, {h.POSITION: str(position)})
 
@@ -131,7 +160,7 @@ class Queries:
         """The projections have moved on, or some time has passed: ask again for all that waits."""
         parked, self._parked = self._parked, []
         for query in parked:
-            if not self._batchers[type(query.call.request)].put(query):
+            if not self._batchers[query.kind].put(query):
                 await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
 
     async def projections_exist(self) -> None:
@@ -158,3 +187,7 @@ class Queries:
     async def close(self) -> None:
         for database in self._databases:
             await database.close()
+
+
+def _unknown(field: str) -> Refusal:
+    return Refusal("user_not_found", f"there is no user with this {field}", field=field)

@@ -9,6 +9,8 @@ from services import broker
 from services.directory.queries import Queries
 from services.directory.tokens import TokenQueries
 from services.endpoint.server import Server
+from services.eventstore import keys
+from services.eventstore.postgres import PostgresEventStore
 from services.settings import Settings
 from services.signal import Signal
 
@@ -19,7 +21,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     applied = Signal(signals, settings, "applied")
     await applied.listen()
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "directory"])
-    queries = Queries(settings, server.answer, server.refuse_call)
+    store = PostgresEventStore(settings, keys.load(settings), "directory")
+    await store.check_keys()
+    queries = Queries(settings, store, server.answer, server.refuse_call)
     tokens = TokenQueries(settings, server.answer, server.refuse_call, queries.accept)
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(queries.run())
@@ -37,6 +41,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await broker.disconnect(signals)
     await tokens.close()
     await queries.close()
+    await store.close()
 
 
 async def _wake(applied: Signal, queries: Queries) -> None:

@@ -80,6 +80,8 @@ class TokenQueries:
         user_id = (await self._bearers.identify(call.authorization)).user_id
         if isinstance(call.request, m.GetMyLoginHistory):
             call.request = m.GetLoginHistory(user_id=user_id, count=call.request.count, cursor=call.request.cursor)
+        elif isinstance(call.request, m.ListMyIdentities):
+            call.request = m.ListIdentities(user_id=user_id)
         else:
             call.request = m.GetUser(user_id=user_id)
         if not self._hand_on(call):
