@@ -7,7 +7,7 @@ import base64
 import secrets
 import string
 
-NATS_USERS = ("SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "BACKEND", "OPERATOR")
+NATS_USERS = ("SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "REVOKER", "BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR")
 
 
 def main() -> None:

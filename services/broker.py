@@ -12,7 +12,7 @@ from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NatsUser = Literal["responder", "signal", "relay"]
+NatsUser = Literal["responder", "signal", "relay", "revoker"]
 
 
 def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
@@ -23,6 +23,7 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
         "responder": settings.nats_responder_password,
         "signal": settings.nats_signal_password,
         "relay": settings.nats_relay_password,
+        "revoker": settings.nats_revoker_password,
     }[user]
 
     async def failed(error: Exception) -> None:

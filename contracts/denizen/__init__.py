@@ -1,5 +1,7 @@
 """Denizen's contract: the messages, errors and client that other services install."""
 
+from typing import TYPE_CHECKING, Any
+
 from denizen.client import AsyncClient, Client
 from denizen.errors import (
     CodeInvalid,
@@ -37,11 +39,15 @@ from denizen.events import Event
 from denizen.messages import EventData, Profile, User, UserList
 from denizen.operations import COMMANDS, OPERATIONS, QUERIES, Operation
 
+if TYPE_CHECKING:
+    from denizen.verifier import AsyncTokenVerifier, TokenVerifier
+
 __all__ = [
     "COMMANDS",
     "OPERATIONS",
     "QUERIES",
     "AsyncClient",
+    "AsyncTokenVerifier",
     "Client",
     "CodeInvalid",
     "CommandNotFound",
@@ -68,6 +74,7 @@ __all__ = [
     "Profile",
     "StaleRead",
     "TokenInvalid",
+    "TokenVerifier",
     "TooManyAttempts",
     "Unauthenticated",
     "Unavailable",
@@ -82,3 +89,12 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 """The version of the contract, and of the services that keep it."""
+
+
+def __getattr__(name: str) -> Any:
+    # Only who checks tokens needs joserfc.
+    if name in ("AsyncTokenVerifier", "TokenVerifier"):
+        from denizen import verifier
+
+        return getattr(verifier, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,7 +11,7 @@ from services.embedded.home import Home
 from services.embedded.program import CannotStart, free_port, is_taken, launched
 
 _ACCOUNTS = Path(__file__).with_name("accounts.conf")
-_USERS = ("system", "responder", "signal", "relay", "backend", "operator")
+_USERS = ("system", "responder", "signal", "relay", "revoker", "backend", "frontend", "subscriber", "operator")
 _CONFIG = """# Written anew at each start of `denizen up`.
 listen: 127.0.0.1:{port}
 jetstream {{

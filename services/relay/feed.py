@@ -6,7 +6,12 @@ from uuid import UUID
 
 from services import sql
 from services.database import Database
+from services.revocations import REVOKING, Revocation, revoked_by
 from services.settings import Settings
+
+_REVOKED_SECONDS = 65 * 60
+"""Longer than an access token may live, by the difference of clocks."""
+_PAGE = 5000
 
 
 @dataclass(slots=True)
@@ -33,6 +38,16 @@ class Feed:
         """At most `limit` events behind position `after`, in order. Raises DatabaseUnavailable."""
         rows = await self._database.fetch(sql.load("services.relay", "read_public"), [after, limit])
         return [PublicEvent(*row) for row in rows]
+
+    async def revoked(self) -> list[Revocation]:
+        """What the events of the last hour revoked, in order. Raises DatabaseUnavailable."""
+        query = sql.load("services.relay", "read_revoked")
+        revocations: list[Revocation | None] = []
+        position = 0
+        while rows := await self._database.fetch(query, [_REVOKED_SECONDS, position, list(REVOKING), _PAGE]):
+            position = rows[-1][2]
+            revocations += [revoked_by(*row) for row in rows]
+        return [revocation for revocation in revocations if revocation is not None]
 
     async def close(self) -> None:
         await self._database.close()

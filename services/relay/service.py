@@ -1,16 +1,18 @@
 """The program `denizen run relay`: publishes the log, one process at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import nats.errors
+import orjson
 from nats.aio.client import Client
 from nats.js.errors import APIError, ServiceUnavailableError
 
 from services import broker
 from services.leadership import Leadership
 from services.relay import stream
-from services.relay.feed import Feed
+from services.relay.feed import Feed, PublicEvent
+from services.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
 from services.settings import Settings
 from services.signal import Rest, Signal
 
@@ -31,23 +33,34 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await broker.disconnect(signals)
 
 
+class Reconnected(Exception):
+    """NATS was away, and may have come back without what it had."""
+
+
 class Relay:
-    """Follows the log and publishes each event once, behind the one before it."""
+    """Follows the log and publishes each event once, behind the one before it, and what it revokes before that."""
 
     def __init__(self, settings: Settings, publisher: Client, signal: Signal) -> None:
         self._settings = settings
         self._publisher = publisher
         self._signal = signal
+        self._revocations = Revocations(publisher)
         self._feed = Feed(settings)
         self._leadership = Leadership(settings, "relay")
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Publish, and begin anew from the end of the stream after whatever fails."""
         await self._signal.listen()
-        failures = (stream.NotInOrder, nats.errors.Error, APIError, ServiceUnavailableError)
+        failures = (
+            stream.NotInOrder, Reconnected, RevocationFailed, nats.errors.Error, APIError, ServiceUnavailableError
+        )  # fmt: skip
         await self._leadership.lead(lambda: self._follow(ready), failures)
 
     async def _follow(self, ready: Callable[[], None]) -> None:
+        connection = self._publisher.stats["reconnects"]
+        await self._revocations.declare(self._settings.stream_replicas)
+        # Whoever appended has put them already, unless it died in between or NATS lost them.
+        await self._revocations.fill(await self._feed.revoked())
         await stream.declare(self._publisher, self._settings.stream_replicas)
         tip = await stream.tip(self._publisher)
         ready()
@@ -56,11 +69,23 @@ class Relay:
             rest = Rest()
             events = await self._feed.read(tip.position, _BATCH)
             await self._leadership.check()
+            if self._publisher.stats["reconnects"] != connection:
+                raise Reconnected
             if events:
+                await self._revoke(events)
                 tip = await stream.publish(self._publisher, source, events, tip)
             if len(events) < _BATCH:
                 await rest.take()
                 await self._signal.wait()
+
+    async def _revoke(self, events: Sequence[PublicEvent]) -> None:
+        """Store what events revoke, in case that whoever appended them died before it could."""
+        found = [
+            revoked_by(event.type, event.user_id, event.position, orjson.loads(event.public).get("sessionId"))
+            for event in events
+            if event.type in REVOKING
+        ]
+        await self._revocations.put([revocation for revocation in found if revocation is not None])
 
     async def close(self) -> None:
         await self._leadership.release()

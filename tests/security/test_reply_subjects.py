@@ -8,12 +8,14 @@ from typing import cast
 
 import nats
 import pytest
+from denizen.revocations import Watch
 from nats.aio.client import Client
 from nats.js.api import StreamState
 
 from tests.support.servers import Denizen
 
 STREAM = "USERS_EVENTS"
+BUCKET = "KV_users_revocations"
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
 ATTACKS = [
     f"users.v1.event.UserBlocked.{SOMEBODY}",
@@ -23,11 +25,16 @@ ATTACKS = [
     "$JS.API.CONSUMER.DELETE.USERS_EVENTS.billing",
     "$JS.ACK.USERS_EVENTS.billing.1.1.1.1.0",
     "$SYS.REQ.SERVER.PING",
+    f"$KV.users_revocations.user.{SOMEBODY}",
+    "$JS.API.STREAM.PURGE.KV_users_revocations",
+    "$JS.API.STREAM.DELETE.KV_users_revocations",
+    f"users.v1.revocation.user.{SOMEBODY}",
     "users.v1.command.BlockUser",
     "denizen.signal.denizen.log",
     "_INBOX.relay.x",
     "_INBOX.signal.x",
     "_INBOX.responder.x",
+    "_INBOX.revoker.x",
     "_INBOX",
     "_INBOX.",
     "_INBOXES.x",
@@ -109,3 +116,23 @@ async def test_jetstream_is_no_deputy_either(backend: Client) -> None:
         await backend.publish(f"$JS.API.STREAM.MSG.GET.{STREAM}", b'{"seq":1}', reply=subject)
     after = await published_up_to(backend, await create(backend))
     assert (after.messages, after.first_seq) == (before.messages + 1, before.first_seq)
+
+
+async def test_nothing_of_this_revokes_anybody(backend: Client) -> None:
+    """Neither an answer nor what a push consumer delivers gets into the bucket, or to a verifier as an entry."""
+    watch = Watch()
+    await published_up_to(backend, await create(backend))
+    await watch.prove(backend, 5)
+    before = json.loads((await backend.request(f"$JS.API.STREAM.INFO.{BUCKET}", timeout=5)).data)["state"]
+    for subject in (f"$KV.users_revocations.user.{SOMEBODY}", f"users.v1.revocation.user.{SOMEBODY}"):
+        await backend.publish(f"$JS.API.DIRECT.GET.{BUCKET}", b'{"seq":1}', reply=subject)
+        await backend.publish(f"$JS.API.STREAM.MSG.GET.{STREAM}", b'{"seq":1}', reply=subject)
+        await backend.publish("users.v1.query.ListUsers", b"{}", reply=subject)
+        config = {"deliver_subject": subject, "deliver_policy": "all", "ack_policy": "none"}
+        body = json.dumps({"stream_name": STREAM, "config": config}).encode()
+        await backend.request(f"$JS.API.CONSUMER.CREATE.{STREAM}", body, timeout=5)
+    await published_up_to(backend, await create(backend))
+    await watch.prove(backend, 5)
+    after = json.loads((await backend.request(f"$JS.API.STREAM.INFO.{BUCKET}", timeout=5)).data)["state"]
+    assert (after["messages"], after["last_seq"]) == (before["messages"], before["last_seq"])
+    assert watch.table.get(f"user.{SOMEBODY}") == -1

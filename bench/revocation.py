@@ -1,0 +1,126 @@
+"""From a revocation to the last of 20 verifiers, in processes of their own, that refuses the token."""
+
+import asyncio
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import nats
+import orjson
+import uvloop
+from nats.aio.client import Client
+
+from bench.load import Load, finish
+from bench.system import ROOT
+
+VERIFIERS = 20
+_BLOCKS = 20
+"""Users to block for each second of measuring."""
+Process = subprocess.Popen[str]
+
+
+class Verifiers:
+    """The processes."""
+
+    def __init__(self, processes: list[Process]) -> None:
+        self._processes = processes
+
+    def hold(self, user: str, token: str) -> None:
+        """Have all of them take a token. Raises RuntimeError where one refuses."""
+        for process in self._processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{user} {token}\n")
+            process.stdin.flush()
+        for process in self._processes:
+            if _line(process) != f"held {user}":
+                raise RuntimeError("a verifier refuses a good token")
+
+    def refused_at(self, user: str) -> float:
+        """When the last of them refused the user's token, by time.monotonic."""
+        last = 0.0
+        for process in self._processes:
+            said, at = _line(process).split()
+            if said != user:
+                raise RuntimeError("a verifier refuses another's token")
+            last = max(last, float(at))
+        return last
+
+
+def _line(process: Process) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@contextmanager
+def verifiers(url: str, count: int = VERIFIERS) -> Generator[Verifiers]:
+    """`count` of them, all listening."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.verifier", url],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(count)
+    ]
+    try:
+        for process in processes:
+            if _line(process) != "ready":
+                raise RuntimeError("a verifier did not start")
+        yield Verifiers(processes)
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def measure(url: str, seconds: float, rate: float) -> list[float]:
+    """Milliseconds from sending BlockUser to the last refusal, one after another, at `rate` other commands a second."""
+    with verifiers(url) as them:
+        return uvloop.run(_measure(them, url, seconds, rate))
+
+
+async def _measure(them: Verifiers, url: str, seconds: float, rate: float) -> list[float]:
+    client = await nats.connect(url, inbox_prefix="_INBOX.backend")
+    users = await asyncio.gather(*(_sign_in(client) for _ in range(round(_BLOCKS * seconds))))
+    for user, token in users:
+        them.hold(user, token)
+    background = Load(url, "CreateUser", seconds + 2, rate=rate).begin()
+    await asyncio.sleep(1)  # The load is under way before the first block.
+    latencies: list[float] = []
+    began = time.monotonic()
+    for user, _ in users:
+        sent = time.monotonic()
+        await client.publish("users.v1.command.BlockUser", orjson.dumps({"userId": user}), reply=client.new_inbox())
+        await client.flush()
+        latencies.append(1000 * (await asyncio.to_thread(them.refused_at, user) - sent))
+        if time.monotonic() - began > seconds:
+            break
+    await client.close()
+    if finish(background).errors:
+        raise RuntimeError("the load was refused")
+    return sorted(latencies)
+
+
+async def _sign_in(client: Client) -> tuple[str, str]:
+    """A new user and an access token of his."""
+    person = {"email": f"{secrets.token_hex(8)}@example.com", "password": secrets.token_hex(16)}
+    created = await _ask(client, "CreateUser", {**person, "emailVerified": True})
+    signed_in = await _ask(client, "Authenticate", person)
+    return created["user"]["id"], signed_in["accessToken"]
+
+
+async def _ask(client: Client, command: str, body: dict[str, Any]) -> dict[str, Any]:
+    while True:
+        reply = orjson.loads((await client.request(f"users.v1.command.{command}", orjson.dumps(body), timeout=30)).data)
+        code = reply.get("error", {}).get("code")
+        if code is None:
+            return reply
+        if code != "overloaded":
+            raise RuntimeError(f"{command}: {code}")
+        await asyncio.sleep(0.05)

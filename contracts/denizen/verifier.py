@@ -1,0 +1,218 @@
+"""Checks access tokens in your own process: `AsyncTokenVerifier`, and `TokenVerifier` for programs that block.
+
+Needs joserfc: `pip install denizen[verifier]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self, cast
+
+from denizen.blocking import LoopThread
+from denizen.client import DEFAULT_SERVERS, DEFAULT_TIMEOUT
+from denizen.errors import DenizenError, NoAnswer, StaleRead, TokenInvalid
+from denizen.messages import Jwks
+from denizen.revocations import FAILURES, Watch
+from denizen.tokens import KeySet, TokenClaims, UnknownKey, check, key_set
+from denizen.transport import Transport
+
+log = logging.getLogger(__name__)
+
+_PROVE_SECONDS = 1.0
+_RETRY_SECONDS = 0.25
+_KEYS_SECONDS = 60.0
+_KEYS_AGAIN_SECONDS = 1.0
+"""How often, at most, the keys are fetched because a token names one that is not known."""
+
+
+class AsyncTokenVerifier:
+    """Says whose an access token is, for asyncio. It asks nobody: it knows the keys, and hears who was signed out.
+
+    Where it cannot be sure to have heard all (its connection is cut, NATS is away), it refuses every token.
+    """
+
+    def __init__(
+        self,
+        servers: str | Sequence[str] | None = None,
+        *,
+        issuer: str = "denizen",
+        audience: str = "denizen",
+        stale_after: float = 3.0,
+        **options: Any,
+    ) -> None:
+        """`servers`, `options`: as AsyncClient has them; the NATS user is backend, frontend or subscriber.
+
+        `stale_after`: when the connection is cut, seconds until every token is refused.
+        """
+        found = servers or os.environ.get("DENIZEN_NATS_URL", DEFAULT_SERVERS).split(",")
+        self._issuer = issuer
+        self._audience = audience
+        self._stale_after = stale_after
+        self._pace = min(_PROVE_SECONDS, stale_after / 3)
+        self._watch = Watch()
+        self._transport = Transport(found, DEFAULT_TIMEOUT, {**options, "disconnected_cb": self._watch.interrupt})
+        self._keys: KeySet = {}
+        self._keys_at = float("-inf")
+        self._keys_wanted = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def verify(self, token: str) -> TokenClaims:
+        """What the token says. Takes about 0.1 ms and waits for nothing; any thread may call it.
+
+        Raises TokenInvalid where it is not good, has expired or was revoked (HTTP 401), and StaleRead where this cannot
+        be told right now (HTTP 503).
+        """
+        if not self.fresh:
+            raise StaleRead("who was signed out is not known: is NATS in reach?")
+        try:
+            claims = check(token, self._keys, issuer=self._issuer, audience=self._audience)
+        except UnknownKey:
+            self._look_for_keys()
+            raise
+        table = self._watch.table
+        if (
+            claims.position < table.get(f"user.{claims.user_id}")
+            or table.get(f"session.{claims.session_id}") >= 0
+            or table.get(f"key.{_key_id(token)}") >= 0
+        ):
+            raise TokenInvalid("the session has ended")
+        return claims
+
+    @property
+    def fresh(self) -> bool:
+        """Is all known that was revoked until `stale_after` seconds ago? For a readiness probe."""
+        return time.monotonic() - self._watch.fresh_at <= self._stale_after
+
+    def _look_for_keys(self) -> None:
+        """Raises StaleRead where the keys may be too old to know the token's."""
+        if self._loop is not None and time.monotonic() - self._keys_at > _KEYS_AGAIN_SECONDS:
+            self._loop.call_soon_threadsafe(self._keys_wanted.set)
+            raise StaleRead("the token's key is not known yet: it is being fetched")
+
+    async def connect(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Learn the keys and what was revoked; then go on listening. Raises NoAnswer."""
+        if self._tasks:
+            return
+        self._loop = asyncio.get_running_loop()
+        ready = [asyncio.Event(), asyncio.Event()]
+        self._tasks = [
+            asyncio.create_task(self._follow_bucket(ready[0])),
+            asyncio.create_task(self._follow_keys(ready[1])),
+        ]
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(each.wait() for each in ready))
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, TimeoutError):
+                raise NoAnswer(f"neither keys nor revocations within {timeout:g} s: is Denizen running?") from error
+            raise
+
+    async def _follow_bucket(self, ready: asyncio.Event) -> None:
+        while True:
+            began = time.monotonic()
+            pause = self._pace
+            try:
+                await self._watch.prove(await self._transport.connection(self._pace), self._pace)
+                if self.fresh:
+                    ready.set()
+            except (NoAnswer, *FAILURES) as error:
+                log.debug("denizen: revocations are out of reach: %s", error)
+                pause = min(_RETRY_SECONDS, self._pace)
+            await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
+
+    async def _follow_keys(self, ready: asyncio.Event) -> None:
+        while True:
+            self._keys_wanted.clear()
+            try:
+                self._keys = key_set(Jwks.model_validate_json(await self._transport.query("GetJwks", {}, None)))
+                self._keys_at = time.monotonic()
+                ready.set()
+            except (DenizenError, ValueError) as error:
+                log.debug("denizen: the keys are out of reach: %s", error)
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._keys_wanted.wait(), _KEYS_SECONDS)
+
+    async def close(self) -> None:
+        """Disconnect; from then on every token is refused."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        self._watch.fresh_at = float("-inf")
+        await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class TokenVerifier:
+    """As AsyncTokenVerifier, for programs that block: it listens in a thread of its own; `verify` waits for nothing."""
+
+    def __init__(
+        self,
+        servers: str | Sequence[str] | None = None,
+        *,
+        issuer: str = "denizen",
+        audience: str = "denizen",
+        stale_after: float = 3.0,
+        **options: Any,
+    ) -> None:
+        """As AsyncTokenVerifier. A forked process must make its own."""
+        self._verifier = AsyncTokenVerifier(
+            servers, issuer=issuer, audience=audience, stale_after=stale_after, **options
+        )
+        self._thread = LoopThread()
+
+    def verify(self, token: str) -> TokenClaims:
+        """As AsyncTokenVerifier.verify."""
+        return self._verifier.verify(token)
+
+    @property
+    def fresh(self) -> bool:
+        """As AsyncTokenVerifier.fresh."""
+        return self._verifier.fresh
+
+    def connect(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """As AsyncTokenVerifier.connect. Raises NoAnswer."""
+        self._thread.run(self._verifier.connect(timeout))
+
+    def close(self) -> None:
+        """Disconnect, and end the thread. Twice is harmless."""
+        if self._thread.is_alive():
+            self._thread.run(self._verifier.close())
+            self._thread.close()
+
+    def __enter__(self) -> Self:
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def _key_id(token: str) -> str:
+    """The key id of a token that was found good."""
+    header = token.partition(".")[0]
+    return cast(str, json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"])

@@ -1,0 +1,159 @@
+"""Puts what was revoked into the NATS bucket `users_revocations`, whence every verifier has it at once."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import orjson
+from denizen.revocations import FILLED, KEPT_SECONDS, KEYS, LIVE, STREAM, run_of
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, Error
+from nats.js.api import PersistMode, RePublish, StreamConfig
+
+REVOKING = ("UserBlocked", "UserDeactivated", "UserDeleted", "PasswordChanged", "SessionsRevoked")
+"""The events that end sessions."""
+_KEY = re.compile(r"(user|session|key)\.[A-Za-z0-9_-]{1,128}")
+_PUT_SECONDS = 5.0
+_ATTEMPT_SECONDS = 1.0
+_AT_ONCE = 256
+_PAUSE_SECONDS = 0.05
+_WRONG_LAST_SEQUENCE = 10071
+_STREAM_EXISTS = 10058
+
+
+class RevocationFailed(Exception):
+    """NATS did not acknowledge it in time, so a verifier may not know it: try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """An entry: `position` is of the event that ended a user's sessions, 0 for a session or a key."""
+
+    key: str
+    position: int = 0
+
+
+def revoked_by(event_type: str, user_id: str, position: int, session_id: str | None) -> Revocation | None:
+    """What an event revokes. `session_id`: its public `sessionId`; where SessionsRevoked has none, all have ended."""
+    if event_type not in REVOKING:
+        return None
+    if event_type == "SessionsRevoked" and session_id is not None:
+        return Revocation(f"session.{session_id}")
+    return Revocation(f"user.{user_id}", position)
+
+
+class Revocations:
+    """The bucket, over a connection of the NATS user `revoker` or `relay`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def declare(self, replicas: int) -> None:
+        """Make the bucket where it is missing. Raises RevocationFailed."""
+        config = StreamConfig(
+            name=STREAM,
+            description="Who was signed out in the last hour",
+            subjects=[f"{KEYS}>"],
+            max_msgs_per_subject=1,
+            max_age=KEPT_SECONDS,
+            num_replicas=replicas,
+            # What a crash takes is filled again from the log, and until then no verifier trusts the bucket.
+            persist_mode=PersistMode.ASYNC if replicas == 1 else None,
+            # Verifiers listen to this. A consumer for each would be slower, and a right to make consumers is one to
+            # have NATS publish where one may not (docs/decisions/0013).
+            republish=RePublish(src=f"{KEYS}>", dest=f"{LIVE}>"),
+            allow_direct=True,
+            allow_msg_ttl=True,
+            deny_delete=True,
+            deny_purge=True,
+        )
+        # Where another version of ours made it with another configuration, it stays as it is.
+        await self._insist(f"$JS.API.STREAM.CREATE.{STREAM}", orjson.dumps(config.as_dict()), {}, _STREAM_EXISTS)
+
+    async def fill(self, revocations: Iterable[Revocation]) -> None:
+        """Put all that the log revoked in the last hour; from then on verifiers trust the bucket.
+
+        Raises RevocationFailed.
+        """
+        # Asked first: if the server loses entries while they are put, this names a life that is over.
+        run = run_of(await self._insist(f"$JS.API.STREAM.INFO.{STREAM}", b"", {}))
+        await self.put(revocations)
+        await self._insist(f"{KEYS}{FILLED}", orjson.dumps({"run": run}), {"Nats-TTL": "never"})
+
+    async def put_user(self, user_id: str, position: int) -> None:
+        """Refuse the user's tokens of sessions that began before the position. Raises RevocationFailed."""
+        await self.put([Revocation(f"user.{user_id}", position)])
+
+    async def put_session(self, session_id: str) -> None:
+        """Refuse the session's tokens. Raises RevocationFailed."""
+        await self.put([Revocation(f"session.{session_id}")])
+
+    async def put_key(self, key_id: str) -> None:
+        """Refuse the tokens that a key has signed. Raises RevocationFailed."""
+        await self.put([Revocation(f"key.{key_id}")])
+
+    async def put(self, revocations: Iterable[Revocation]) -> None:
+        """Store them, many at a time. Raises RevocationFailed where one was not within five seconds."""
+        rest = iter(revocations)
+        while some := list(islice(rest, _AT_ONCE)):
+            outcomes = await asyncio.gather(*map(self._put, some), return_exceptions=True)
+            for failure in filter(None, outcomes):
+                raise failure
+
+    async def _put(self, revocation: Revocation) -> None:
+        """Compare and set, so that of two who race the later position stays."""
+        if not _KEY.fullmatch(revocation.key):
+            raise ValueError("not a key of the bucket")
+        subject = f"{KEYS}{revocation.key}"
+        data = orjson.dumps({"position": revocation.position} if revocation.key.startswith("user.") else {})
+        async with _bounded():
+            position, sequence = -1, 0  # Most are new, and then one round trip does.
+            while position < revocation.position:
+                expected = {"Nats-Expected-Last-Subject-Sequence": str(sequence)}
+                if "error" not in await self._insist(subject, data, expected, _WRONG_LAST_SEQUENCE):
+                    return
+                position, sequence = await self._stored(subject)
+
+    async def _stored(self, subject: str) -> tuple[int, int]:
+        """Position and sequence number of an entry; (-1, 0) where there is none."""
+        reply = await self._request(f"$JS.API.DIRECT.GET.{STREAM}.{subject}", b"", {})
+        headers = reply.headers or {}
+        if "Nats-Sequence" not in headers:
+            return -1, 0
+        return orjson.loads(reply.data).get("position", 0), int(headers["Nats-Sequence"])
+
+    async def _insist(self, subject: str, data: bytes, headers: dict[str, str], *fine: int) -> dict[str, Any]:
+        """The answer of JetStream, asked until it is none of an outage. `fine`: numbers of errors to return.
+
+        Raises RevocationFailed.
+        """
+        async with _bounded():
+            while True:
+                answer: dict[str, Any] = orjson.loads((await self._request(subject, data, headers)).data)
+                if answer.get("error", {}).get("err_code") in (None, *fine):
+                    return answer
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _request(self, subject: str, data: bytes, headers: dict[str, str]) -> Msg:
+        """An answer, asked for until there is one."""
+        while True:
+            try:
+                return await self._client.request(subject, data, timeout=_ATTEMPT_SECONDS, headers=headers or None)
+            except ConnectionClosedError as error:
+                raise RevocationFailed("the connection to NATS is closed") from error
+            except Error:
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def _bounded() -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(_PUT_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise RevocationFailed("NATS does not take revocations") from error

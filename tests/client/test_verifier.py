@@ -1,0 +1,390 @@
+"""Tokens are checked in the verifier's own process, and refused as soon as they are revoked or nothing is known."""
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import nats
+import pytest
+from denizen import AsyncTokenVerifier, NoAnswer, StaleRead, TokenInvalid, TokenVerifier
+from denizen.revocations import Watch
+from denizen.tokens import TokenClaims
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from bench.revocation import Verifiers, verifiers
+from services.revocations import Revocation, Revocations
+from tests.support.gate import Gate
+from tests.support.servers import REPOSITORY, NatsServer
+from tests.support.tokens import Signer, new_key, session_id, user_id
+
+
+async def connected(server: NatsServer, user: str) -> Client:
+    return await nats.connect(
+        server.url, user=user, password=server.passwords[user], inbox_prefix=f"_INBOX.{user}", allow_reconnect=False
+    )
+
+
+@asynccontextmanager
+async def revoking(server: NatsServer) -> AsyncGenerator[Revocations]:
+    """The bucket, filled; what other tests have put stays."""
+    client = await connected(server, "revoker")
+    revocations = Revocations(client)
+    await revocations.declare(1)
+    await revocations.fill([])
+    yield revocations
+    await client.close()
+
+
+@pytest.fixture
+async def revocations(nats_server: NatsServer) -> AsyncIterator[Revocations]:
+    async with revoking(nats_server) as found:
+        yield found
+
+
+@pytest.fixture
+async def signer(nats_server: NatsServer) -> AsyncIterator[Signer]:
+    responder = await connected(nats_server, "responder")
+    found = Signer()
+    await found.serve(responder)
+    yield found
+    await responder.close()
+
+
+@pytest.fixture
+async def verifier(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations
+) -> AsyncIterator[AsyncTokenVerifier]:
+    async with AsyncTokenVerifier(nats_server.url) as made:
+        yield made
+
+
+async def within(seconds: float, condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def refused(verifier: AsyncTokenVerifier | TokenVerifier, token: str) -> bool:
+    """For good, and not because nothing is known just now."""
+    try:
+        verifier.verify(token)
+    except TokenInvalid:
+        return True
+    except StaleRead:
+        return False
+    return False
+
+
+def stale(verifier: AsyncTokenVerifier | TokenVerifier, token: str) -> bool:
+    try:
+        verifier.verify(token)
+    except StaleRead:
+        return True
+    except TokenInvalid:
+        return False
+    return False
+
+
+async def test_a_good_token_says_whose_it_is(verifier: AsyncTokenVerifier, signer: Signer) -> None:
+    user, session = user_id(), session_id()
+    claims = verifier.verify(signer.sign(user, session, position=7))
+    assert isinstance(claims, TokenClaims)
+    assert (claims.user_id, claims.session_id, claims.position) == (user, session, 7)
+
+
+async def test_a_token_of_another_key_issuer_or_audience_is_refused(
+    verifier: AsyncTokenVerifier, signer: Signer, nats_server: NatsServer
+) -> None:
+    forged = Signer([new_key()])
+    forged.keys[-1] = type(forged.keys[-1]).import_key({**forged.keys[-1].as_dict(private=True), "kid": signer.key_id})
+    assert refused(verifier, forged.sign(user_id()))
+    assert refused(verifier, "x.y.z")
+    async with AsyncTokenVerifier(nats_server.url, audience="another") as other:
+        assert refused(other, signer.sign(user_id()))
+
+
+async def test_what_is_revoked_is_refused_and_nothing_else(
+    verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
+) -> None:
+    user, session = user_id(), session_id()
+    before, after = signer.sign(user, position=10), signer.sign(user, position=12)
+    other = signer.sign(user_id(), position=10)
+    of_session = signer.sign(user_id(), session, position=10)
+    await revocations.put_user(user, 11)
+    await revocations.put_session(session)
+    await within(1, lambda: refused(verifier, before) and refused(verifier, of_session))
+    verifier.verify(after)
+    verifier.verify(other)
+
+
+async def test_what_a_revoked_key_signed_is_refused(
+    verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
+) -> None:
+    token = signer.sign(user_id())
+    verifier.verify(token)
+    await revocations.put_key(signer.key_id)
+    await within(1, lambda: refused(verifier, token))
+
+
+async def test_one_that_comes_later_knows_what_was_revoked_before(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations
+) -> None:
+    """More than fits into one page of the bucket."""
+    users = [user_id() for _ in range(2500)]
+    await revocations.put([Revocation(f"user.{user}", 5) for user in users])
+    client, watch = await connected(nats_server, "frontend"), Watch()
+    await watch.prove(client, 5)
+    assert watch.fresh_at > 0, "all pages are read at once"
+    await client.close()
+    async with AsyncTokenVerifier(nats_server.url) as verifier:
+        assert all(refused(verifier, signer.sign(user, position=4)) for user in users[::50] + users[-1:])
+        verifier.verify(signer.sign(users[0], position=6))
+
+
+async def test_of_two_who_race_the_later_position_stays(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations
+) -> None:
+    user = user_id()
+    await asyncio.gather(*(revocations.put_user(user, position) for position in (3, 9, 5, 8, 1, 9, 2)))
+    await revocations.put_user(user, 4)
+    async with AsyncTokenVerifier(nats_server.url) as verifier:
+        assert refused(verifier, signer.sign(user, position=8))
+        verifier.verify(signer.sign(user, position=9))
+
+
+async def test_a_new_key_is_fetched_when_a_token_names_it(verifier: AsyncTokenVerifier, signer: Signer) -> None:
+    signer.keys.append(new_key())
+    token = signer.sign(user_id())
+    await asyncio.sleep(1.1)  # The keys that were fetched a moment ago would be taken as the newest.
+    assert stale(verifier, token), "the caller is asked to try again, not told that the token is bad"
+    await within(2, lambda: not stale(verifier, token))
+    verifier.verify(token)
+    assert refused(verifier, Signer().sign(user_id())), "of a key that nobody has, with keys just fetched"
+
+
+@pytest.mark.parametrize("fault", ["cut", "hang"])
+async def test_whoever_hears_nothing_refuses_within_its_time(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations, fault: str
+) -> None:
+    user = user_id()
+    token, other = signer.sign(user, position=1), signer.sign(user_id())
+    async with Gate(nats_server.port).running() as gate, AsyncTokenVerifier(gate.url, stale_after=1.5) as verifier:
+        verifier.verify(token)
+        began = time.monotonic()
+        gate.cut() if fault == "cut" else gate.hang()
+        await revocations.put_user(user, 2)
+        verifier.verify(token)  # It cannot know yet, and goes by what it knows for so long.
+        await within(2, lambda: stale(verifier, token))
+        assert time.monotonic() - began < 1.6
+        assert stale(verifier, other)
+        await gate.open()
+        await within(20 if fault == "hang" else 5, lambda: not stale(verifier, other))
+        assert refused(verifier, token), "nothing is taken before what was missed is known"
+        verifier.verify(other)
+
+
+async def test_a_revocation_that_goes_astray_is_missed_within_a_second(
+    verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
+) -> None:
+    """The live message is lost on its way; the sequence number tells, and the bucket is read."""
+    live = verifier._watch._live  # pyright: ignore[reportPrivateUsage]
+    assert live is not None
+    await live.unsubscribe()
+    user = user_id()
+    token = signer.sign(user, position=1)
+    await revocations.put_user(user, 2)
+    verifier.verify(token)
+    await within(1.5, lambda: refused(verifier, token))
+
+
+async def test_whoever_reads_an_old_copy_of_the_bucket_is_not_fresh(
+    nats_server: NatsServer, revocations: Revocations
+) -> None:
+    """In a cluster any replica answers, also one that is behind."""
+
+    class Behind(Watch):
+        behind = False
+
+        async def _read_on(self, client: Client, seconds: float) -> bool:
+            return not self.behind and await super()._read_on(client, seconds)
+
+        async def _on_live(self, message: Msg) -> None:
+            pass
+
+    client, watch = await connected(nats_server, "subscriber"), Behind()
+    await watch.prove(client, 2)
+    proved = watch.fresh_at
+    watch.behind = True
+    await watch.prove(client, 2)
+    assert watch.fresh_at > proved, "there was nothing more to know"
+    proved = watch.fresh_at
+    await revocations.put_user(user_id(), 1)
+    await watch.prove(client, 2)
+    assert watch.fresh_at == proved
+    watch.behind = False
+    await watch.prove(client, 2)
+    assert watch.fresh_at > proved
+    await client.close()
+
+
+async def test_nobody_is_trusted_before_the_bucket_is_filled(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """An empty bucket is what remains of one whose files were lost."""
+    from services.embedded.home import Home
+    from services.embedded.nats import Nats
+    from tests.support.servers import running
+
+    home = Home(tmp_path_factory.mktemp("empty"))
+    home.create()
+    server = Nats(home, 0)
+    with running(server, home.path / "nats.log"):
+        responder, revoker = await connected(server, "responder"), await connected(server, "revoker")
+        signer, revocations = Signer(), Revocations(revoker)
+        await signer.serve(responder)
+        verifier = AsyncTokenVerifier(server.url)
+        with pytest.raises(NoAnswer):
+            await verifier.connect(0.5)
+        await revocations.declare(1)
+        with pytest.raises(NoAnswer):
+            await verifier.connect(1.5)
+        with pytest.raises(StaleRead):
+            verifier.verify(signer.sign(user_id()))
+        user = user_id()
+        await revocations.fill([Revocation(f"user.{user}", 3)])
+        await verifier.connect()
+        assert refused(verifier, signer.sign(user, position=2))
+        verifier.verify(signer.sign(user, position=3))
+        await verifier.close()
+        with pytest.raises(StaleRead):
+            verifier.verify(signer.sign(user, position=3))
+        await responder.close()
+        await revoker.close()
+
+
+async def test_an_answer_of_jetstream_sent_to_verifiers_revokes_nobody(
+    nats_server: NatsServer, verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
+) -> None:
+    """Whoever may read the bucket chooses where the answer goes; it counts for what it is, not for where it came."""
+    victim, other = user_id(), user_id()
+    token = signer.sign(victim, position=1)
+    await revocations.put_user(other, 9)
+    heard: list[str] = []
+
+    async def note(message: object) -> None:
+        heard.append(getattr(message, "subject", ""))
+
+    listener = await connected(nats_server, "backend")
+    await listener.subscribe("users.v1.revocation.>", cb=note)
+    await listener.flush()
+    for user in ("frontend", "backend"):
+        attacker = await connected(nats_server, user)
+        last = b'{"last_by_subj":"$KV.users_revocations.user.%s"}' % other.encode()
+        await attacker.publish(
+            "$JS.API.DIRECT.GET.KV_users_revocations", last, reply=f"users.v1.revocation.user.{victim}"
+        )
+        await attacker.flush()
+        await attacker.close()
+    await within(2, lambda: heard.count(f"users.v1.revocation.user.{victim}") == 2)
+    await revocations.put_session(session_id())
+    await within(2, lambda: len(heard) >= 3)
+    verifier.verify(token)
+    await listener.close()
+
+
+@pytest.mark.parametrize("user", ["backend", "frontend", "subscriber"])
+async def test_a_blocking_verifier_of_each_user(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations, user: str
+) -> None:
+    someone = user_id()
+    token = signer.sign(someone, position=1)
+    verifier = TokenVerifier(nats_server.url, user=user, password=nats_server.passwords[user])
+    await asyncio.to_thread(verifier.connect)
+    assert verifier.verify(token).user_id == someone
+    await revocations.put_user(someone, 2)
+    await within(1, lambda: refused(verifier, token))
+    await asyncio.to_thread(verifier.close)
+    await asyncio.to_thread(verifier.close)
+    assert stale(verifier, token)
+
+
+def test_who_checks_no_tokens_needs_no_jose_library() -> None:
+    code = "import sys; sys.modules['joserfc'] = None; import denizen; print(denizen.Client.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "Client", done.stderr
+
+
+async def test_the_example_lets_in_who_is_signed_in(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations
+) -> None:
+    user = user_id()
+    token = signer.sign(user, position=1)
+    serve = [sys.executable, str(REPOSITORY / "examples/protected_http/serve.py"), "0"]
+    environment = {**os.environ, "DENIZEN_NATS_URL": nats_server.url}
+    process = await asyncio.create_subprocess_exec(
+        *serve, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    url = (await asyncio.wait_for(process.stdout.readline(), 10)).decode().strip()
+
+    async def get(authorization: str) -> tuple[int, bytes]:
+        request = urllib.request.Request(url, headers={"Authorization": authorization})
+        try:
+            with await asyncio.to_thread(urllib.request.urlopen, request) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code, b""
+
+    status, body = await get(f"Bearer {token}")
+    assert (status, json.loads(body)["userId"]) == (200, user)
+    assert [(await get(each))[0] for each in ("", "Bearer", f"Basic {token}", f"Bearer {token}x")] == [401] * 4
+    await revocations.put_user(user, 2)
+    async with asyncio.timeout(1):
+        while (await get(f"Bearer {token}"))[0] != 401:
+            pass
+    process.terminate()
+    await process.wait()
+
+
+async def test_keys_of_the_bucket_are_checked(revocations: Revocations) -> None:
+    for bad in ("user_*", ">", "a b", "a.b", "", "a\r\nPUB x 0", secrets.token_hex(100)):
+        with pytest.raises(ValueError, match="key"):
+            await revocations.put_user(bad, 1)
+
+
+@asynccontextmanager
+async def twenty(url: str) -> AsyncGenerator[Verifiers]:
+    """In threads, as the keys that they ask for are served by this process."""
+    processes = verifiers(url)
+    them = await asyncio.to_thread(processes.__enter__)
+    try:
+        yield them
+    finally:
+        await asyncio.to_thread(processes.__exit__, None, None, None)
+
+
+@pytest.mark.slow
+async def test_a_revocation_is_in_twenty_other_processes_at_once(
+    nats_server: NatsServer, signer: Signer, revocations: Revocations
+) -> None:
+    """From the put to the last refusal; the bound is that of design section 1, with the machine's other work on top."""
+    async with twenty(nats_server.url) as them:
+        users = [user_id() for _ in range(200)]
+        for user in users:
+            await asyncio.to_thread(them.hold, user, signer.sign(user, position=1))
+        latencies: list[float] = []
+        for user in users:
+            began = time.monotonic()
+            await revocations.put_user(user, 2)
+            latencies.append(1000 * (await asyncio.to_thread(them.refused_at, user) - began))
+    latencies.sort()
+    print(f"put to last refusal: p50 {latencies[100]:.1f} ms, p99 {latencies[198]:.1f} ms")
+    assert latencies[100] < 50, "the p99 is the bench's to tell, on a machine with nothing else to do"
