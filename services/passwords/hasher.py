@@ -1,0 +1,60 @@
+"""argon2id at the parameters of the settings, and the same work for who does not exist."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from argon2 import Parameters, PasswordHasher, Type, profiles
+
+from services.passwords import formats
+from services.passwords.policy import Unusable, normalized
+from services.settings import Settings
+
+PARAMETERS: Mapping[str, Parameters] = {
+    "owasp": Parameters(
+        type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=2, memory_cost=19 * 1024, parallelism=1
+    ),
+    "rfc9106-low-memory": profiles.RFC_9106_LOW_MEMORY,
+    "rfc9106-high-memory": profiles.RFC_9106_HIGH_MEMORY,
+}
+"""By name (settings.hashing): OWASP Password Storage Cheat Sheet; RFC 9106, section 4, its second and first choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Whether the password is right, and its hash to be made anew now that the password is known.
+
+    `began`: when the work did (time.monotonic), after its time in the queue.
+    """
+
+    ok: bool
+    outdated: bool
+    began: float = field(default=0.0, compare=False)
+
+
+class Hasher:
+    """Blocks for as long as a hash takes (24 ms at `owasp`) without the GIL; may be used by many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Computes one hash."""
+        self._parameters = PARAMETERS[settings.hashing]
+        self._argon2 = PasswordHasher.from_parameters(self._parameters)
+        self._dummy = self.hash(secrets.token_urlsafe())
+
+    def hash(self, password: str) -> str:
+        """A PHC string under a fresh salt. Raises policy.Unusable."""
+        return self._argon2.hash(normalized(password))
+
+    def verify(self, password: str, stored: str | None) -> Verified:
+        """Whether the password fits; `stored` is None where nobody has a password: the same work, never ok."""
+        began = time.monotonic()
+        try:
+            password = normalized(password)
+        except Unusable:
+            password, stored = "", None
+        if stored is None:
+            formats.verify(password, self._dummy)
+            return Verified(ok=False, outdated=False, began=began)
+        ok = formats.verify(password, stored)
+        return Verified(ok, outdated=ok and not formats.is_current(stored, self._parameters), began=began)

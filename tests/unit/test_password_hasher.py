@@ -1,0 +1,88 @@
+"""Our own hashes: at which parameters, and that nobody's password costs as much as somebody's."""
+
+import time
+import unicodedata
+
+import bcrypt
+import pytest
+from argon2 import extract_parameters
+
+from services.passwords.hasher import PARAMETERS, Hasher, Verified
+from services.passwords.policy import Unusable
+from services.settings import Settings
+
+RIGHT = Verified(ok=True, outdated=False)
+WRONG = Verified(ok=False, outdated=False)
+
+
+@pytest.fixture(scope="module")
+def hasher() -> Hasher:
+    return Hasher(Settings(hashing="owasp"))
+
+
+def test_parameters_are_those_of_the_standards() -> None:
+    """OWASP Password Storage Cheat Sheet; RFC 9106, section 4."""
+    assert {name: (p.memory_cost, p.time_cost, p.parallelism) for name, p in PARAMETERS.items()} == {
+        "owasp": (19456, 2, 1),
+        "rfc9106-low-memory": (65536, 3, 4),
+        "rfc9106-high-memory": (2097152, 1, 4),
+    }
+    assert {(p.type.name, p.version, p.salt_len, p.hash_len) for p in PARAMETERS.values()} == {("ID", 19, 16, 32)}
+
+
+@pytest.mark.parametrize("name", ["owasp", "rfc9106-low-memory"])
+def test_a_hash_is_made_at_the_parameters_of_the_settings(name: str) -> None:
+    hasher = Hasher(Settings.model_validate({"hashing": name}))
+    stored = hasher.hash("secret")
+    assert extract_parameters(stored) == PARAMETERS[name]
+    assert hasher.verify("secret", stored) == RIGHT
+    assert hasher.verify("Secret", stored) == WRONG
+
+
+def test_each_hash_has_its_own_salt(hasher: Hasher) -> None:
+    assert hasher.hash("secret") != hasher.hash("secret")
+
+
+def test_what_was_made_otherwise_is_outdated_once_the_password_is_known(hasher: Hasher) -> None:
+    imported = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    assert hasher.verify("secret", imported) == Verified(ok=True, outdated=True)
+    assert hasher.verify("wrong", imported) == WRONG
+    other = Hasher(Settings(hashing="rfc9106-low-memory"))
+    assert other.verify("secret", hasher.hash("secret")) == Verified(ok=True, outdated=True)
+
+
+def test_composed_and_decomposed_are_the_same_password(hasher: Hasher) -> None:
+    stored = hasher.hash(unicodedata.normalize("NFD", "lètmein"))
+    assert hasher.verify(unicodedata.normalize("NFC", "lètmein"), stored) == RIGHT
+
+
+@pytest.mark.parametrize("password", ["", "secret", "\0", "\ud800", "x" * 4096])
+def test_nobody_has_a_password(hasher: Hasher, password: str) -> None:
+    assert hasher.verify(password, None) == WRONG
+
+
+def test_what_cannot_be_hashed_is_refused_and_fits_nothing(hasher: Hasher) -> None:
+    stored = hasher.hash("")
+    for password in ("\0", "\ud800"):
+        with pytest.raises(Unusable):
+            hasher.hash(password)
+        assert hasher.verify(password, stored) == WRONG
+
+
+def test_nobody_costs_as_much_as_somebody(hasher: Hasher) -> None:
+    """Coarse, for a busy machine: that the work is done at all. What a caller sees is evened out by the login path."""
+    stored = hasher.hash("secret")
+    cases: list[tuple[str, str | None]] = [
+        ("wrong", stored),
+        ("wrong", None),
+        ("\0", None),
+        ("\ud800", None),
+        ("\0", stored),
+    ]
+    shortest = dict.fromkeys(cases, float("inf"))
+    for _ in range(5):
+        for password, of in cases:
+            began = time.perf_counter()
+            hasher.verify(password, of)
+            shortest[password, of] = min(shortest[password, of], time.perf_counter() - began)
+    assert max(shortest.values()) < 5 * min(shortest.values())

@@ -1,0 +1,276 @@
+"""Hashes off the event loop: bounded, in order, never late, never in the way."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from services.passwords.formats import verify
+from services.passwords.hasher import Verified
+from services.passwords.policy import Unusable
+from services.passwords.pool import HashingPool
+from services.refusal import Refusal
+from services.settings import Settings
+
+
+class Gate:
+    """A hasher that notes what it is given, and waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.started = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+
+    def hash(self, password: str) -> str:
+        self.begun.append(password)
+        self.started.release()
+        assert self.go.acquire(timeout=60)
+        return f"hash of {password}"
+
+
+@asynccontextmanager
+async def pool_of(threads: int, hasher: object = None, capacity: int | None = None) -> AsyncGenerator[HashingPool]:
+    pool = HashingPool(Settings(hashing_threads=threads))
+    if hasher is not None:
+        pool.hasher = cast(Any, hasher)
+    if capacity is not None:
+        pool.capacity = capacity
+    try:
+        yield pool
+    finally:
+        if isinstance(hasher, Gate):
+            hasher.go.release(1000)
+        await pool.close()
+
+
+def _threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "hashing"]
+
+
+async def started(gate: Gate) -> None:
+    assert await asyncio.to_thread(gate.started.acquire, timeout=60)
+
+
+async def queued(pool: HashingPool, waiting: int) -> None:
+    """Let tasks that were created run until so many wait."""
+    for _ in range(1000):
+        if pool.waiting == waiting:
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(f"{pool.waiting} wait instead of {waiting}")
+
+
+async def test_it_hashes_and_verifies() -> None:
+    async with pool_of(2) as pool:
+        stored = await pool.hash("secret", None)
+        assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert await pool.verify("secret", stored, time.time() + 10) == Verified(ok=True, outdated=False)
+        assert await pool.verify("wrong", stored, None) == Verified(ok=False, outdated=False)
+        assert await pool.verify("secret", None, None) == Verified(ok=False, outdated=False)
+        with pytest.raises(Unusable):
+            await pool.hash("\0", None)
+
+
+async def test_there_are_as_many_threads_as_cores_that_we_may_use() -> None:
+    pool = HashingPool(Settings())
+    try:
+        threads = len(os.sched_getaffinity(0))
+        assert len(_threads()) == threads
+        assert pool.capacity >= 2 * threads
+        seconds = pool.capacity * pool.hash_seconds / threads
+        assert seconds == pytest.approx(1.5, abs=pool.hash_seconds)
+    finally:
+        await pool.close()
+
+
+async def test_a_costly_hash_still_leaves_two_places_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.passwords.pool._QUEUE_SECONDS", 1e-9)
+    async with pool_of(3) as pool:
+        assert pool.capacity == 6
+
+
+async def test_a_full_queue_refuses_at_once_and_takes_more_when_there_is_room() -> None:
+    gate = Gate()
+    async with pool_of(1, gate, capacity=2) as pool, asyncio.TaskGroup() as tasks:
+        under_way = tasks.create_task(pool.hash("0", None))
+        await started(gate)
+        waiting = [tasks.create_task(pool.hash(password, None)) for password in "12"]
+        await queued(pool, 2)
+        for _ in range(100):
+            with pytest.raises(Refusal) as refusal:
+                await pool.hash("surplus", None)  # Nothing is let go meanwhile: it does not wait.
+            assert refusal.value.code == "overloaded"
+        gate.go.release()
+        assert await under_way == "hash of 0"
+        await started(gate)
+        late = tasks.create_task(pool.hash("3", None))
+        await queued(pool, 2)
+        gate.go.release(3)
+        assert [await task for task in (*waiting, late)] == ["hash of 1", "hash of 2", "hash of 3"]
+    assert gate.begun == ["0", "1", "2", "3"]
+
+
+async def test_what_is_late_when_its_turn_comes_is_dropped() -> None:
+    gate = Gate()
+    async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
+        under_way = tasks.create_task(pool.hash("0", time.time() + 60))
+        await started(gate)
+        deadline = time.time() + 0.05
+        late = tasks.create_task(_refused(pool.hash("late", deadline)))
+        in_time = tasks.create_task(pool.hash("in time", time.time() + 60))
+        await queued(pool, 2)
+        while time.time() <= deadline:
+            await asyncio.sleep(0.01)
+        assert not late.done()
+        gate.go.release(2)
+        assert await late == "deadline_exceeded"
+        assert await under_way == "hash of 0"
+        assert await in_time == "hash of in time"
+    assert gate.begun == ["0", "in time"]
+
+
+async def _refused(call: "asyncio.Future[Any] | Any") -> str:
+    with pytest.raises(Refusal) as refusal:
+        await call
+    return refusal.value.code
+
+
+async def test_who_is_cancelled_leaves_his_place_and_is_never_run() -> None:
+    gate = Gate()
+    async with pool_of(1, gate, capacity=1) as pool, asyncio.TaskGroup() as tasks:
+        under_way = tasks.create_task(pool.hash("0", None))
+        await started(gate)
+        gone = tasks.create_task(pool.hash("gone", None))
+        await queued(pool, 1)
+        gone.cancel()
+        await queued(pool, 0)
+        follower = tasks.create_task(pool.hash("1", None))
+        await queued(pool, 1)
+        gate.go.release(2)
+        assert [await under_way, await follower] == ["hash of 0", "hash of 1"]
+    assert gate.begun == ["0", "1"]
+
+
+async def test_who_is_cancelled_in_mid_work_does_not_spoil_the_next() -> None:
+    gate = Gate()
+    async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
+        gone = tasks.create_task(pool.hash("gone", None))
+        await started(gate)
+        gone.cancel()
+        follower = tasks.create_task(pool.hash("1", None))
+        await queued(pool, 1)
+        gate.go.release(2)
+        assert await follower == "hash of 1"
+    assert gone.cancelled()
+
+
+async def test_closing_ends_what_is_under_way_and_refuses_what_waits() -> None:
+    gate = Gate()
+    async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
+        under_way = tasks.create_task(pool.hash("0", None))
+        await started(gate)
+        waiting = tasks.create_task(_refused(pool.hash("1", None)))
+        await queued(pool, 1)
+        closing = tasks.create_task(pool.close())
+        assert await waiting == "overloaded"
+        assert not closing.done()
+        assert await _refused(pool.hash("2", None)) == "overloaded"
+        gate.go.release()
+        assert await under_way == "hash of 0"
+        await closing
+        assert not _threads()
+    assert gate.begun == ["0"]
+
+
+class Priority:
+    def hash(self, password: str) -> str:
+        return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+async def test_its_threads_give_way_and_no_others() -> None:
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    async with pool_of(2, Priority()) as pool:
+        assert await pool.hash("", None) == str(max(10, before))
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+class Meeting:
+    """Nobody goes on before both are there."""
+
+    def __init__(self) -> None:
+        self.barrier = threading.Barrier(2)
+
+    def hash(self, password: str) -> str:
+        self.barrier.wait(60)
+        return password
+
+
+async def test_two_threads_work_at_the_same_time() -> None:
+    async with pool_of(2, Meeting()) as pool:
+        assert await asyncio.gather(pool.hash("0", None), pool.hash("1", None)) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "shared"),
+    [
+        ("$argon2id$v=19$m=32768,t=4,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", True),
+        ("$2a$10$WvvTPHKwdBJ3uk0Z37EMR.hLA2W6N9AEBhEgrAOljy2Ae5MtaSIUi", True),
+        ("$scrypt$ln=14,r=8,p=2$U29kaXVtQ2hsb3JpZGU$cCO9yzr9c0hGHAbNgf046/2o+7qQT44+qbVD9lRdofI", True),
+        ("$pbkdf2-sha256$300000$4vjV83LKPjQzk31VI4E0Vw$hsYF68OiOUPdDZ1Fg.fJPeq1h/gXXY7acBp9/6c.tmQ", True),
+        # In Python: why formats.py lets in one at a time.
+        ("$5$rounds=123456$asaltof16chars..$gP3VQ/6X7UUEW3HkBn2w1/Ptq2jxPyzV/cZKmF/wJvD", False),
+    ],
+    ids=["argon2", "bcrypt", "scrypt", "pbkdf2", "sha-crypt"],
+)
+def test_who_lets_the_gil_go(stored: str, shared: bool) -> None:
+    """With switches by time turned off, another thread runs in mid-work only if the work lets it."""
+    work: list[float] = []
+    seen: list[float] = []
+
+    def verifying() -> None:
+        work.append(time.perf_counter())
+        verify("secret", stored)
+        work.append(time.perf_counter())
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        worker = threading.Thread(target=verifying)
+        worker.start()
+        while worker.is_alive():
+            seen.append(time.perf_counter())
+            time.sleep(0.0005)
+    finally:
+        sys.setswitchinterval(interval)
+    began, ended = work
+    tenth = (ended - began) / 10
+    assert any(began + tenth < moment < ended - tenth for moment in seen) == shared
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_memory_is_bounded_by_the_threads_however_many_wait() -> None:
+    async with pool_of(2, capacity=100) as pool:
+        stored = await pool.hash("secret", None)
+        before = _new_peak_kib()
+        results = await asyncio.gather(*(pool.verify("wrong", stored, None) for _ in range(40)))
+        assert results == [Verified(ok=False, outdated=False)] * 40
+        assert _peak_kib() - before < 2 * 19456 + 8192
+
+
+def _new_peak_kib() -> int:
+    """Count the peak from now on."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+    return _peak_kib()
+
+
+def _peak_kib() -> int:
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.split("VmHWM:")[1].split()[0])
