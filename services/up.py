@@ -22,7 +22,7 @@ from services.supervisor import Child, Service, stop_in_order
 
 log = logging.getLogger(__name__)
 
-_STEPS = (("accounts", "directory"), ("projector", "relay", "mailer"), ("nats", "smtp"), ("postgres",))
+_STEPS = (("accounts", "directory", "transfer"), ("projector", "relay", "mailer"), ("nats", "smtp"), ("postgres",))
 """The order of the end: first what takes requests, then what follows the log, then the servers."""
 _SERVICES = (*_STEPS[0], *_STEPS[1])
 _READY_SECONDS = 60

@@ -23,6 +23,7 @@ SessionId = Annotated[str, StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-t
 Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
 """An IPv4 or IPv6 address, as the front end saw it."""
 UserAgent = Annotated[str, StringConstraints(max_length=512)]
+RFC3339 = r"^\d{4}-\d\d-\d\d[Tt][0-9:.]{8,16}([Zz]|[+-]\d\d:\d\d)$"
 Metadata = dict[str, Any]
 """Free JSON, at most 16 KiB, 8 levels deep."""
 
@@ -242,6 +243,42 @@ class UnlinkIdentity(UserRequest):
     provider_id: ProviderId
 
 
+class LinkedIdentity(Request):
+    provider: Provider
+    provider_id: ProviderId
+
+
+class ImportedUser(CreateUser):
+    """A row of an import: a user as he was in another system."""
+
+    id: UserId | None = None
+    """Of an export of Denizen's: kept where no user has it or ever had it."""
+    status: Status | None = None
+    """BLOCKED and DEACTIVATED are taken over; the rest follows from `emailVerified`."""
+    created_at: Annotated[str, StringConstraints(pattern=RFC3339)] | None = None
+    identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
+
+
+ImportId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+OnConflict = Literal["fail", "skip", "update"]
+
+
+class ImportUsers(Request):
+    """Rows of an import, or a chunk of one. A row that cannot be taken stops no other."""
+
+    users: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000)]
+    """Each as `ImportedUser`."""
+    import_id: ImportId | None = None
+    """Of the job that the chunk belongs to."""
+    chunk: Annotated[int, Field(ge=0, lt=10_000_000)] | None = None
+    """A chunk that is repeated within 24 h changes nothing, and gets the same answer."""
+    dry_run: bool = False
+    """Check the rows, and change nothing."""
+    on_conflict: OnConflict = "fail"
+    """What becomes of a row whose e-mail address or external id is somebody's: refused, left as it is, or merged into
+    that user's profile, metadata and appMetadata (by e-mail address)."""
+
+
 # --- commands of a signed-in user: who he is comes from his access token alone ------------------------------------
 
 
@@ -290,6 +327,43 @@ class CommandReply(Message):
     user: User
     version: int
     position: int
+
+
+class ErrorBody(Message):
+    code: str
+    message: str
+    field: str | None = None
+    details: list[Any] = []
+
+
+class ImportedRow(Message):
+    """What became of a row."""
+
+    index: int
+    """In `users`, from 0."""
+    status: Literal["created", "updated", "skipped", "failed"]
+    user_id: str | None = None
+    error: ErrorBody | None = None
+
+
+class ImportReply(Message):
+    """What became of the rows; in a dry run, what would."""
+
+    success: int
+    failed: int
+    results: tuple[ImportedRow, ...]
+
+
+class ImportProgress(Message):
+    """How far an import is."""
+
+    import_id: str
+    chunks: tuple[tuple[int, int], ...]
+    """Ranges of the chunks that are done, first and last."""
+    created: int
+    updated: int
+    skipped: int
+    failed: int
 
 
 class Deleted(Message):
@@ -341,12 +415,23 @@ class GetUserByExternalId(Request):
     external_id: ExternalId
 
 
+Sort = Literal["-createdAt", "createdAt", "email", "-email", "name", "-name"]
+"""`-`: descending. `name` is the display name, else first and last name; who has none comes last."""
+
+
 class ListUsers(Request):
-    """Newest first."""
+    """A page of users. Pages that follow `nextCursor` show each user that stays exactly once, whoever comes or goes."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Users to skip; not together with `cursor`."""
+    cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$")] | None = None
+    """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
     status: Status | None = None
+    search: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
+    """Words, at most 8, each of them part of the e-mail address or of a name, whatever its case and accents; one or two
+    letters begin a word there. Who has exactly this address or external id comes first."""
+    sort: Sort = "-createdAt"
 
 
 class ListSessions(UserRequest):
@@ -375,6 +460,10 @@ class GetUserHistory(UserRequest):
     count: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
     """`nextCursor` of the page before."""
+
+
+class ImportStatus(Request):
+    import_id: ImportId
 
 
 class GetLoginHistory(UserRequest):
@@ -533,6 +622,9 @@ class UserList(Message):
 
     data: tuple[User, ...]
     total: int
+    """How many there are on all pages."""
+    total_is_estimate: bool = False
+    """A search found more than 10,000: `total` is then about how many."""
     next_cursor: str | None = None
 
     def __iter__(self) -> Iterator[User]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -543,13 +635,6 @@ class UserList(Message):
 
 
 # --- refusals and events ----------------------------------------------------------------------------------------
-
-
-class ErrorBody(Message):
-    code: str
-    message: str
-    field: str | None = None
-    details: list[Any] = []
 
 
 class ErrorReply(Message):
@@ -589,4 +674,5 @@ class EventData(Message):
     session_id: str | None = None
     """LoginSucceeded: the session that began. SessionsRevoked: the one that ended; absent where all did."""
     reason: str | None = None
-    """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator) or `recovered`."""
+    """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator) or `recovered`.
+    UserCreated: `imported` where an import made him: he needs no welcome."""

@@ -27,6 +27,7 @@ class Operation:
         summary: one line for the contract document.
         reads: it is answered from what is stored, and changes nothing.
         service: which of our programs answers it.
+        octets: the size of the largest body.
     """
 
     name: str
@@ -36,7 +37,8 @@ class Operation:
     refusals: tuple[str, ...]
     summary: str
     reads: bool = False
-    service: Literal["accounts", "directory"] = "accounts"
+    service: Literal["accounts", "directory", "transfer"] = "accounts"
+    octets: int = 64 * 1024
 
     @property
     def id(self) -> str:
@@ -93,7 +95,7 @@ _COMMANDS = (
     ),
     _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
     _command(m.ChangeEmail, "Ask for another address, which is to be verified.", *_EXISTING, "email_taken",
-             "too_many_attempts"),
+             "invalid_transition", "too_many_attempts"),
     _command(m.SendVerificationEmail, "Send a code to the address that is to be verified.", *_EXISTING,
              "invalid_transition", "too_many_attempts"),
     _command(m.VerifyEmail, "Verify an address by the code that was sent to it.", *_EXISTING, "code_invalid",
@@ -111,6 +113,8 @@ _COMMANDS = (
     _command(m.ReactivateUser, "Return a deactivated user to what it was.", *_EXISTING, "invalid_transition"),
     _command(m.LinkIdentity, "Link an account at another provider.", *_EXISTING, "identity_taken"),
     _command(m.UnlinkIdentity, "Unlink an account at another provider.", *_EXISTING, "identity_not_found"),
+    replace(_command(m.ImportUsers, "Import users, or a chunk of them.", reply=m.ImportReply), service="transfer", octets=1_000_000),
+    replace(_command(m.ImportStatus, "How far an import is.", reply=m.ImportProgress), service="transfer", reads=True),
     _command(m.DeleteUser, "Erase a user.", *_EXISTING, reply=m.Deleted),
     _command(m.Authenticate, "Sign in by password.", *_SIGN_IN, "password_change_required", reply=m.SignedIn),
     _command(m.RefreshSession, "Fresh tokens for a session.", "token_invalid", reply=m.SignedIn),
@@ -127,7 +131,7 @@ _SELF = (
     _in_directory(_self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True)),
     _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict"),
     _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which is to be verified.", "email_taken",
-          "version_conflict", *_PROVEN),
+          "invalid_transition", "version_conflict", *_PROVEN),
     _self("ChangePassword", m.ChangeMyPassword, "Change one's password; ends every session.", "version_conflict",
           *_PASSWORD, *_PROVEN),
     _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True),

@@ -17,13 +17,17 @@ from services.revocations import Revocation, RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5
 """Answers that must not tell by their time what was compared go out at multiples of this: longer than any hash takes
-that is let in (services/passwords/formats.py)."""
+that is let in (services/passwords/formats.py), and, where ours are dearer still, at least twice as long as those."""
+_TELLING = ("email_taken", "user_not_found")
+"""Somebody took the address, or the user was deleted, since it was looked up whose it is."""
 
 
 class Answers:
     """Over the connection that answers, and the one that revokes."""
 
-    def __init__(self, server: Server, revocations: Revocations) -> None:
+    def __init__(self, server: Server, revocations: Revocations, hash_seconds: float) -> None:
+        """`hash_seconds`: what a hash of ours takes."""
+        self._floor = max(FLOOR_SECONDS, 2 * hash_seconds)
         self._server = server
         self._revocations = revocations
         self._running: set[asyncio.Task[None]] = set()
@@ -31,8 +35,8 @@ class Answers:
     async def __call__(self, task: Task, answer: Answer) -> None:
         """Answer a command, later where it must be. Never raises."""
         if task.discreet:
-            taken = isinstance(answer.said, Refusal) and answer.said.code == "email_taken"
-            answer = Answer(b"{}" if taken else answer.said)
+            telling = isinstance(answer.said, Refusal) and answer.said.code in _TELLING
+            answer = Answer(b"{}" if telling else answer.said)
         if answer.ended is not None:
             self._begin(self._revoke_first(task.call, answer, answer.ended))
         else:
@@ -61,7 +65,7 @@ class Answers:
 
     async def _answer_at_floor(self, call: Call, answer: Answer, began: float) -> None:
         passed = time.monotonic() - began
-        await asyncio.sleep(FLOOR_SECONDS * math.ceil(passed / FLOOR_SECONDS) - passed)
+        await asyncio.sleep(self._floor * math.ceil(passed / self._floor) - passed)
         await self._answer(call, answer)
 
     async def _revoke_first(self, call: Call, answer: Answer, ended: Ended) -> None:

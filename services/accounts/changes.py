@@ -44,7 +44,7 @@ def changes(
     kinds = {type(event) for event in events}
     if UserDeleted in kinds:
         return Changes(erase=True)
-    letters = [*(_mails(events, before, after, facts, at)), *_note_to_owner(command, after, at)]
+    letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))
     result = Changes(
         password=facts.password_hash if kinds & {UserCreated, PasswordChanged, LoginSucceeded} else None,
         code=_code(kinds, facts, at),

@@ -11,7 +11,7 @@ from typeid import TypeID
 from services.accounts import events, logins
 from services.accounts.changes import changes
 from services.accounts.decide import decide
-from services.accounts.decision import Command, OnUser, RecoverPassword
+from services.accounts.decision import Command, ImportUser, OnUser, RecoverPassword
 from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.task import Stream, Task, fold
 from services.accounts.user import User, evolve
@@ -35,11 +35,13 @@ log = logging.getLogger(__name__)
 
 _ROUNDS = 8
 """How often a command is decided again because another process changed its user first."""
-_TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
+TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
     "email": ("email_taken", "email"),
     "externalId": ("external_id_taken", "externalId"),
     "identity": ("identity_taken", "providerId"),
 }
+_NAMING = (m.UserRequest, OnUser, ImportUser)
+"""Commands that name their user by his id."""
 _ENDS_SESSIONS = (
     m.BlockUser,
     m.DeactivateUser,
@@ -148,7 +150,7 @@ class Commands:
                     positions[stream] = position or positions.get(stream, each.after.position)
                     await self._succeed(each, positions[stream], waiting)
                 case ClaimTaken(kind):
-                    code, field = _TAKEN[kind]
+                    code, field = TAKEN[kind]
                     refusal = Refusal(code, f"another user has this {field}", field=field)
                     if each.task.call.repeatable:
                         kept.append(_refused(each.task, refusal, Stream("")))
@@ -182,7 +184,7 @@ class Commands:
                 await self._reply(task, stream, outcome.position or stream.position, waiting)
 
     async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
-        on_users = [command for command in commands if isinstance(command, m.UserRequest | OnUser)]
+        on_users = [command for command in commands if isinstance(command, _NAMING)]
         user_ids = {command.user_id for command in on_users}
         loaded = await self._store.load(list(user_ids)) if user_ids else {}
         streams = {user_id: fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
@@ -222,12 +224,15 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
     except Refusal as refusal:
         return refusal
     command = task.command
-    user_id = command.user_id if isinstance(command, m.UserRequest | OnUser) else str(TypeID("user"))
+    user_id = command.user_id if isinstance(command, _NAMING) else str(TypeID("user"))
     before = streams.get(user_id, Stream(user_id))
     about_sessions = logins.is_about_sessions(command)
     decision: Sequence[AnyEvent] | Refusal
     if about_sessions:
         decision, refused = logins.decide(before.user, command, task.facts)
+    elif before.version and isinstance(command, ImportUser):
+        # Nor may it be that of a deleted user: nothing comes after a tombstone.
+        decision, refused = Refusal("validation_failed", "another user has or had this id", field="id"), None
     else:
         decision, refused = decide(before.user, command, task.facts), None
     expected = task.call.expected_version

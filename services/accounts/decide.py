@@ -6,10 +6,11 @@ from typing import Any
 import orjson
 from denizen import messages as m
 
-from services.accounts import credentials, limits
-from services.accounts.decision import NOTHING, Command, Decision, Facts, no_user
+from services.accounts import credentials, identities, limits
+from services.accounts.decision import NOTHING, Command, Decision, Facts, ImportUser, RecoverPassword, no_user
 from services.accounts.events import (
     EmailVerificationRequested,
+    IdentityLinked,
     UserBlocked,
     UserCreated,
     UserDeactivated,
@@ -30,27 +31,36 @@ def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decis
     command have been checked (`limits.check`).
     """
     if isinstance(command, m.CreateUser):
-        return _create(command)
+        return [_created(command)]
+    if isinstance(command, ImportUser):
+        return _import(command)
     if isinstance(command, m.Register):
         return _register(command, facts)
     if user is None:
-        return no_user()
+        return credentials.token_invalid() if isinstance(command, RecoverPassword) else no_user()
     decision: Decision = _DECISIONS[type(command)](user, command, facts)
     return decision
 
 
-def _create(command: m.CreateUser) -> Decision:
-    return [
-        UserCreated(
-            email=command.email,
-            email_key=limits.email_key(command.email),
-            email_verified=command.email_verified,
-            external_id=command.external_id,
-            profile=merge({}, command.profile.model_dump(by_alias=True, exclude_unset=True)),
-            metadata=merge({}, command.metadata),
-            app_metadata=merge({}, command.app_metadata),
-        )
-    ]
+def _created(command: m.CreateUser, created_at: str | None = None, *, imported: bool = False) -> UserCreated:
+    return UserCreated(
+        email=command.email,
+        email_key=limits.email_key(command.email),
+        email_verified=command.email_verified,
+        external_id=command.external_id,
+        profile=merge({}, command.profile.model_dump(by_alias=True, exclude_unset=True)),
+        metadata=merge({}, command.metadata),
+        app_metadata=merge({}, command.app_metadata),
+        created_at=created_at,
+        imported=imported,
+    )
+
+
+def _import(command: ImportUser) -> Decision:
+    row = command.user
+    linked = [IdentityLinked(each.provider, each.provider_id) for each in row.identities]
+    held = {"BLOCKED": [UserBlocked(None)], "DEACTIVATED": [UserDeactivated()]}.get(row.status or "", [])
+    return [_created(row, command.created_at, imported=True), *linked, *held]
 
 
 def _register(command: m.Register, facts: Facts) -> Decision:
@@ -116,4 +126,5 @@ _DECISIONS: dict[type[Command], Callable[[User, Any, Facts], Decision]] = {
     m.ReactivateUser: _reactivate,
     m.DeleteUser: _delete,
     **credentials.DECISIONS,
+    **identities.DECISIONS,
 }

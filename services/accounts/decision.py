@@ -45,7 +45,16 @@ class TellOwner(OnUser):
     __slots__ = ()
 
 
-Command = m.Request | OnUser
+@dataclass(frozen=True, slots=True)
+class ImportUser:
+    """Of a row of ImportUsers. `user_id` is one that no user has or ever had."""
+
+    user: m.ImportedUser
+    user_id: str
+    created_at: str | None
+
+
+Command = m.Request | OnUser | ImportUser
 
 
 @dataclass(frozen=True, slots=True)

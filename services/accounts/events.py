@@ -13,6 +13,7 @@ from denizen.messages import Status
 from services.eventstore.event import Event, Json, NewEvent
 
 ERASED = "(erased)"
+_IMPORTED = "imported"
 PasswordReason = Literal["changed", "reset", "recovered"]
 """By the user himself, by an operator, by a token that was mailed."""
 
@@ -55,9 +56,13 @@ class UserCreated(_Event):
     profile: Json
     metadata: Json
     app_metadata: Json
+    created_at: str | None = None
+    """RFC 3339: when, where another system made him."""
+    imported: bool = False
 
     def private(self) -> Json:
-        return {
+        created_at = {} if self.created_at is None else {"createdAt": self.created_at}
+        return created_at | {
             "email": self.email,
             "emailKey": self.email_key,
             "emailVerified": self.email_verified,
@@ -71,6 +76,9 @@ class UserCreated(_Event):
         external_id = self.external_id is not None
         return ["email", "status", *_names(self.profile, self.metadata, self.app_metadata, external_id)]
 
+    def named(self) -> Json:
+        return {"reason": _IMPORTED} if self.imported else {}
+
     @classmethod
     def read(cls, private: Json, public: Json) -> Self:
         return cls(
@@ -81,6 +89,8 @@ class UserCreated(_Event):
             private.get("profile", {}),
             private.get("metadata", {}),
             private.get("appMetadata", {}),
+            private.get("createdAt"),
+            public.get("reason") == _IMPORTED,
         )
 
 
@@ -299,7 +309,7 @@ LoginEvent = LoginSucceeded | LoginFailed | SessionsRevoked
 AnyEvent = UserEvent | LoginEvent
 
 SCHEMA_VERSION: Mapping[type[AnyEvent], int] = {
-    UserCreated: 1,
+    UserCreated: 2,
     UserUpdated: 1,
     UserBlocked: 1,
     UserUnblocked: 1,

@@ -23,7 +23,8 @@ def is_about_sessions(command: Command) -> bool:
 def decide(user: User | None, command: Command, facts: Facts) -> Verdict:
     """What becomes of a session."""
     if user is None:
-        return [], no_user()
+        # Who signs in is told the same if the user was deleted since his password was compared.
+        return [], credentials_invalid() if isinstance(command, LogIn) else no_user()
     if isinstance(command, LogIn):
         return _log_in(user, command, facts)
     if not facts.alive:

@@ -47,6 +47,7 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
     new = await tools.new_hash(command.password, call, "password", command.email)
     if not tools.settings.register_discreet:
         return Task(call, command, Facts(password_hash=new))
+    call.expected_version = None  # It would tell whether there is a user.
     key = limits.email_key(command.email)
     if not await tools.throttle.mail(key):
         raise too_many_attempts()
@@ -104,6 +105,7 @@ async def _reset_password(tools: Tools, call: Call, command: m.ResetPassword) ->
 async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmail) -> Prepared:
     """The answer is the same, and as late, whether or not anybody has the address."""
     began = time.monotonic()
+    call.expected_version = None  # Whose, he does not know.
     key = limits.email_key(command.email)
     if not await tools.throttle.mail(key):
         raise too_many_attempts()
@@ -127,7 +129,10 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
 
 async def _revoke_session(tools: Tools, call: Call, command: m.RevokeSession) -> Prepared:
     session = await tools.secrets.session(command.session_id)
-    return Task(call, command, Facts(alive=session is not None and session.user_id == command.user_id))
+    if session is not None and session.user_id != command.user_id:
+        # Not told to the verifiers either: they would refuse the other user's tokens.
+        raise Refusal("validation_failed", "the session is another user's", field="sessionId")
+    return Task(call, command, Facts(alive=session is not None))
 
 
 async def _revoke_sessions(tools: Tools, call: Call, command: m.RevokeSessions) -> Prepared:

@@ -43,7 +43,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     revocations = Revocations(revoker)
     await revocations.declare(settings.stream_replicas)
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"])
-    answers = Answers(server, revocations)
+    pool = HashingPool(settings)
+    answers = Answers(server, revocations, pool.hash_seconds)
     commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
     batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
@@ -53,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         secrets=SecretStore(settings, ring, "accounts"),
         ring=ring,
         keys=ServerKeys(published, settings, ring),
-        pool=HashingPool(settings),
+        pool=pool,
         throttle=Throttle(settings, ring),
     )
     preparer = Preparer(tools, Bearers(sessions, tools.keys, settings), batcher.put, answers)
@@ -74,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         forgetting.cancel()
         watching.cancel()
     await server.close()
-    await tools.pool.close()
+    await pool.close()
     for client in (signals, revoker):
         await broker.disconnect(client)
     for closing in (store, tools.secrets, tools.throttle, published, sessions):

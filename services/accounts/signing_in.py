@@ -30,14 +30,20 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     """
     account = limits.email_key(request.email)
     password = await tools.opened(request.password, call)
+    tools.pool.check_room()  # In a flood it is told at once, and is no guess.
     if not await tools.throttle.guess(account, request.ip):
         raise too_many_attempts()
     credential = await tools.secrets.by_email(account)
-    verified = await tools.pool.verify(password, credential.password if credential else None, call.deadline)
+    try:
+        verified = await tools.pool.verify(password, credential.password if credential else None, call.deadline)
+    except Refusal:
+        await tools.throttle.take_back(account, request.ip)
+        raise
     if credential is None:
         return Instant(credentials_invalid(), verified.began)
     command = LogIn(credential.user_id, request.ip, request.user_agent)
     key, call.repeatable = call.key if call.repeatable else None, False
+    call.expected_version = None  # It would tell who knows no password that there is a user.
     if not verified.ok:
         return Task(call, command, began=verified.began)
     await tools.throttle.guessed(account, request.ip)
@@ -88,7 +94,7 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
             raise _refresh_invalid()
     if parsed.generation == session.generation - 1 and session.command_id == key:
         return await _signed_in(tools, session)  # The answer to the first was lost.
-    call.repeatable = False
+    call.repeatable, call.expected_version = False, None
     revoke = m.RevokeSession(user_id=session.user_id, session_id=session.session_id)
     return Task(call, revoke, reply=lambda _, __: _refresh_invalid())
 

@@ -59,6 +59,10 @@ class Throttle:
         """It was right, and so it does not count."""
         await self._give_back(self._guesses(account, ip), self._known(account, ip))
 
+    async def take_back(self, account: str, ip: str | None) -> None:
+        """It was not made after all."""
+        await self._give_back(self._guesses(account, ip), None)
+
     async def mail(self, address: str) -> bool:
         """Count a mail to an address; False where it must not be sent."""
         return await self._admit([(_MAILS, address)], None)
@@ -80,20 +84,25 @@ class Throttle:
         return self._ring.claim("throttle/known", f"{account}\0{_network(ip)}") if ip else None
 
     async def _admit(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> bool:
-        rows = [{**self._row(limit, key), "burst": limit.burst, "spares": limit.spares} for limit, key in limits]
-        parameters = {"limits": orjson.dumps(rows).decode(), "known": known}
         async with self._database.connection() as connection:
-            cursor = await connection.execute(sql.load(_PACKAGE, "admit"), parameters)
+            cursor = await connection.execute(sql.load(_PACKAGE, "admit"), self._parameters(limits, known))
             return await cursor.fetchone() == (True,)
 
     async def _give_back(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> None:
-        rows = [self._row(limit, key) for limit, key in limits]
-        parameters = {"limits": orjson.dumps(rows).decode(), "known": known}
         async with self._database.connection() as connection:
-            await connection.execute(sql.load(_PACKAGE, "give_back"), parameters)
+            await connection.execute(sql.load(_PACKAGE, "give_back"), self._parameters(limits, known))
 
-    def _row(self, limit: Limit, key: str) -> dict[str, object]:
-        return {"key": self._ring.claim(f"throttle/{limit.name}", key).hex(), "gap": limit.gap}
+    def _parameters(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> dict[str, object]:
+        rows = [
+            {
+                "key": self._ring.claim(f"throttle/{limit.name}", key).hex(),
+                "burst": limit.burst,
+                "gap": limit.gap,
+                "spares": limit.spares,
+            }
+            for limit, key in limits
+        ]
+        return {"limits": orjson.dumps(rows).decode(), "known": known}
 
 
 def _network(ip: str | None) -> str:

@@ -49,10 +49,15 @@ class Tools:
         """The version of the user at which this was his password; None where it is not."""
         account = f"user/{user_id}"
         password = await self.opened(secret, call)
+        self.pool.check_room()
         if not await self.throttle.guess(account, None):
             raise too_many_attempts()
         credential = await self.secrets.by_id(user_id)
-        verified = await self.pool.verify(password, credential.password, call.deadline)
+        try:
+            verified = await self.pool.verify(password, credential.password, call.deadline)
+        except Refusal:
+            await self.throttle.take_back(account, None)
+            raise
         if not verified.ok:
             return None
         await self.throttle.guessed(account, None)

@@ -128,7 +128,7 @@ def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> U
             metadata=event.metadata,
             app_metadata=event.app_metadata,
             holds=(),
-            created_at=at,
+            created_at=at if event.created_at is None else datetime.fromisoformat(event.created_at),
             updated_at=at,
             blocked_at=None,
             version=1,

@@ -9,7 +9,9 @@ app = typer.Typer()
 
 
 @app.command()
-def run(service: Annotated[Literal["accounts", "directory", "projector", "relay", "mailer"], typer.Argument()]) -> None:
+def run(
+    service: Annotated[Literal["accounts", "directory", "transfer", "projector", "relay", "mailer"], typer.Argument()],
+) -> None:
     """Run one service until SIGTERM. It tells NOTIFY_SOCKET, where set, when it is ready (sd_notify)."""
     from services.process import serve
 

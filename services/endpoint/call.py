@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import uuid_utils
 from denizen import headers as h
@@ -21,6 +21,8 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 _ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+R = TypeVar("R", bound=Request)
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +86,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
     traceparent = headers.get(h.TRACEPARENT)
     call = Call(
         operation=operation,
-        request=_body(operation.request, strict_json.parse(data)),
+        request=understand_body(operation.request, strict_json.parse(data, operation.octets)),
         reply_to=reply_to,
         command_id=command_id or str(uuid_utils.uuid7()),
         repeatable=command_id is not None,
@@ -116,7 +118,8 @@ def _seconds(deadline: str) -> float:
     raise Refusal("validation_failed", f"the header {h.DEADLINE} must be a time as in RFC 3339", field=h.DEADLINE)
 
 
-def _body(model: type[Request], body: dict[str, Any]) -> Request:
+def understand_body(model: type[R], body: dict[str, Any]) -> R:
+    """The request that a body holds. Raises Refusal: `validation_failed`."""
     try:
         # Strict: "true" is not true. By alias alone: `email_verified` is an unknown field.
         return model.model_validate(body, strict=True, by_alias=True, by_name=False)

@@ -6,17 +6,18 @@ from typing import Any, NoReturn, cast
 
 from services.refusal import Refusal
 
-MAX_OCTETS = 64 * 1024
-"""The size of a request's body."""
 MAX_DEPTH = 32
 """Levels of arrays and objects in a request's body."""
 _MAX_INTEGER = 2**63 - 1
 
 
-def parse(data: bytes) -> dict[str, Any]:
-    """The object that a request's body holds; an empty body is an empty object. Raises Refusal: `malformed_message`."""
-    if len(data) > MAX_OCTETS:
-        raise _malformed(f"the body is larger than {MAX_OCTETS} octets")
+def parse(data: bytes, most: int) -> dict[str, Any]:
+    """The object that a request's body of at most `most` octets holds; an empty body is an empty object.
+
+    Raises Refusal: `malformed_message`.
+    """
+    if len(data) > most:
+        raise _malformed(f"the body is larger than {most} octets")
     if not data:
         return {}
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _deepest(data) > MAX_DEPTH:

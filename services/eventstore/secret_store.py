@@ -3,6 +3,7 @@
 It changes in the transactions of appends, but for what is counted here: attempts, and the generations of sessions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -13,6 +14,7 @@ from services.database import Database, Row
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_rows import session_bound_to
 from services.eventstore.secrets import Session
+from services.eventstore.store import Claim
 from services.settings import Settings
 
 _ATTEMPTS = 5
@@ -51,6 +53,12 @@ class SecretStore:
         """Of a user; version 0 where there is none."""
         (row,) = await self._database.fetch(_sql("secret_by_id"), [user_id])
         return Credential(*row)
+
+    async def held(self, claims: Iterable[Claim]) -> set[Claim]:
+        """Those of the claims that are somebody's."""
+        keys = {self._ring.claim(kind, value): (kind, value) for kind, value in claims}
+        rows = await self._database.fetch(_sql("held_claims"), [list(keys)])
+        return {keys[bytes(key)] for (key,) in rows}
 
     async def attempt(self, user_id: str, digest: bytes) -> int | None:
         """Try a verification code, at most five times: the version of the user at which it was right, else None."""

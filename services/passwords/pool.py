@@ -85,6 +85,11 @@ class HashingPool:
         """Hasher.verify. Raises Refusal: `overloaded` at once, or `deadline_exceeded`."""
         return await self._done(_Job(lambda: self.hasher.verify(password, stored), deadline, Future()))
 
+    def check_room(self) -> None:
+        """Raises Refusal: `overloaded`, where a hash would be refused now."""
+        if self.waiting >= self.capacity:
+            raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
+
     async def close(self) -> None:
         """What waits is refused; returns when what is under way is done."""
         with self._changed:

@@ -41,7 +41,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def plan(database: Database, query: str) -> str:
     """How the server runs a query whatever its parameters are, as our connections want it; a step a line."""
     numbers = count(1)
+    names: dict[str, int] = {}
     generic = re.sub("%s", lambda _: f"${next(numbers)}", query)
+    generic = re.sub(r"%\((\w+)\)s", lambda name: f"${names.setdefault(name[1], len(names) + 1)}", generic)
     async with database.connection() as connection:
         rows = await connection.execute(f"explain (generic_plan, costs off) {generic}".encode())
         return "\n".join(str(row[0]) for row in await rows.fetchall())
@@ -86,3 +88,59 @@ async def test_the_log_is_read_by_index(database: Database, database_url: str, p
     steps = await plan(database, sql.load(package, name))
     for table in ("events", "commands", "data_keys"):
         assert f"Seq Scan on {table}" not in steps, steps
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "indexes"),
+    [
+        ("services.tokens", "session_alive", ["sessions_pkey"]),
+        ("services.eventstore", "find_session", ["sessions_pkey"]),
+        ("services.eventstore", "find_sessions", ["sessions_user", "data_keys_pkey"]),
+        ("services.eventstore", "refresh_session", ["sessions_pkey"]),
+        ("services.eventstore", "secret_by_email", ["claims_pkey", "passwords_pkey", "events_stream_version_key"]),
+        ("services.eventstore", "secret_by_id", ["passwords_pkey", "events_stream_version_key"]),
+        ("services.eventstore", "find_token", ["codes_reset", "events_stream_version_key"]),
+        ("services.eventstore", "attempt_code", ["codes_pkey", "events_stream_version_key"]),
+    ],
+)
+async def test_secrets_are_found_by_index(
+    database: Database, database_url: str, package: str, name: str, indexes: list[str]
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(
+            """set search_path to denizen;
+            insert into events
+                (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
+            select n, gen_random_uuid(), 'user_' || lpad(n::text, 26, '0'), 1, 'UserCreated', 1, '{}', '{}', now(), ''
+            from generate_series(1, 10000) n;
+            insert into data_keys select 'user_' || lpad(n::text, 26, '0'), 1, '' from generate_series(1, 10000) n;
+            insert into claims select sha256(n::text::bytea), 'user_' || lpad(n::text, 26, '0')
+            from generate_series(1, 10000) n;
+            insert into passwords select 'user_' || lpad(n::text, 26, '0'), '$' from generate_series(1, 10000) n;
+            insert into codes
+            select 'user_' || lpad(n::text, 26, '0'), p, sha256((p || n)::bytea), 0, now() + interval '1 h'
+            from generate_series(1, 10000) n, unnest(array['verify', 'reset']) p;
+            insert into sessions
+            select 'sess_' || lpad(n::text, 26, '0'), 'user_' || lpad((n / 3)::text, 26, '0'), n, '', 0, null, now(),
+                   now(), now() + interval '1 h', ''
+            from generate_series(1, 30000) n;
+            analyze;"""
+        )
+    steps = await plan(database, sql.load(package, name))
+    assert "Seq Scan" not in steps, steps
+    for index in indexes:
+        assert index in steps, steps
+
+
+async def test_a_page_of_logins_is_read_from_an_index_and_not_sorted(database: Database, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(
+            """set search_path to denizen;
+            insert into login_history
+            select 'user_' || lpad((n % 10)::text, 26, '0'), n, now(), 'succeeded', null, null
+            from generate_series(1, 30000) n;
+            analyze;"""
+        )
+    steps = await plan(database, sql.load("services.directory", "login_history"))
+    assert "Index Scan Backward using login_history_pkey" in steps, steps
+    assert "Seq Scan on login_history" not in steps, steps

@@ -9,15 +9,14 @@ from typing import Any
 import nats
 import psutil
 import pytest
+from denizen.operations import OPERATIONS
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
 from tests.support.servers import Denizen
 
-COMMANDS = ["CreateUser", "UpdateUser", "BlockUser", "UnblockUser", "DeactivateUser", "ReactivateUser"]
-QUERIES = ["GetUser", "GetUserByEmail", "GetUserByExternalId", "ListUsers"]
-SUBJECTS = [f"users.v1.command.{name}" for name in COMMANDS] + [f"users.v1.query.{name}" for name in QUERIES]
+SUBJECTS = [operation.subject for operation in OPERATIONS.values()]
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
 
 MALFORMED = {
@@ -81,6 +80,33 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"userId": SOMEBODY, "reason": "x" * 513},
         {"userId": SOMEBODY, "reason": "a\nb"},
     ],
+    "users.v1.public.Authenticate": [
+        {"email": "a@example.com"},
+        {"email": "a@example.com", "password": ""},
+        {"email": "a@example.com", "password": 12345678},
+        {"email": "a@example.com", "password": ["drop table"]},
+        {"email": "a@example.com", "password": {"$ne": "drop table"}},
+        {"email": "a@example.com", "password": "drop table" * 410},
+        {"email": "drop table", "password": "drop table"},
+        {"email": "a@example.com", "password": "drop table", "ip": "drop table"},
+        {"email": "a@example.com", "password": "drop table", "ip": "192.0.2.1/8"},
+        {"email": "a@example.com", "password": "drop table", "ip": "192.0.2.01"},
+        {"email": "a@example.com", "password": "drop table", "userAgent": "a\r\nb"},
+        {"email": "a@example.com", "password": "drop table", "userAgent": "x" * 513},
+    ],
+    "users.v1.command.RevokeSession": [
+        {"userId": SOMEBODY},
+        {"userId": SOMEBODY, "sessionId": SOMEBODY},
+        {"userId": SOMEBODY, "sessionId": "sess_*"},
+        {"userId": SOMEBODY, "sessionId": "sess_01h455vb4pex5vsknk084sn02q.x"},
+    ],
+    "users.v1.query.GetLoginHistory": [
+        {"userId": SOMEBODY, "cursor": "-1"},
+        {"userId": SOMEBODY, "cursor": "1; drop table events"},
+        {"userId": SOMEBODY, "cursor": "9" * 20},
+        {"userId": SOMEBODY, "cursor": 1},
+        {"userId": SOMEBODY, "count": 501},
+    ],
     "users.v1.query.GetUser": [{"userId": "user_'; drop table events; --"}, {"userId": "%"}, {"userId": {}}],
     "users.v1.query.GetUserByEmail": [{"email": "x"}, {"email": "%@example.com\\"}],
     "users.v1.query.ListUsers": [
@@ -91,7 +117,12 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"offset": -1},
         {"offset": 2**62},
         {"status": "active"},
-        {"search": "x"},
+        {"search": ""},
+        {"search": "\u0085"},
+        {"search": "--"},
+        {"search": "x" * 129},
+        {"cursor": "AAAA"},
+        {"sort": "age"},
     ],
 }
 HEADERS: list[dict[str, str]] = [

@@ -10,43 +10,16 @@ from pathlib import Path
 import orjson
 import psycopg
 import pytest
-from denizen import headers as h
-from denizen.operations import OPERATIONS
 from psycopg import sql
 
-from services.accounts.commands import Commands
-from services.endpoint.call import Call, understand
 from services.eventstore import keys
 from services.eventstore.keys import KeysMissing
-from services.eventstore.postgres import PostgresEventStore
-from services.refusal import Refusal
 from tests.store.conftest import OpenStore
+from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, user_id
 from tests.support.servers import REPOSITORY
 
 LOG_TABLES = {"events", "claims", "commands", "data_keys", "log_head", "key_checks"}
-
-
-class Told:
-    """Runs commands, and keeps their answers."""
-
-    def __init__(self, store: PostgresEventStore) -> None:
-        self.answers: list[bytes] = []
-        self._commands = Commands(store, self._answer, self._refuse, self._appended)
-
-    async def ask(self, name: str, body: dict[str, object], command_id: str) -> bytes:
-        data = orjson.dumps(body)
-        await self._commands.run([understand(OPERATIONS[name], "_INBOX.a", {h.COMMAND_ID: command_id}, data)])
-        return self.answers[-1]
-
-    async def _answer(self, _: Call, body: bytes) -> None:
-        self.answers.append(body)
-
-    async def _refuse(self, _: Call, refusal: Refusal) -> None:
-        self.answers.append(orjson.dumps(refusal.body()))
-
-    async def _appended(self) -> None:
-        pass
 
 
 def dump(url: str) -> dict[str, bytes]:
@@ -77,7 +50,12 @@ def traces(canary: str) -> list[bytes]:
 
 
 async def test_no_table_has_anything_personal_as_plain_text(open_store: OpenStore, database_url: str) -> None:
-    told = Told(open_store())
+    told = Accounts(open_store())
+
+    async def answer(name: str, body: dict[str, object], command_id: str) -> bytes:
+        (said,) = await told.raw(ask(name, body, id=command_id))
+        return said
+
     personal: dict[str, object] = {
         "email": "Canary-Mail@example.com",
         "externalId": "canary-external",
@@ -85,7 +63,7 @@ async def test_no_table_has_anything_personal_as_plain_text(open_store: OpenStor
         "metadata": {"canary-key": "canary-value"},
         "appMetadata": {"canary-app": ["canary-role"]},
     }
-    created = orjson.loads(await told.ask("CreateUser", personal, "c1"))
+    created = orjson.loads(await answer("CreateUser", personal, "c1"))
     user = created["user"]["id"]
     changes: dict[str, object] = {
         "userId": user,
@@ -93,11 +71,11 @@ async def test_no_table_has_anything_personal_as_plain_text(open_store: OpenStor
         "profile": {"lastName": "Canary-Last"},
         "metadata": {"canary-new": 1},
     }
-    assert b"canary-changed" in await told.ask("UpdateUser", changes, "c2")
-    assert b"BLOCKED" in await told.ask("BlockUser", {"userId": user, "reason": "canary-reason"}, "c3")
-    assert b"email_taken" in await told.ask("CreateUser", {"email": "canary-mail@example.com"}, "c4")
+    assert b"canary-changed" in await answer("UpdateUser", changes, "c2")
+    assert b"BLOCKED" in await answer("BlockUser", {"userId": user, "reason": "canary-reason"}, "c3")
+    assert b"email_taken" in await answer("CreateUser", {"email": "canary-mail@example.com"}, "c4")
     taken: dict[str, object] = {"email": "canary-other@example.com", "externalId": "canary-changed"}
-    assert b"external_id_taken" in await told.ask("CreateUser", taken, "c5")
+    assert b"external_id_taken" in await answer("CreateUser", taken, "c5")
 
     tables = dump(database_url)
     assert tables.keys() >= LOG_TABLES

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from services.accounts import events
 from services.accounts.decide import decide
-from services.accounts.user import User, evolve, fold, merge, rfc3339
+from services.accounts.task import fold
+from services.accounts.user import User, evolve, merge, rfc3339
 from services.eventstore.event import Event, Json
 from services.refusal import Refusal
 from tests.support.log import AT, user_id
@@ -223,7 +224,7 @@ def stored(event: events.UserEvent, version: int, user: User) -> Event:
 @given(st.booleans(), COMMANDS)
 def test_invariants(verified: bool, commands: list[m.Request]) -> None:
     user = do(None, CREATE.model_copy(update={"email_verified": verified}))
-    history = [(event, AT) for event in decide_create(verified)]
+    history = [stored(event, 1, user) for event in decide_create(verified)]
     for command in commands:
         decision = decide(user, command)
         if isinstance(decision, Refusal):
@@ -232,10 +233,12 @@ def test_invariants(verified: bool, commands: list[m.Request]) -> None:
         assert len(decision) <= 1
         before = user
         for event in decision:
-            user = evolve(user, event, ID, AT)
-            assert user.version == before.version + 1
-            assert events.decode(stored(event, user.version, user)) == event
-            history.append((event, AT))
+            after = evolve(user, event, ID, AT)
+            assert after
+            assert after.version == before.version + 1
+            user = after
+            history.append(stored(event, user.version, user))
+            assert events.decode(history[-1]) == event
         assert bool(decision) == (repr(replace(user, version=before.version)) != repr(before))
         # To ask for the same again changes nothing, or cannot be.
         again = decide(user, command)
@@ -245,7 +248,7 @@ def test_invariants(verified: bool, commands: list[m.Request]) -> None:
         assert (user.blocked_at is not None) == ("BLOCKED" in user.holds)
         assert ("email", "sam@example.com") in user.claims()
         assert None not in [*user.profile.values(), *user.metadata.values(), *user.app_metadata.values()]
-    assert fold(ID, history) == user
+    assert fold(ID, history).user == user
 
 
 def decide_create(verified: bool) -> list[events.UserEvent]:

@@ -1,0 +1,87 @@
+"""The program `denizen run transfer`: takes imports, chunk by chunk, at a lower priority than what people wait for."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+
+from denizen import headers as h
+from denizen import messages as m
+from denizen.operations import OPERATIONS
+
+from services import broker
+from services.batching import Batcher
+from services.database import LOST, DatabaseUnavailable
+from services.endpoint.call import Call
+from services.endpoint.server import Server
+from services.eventstore import keys
+from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.secret_store import SecretStore
+from services.transfer.imports import Imports
+from services.passwords.pool import HashingPool
+from services.refusal import Refusal
+from services.settings import Settings
+from services.signal import Signal
+
+log = logging.getLogger(__name__)
+
+_WAITING = 16
+"""Chunks that wait for their turn; who comes later is told `overloaded`, and comes again."""
+_NICE = 5
+"""The priority of the process (nice(2))."""
+
+
+async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Serve until `stop` is set, then answer all that was accepted. Raises where it cannot start."""
+    os.nice(_NICE)
+    ring = keys.load(settings)
+    store = PostgresEventStore(settings, ring, "transfer")
+    await store.check_keys()
+    signals = await broker.connect(settings, "signal")
+    logged = Signal(signals, settings, "log")
+
+    async def appended(_: bool) -> None:
+        await logged.send()
+
+    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"])
+    secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
+    imports = Imports(settings, store, secrets, pool, appended)
+
+    async def work(batch: list[Call]) -> None:
+        for call in batch:
+            await _answer(server, imports, call)
+
+    batcher = Batcher[Call](work, most=1, capacity=_WAITING)
+    async with asyncio.TaskGroup() as tasks:
+        working = tasks.create_task(batcher.run())
+        await server.start(batcher.put)
+        ready()
+        await stop.wait()
+        await server.stop_receiving()
+        await batcher.drained()
+        working.cancel()
+    await server.close()
+    await pool.close()
+    await broker.disconnect(signals)
+    for closing in (store, secrets, imports):
+        await closing.close()
+
+
+async def _answer(server: Server, imports: Imports, call: Call) -> None:
+    """Answer one, whatever happens."""
+    try:
+        call.check_deadline()
+        if isinstance(call.request, m.ImportStatus):
+            await server.answer(call, await imports.status(call.request))
+        elif isinstance(call.request, m.ImportUsers):
+            position, body = await imports.run(call, call.request)
+            await server.answer(call, body, {h.POSITION: str(position)})
+        return
+    except Refusal as error:
+        refusal = error
+    except (DatabaseUnavailable, *LOST):
+        refusal = Refusal("overloaded", "the log is out of reach; repeat the chunk")
+    except Exception as error:
+        log.exception("import_failed", extra={"error": type(error).__name__})
+        refusal = Refusal("internal", "the import failed")
+    await server.refuse_call(call, refusal)

@@ -1,0 +1,423 @@
+"""Passwords, codes and addresses, from a plain NATS client that knows only the contract."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import psycopg
+import pytest
+
+from tests.support.backend import Json, email
+from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.servers import Denizen
+
+NEW = "another good one 77"
+
+
+@pytest.fixture
+async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
+    async with talking(denizen) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def post(denizen: Denizen) -> Postbox:
+    return Postbox(denizen)
+
+
+def sql(denizen: Denizen, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """As the owner of the database."""
+    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def expire_codes(denizen: Denizen, user: Json) -> None:
+    sql(denizen, "update codes set expires_at = now() - interval '1 s' where user_id = %s", user["id"])
+
+
+# --- changing and resetting ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["command", "self"])
+async def test_change_password(talk: Talk, post: Postbox, kind: str) -> None:
+    user = await talk.member()
+    session = await talk.sign_in(user)
+
+    async def change(current: str, new: str) -> Json:
+        body = {"currentPassword": current, "newPassword": new}
+        if kind == "command":
+            return (await talk.command("ChangePassword", {"userId": user["id"], **body})).body
+        return (await talk.self(session["accessToken"], "ChangePassword", body)).body
+
+    wrong = (await change("not his password", NEW))["error"]
+    assert (wrong["code"], wrong["field"]) == ("invalid_credentials", "currentPassword")
+    weak = (await change(PASSWORD, "password"))["error"]
+    assert (weak["code"], weak["field"]) == ("weak_password", "newPassword")
+    assert await talk.alive(session)
+    assert "user" in await change(PASSWORD, NEW)
+    assert not await talk.alive(session)
+    assert await talk.refused(user) == "invalid_credentials"
+    assert not await talk.refused(user, NEW)
+    await post.mails(user["email"], "password was changed")
+
+
+async def test_reset_password_with_a_change_that_is_required(talk: Talk) -> None:
+    user = await talk.member()
+    session = await talk.sign_in(user)
+    body = {"userId": user["id"], "password": NEW, "requireChange": True}
+    assert (await talk.done("ResetPassword", body))["user"]["passwordChangeRequired"] is True
+    assert not await talk.alive(session)
+    entered = await talk.command("Authenticate", {"email": user["email"], "password": NEW})
+    assert (entered.code, entered.body["error"]["details"]) == ("password_change_required", [{"userId": user["id"]}])
+    assert await talk.refused(user) == "invalid_credentials", "it is said to who knows the new one"
+    assert (await talk.fresh(user))["passwordChangeRequired"] is True
+    change = {"userId": user["id"], "currentPassword": NEW, "newPassword": PASSWORD}
+    assert (await talk.done("ChangePassword", change))["user"]["passwordChangeRequired"] is False
+    assert await talk.alive(await talk.sign_in(user))
+    assert (await talk.fresh(user))["loginCount"] == 2
+
+
+@pytest.mark.parametrize("kind", ["command", "public"])
+async def test_a_password_that_is_forgotten(talk: Talk, post: Postbox, kind: str) -> None:
+    asked = talk.command if kind == "command" else talk.public
+    user = await talk.member()
+    session = await talk.sign_in(user)
+    assert (await asked("SendPasswordResetEmail", {"email": user["email"].upper()})).body == {}
+    assert (await asked("SendPasswordResetEmail", {"email": email()})).body == {}, "nobody's"
+    token = await post.token(user["email"])
+    weak = await asked("ConfirmPasswordReset", {"token": token, "password": "password"})
+    assert weak.code == "weak_password", "and the token is not used up by it"
+    recovered = await asked("ConfirmPasswordReset", {"token": token, "password": NEW})
+    assert recovered.body["user"]["id"] == user["id"]
+    for used in (token, "A" * 43, "x"):
+        assert (await asked("ConfirmPasswordReset", {"token": used, "password": NEW})).code == "token_invalid"
+    assert not await talk.alive(session)
+    assert not await talk.refused(user, NEW)
+    await post.mails(user["email"], "password was changed")
+
+
+async def test_who_recovers_by_mail_needs_no_other_verification(talk: Talk, post: Postbox) -> None:
+    user = await talk.create(password=PASSWORD)
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    token = await post.token(user["email"])
+    recovered = await talk.done("ConfirmPasswordReset", {"token": token, "password": NEW})
+    assert (recovered["user"]["status"], recovered["user"]["emailVerified"]) == ("ACTIVE", True)
+    assert await talk.alive(await talk.sign_in(user, NEW))
+    assert (await talk.fresh(user))["status"] == "ACTIVE"
+
+
+# --- codes and tokens: once, a few times, for a while -------------------------------------------------------------
+
+
+async def test_of_fifty_who_use_one_code_one_wins(talk: Talk, post: Postbox) -> None:
+    user = await talk.create()
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    body = {"userId": user["id"], "code": await post.code(user["email"])}
+    replies = await asyncio.gather(*(talk.command("VerifyEmail", body) for _ in range(50)))
+    codes = [reply.code for reply in replies]
+    assert codes.count("") == 1
+    assert set(codes) == {"", "code_invalid", "too_many_attempts"}
+    assert (await talk.fresh(user))["version"] == 3, "created, asked for, verified once"
+
+
+async def test_of_fifty_who_use_one_token_one_wins(talk: Talk, post: Postbox) -> None:
+    user = await talk.member()
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    token = await post.token(user["email"])
+    passwords = [f"{NEW} {number}" for number in range(50)]
+    replies = await asyncio.gather(
+        *(talk.command("ConfirmPasswordReset", {"token": token, "password": each}) for each in passwords)
+    )
+    # So many passwords are hashed at once: some may be told that they come too many.
+    assert [reply.code for reply in replies].count("") == 1
+    assert {reply.code for reply in replies} <= {"", "token_invalid", "overloaded"}
+    (won,) = [each for each, reply in zip(passwords, replies, strict=True) if not reply.code]
+    assert not await talk.refused(user, won)
+    assert len(await post.mails(user["email"], "password was changed")) == 1
+
+
+async def test_a_code_can_be_tried_five_times(talk: Talk, post: Postbox) -> None:
+    user = await talk.create()
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    code = await post.code(user["email"])
+    wrong = {"userId": user["id"], "code": f"{(int(code) + 1) % 1_000_000:06d}"}
+    for _ in range(5):
+        assert (await talk.command("VerifyEmail", wrong)).code == "code_invalid"
+    right = {"userId": user["id"], "code": code}
+    assert (await talk.command("VerifyEmail", right)).code == "code_invalid"
+    # Another code can be tried again; and over all codes there is an end.
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    other = {"userId": user["id"], "code": await post.code(user["email"], 2)}
+    assert (await talk.command("VerifyEmail", right)).code == "code_invalid" or code == other["code"]
+    assert not (await talk.command("VerifyEmail", other)).code
+
+
+async def test_guessing_over_many_codes_has_an_end(talk: Talk) -> None:
+    user = await talk.create()
+    codes = [
+        (await talk.command("VerifyEmail", {"userId": user["id"], "code": f"{number:06d}"})).code
+        for number in range(25)
+    ]
+    assert codes == ["code_invalid"] * 20 + ["too_many_attempts"] * 5
+
+
+async def test_what_was_mailed_expires(talk: Talk, post: Postbox, denizen: Denizen) -> None:
+    user = await talk.create(password=PASSWORD)
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    code, token = await post.code(user["email"]), await post.token(user["email"])
+    lives = sql(
+        denizen, "select purpose, extract(epoch from expires_at - now()) from codes where user_id = %s", user["id"]
+    )
+    assert {purpose: 60 * round(float(life) / 60) for purpose, life in lives} == {"verify": 600, "reset": 1800}
+    expire_codes(denizen, user)
+    assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid"
+    reset = await talk.command("ConfirmPasswordReset", {"token": token, "password": NEW})
+    assert reset.code == "token_invalid"
+    assert (await talk.fresh(user))["status"] == "PENDING_VERIFICATION"
+
+
+async def test_only_the_newest_counts(talk: Talk, post: Postbox) -> None:
+    user = await talk.create()
+    for number in (1, 2):
+        await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+        await post.token(user["email"], number)
+    old, new = await post.token(user["email"], 1), await post.token(user["email"], 2)
+    assert (await talk.command("ConfirmPasswordReset", {"token": old, "password": NEW})).code == "token_invalid"
+    assert not (await talk.command("ConfirmPasswordReset", {"token": new, "password": NEW})).code
+
+
+async def test_nobody_s_mailbox_is_flooded(talk: Talk, post: Postbox) -> None:
+    user = await talk.create()
+    codes = [(await talk.command("SendPasswordResetEmail", {"email": user["email"]})).code for _ in range(6)]
+    nobody = email()
+    assert codes == [(await talk.command("SendPasswordResetEmail", {"email": nobody})).code for _ in range(6)]
+    assert codes == [""] * 4 + ["too_many_attempts"] * 2
+    assert (await talk.command("SendVerificationEmail", {"userId": user["id"]})).code == "too_many_attempts"
+    assert len(await post.mails(user["email"], "new password", 4)) == 4
+
+
+# --- another address ----------------------------------------------------------------------------------------------
+
+
+async def test_change_email(talk: Talk, post: Postbox) -> None:
+    user = await talk.member()
+    session, address = await talk.sign_in(user), email()
+    asked = await talk.done("ChangeEmail", {"userId": user["id"], "email": address})
+    assert (asked["user"]["email"], asked["user"]["status"]) == (user["email"], "ACTIVE")
+    code = await post.code(address)
+    assert (await talk.query("GetUserByEmail", {"email": address})).code == "user_not_found"
+    moved = await talk.done("VerifyEmail", {"userId": user["id"], "code": code})
+    assert (moved["user"]["email"], moved["user"]["emailVerified"]) == (address, True)
+    at = str(moved["position"])
+    assert (await talk.query("GetUserByEmail", {"email": address}, Denizen_Min_Position=at)).body["id"] == user["id"]
+    assert (await talk.query("GetUserByEmail", {"email": user["email"]})).code == "user_not_found"
+    await post.mails(user["email"], "address was changed")
+    assert await talk.alive(session)
+    assert await talk.refused(user) == "invalid_credentials", "by the old address"
+    assert not await talk.refused({"email": address})
+    assert (await talk.create(email=user["email"]))["id"] != user["id"], "the old one is free"
+
+
+async def test_an_address_that_somebody_has_or_takes_meanwhile(talk: Talk, post: Postbox) -> None:
+    user, other = await talk.member(), await talk.member()
+    taken = {"userId": user["id"], "email": other["email"].upper()}
+    assert (await talk.command("ChangeEmail", taken)).code == "email_taken"
+    wanted = email()
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": wanted})
+    await talk.create(email=wanted)
+    late = await talk.command("VerifyEmail", {"userId": user["id"], "code": await post.code(wanted)})
+    assert late.code == "email_taken"
+    assert (await talk.fresh(user))["email"] == user["email"]
+
+
+async def test_to_change_ones_own_address_one_gives_the_password(talk: Talk, post: Postbox) -> None:
+    """A stolen session must not move the account."""
+    user = await talk.member()
+    token, address = (await talk.sign_in(user))["accessToken"], email()
+    for body in ({"email": address}, {"email": address, "currentPassword": "not his password"}):
+        refusal = (await talk.self(token, "ChangeEmail", body)).body["error"]
+        assert (refusal["code"], refusal["field"]) == ("invalid_credentials", "currentPassword")
+    assert not (await talk.self(token, "ChangeEmail", {"email": address, "currentPassword": PASSWORD})).code
+    moved = await talk.public("VerifyEmail", {"userId": user["id"], "code": await post.code(address)})
+    assert moved.body["user"]["email"] == address
+    await post.mails(user["email"], "address was changed")
+
+
+# --- what a password may be, and hashes from elsewhere ------------------------------------------------------------
+
+LONG = "a passphrase of more than seventy-two octets: \u00fcber die Stra\u00dfe und zur\u00fcck, immer weiter"
+
+
+def django(password: str) -> str:
+    digest = hashlib.pbkdf2_hmac("sha256", password.encode(), b"salt1234", 1000)
+    return f"pbkdf2_sha256$1000$salt1234${base64.b64encode(digest).decode()}"
+
+
+def ssha(password: str) -> str:
+    digest = hashlib.sha1(password.encode() + b"salt").digest()
+    return "{SSHA}" + base64.b64encode(digest + b"salt").decode()
+
+
+def bcrypted(password: str) -> str:
+    return bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(4)).decode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "password"),
+    [
+        (bcrypted(PASSWORD), PASSWORD),
+        (bcrypted(LONG), LONG),
+        (django(PASSWORD), PASSWORD),
+        (ssha(LONG), LONG),
+    ],
+    ids=["bcrypt", "bcrypt above 72 octets", "Django", "SSHA"],
+)
+@pytest.mark.parametrize("field", ["passwordHash", "password"])
+async def test_imported_hashes(talk: Talk, denizen: Denizen, stored: str, password: str, field: str) -> None:
+    prefix = "hashed:" if field == "password" else ""
+    user = await talk.create(emailVerified=True, **{field: prefix + stored})
+
+    def kept() -> str:
+        ((hash_,),) = sql(denizen, "select hash from passwords where user_id = %s", user["id"])
+        return str(hash_)
+
+    imported = kept()
+    assert not imported.startswith("$argon2")
+    assert await talk.refused(user, "not his password") == "invalid_credentials"
+    assert kept() == imported
+    assert await talk.alive(await talk.sign_in(user, password))
+    assert kept().startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert await talk.alive(await talk.sign_in(user, password))
+    if len(password.encode()) > 72:
+        assert await talk.refused(user, password + "x") == "invalid_credentials", "now every octet counts"
+
+
+async def test_a_hash_is_not_made_anew_for_who_is_not_let_in(talk: Talk, denizen: Denizen) -> None:
+    user = await talk.create(passwordHash=bcrypted(PASSWORD))
+    assert await talk.refused(user) == "email_not_verified"
+    assert sql(denizen, "select hash like '$2b$%%' from passwords where user_id = %s", user["id"]) == [(True,)]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"password": PASSWORD, "passwordHash": bcrypted(PASSWORD)}, "passwordHash"),
+        ({"password": "hashed:", "passwordHash": bcrypted(PASSWORD)}, "passwordHash"),
+        ({"passwordHash": PASSWORD}, "passwordHash"),
+        ({"password": f"hashed:{PASSWORD}"}, "passwordHash"),
+        ({"passwordHash": "$2b$31$" + "a" * 53}, "passwordHash"),
+        ({"passwordHash": "$argon2id$v=19$m=4194304,t=3,p=4$c2FsdHNhbHQ$" + "a" * 43}, "passwordHash"),
+        ({"passwordHash": ""}, "passwordHash"),
+    ],
+)
+async def test_what_is_no_hash(talk: Talk, body: Json, field: str) -> None:
+    address = email()
+    refusal = await talk.command("CreateUser", {"email": address, **body})
+    assert (refusal.code, refusal.body["error"]["field"]) == ("validation_failed", field)
+    for secret in body.values():
+        assert not secret or secret not in refusal.data.decode()
+    assert (await talk.create(email=address))["email"] == address, "nothing was done"
+
+
+@pytest.mark.parametrize("password", ["short 7", "password", "12345678", "QWERTYUIOP", "x" * 257, "the address"])
+async def test_weak_passwords(talk: Talk, password: str) -> None:
+    address = email()
+    password = address if password == "the address" else password
+    user = await talk.create()
+    for name, body in (
+        ("CreateUser", {"email": address, "password": password}),
+        ("Register", {"email": address, "password": password}),
+        *([("ResetPassword", {"userId": user["id"], "password": password})] * (password != address)),
+    ):
+        refusal = await talk.command(name, body)
+        assert (refusal.code, refusal.body["error"]["field"]) == ("weak_password", "password")
+        assert password not in refusal.data.decode() or password == "password"
+    assert (await talk.query("GetUserByEmail", {"email": address})).code == "user_not_found"
+
+
+async def test_a_password_is_what_it_looks_like(talk: Talk) -> None:
+    """NFC: it does not depend on the keyboard how a letter is written."""
+    user = await talk.member(password="Ame\u0301lie Poulain")
+    assert not await talk.refused(user, "Am\u00e9lie Poulain")
+    assert await talk.refused(user, "amelie poulain") == "invalid_credentials"
+
+
+# --- the end ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["command", "self"])
+async def test_deletion(talk: Talk, denizen: Denizen, kind: str) -> None:
+    user = await talk.member()
+    session = await talk.sign_in(user, ip="192.0.2.7")
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    if kind == "command":
+        gone = await talk.command("DeleteUser", {"userId": user["id"]})
+    else:
+        gone = await talk.self(session["accessToken"], "DeleteUser")
+    assert gone.body == {"userId": user["id"], "position": gone.body["position"]}
+    assert not await talk.alive(session)
+    assert await talk.refused(user) == "invalid_credentials"
+    at = {"Denizen_Min_Position": str(gone.body["position"])}
+    assert (await talk.query("GetUser", {"userId": user["id"]}, **at)).code == "user_not_found"
+    assert (await talk.query("GetUserByEmail", {"email": user["email"]}, **at)).code == "user_not_found"
+    assert (await talk.history(user, gone.body["position"]))["data"] == []
+    for table in ("passwords", "codes", "sessions", "mails", "data_keys", "claims", "users", "by_email"):
+        assert sql(denizen, f"select from {table} where user_id = %s", user["id"]) == [], table
+    for name, body in (("BlockUser", {}), ("VerifyEmail", {"code": "123456"}), ("RevokeSessions", {})):
+        assert (await talk.command(name, {"userId": user["id"], **body})).code == "user_not_found"
+    again = (await talk.command("Register", {"email": user["email"], "password": NEW})).body["user"]
+    assert again["id"] != user["id"]
+
+
+# --- the discreet setting -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def discreet(tmp_path: Path) -> Iterator[Denizen]:
+    made = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
+    made.start()
+    yield made
+    assert made.stop() == 0
+    assert made.leftovers() == []
+
+
+@pytest.mark.embedded
+async def test_discreet_registration(discreet: Denizen) -> None:
+    """The same answer, the same time to half a second, and a mail to whoever has the address."""
+    post = Postbox(discreet)
+    async with talking(discreet, "frontend") as front, talking(discreet) as talk:
+        owner = await talk.member()
+        address = email()
+        loop = asyncio.get_running_loop()
+        for to in (owner["email"], address):
+            for headers in ({}, {"Denizen_Expected_Version": "1"}):
+                began = loop.time()
+                reply = await front.public("Register", {"email": to, "password": NEW}, **headers)
+                assert (reply.body, "Denizen-Position" in reply.headers) == ({}, False)
+                assert loop.time() - began >= 0.5
+                weak = await front.public("Register", {"email": to, "password": "password"}, **headers)
+                assert weak.code == "weak_password"
+        await post.mails(owner["email"], "have an account already", 2)
+        # Who was new has his code at once; who came again is told that he was there.
+        code = await post.code(address)
+        await post.mails(address, "have an account already")
+        user = (await talk.query("GetUserByEmail", {"email": address})).body
+        assert user["status"] == "PENDING_VERIFICATION"
+        assert not (await front.public("VerifyEmail", {"userId": user["id"], "code": code})).code
+        assert await talk.alive(await talk.sign_in(user, NEW))
+        assert not await talk.refused(owner), "his password is what it was"
+
+        # A repeat says the same, and sends nothing again.
+        for to in (owner["email"], email()):
+            replies = [
+                await front.public("Register", {"email": to, "password": NEW}, Nats_Msg_Id=f"r {to}".replace(" ", "-"))
+                for _ in range(3)
+            ]
+            assert [reply.body for reply in replies] == [{}] * 3
+        assert len(await post.mails(owner["email"], "have an account already", 3)) == 3

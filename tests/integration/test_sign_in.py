@@ -1,0 +1,394 @@
+"""Who gets in and for how long, from a plain NATS client that knows only the contract."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+from denizen.sealing import seal
+
+from tests.support.backend import Json, Reply, email
+from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.servers import Denizen
+
+NEW = "another good one 77"
+
+
+@pytest.fixture
+async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A trusted back end."""
+    async with talking(denizen) as made:
+        yield made
+
+
+@pytest.fixture
+async def front(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A front end, which NATS lets ask little."""
+    async with talking(denizen, "frontend") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def post(denizen: Denizen) -> Postbox:
+    return Postbox(denizen)
+
+
+def sql(denizen: Denizen, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """As the owner of the database."""
+    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+# --- from registration to the login history -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["command", "public"])
+async def test_the_main_job(talk: Talk, front: Talk, post: Postbox, kind: str) -> None:
+    asked = talk.command if kind == "command" else front.public
+    address = email()
+    registered = await asked("Register", {"email": address, "password": PASSWORD, "profile": {"firstName": "Ada"}})
+    user = registered.body["user"]
+    assert (user["status"], user["emailVerified"]) == ("PENDING_VERIFICATION", False)
+    login = {"email": address.upper(), "password": PASSWORD, "ip": "192.0.2.7", "userAgent": "Firefox"}
+    early = await asked("Authenticate", login)
+    assert (early.code, early.body["error"]["details"]) == ("email_not_verified", [{"userId": user["id"]}])
+
+    sent = await asked("SendVerificationEmail", {"userId": user["id"]})
+    assert sent.body["user"]["status"] == "PENDING_VERIFICATION"
+    code = await post.code(address)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    assert (await asked("VerifyEmail", {"userId": user["id"], "code": wrong})).code == "code_invalid"
+    verified = await asked("VerifyEmail", {"userId": user["id"], "code": code})
+    assert (verified.body["user"]["status"], verified.body["user"]["emailVerified"]) == ("ACTIVE", True)
+    assert (await asked("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid", "once"
+    assert (await asked("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
+
+    assert (await asked("Authenticate", {**login, "password": "not his password"})).code == "invalid_credentials"
+    entered = await asked("Authenticate", login)
+    session = entered.body
+    assert set(session) == {"accessToken", "refreshToken", "expiresIn", "sessionId", "user"}
+    assert (session["expiresIn"], session["user"]["id"]) == (300, user["id"])
+    position = entered.headers["Denizen-Position"]
+
+    facts = (await talk.query("VerifyToken", {"token": session["accessToken"]})).body
+    assert (facts["userId"], facts["sessionId"]) == (user["id"], session["sessionId"])
+    shown = (await talk.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=position)).body
+    assert (shown["loginCount"], shown["lastLoginIp"]) == (1, "192.0.2.7"), "refused logins do not count"
+    history = await talk.history(user, int(position))
+    assert [each["outcome"] for each in history["data"]] == ["succeeded", "invalid_credentials", "email_not_verified"]
+    assert shown["lastLoginAt"] == history["data"][0]["time"]
+    assert {(each["ip"], each["userAgent"]) for each in history["data"]} == {("192.0.2.7", "Firefox")}
+    assert history["nextCursor"] is None
+
+
+async def test_the_login_history_page_by_page(talk: Talk) -> None:
+    user = await talk.member()
+    position = 0
+    for number in range(5):
+        await talk.refused(user, "not his password", ip=f"192.0.2.{number}")
+        reply = await talk.command("Authenticate", {"email": user["email"], "password": PASSWORD})
+        position = int(reply.headers["Denizen-Position"])
+    everything = (await talk.history(user, position))["data"]
+    assert [each["outcome"] for each in everything] == ["succeeded", "invalid_credentials"] * 5
+    assert sorted((each["time"] for each in everything), reverse=True) == [each["time"] for each in everything]
+    pages: list[Json] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await talk.history(user, position, count=4, **cursor)
+        pages.append(page["data"])
+        if page["nextCursor"] is None:
+            break
+        cursor = {"cursor": page["nextCursor"]}
+    assert (await talk.history(user, position, cursor="9" * 19))["data"] == everything
+    assert (await talk.history(user, position, cursor="0"))["data"] == []
+    assert [len(page) for page in pages] == [4, 4, 2]
+    assert [each for page in pages for each in page] == everything
+    assert (await talk.fresh(user))["loginCount"] == 5
+
+
+async def test_a_front_end_serves_somebody_from_his_first_to_his_last_day(
+    talk: Talk, front: Talk, post: Postbox
+) -> None:
+    """All by subjects that NATS lets a front end publish to."""
+    address = email()
+    user = (await front.public("Register", {"email": address, "password": PASSWORD})).body["user"]
+    await front.public("SendVerificationEmail", {"userId": user["id"]})
+    await front.public("VerifyEmail", {"userId": user["id"], "code": await post.code(address)})
+    session = (await front.public("Authenticate", {"email": address, "password": PASSWORD, "ip": "192.0.2.1"})).body
+    other = (await front.public("Authenticate", {"email": address, "password": PASSWORD})).body
+    token = session["accessToken"]
+
+    updated = await front.self(token, "UpdateUser", {"profile": {"firstName": "Ada"}, "metadata": {"theme": "dark"}})
+    assert updated.body["user"]["metadata"] == {"theme": "dark"}
+    me = (await front.self(token, "GetMe", Denizen_Min_Position=str(updated.body["position"]))).body
+    assert (me["id"], me["profile"], me["loginCount"]) == (user["id"], {"firstName": "Ada"}, 2)
+    sessions = (await front.self(token, "ListSessions")).body["data"]
+    assert [(each["id"], each["current"], each["ip"]) for each in sessions] == [
+        (other["sessionId"], False, None),
+        (session["sessionId"], True, "192.0.2.1"),
+    ]
+    assert sessions == [
+        {**each, "current": each["id"] == session["sessionId"]}
+        for each in (await talk.query("ListSessions", {"userId": user["id"]})).body["data"]
+    ]
+    history = (await front.self(token, "GetLoginHistory", {"count": 1})).body
+    assert (history["data"][0]["outcome"], len(history["data"])) == ("succeeded", 1)
+    assert (await front.self(token, "GetLoginHistory", {"cursor": history["nextCursor"]})).body["data"]
+
+    assert not (await front.self(token, "RevokeSession", {"sessionId": other["sessionId"]})).code
+    assert (await front.public("RefreshSession", {"refreshToken": other["refreshToken"]})).code == "token_invalid"
+    assert not (await front.self(token, "LogOut")).code
+    assert (await front.self(token, "GetMe")).code == "token_invalid"
+
+    session = (await front.public("Authenticate", {"email": address, "password": PASSWORD})).body
+    gone = await front.self(session["accessToken"], "DeleteUser")
+    assert gone.body["userId"] == user["id"]
+    assert (await front.public("Authenticate", {"email": address, "password": PASSWORD})).code == "invalid_credentials"
+
+
+async def test_without_a_token(talk: Talk) -> None:
+    user = await talk.member()
+    session = await talk.sign_in(user)
+    for header, code in (
+        ({}, "unauthenticated"),
+        ({"Authorization": "Basic abc"}, "unauthenticated"),
+        ({"Authorization": "Bearer"}, "unauthenticated"),
+        ({"Authorization": "Bearer x"}, "token_invalid"),
+        ({"Authorization": f"Bearer {session['accessToken']}x"}, "token_invalid"),
+        ({"Authorization": f"Bearer {session['refreshToken']}"}, "token_invalid"),
+    ):
+        for name in ("GetMe", "UpdateUser", "ListSessions", "LogOut", "DeleteUser", "GetLoginHistory"):
+            assert (await talk.ask(f"users.v1.self.{name}", {}, **header)).code == code, (name, header)
+    assert await talk.alive(session)
+    lower = await talk.ask("users.v1.self.GetMe", {}, Authorization=f"bearer {session['accessToken']}")
+    assert not lower.code, "the scheme's case does not matter (RFC 9110)"
+
+
+# --- what ends sessions -------------------------------------------------------------------------------------------
+
+ENDS: dict[str, tuple[Json, str, str]] = {
+    "BlockUser": ({}, "UnblockUser", "user_blocked"),
+    "DeactivateUser": ({}, "ReactivateUser", "user_deactivated"),
+    "DeleteUser": ({}, "", "invalid_credentials"),
+    "ChangePassword": ({"currentPassword": PASSWORD, "newPassword": NEW}, "", "invalid_credentials"),
+    "ResetPassword": ({"password": NEW}, "", "invalid_credentials"),
+    "RevokeSessions": ({}, "", ""),
+}
+"""By command: the rest of its body, what takes it back, and the code by which the old password is refused after it."""
+
+
+@pytest.mark.parametrize("command", ENDS)
+async def test_it_ends_every_session_and_nothing_brings_one_back(talk: Talk, command: str) -> None:
+    more, back, refusal = ENDS[command]
+    user = await talk.member()
+    sessions = [await talk.sign_in(user), await talk.sign_in(user)]
+    refreshed = await talk.done("RefreshSession", {"refreshToken": sessions[1]["refreshToken"]})
+    assert [await talk.alive(each) for each in (*sessions, refreshed)] == [True] * 3
+    await talk.done(command, {"userId": user["id"], **more})
+    assert [await talk.alive(each) for each in (*sessions, refreshed)] == [False] * 3
+    for each in (sessions[0], refreshed):
+        assert (await talk.command("RefreshSession", {"refreshToken": each["refreshToken"]})).code == "token_invalid"
+    assert await talk.refused(user) == refusal
+    assert await talk.refused(user, "not his password") == "invalid_credentials"
+    if back:
+        await talk.done(back, {"userId": user["id"]})
+        assert [await talk.alive(each) for each in (*sessions, refreshed)] == [False] * 3
+        assert await talk.alive(await talk.sign_in(user))
+    elif command in ("ChangePassword", "ResetPassword"):
+        assert await talk.alive(await talk.sign_in(user, NEW))
+
+
+async def test_one_session_ends_alone(talk: Talk) -> None:
+    user = await talk.member()
+    one, two = await talk.sign_in(user), await talk.sign_in(user)
+    revoke = {"userId": user["id"], "sessionId": one["sessionId"]}
+    first = await talk.done("RevokeSession", revoke)
+    assert (await talk.done("RevokeSession", revoke))["version"] == first["version"], "harmless where it has ended"
+    assert [await talk.alive(each) for each in (one, two)] == [False, True]
+
+
+@pytest.mark.parametrize("blocked", ["BlockUser", "DeactivateUser"])
+async def test_nothing_that_proves_who_he_is_unblocks_him(talk: Talk, post: Postbox, blocked: str) -> None:
+    user = await talk.member()
+    status = (await talk.done(blocked, {"userId": user["id"]}))["user"]["status"]
+    reset = await talk.done("ResetPassword", {"userId": user["id"], "password": NEW})
+    assert reset["user"]["status"] == status
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    token = await post.token(user["email"])
+    recovered = await talk.done("ConfirmPasswordReset", {"token": token, "password": PASSWORD})
+    assert recovered["user"]["status"] == status
+    changed = await talk.done("ChangePassword", {"userId": user["id"], "currentPassword": PASSWORD, "newPassword": NEW})
+    assert changed["user"]["status"] == status
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": (address := email())})
+    moved = await talk.done("VerifyEmail", {"userId": user["id"], "code": await post.code(address)})
+    assert (moved["user"]["status"], moved["user"]["email"]) == (status, address)
+    assert await talk.refused(moved["user"], NEW) in ("user_blocked", "user_deactivated")
+    assert (await talk.fresh(user))["loginCount"] == 0
+
+
+# --- refresh tokens and repeats -----------------------------------------------------------------------------------
+
+
+async def test_refresh_tokens_rotate_and_a_used_one_ends_the_session(talk: Talk, front: Talk) -> None:
+    user = await talk.member()
+    first = await talk.sign_in(user)
+    second = (await front.public("RefreshSession", {"refreshToken": first["refreshToken"]})).body
+    assert (second["sessionId"], second["user"]["id"]) == (first["sessionId"], user["id"])
+    third = await talk.done("RefreshSession", {"refreshToken": second["refreshToken"]})
+    assert len({each["refreshToken"] for each in (first, second, third)}) == 3
+    assert await talk.alive(third)
+    bystander = await talk.sign_in(user)
+    reused = await front.public("RefreshSession", {"refreshToken": first["refreshToken"]})
+    assert reused.code == "token_invalid"
+    assert not await talk.alive(third)
+    assert (await talk.command("RefreshSession", {"refreshToken": third["refreshToken"]})).code == "token_invalid"
+    assert await talk.alive(bystander)
+
+
+async def test_a_version_that_is_expected_does_not_save_a_thief(talk: Talk) -> None:
+    """A used token ends the session whatever else the request says."""
+    user = await talk.member()
+    first = await talk.sign_in(user)
+    second = await talk.done("RefreshSession", {"refreshToken": first["refreshToken"]})
+    body = {"refreshToken": first["refreshToken"]}
+    reused = await talk.command("RefreshSession", body, Denizen_Expected_Version="9")
+    assert (reused.code, await talk.alive(second)) == ("token_invalid", False)
+
+
+@pytest.mark.parametrize("change", ["another session's", "a later one", "cut", "not one"])
+async def test_a_refresh_token_that_is_none_harms_nobody(talk: Talk, change: str) -> None:
+    user = await talk.member()
+    session, other = await talk.sign_in(user), await talk.sign_in(user)
+    name, number, proof = session["refreshToken"].split(".")
+    forged = {
+        "another session's": f"{other['sessionId']}.{number}.{proof}",
+        "a later one": f"{name}.1.{proof}",
+        "cut": session["refreshToken"][:-1],
+        "not one": "x",
+    }[change]
+    assert (await talk.command("RefreshSession", {"refreshToken": forged})).code == "token_invalid"
+    assert [await talk.alive(each) for each in (session, other)] == [True, True]
+
+
+async def test_a_repeat_gets_the_same_tokens(talk: Talk) -> None:
+    user = await talk.member()
+    login, key = {"email": user["email"], "password": PASSWORD}, email()
+    replies = [await talk.command("Authenticate", login, Nats_Msg_Id=key) for _ in range(3)]
+    assert len({reply.body["refreshToken"] for reply in replies}) == 1
+    assert len({reply.body["sessionId"] for reply in replies}) == 1
+    assert len({reply.headers["Denizen-Position"] for reply in replies}) == 1
+    assert (await talk.fresh(user))["loginCount"] == 1
+    wrong = {**login, "password": "not his password"}
+    assert (await talk.command("Authenticate", wrong, Nats_Msg_Id=key)).code == "invalid_credentials", (
+        "nothing for free"
+    )
+
+    refresh, key = {"refreshToken": replies[0].body["refreshToken"]}, email()
+    refreshed = [(await talk.command("RefreshSession", refresh, Nats_Msg_Id=key)).body for _ in range(3)]
+    assert len({each["refreshToken"] for each in refreshed}) == 1
+    assert await talk.alive(refreshed[2])
+    # Under another id it is a used token.
+    assert (await talk.command("RefreshSession", refresh, Nats_Msg_Id=email())).code == "token_invalid"
+    assert not await talk.alive(refreshed[2])
+
+
+async def test_a_repeat_after_a_block_is_refused(talk: Talk) -> None:
+    user = await talk.member()
+    login, key = {"email": user["email"], "password": PASSWORD}, email()
+    first = (await talk.command("Authenticate", login, Nats_Msg_Id=key)).body
+    refresh, again = {"refreshToken": first["refreshToken"]}, email()
+    assert not (await talk.command("RefreshSession", refresh, Nats_Msg_Id=again)).code
+    await talk.done("BlockUser", {"userId": user["id"]})
+    assert (await talk.command("Authenticate", login, Nats_Msg_Id=key)).code == "user_blocked"
+    assert (await talk.command("RefreshSession", refresh, Nats_Msg_Id=again)).code == "token_invalid"
+
+
+async def test_of_fifty_who_refresh_with_one_token_at_most_one_gets_in(talk: Talk) -> None:
+    user = await talk.member()
+    session = await talk.sign_in(user)
+    asked = {"refreshToken": session["refreshToken"]}
+    replies = await asyncio.gather(*(talk.command("RefreshSession", asked) for _ in range(50)))
+    assert sorted(reply.code for reply in replies) == ["", *["token_invalid"] * 49]
+    (won,) = [reply.body for reply in replies if not reply.code]
+    assert not await talk.alive(won), "somebody has used it twice"
+
+
+async def test_a_session_that_has_expired(talk: Talk, denizen: Denizen) -> None:
+    session = await talk.sign_in(await talk.member())
+    sql(denizen, "update sessions set expires_at = now() - interval '1 s' where session_id = %s", session["sessionId"])
+    assert not await talk.alive(session)
+    assert (await talk.command("RefreshSession", {"refreshToken": session["refreshToken"]})).code == "token_invalid"
+
+
+# --- at the door --------------------------------------------------------------------------------------------------
+
+
+async def test_guesses_past_the_limit_are_refused_and_the_owner_gets_in(talk: Talk) -> None:
+    user = await talk.member()
+    for _ in range(5):
+        assert await talk.refused(user, "a guess of mine", ip="192.0.2.99") == "invalid_credentials"
+    assert await talk.refused(user, "a guess of mine", ip="192.0.2.99") == "too_many_attempts"
+    assert await talk.refused(user, ip="192.0.2.99") == "too_many_attempts", "even if it were right"
+    assert not await talk.refused(user, ip="192.0.2.100")
+    assert (await talk.fresh(user))["loginCount"] == 1
+
+
+@pytest.mark.parametrize("version", ["0", "1", "9"])
+async def test_no_condition_tells_whether_there_is_somebody(talk: Talk, version: str) -> None:
+    user = await talk.member()
+    for name, body in (
+        ("Authenticate", {"email": user["email"], "password": "not his password"}),
+        ("Authenticate", {"email": email(), "password": "not his password"}),
+    ):
+        refusal = await talk.command(name, body, Denizen_Expected_Version=version)
+        assert refusal.body["error"] == {"code": "invalid_credentials", "message": "the password is not right"}
+    for address in (user["email"], email()):
+        reply = await talk.command("SendPasswordResetEmail", {"email": address}, Denizen_Expected_Version=version)
+        assert reply.body == {}
+
+
+async def test_who_has_no_password_cannot_sign_in(talk: Talk) -> None:
+    user = await talk.create(emailVerified=True)
+    for password in (PASSWORD, " ", "None"):
+        assert await talk.refused(user, password) == "invalid_credentials"
+    assert (await talk.command("Authenticate", {"email": user["email"], "password": ""})).code == "validation_failed"
+
+
+async def sealed(talk: Talk, secret: str, command_id: str) -> str:
+    key = (await talk.query("GetSealingKey", {})).body
+    from base64 import urlsafe_b64decode
+
+    return seal(secret, command_id, key["keyId"], urlsafe_b64decode(key["publicKey"] + "="))
+
+
+async def test_sealed_secrets_from_a_plain_client(talk: Talk, post: Postbox) -> None:
+    async def asked(name: str, key: str, body: Json, **secrets: str) -> Reply:
+        return await talk.command(
+            name, {**body, **{field: await sealed(talk, each, key) for field, each in secrets.items()}}, Nats_Msg_Id=key
+        )
+
+    address = email()
+    created = await asked("CreateUser", email(), {"email": address, "emailVerified": True}, password=PASSWORD)
+    user = created.body["user"]
+    entered = await asked("Authenticate", email(), {"email": address}, password=PASSWORD)
+    assert await talk.alive(entered.body)
+    refreshed = await asked("RefreshSession", email(), {}, refreshToken=entered.body["refreshToken"])
+    assert await talk.alive(refreshed.body)
+    changed = await asked("ChangePassword", email(), {"userId": user["id"]}, currentPassword=PASSWORD, newPassword=NEW)
+    assert not changed.code
+    assert not await talk.refused(user, NEW), "what was sealed is the password"
+    await talk.done("SendPasswordResetEmail", {"email": address})
+    token = await post.token(address)
+    assert not (await asked("ConfirmPasswordReset", email(), {}, token=token, password=PASSWORD)).code
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": (new := email())})
+    assert not (await asked("VerifyEmail", email(), {"userId": user["id"]}, code=await post.code(new))).code
+
+    # In another command it is refused; without an id there is none that it could be for.
+    box = await sealed(talk, PASSWORD, "c1")
+    body = {"email": new, "password": box}
+    for headers in ({"Nats_Msg_Id": "c2"}, {}):
+        assert (await talk.command("Authenticate", body, **headers)).code == "malformed_message"
+    weak = await asked("CreateUser", email(), {"email": email()}, password="password")
+    assert weak.code == "weak_password", "the rules see what is inside"

@@ -1,0 +1,599 @@
+"""Passwords, codes, sessions and mails: stored with their events or not at all, and in the order of the log."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import sql
+
+from services.accounts.decision import Facts, LogIn
+from services.accounts.task import Task
+from services.eventstore.secret_store import Credential, SecretStore
+from services.eventstore.secrets import Changes, Code, Mail, NewSession, Session
+from services.eventstore.store import (
+    Append,
+    Appended,
+    Claim,
+    ClaimTaken,
+    EventStore,
+    Outcome,
+    Repeated,
+    Result,
+    VersionConflict,
+    logins_of,
+)
+from tests.store.conftest import OpenStore
+from tests.support.accounts import Accounts, ask
+from tests.support.log import append, ring, settings, until, user_id
+from tests.support.tokens import session_id
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+OpenSecrets = Callable[..., SecretStore]
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(days=1)
+RIGHT, WRONG = b"right" * 6, b"wrong" * 6
+MAIL = Mail("password_changed", "sam@example.com", "en", {}, LATER)
+A, B = user_id(), user_id()
+
+
+@pytest_asyncio.fixture
+async def owner(database_url: str) -> AsyncGenerator[Connection]:
+    async with await psycopg.AsyncConnection.connect(
+        database_url, options="-c search_path=denizen", autocommit=True
+    ) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def open_secrets(database_url: str) -> AsyncGenerator[OpenSecrets]:
+    opened: list[SecretStore] = []
+
+    def open_one(name: str = "a") -> SecretStore:
+        opened.append(SecretStore(settings(database_url), ring(), name))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+def secrets(open_secrets: OpenSecrets) -> SecretStore:
+    return open_secrets()
+
+
+def change(user: str, expected: int, changes: Changes, **more: Any) -> Append:
+    """An event of the user, and changes with it."""
+    made = append(user, expected, **more)
+    made.changes = changes
+    return made
+
+
+def session(**more: Any) -> NewSession:
+    values: dict[str, Any] = {"command_id": None, "created_at": NOW, "expires_at": LATER, **more}
+    return NewSession(session_id(), b"s" * 16, {"ip": "192.0.2.7", "userAgent": "Firefox"}, **values)
+
+
+def login(user: str, begun: NewSession, *, requires: int = 1, logins: int = 0, command_id: str | None = None) -> Append:
+    """A login that was decided on a version of the user."""
+    made = append(logins_of(user), logins, command_id=command_id)
+    made.requires = requires
+    made.changes = Changes(session=begun)
+    return made
+
+
+async def stored(store: EventStore, *batch: Append) -> int:
+    """Store all of a batch; the position of the last."""
+    results = await store.append(batch)
+    position = 0
+    for result in results:
+        assert isinstance(result, Appended), results
+        position = result.position
+    return position
+
+
+async def rows(owner: Connection, table: str) -> list[dict[str, Any]]:
+    query = sql.SQL("select to_jsonb(t) from {} t").format(sql.Identifier(table))
+    return [row for (row,) in await (await owner.execute(query)).fetchall()]
+
+
+async def ids(secrets: SecretStore, user: str) -> set[str]:
+    return {each.session_id for each in await secrets.sessions(user)}
+
+
+# --- with the event or not at all ---------------------------------------------------------------------------------
+
+EVERYTHING = Changes(
+    password="$new", code=Code("verify", RIGHT, LATER), session=session(), mails=[MAIL], end_sessions="all"
+)
+EMAIL: Claim = ("email", "taken@example.com")
+
+
+@pytest.mark.parametrize(
+    ("failing", "result"),
+    [
+        ({"expected": 3}, VersionConflict()),
+        ({"expected": 1, "take": [EMAIL]}, ClaimTaken("email")),
+        ({"expected": 1, "command_id": "c1"}, Repeated()),
+    ],
+)
+async def test_what_is_not_stored_changes_nothing(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, failing: dict[str, Any], result: Result
+) -> None:
+    store = open_store()
+    kept = session()
+    await stored(store, change(A, 0, Changes(password="$old")), append(B, command_id="c1", take=[EMAIL]))
+    await stored(store, login(A, kept))
+    good = change(B, 1, Changes(password="$b"))
+    assert await store.append([change(A, changes=EVERYTHING, **failing), good]) == [result, Appended(4)]
+    assert await secrets.by_id(A) == Credential(A, "$old", 1)
+    assert await ids(secrets, A) == {kept.session_id}
+    assert (await rows(owner, "codes"), await rows(owner, "mails")) == ([], [])
+    assert (await secrets.by_id(B)).password == "$b", "the other one of its batch is stored"
+
+
+async def test_nothing_is_to_be_seen_before_the_commit(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore
+) -> None:
+    """The event and its secrets come together: who reads the password reads the version that it was set at."""
+    store = open_store()
+    await stored(store, change(A, 0, Changes(password="$1")))
+    done = asyncio.Event()
+    seen: set[tuple[int, str | None]] = set()
+
+    async def look() -> None:
+        while not done.is_set():
+            credential = await secrets.by_id(A)
+            seen.add((credential.version, credential.password))
+
+    looking = asyncio.create_task(look())
+    for version in range(1, 40):
+        await stored(store, change(A, version, Changes(password=f"${version + 1}")))
+    done.set()
+    await looking
+    assert len(seen) > 1
+    assert all(password == f"${version}" for version, password in seen), seen
+
+
+async def test_a_user_without_a_data_key_gets_nothing(open_store: OpenStore, owner: Connection) -> None:
+    assert await open_store().append([change(A, 1, EVERYTHING)]) == [VersionConflict()]
+    # A mail without an event, to somebody who was never there.
+    nothing = change(A, 1, Changes(mails=[MAIL]), events=0)
+    assert await open_store().append([nothing]) == [VersionConflict()]
+    assert await rows(owner, "mails") == []
+
+
+async def test_a_mail_without_an_event(open_store: OpenStore, owner: Connection) -> None:
+    store = open_store()
+    await stored(store, append(A))
+    assert await store.append([change(A, 1, Changes(mails=[MAIL]), events=0)]) == [Appended(0)]
+    (row,) = await rows(owner, "mails")
+    assert row["user_id"] == A
+    assert b"sam@example.com" not in bytes.fromhex(row["private"][2:])
+    assert await store.head() == 1
+
+
+# --- order --------------------------------------------------------------------------------------------------------
+
+
+async def test_what_ends_ends_before_what_begins(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    old, new = session(), session()
+    await stored(store, append(A), login(A, old))
+    both = change(A, 1, Changes(end_sessions="all", session=new, spent=["verify"], code=Code("verify", RIGHT, LATER)))
+    await stored(store, both)
+    assert await ids(secrets, A) == {new.session_id}
+    assert await secrets.attempt(A, RIGHT) == 2
+
+
+async def test_commands_on_one_user_in_one_batch_come_one_after_another(
+    open_store: OpenStore, secrets: SecretStore
+) -> None:
+    store = open_store()
+    first, second, third = session(), session(), session()
+    await stored(store, append(A), append(B))
+    end = Changes(end_sessions="all")
+    # A signs in, is signed out, and signs in again; B signs in after he was signed out.
+    await stored(
+        store,
+        login(A, first),
+        change(A, 1, end),
+        login(A, second, requires=2, logins=1),
+        change(B, 1, end),
+        login(B, third, requires=2),
+    )
+    assert (await ids(secrets, A), await ids(secrets, B)) == ({second.session_id}, {third.session_id})
+    # The other way round: the end is last.
+    fourth = session()
+    await stored(store, login(A, fourth, requires=2, logins=2), change(A, 2, end))
+    assert await ids(secrets, A) == set()
+
+
+async def test_a_password_or_code_twice_in_one_batch(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    changes = [Changes(password=f"${number}", code=Code("verify", bytes([number]), LATER)) for number in range(5)]
+    await stored(store, *(change(A, number, each) for number, each in enumerate(changes)))
+    assert await secrets.by_id(A) == Credential(A, "$4", 5)
+    assert [await secrets.attempt(A, bytes([number])) for number in range(5)] == [None, None, None, None, 5]
+
+
+async def test_one_session_ends_and_the_others_do_not(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    one, two, other = session(), session(), session()
+    await stored(store, append(A), append(B), login(A, one), login(A, two, logins=1), login(B, other))
+    ending = append(logins_of(A), 2)
+    ending.requires, ending.changes = 1, Changes(end_sessions=one.session_id)
+    await stored(store, ending)
+    assert await ids(secrets, A) == {two.session_id}
+    # Nobody ends a session of somebody else.
+    ending = append(logins_of(A), 3)
+    ending.requires, ending.changes = 1, Changes(end_sessions=other.session_id)
+    await stored(store, ending)
+    assert await ids(secrets, B) == {other.session_id}
+
+
+async def test_a_session_has_the_position_of_its_login(open_store: OpenStore, secrets: SecretStore) -> None:
+    """By it later ends are told from earlier ones: it must be exact, also where a batch stores others before it."""
+    store = open_store()
+    begun = session(command_id="c1")
+    batch = [append(A), append(B, events=3), login(A, begun), append(user_id())]
+    assert await store.append(batch) == [Appended(1), Appended(4), Appended(5), Appended(6)]
+    found = await secrets.session(begun.session_id)
+    assert found == Session(
+        begun.session_id, A, 5, b"s" * 16, 0, "c1", begun.created_at, begun.created_at, begun.expires_at, None
+    )
+
+
+# --- what a login was decided on ----------------------------------------------------------------------------------
+
+
+async def test_requires(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    await stored(store, append(A, events=2))
+    for requires, logins in ((1, 0), (3, 0), (2, 1), (0, 0)):
+        assert await store.append([login(A, session(), requires=requires, logins=logins)]) == [VersionConflict()]
+    assert await ids(secrets, A) == set()
+    await stored(store, login(A, session(), requires=2))
+    assert await store.append([login(A, session(), requires=2)]) == [VersionConflict()]
+    # What changes the user behind it in its batch makes no difference, what changes him before it does.
+    assert await store.append([login(A, session(), requires=2, logins=1), append(A, 2)]) == [Appended(4), Appended(5)]
+    assert await store.append([append(A, 3), login(A, session(), requires=3, logins=2)]) == [
+        Appended(6),
+        VersionConflict(),
+    ]
+
+
+async def test_outcomes_of_the_stream_of_logins(store: EventStore) -> None:
+    await stored(store, append(A), append(B))
+    await stored(store, login(A, session(), command_id="c1"), append(A, 1, command_id="c2"))
+    await stored(store, login(A, session(), requires=2, logins=1, command_id="c3"), append(B, 1))
+    nothing = append(logins_of(B), 0, 0, command_id="c4")
+    nothing.requires = 2
+    assert await store.append([nothing]) == [Appended(0)]
+    assert await store.outcomes(["c1", "c2", "c3", "c4"]) == {
+        "c1": Outcome(A, 1, None, 3),
+        "c2": Outcome(A, 2, None),
+        "c3": Outcome(A, 2, None, 5),
+        "c4": Outcome(B, 2, None),
+    }
+
+
+# --- races --------------------------------------------------------------------------------------------------------
+
+
+async def waits(owner: Connection, url: str, *names: str) -> None:
+    """Until these writers wait for a lock."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as onlooker:
+
+        async def waiting() -> bool:
+            cursor = await onlooker.execute(
+                "select count(*) from pg_stat_activity where application_name = any(%s) and wait_event_type = 'Lock'",
+                [[f"denizen {name} append" for name in names]],
+            )
+            return await cursor.fetchone() == (len(names),)
+
+        await until(waiting, f"{names} wait")
+
+
+@pytest.mark.parametrize("first", ["login", "block"])
+async def test_a_login_that_races_a_block_leaves_no_session(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str, first: str
+) -> None:
+    """Both were decided on version 1, and stand before the lock of the head in either order."""
+    a, b = open_store("a"), open_store("b")
+    await stored(a, append(A))
+    writers = {"login": (a, login(A, session())), "block": (b, change(A, 1, Changes(end_sessions="all")))}
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    tasks: dict[str, asyncio.Task[list[Result]]] = {}
+    for name in sorted(writers, key=lambda name: name != first):
+        writer, made = writers[name]
+        tasks[name] = asyncio.create_task(writer.append([made]))
+        await waits(owner, database_url, *({"login": "a", "block": "b"}[each] for each in tasks))
+    await owner.execute("commit")
+    assert await tasks["block"] == [Appended(3 if first == "login" else 2)]
+    assert await tasks["login"] == [Appended(2) if first == "login" else VersionConflict()]
+    assert await ids(secrets, A) == set()
+
+
+@pytest.mark.parametrize("first", ["login", "deletion"])
+async def test_a_login_that_races_a_deletion_leaves_nothing(
+    open_store: OpenStore, owner: Connection, database_url: str, first: str
+) -> None:
+    a, b = open_store("a"), open_store("b")
+    await stored(a, append(A))
+    writers = {"login": (a, login(A, session())), "deletion": (b, change(A, 1, Changes(erase=True)))}
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    tasks: dict[str, asyncio.Task[list[Result]]] = {}
+    for name in sorted(writers, key=lambda name: name != first):
+        writer, made = writers[name]
+        tasks[name] = asyncio.create_task(writer.append([made]))
+        await waits(owner, database_url, *({"login": "a", "deletion": "b"}[each] for each in tasks))
+    await owner.execute("commit")
+    assert isinstance((await tasks["deletion"])[0], Appended)
+    assert (await tasks["login"] == [VersionConflict()]) == (first == "deletion")
+    assert (await rows(owner, "sessions"), await rows(owner, "data_keys")) == ([], [])
+
+
+async def test_who_lost_the_race_to_a_block_is_told_that_he_is_blocked(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
+) -> None:
+    """Two whole processes, one of which signs in by a password that was right."""
+    one, two = Accounts(open_store("a")), Accounts(open_store("b"))
+    body = {"email": "sam@example.com", "emailVerified": True}
+    user = (await one.one(ask("CreateUser", body)))["user"]["id"]
+    call = ask("Authenticate", {"email": "sam@example.com", "password": "correct horse"})
+    task = Task(call, LogIn(user, None, None), Facts(proven_at=1, session=session()))
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    blocking = asyncio.create_task(two.one(ask("BlockUser", {"userId": user})))
+    await waits(owner, database_url, "b")
+    signing_in = asyncio.create_task(one.one(task))
+    await waits(owner, database_url, "a", "b")
+    await owner.execute("commit")
+    assert (await blocking)["user"]["status"] == "BLOCKED"
+    assert (await signing_in)["error"]["code"] == "user_blocked"
+    assert await ids(secrets, user) == set()
+    history = [each.type for each in await open_store("reader").read(0, 10)]
+    assert history == ["UserCreated", "UserBlocked", "LoginFailed"]
+
+
+async def test_logins_and_blocks_of_many_processes(open_store: OpenStore, secrets: SecretStore) -> None:
+    """Whatever the order: the sessions that are there began after the last end, and nobody is left out."""
+    stores = [open_store(name) for name in "abcd"]
+    await stored(stores[0], append(A))
+
+    async def write(store: EventStore, ends: bool) -> int:
+        done = 0
+        for _ in range(15):
+            tips = await store.tips([A, logins_of(A)])
+            version, logins = tips[A], tips.get(logins_of(A), 0)
+            made = (
+                change(A, version, Changes(end_sessions="all"))
+                if ends
+                else login(A, session(), requires=version, logins=logins)
+            )
+            (result,) = await store.append([made])
+            done += isinstance(result, Appended)
+        return done
+
+    counts = await asyncio.gather(*(write(store, number == 0) for number, store in enumerate(stores)))
+    assert counts[0] > 0
+    assert sum(counts[1:]) > 0
+    last_end = max(each.position for each in await stores[0].read(0, 100) if each.stream == A)
+    began = [each.position for each in await stores[0].read(last_end, 100)]
+    assert sorted(each.position for each in await secrets.sessions(A)) == began
+
+
+# --- codes --------------------------------------------------------------------------------------------------------
+
+
+async def expire(owner: Connection, table: str) -> None:
+    query = sql.SQL("update {} set expires_at = now() - interval '1 second'").format(sql.Identifier(table))
+    await owner.execute(query)
+
+
+async def test_a_code_can_be_tried_five_times(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+    store = open_store()
+    await stored(store, change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    assert [await secrets.attempt(A, WRONG) for _ in range(4)] == [None] * 4
+    assert await secrets.attempt(A, RIGHT) == 1
+    assert await secrets.attempt(A, RIGHT) is None, "the sixth"
+    # A new code can be tried anew, and the old one is nothing any more.
+    await stored(store, change(A, 1, Changes(code=Code("verify", b"new", LATER))))
+    assert await secrets.attempt(A, RIGHT) is None
+    assert await secrets.attempt(A, b"new") == 2
+    assert await secrets.attempt(B, RIGHT) is None
+    await expire(owner, "codes")
+    assert await secrets.attempt(A, b"new") is None
+
+
+@pytest.mark.parametrize("wrong", [0, 25, 45])
+async def test_however_many_come_at_once_five_are_compared(
+    open_store: OpenStore, open_secrets: OpenSecrets, owner: Connection, wrong: int
+) -> None:
+    await stored(open_store(), change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    stores = [open_secrets(name) for name in "abcde"]
+    digests = [WRONG] * wrong + [RIGHT] * (50 - wrong)
+    tries = [stores[number % 5].attempt(A, digest) for number, digest in enumerate(digests)]
+    found = [version for version in await asyncio.gather(*tries) if version is not None]
+    assert len(found) <= 5
+    assert found == [1] * len(found)
+    assert wrong or len(found) == 5
+    assert [row["attempts"] for row in await rows(owner, "codes")] == [5]
+
+
+async def test_a_code_of_another_purpose_is_none(open_store: OpenStore, secrets: SecretStore) -> None:
+    await stored(open_store(), change(A, 0, Changes(code=Code("reset", RIGHT, LATER))))
+    assert await secrets.attempt(A, RIGHT) is None
+    assert await secrets.token(RIGHT) == (A, 1)
+    await stored(open_store(), change(A, 1, Changes(code=Code("verify", WRONG, LATER))))
+    assert await secrets.token(WRONG) is None
+
+
+async def test_a_token_until_it_is_spent_replaced_or_expired(
+    open_store: OpenStore, secrets: SecretStore, owner: Connection
+) -> None:
+    store = open_store()
+    await stored(store, change(A, 0, Changes(code=Code("reset", RIGHT, LATER))), append(A, 1))
+    assert await secrets.token(RIGHT) == (A, 2)
+    assert await secrets.token(WRONG) is None
+    await expire(owner, "codes")
+    assert await secrets.token(RIGHT) is None
+    await stored(store, change(A, 2, Changes(code=Code("reset", WRONG, LATER))))
+    assert (await secrets.token(RIGHT), await secrets.token(WRONG)) == (None, (A, 3))
+    await stored(store, change(A, 3, Changes(spent=["verify"])))
+    assert await secrets.token(WRONG) == (A, 4)
+    await stored(store, change(A, 4, Changes(spent=["reset"])))
+    assert await secrets.token(WRONG) is None
+
+
+# --- sessions -----------------------------------------------------------------------------------------------------
+
+
+async def test_sessions_newest_first_with_whence_they_came(
+    open_store: OpenStore, secrets: SecretStore, owner: Connection
+) -> None:
+    store = open_store()
+    begun = [session(created_at=NOW + timedelta(seconds=number)) for number in range(3)]
+    await stored(store, append(A), *(login(A, each, logins=number) for number, each in enumerate(begun)))
+    found = await secrets.sessions(A)
+    assert [each.session_id for each in found] == [each.session_id for each in reversed(begun)]
+    assert [each.private for each in found] == [{"ip": "192.0.2.7", "userAgent": "Firefox"}] * 3
+    assert all("192.0.2.7" not in str(row) for row in await rows(owner, "sessions"))
+    await expire(owner, "sessions")
+    assert await secrets.sessions(A) == []
+    assert await secrets.session(begun[0].session_id) is None
+    assert not await secrets.refresh(found[0], "c1", LATER), "what has ended is not brought back"
+
+
+async def test_of_fifty_who_refresh_at_once_one_wins(open_store: OpenStore, open_secrets: OpenSecrets) -> None:
+    begun = session()
+    await stored(open_store(), append(A), login(A, begun))
+    stores = [open_secrets(name) for name in "abcde"]
+    before = await stores[0].session(begun.session_id)
+    assert before
+    until_when = LATER + timedelta(days=30)
+    won = await asyncio.gather(*(stores[n % 5].refresh(before, f"c{n}", until_when) for n in range(50)))
+    assert won.count(True) == 1
+    after = await stores[0].session(begun.session_id)
+    assert after
+    assert (after.generation, after.command_id, after.expires_at) == (1, f"c{won.index(True)}", until_when)
+    assert after.refreshed_at > before.refreshed_at
+    assert not await stores[0].refresh(before, "late", until_when)
+    assert await stores[0].refresh(after, "next", until_when)
+
+
+async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    begun = session()
+    await stored(store, append(A), login(A, begun))
+    before = await secrets.session(begun.session_id)
+    assert before
+    await stored(store, change(A, 1, Changes(end_sessions="all")))
+    assert not await secrets.refresh(before, "c1", LATER)
+    assert await secrets.session(begun.session_id) is None
+
+
+async def test_a_refresh_that_an_end_waits_for(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
+) -> None:
+    """Somebody refreshes, and has not committed, when all sessions end: his is among them."""
+    a = open_store("a")
+    begun = session()
+    await stored(a, append(A), login(A, begun))
+    await owner.execute("begin")
+    await owner.execute("update sessions set generation = generation + 1")
+    ending = asyncio.create_task(a.append([change(A, 1, Changes(end_sessions="all"))]))
+    await waits(owner, database_url, "a")
+    await owner.execute("commit")
+    assert await ending == [Appended(3)]
+    assert await ids(secrets, A) == set()
+
+
+# --- whose an address is ------------------------------------------------------------------------------------------
+
+
+async def test_credentials(open_store: OpenStore, secrets: SecretStore) -> None:
+    store = open_store()
+    sam: Claim = ("email", "sam@example.com")
+    await stored(
+        store, change(A, 0, Changes(password="$a"), take=[sam]), append(B, take=[("email", "kim@example.com")])
+    )
+    assert await secrets.by_email("sam@example.com") == Credential(A, "$a", 1)
+    assert await secrets.by_email("kim@example.com") == Credential(B, None, 1)
+    assert await secrets.by_email("nobody@example.com") is None
+    assert await secrets.by_id(B) == Credential(B, None, 1)
+    assert await secrets.by_id(nobody := user_id()) == Credential(nobody, None, 0)
+    await stored(store, append(A, 1, release=[sam], take=[("email", "new@example.com")]))
+    assert await secrets.by_email("sam@example.com") is None
+    assert await secrets.by_email("new@example.com") == Credential(A, "$a", 2)
+
+
+# --- what goes ----------------------------------------------------------------------------------------------------
+
+
+async def test_what_has_expired_is_forgotten(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+    store = open_store()
+    yesterday = NOW - timedelta(days=1)
+    gone, kept = session(expires_at=yesterday), session()
+    await stored(store, append(A), append(B), login(A, gone), login(B, kept))
+    await stored(store, change(A, 1, Changes(code=Code("reset", RIGHT, yesterday))))
+    await stored(store, change(B, 1, Changes(code=Code("verify", RIGHT, LATER))))
+    await owner.execute(
+        "insert into throttles values ('a', now() - interval '1 second'), ('b', now() + interval '1 h')"
+    )
+    assert await secrets.forget() == 3
+    assert await secrets.forget() == 0
+    assert [row["session_id"] for row in await rows(owner, "sessions")] == [kept.session_id]
+    assert [row["user_id"] for row in await rows(owner, "codes")] == [B]
+    assert len(await rows(owner, "throttles")) == 1
+
+
+async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+    """But in the log, which nobody can read any more, and beside the ids of his commands, which tell nothing of him."""
+    store = open_store()
+    claims = {user: [("email", user), ("externalId", user), ("identity", user)] for user in (A, B)}
+    for user in (A, B):
+        made = change(user, 0, EVERYTHING, take=claims[user], command_id=f"c {user}")
+        made.changes = Changes(
+            password="$1", code=Code("verify", user.encode(), LATER), session=session(), mails=[MAIL, MAIL]
+        )
+        await stored(store, made, change(user, 1, Changes(code=Code("reset", user.encode(), LATER))))
+
+    async def tables_with(user: str) -> dict[str, int]:
+        cursor = await owner.execute(
+            "select relname from pg_class where relnamespace = 'denizen'::regnamespace and relkind = 'r'"
+        )
+        tables = [name for (name,) in await cursor.fetchall()]
+        counts = {name: sum(user in str(row) for row in await rows(owner, name)) for name in tables}
+        return {name: number for name, number in counts.items() if number}
+
+    whole = {
+        "passwords": 1,
+        "codes": 2,
+        "sessions": 1,
+        "mails": 2,
+        "claims": 3,
+        "data_keys": 1,
+        "events": 2,
+        "commands": 1,
+    }
+    assert await tables_with(A) == whole
+    deletion = change(A, 2, Changes(erase=True), release=claims[A])
+    await stored(store, deletion)
+    assert await tables_with(A) == {"events": 3, "commands": 1}
+    assert await tables_with(B) == whole
+    assert [each.private for each in (await open_store("b").load([A]))[A]] == [None] * 3
+    # A store that still has his data key in memory adds nothing to him either.
+    for late in (login(A, session(), requires=2), change(A, 2, EVERYTHING), login(A, session(), requires=0)):
+        assert await store.append([late]) == [VersionConflict()]
+    assert await tables_with(A) == {"events": 3, "commands": 1}
+    # Nor does he come back by another beginning, with a data key of his own.
+    assert await store.append([append(A)]) == [VersionConflict()]
+    assert [row["user_id"] for row in await rows(owner, "data_keys")] == [B]

@@ -1,0 +1,226 @@
+"""What is stored with events: which secrets are set and spent, which sessions end, and which mails go out."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from denizen import messages as m
+
+from services.accounts import logins
+from services.accounts.changes import changes
+from services.accounts.decide import decide
+from services.accounts.decision import Command, Facts, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
+from services.accounts.events import AnyEvent, LoginEvent
+from services.accounts.user import User, evolve
+from services.eventstore.secrets import Changes, Code, Mail, NewSession
+from services.refusal import Refusal
+from tests.support.log import AT, user_id
+from tests.support.tokens import session_id
+
+ID = user_id()
+SESSION = session_id()
+SECRET: Any = "secret"
+FACTS = Facts(
+    password_hash="$argon2id$new",
+    drawn="123456",
+    digest=b"digest",
+    session=NewSession(SESSION, b"salt", {"ip": "192.0.2.7"}, None, AT, AT + timedelta(days=30)),
+)
+CREATE = m.CreateUser(email="sam@example.com", email_verified=True, profile=m.ProfileInput(locale="de"))
+CHANGE = m.ChangePassword(user_id=ID, current_password=SECRET, new_password=SECRET)
+RESET = m.ResetPassword(user_id=ID, password=SECRET)
+WANT = m.ChangeEmail(user_id=ID, email="new@example.com")
+VERIFY = m.VerifyEmail(user_id=ID, code=SECRET)
+SEND = m.SendVerificationEmail(user_id=ID)
+ASK, RECOVER, TELL = RequestPasswordReset(ID), RecoverPassword(ID), TellOwner(ID)
+BLOCK, UNBLOCK = m.BlockUser(user_id=ID), m.UnblockUser(user_id=ID)
+DEACTIVATE, REACTIVATE = m.DeactivateUser(user_id=ID), m.ReactivateUser(user_id=ID)
+LOG_IN = LogIn(ID, "192.0.2.7", None)
+DELETE = m.DeleteUser(user_id=ID)
+
+
+def run(before: User | None, command: Command, **facts: Any) -> tuple[Changes | None, User | None]:
+    """The changes of a command that is proven, and the user after it."""
+    known = replace(FACTS, proven_at=before.version if before else None, **facts)
+    events: list[AnyEvent] = []
+    if logins.is_about_sessions(command):
+        events += logins.decide(before, command, known)[0]
+    else:
+        decision = decide(before, command, known)
+        assert not isinstance(decision, Refusal), decision.code
+        events += decision
+    after = before
+    for event in events:
+        if not isinstance(event, LoginEvent):
+            after = evolve(after, event, ID, AT)
+    return changes(command, events, before, after, facts=known, at=AT), after
+
+
+def user_after(*commands: Command) -> User:
+    user = None
+    for command in (CREATE, *commands):
+        _, user = run(user, command)
+    assert user
+    return user
+
+
+ACTIVE = user_after()
+PENDING = replace(ACTIVE, email_verified=False)
+
+
+def changed(before: User | None, command: Command, **facts: Any) -> Changes:
+    result, _ = run(before, command, **facts)
+    assert result
+    return result
+
+
+def mails(result: Changes) -> list[tuple[str, str]]:
+    return [(mail.kind, mail.to) for mail in result.mails]
+
+
+# --- sessions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "command"),
+    [
+        (ACTIVE, BLOCK),
+        (ACTIVE, DEACTIVATE),
+        (ACTIVE, CHANGE),
+        (ACTIVE, RESET),
+        (user_after(ASK), RECOVER),
+        (user_after(DEACTIVATE), BLOCK),
+        (ACTIVE, m.RevokeSessions(user_id=ID)),
+    ],
+)
+def test_it_ends_every_session(before: User, command: Command) -> None:
+    assert changed(before, command).end_sessions == "all"
+
+
+def test_deletion_erases_all_and_does_nothing_else() -> None:
+    """A mail would be sealed under a data key that is gone."""
+    assert changed(ACTIVE, DELETE) == Changes(erase=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "command"),
+    [
+        (user_after(BLOCK), UNBLOCK),
+        (user_after(DEACTIVATE), REACTIVATE),
+        (user_after(WANT), VERIFY),
+        (ACTIVE, ASK),
+        (ACTIVE, WANT),
+        (PENDING, SEND),
+        (ACTIVE, m.UpdateUser(user_id=ID, metadata={"a": 1})),
+        (ACTIVE, LOG_IN),
+        (ACTIVE, TELL),
+    ],
+)
+def test_it_ends_none_and_only_a_login_begins_one(before: User, command: Command) -> None:
+    result, _ = run(before, command)
+    assert result is None or result.end_sessions is None
+    assert (result.session if result else None) == (FACTS.session if command == LOG_IN else None)
+
+
+def test_one_session_by_its_name() -> None:
+    assert changed(ACTIVE, m.RevokeSession(user_id=ID, session_id=SESSION)) == Changes(end_sessions=SESSION)
+
+
+def test_who_is_blocked_already_has_none_to_end() -> None:
+    assert run(user_after(BLOCK), BLOCK)[0] is None
+
+
+# --- passwords ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "command"),
+    [
+        (None, CREATE),
+        (None, m.Register(email="sam@example.com", password=SECRET)),
+        (ACTIVE, CHANGE),
+        (ACTIVE, RESET),
+        (user_after(ASK), RECOVER),
+        (ACTIVE, LOG_IN),
+    ],
+)
+def test_the_hash_is_stored_with_the_event_that_says_so(before: User | None, command: Command) -> None:
+    assert changed(before, command).password == FACTS.password_hash
+    result, _ = run(before, command, password_hash=None)
+    assert result is None or result.password is None
+
+
+def test_a_login_that_failed_changes_nothing() -> None:
+    """Not even the hash that was made for it."""
+    for user in (PENDING, user_after(BLOCK), user_after(DEACTIVATE)):
+        assert run(user, LOG_IN)[0] is None
+
+
+# --- codes and tokens ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_mailed_is_kept_as_a_digest() -> None:
+    for before, command in ((PENDING, SEND), (ACTIVE, WANT)):
+        assert changed(before, command).code == Code("verify", b"digest", AT + timedelta(minutes=10))
+    assert changed(ACTIVE, ASK).code == Code("reset", b"digest", AT + timedelta(minutes=30))
+    assert changed(None, m.Register(email="sam@example.com", password=SECRET)).code == Code(
+        "verify", b"digest", AT + timedelta(minutes=10)
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "command", "spent"),
+    [
+        (replace(PENDING, version=2), VERIFY, ("verify",)),
+        (user_after(WANT), VERIFY, ("reset", "verify")),
+        (ACTIVE, CHANGE, ("reset",)),
+        (ACTIVE, RESET, ("reset",)),
+        (user_after(ASK), RECOVER, ("reset",)),
+        (PENDING, RECOVER, ("reset", "verify")),
+        (ACTIVE, ASK, ()),
+        (PENDING, SEND, ()),
+        (ACTIVE, BLOCK, ()),
+        (ACTIVE, LOG_IN, ()),
+    ],
+)
+def test_what_is_used_up(before: User, command: Command, spent: tuple[str, ...]) -> None:
+    assert changed(before, command).spent == spent
+
+
+# --- mails --------------------------------------------------------------------------------------------------------
+
+
+def test_a_code_goes_to_the_address_that_it_is_to_prove() -> None:
+    (mail,) = changed(PENDING, SEND).mails
+    values = {"code": "123456", "user_id": ID, "minutes": "10"}
+    assert mail == Mail("verify_email", "sam@example.com", "de", values, AT + timedelta(minutes=10))
+    assert mails(changed(ACTIVE, WANT)) == [("verify_email", "new@example.com")]
+    assert mails(changed(user_after(WANT), SEND)) == [("verify_email", "new@example.com")]
+
+
+def test_a_token_goes_to_the_address_that_he_has() -> None:
+    (mail,) = changed(user_after(WANT), ASK).mails
+    values = {"token": "123456", "minutes": "30"}
+    assert mail == Mail("reset_password", "sam@example.com", "de", values, AT + timedelta(minutes=30))
+
+
+def test_the_owner_is_told() -> None:
+    assert mails(changed(user_after(WANT), VERIFY)) == [("email_changed", "sam@example.com")], "the old address"
+    for command in (CHANGE, RESET):
+        assert mails(changed(ACTIVE, command)) == [("password_changed", "sam@example.com")]
+    assert mails(changed(user_after(ASK), RECOVER)) == [("password_changed", "sam@example.com")]
+    assert mails(changed(ACTIVE, TELL)) == [("already_registered", "sam@example.com")]
+    assert changed(ACTIVE, TELL) == Changes(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
+
+
+def test_no_note_holds_a_secret() -> None:
+    for before, command in ((user_after(WANT), VERIFY), (ACTIVE, CHANGE), (ACTIVE, RESET), (ACTIVE, TELL)):
+        for mail in changed(before, command).mails:
+            assert mail.values == {}
+
+
+def test_who_gets_no_mail() -> None:
+    for before, command in ((ACTIVE, BLOCK), (ACTIVE, LOG_IN), (replace(PENDING, version=2), VERIFY)):
+        assert changed(before, command).mails == ()
+    assert run(ACTIVE, m.UpdateUser(user_id=ID, metadata={"a": 1}))[0] is None

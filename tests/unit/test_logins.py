@@ -1,0 +1,152 @@
+"""Who gets in, who does not and what he is told, and whose sessions end."""
+
+from typing import Any
+
+import pytest
+from denizen import messages as m
+
+from services.accounts import logins
+from services.accounts.decide import decide
+from services.accounts.decision import Command, Facts, LogIn
+from services.accounts.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
+from services.accounts.user import User, evolve
+from services.eventstore.event import Event
+from services.eventstore.secrets import NewSession
+from services.refusal import Refusal
+from tests.support.log import AT, user_id
+from tests.support.tokens import session_id
+
+ID = user_id()
+SESSION = session_id()
+SECRET: Any = "secret"
+LOG_IN = LogIn(ID, "192.0.2.7", "Firefox")
+CREATE = m.CreateUser(email="sam@example.com", email_verified=True)
+BLOCK, UNBLOCK = m.BlockUser(user_id=ID), m.UnblockUser(user_id=ID)
+DEACTIVATE = m.DeactivateUser(user_id=ID)
+RESET = m.ResetPassword(user_id=ID, password=SECRET)
+REQUIRE = m.ResetPassword(user_id=ID, password=SECRET, require_change=True)
+REVOKE = m.RevokeSession(user_id=ID, session_id=SESSION)
+REVOKE_ALL = m.RevokeSessions(user_id=ID)
+
+
+def after(user: User | None, *commands: Command) -> User:
+    for command in commands:
+        decision = decide(user, command)
+        assert not isinstance(decision, Refusal), decision.code
+        for event in decision:
+            user = evolve(user, event, ID, AT)
+    assert user
+    return user
+
+
+def right(user: User) -> Facts:
+    """His password, found just before."""
+    return Facts(proven_at=user.version, session=NewSession(SESSION, b"salt", {}, None, AT, AT))
+
+
+ACTIVE = after(None, CREATE)
+PENDING = after(None, CREATE.model_copy(update={"email_verified": False}))
+BY_STATUS: dict[str, tuple[User, str]] = {
+    "active": (ACTIVE, ""),
+    "pending": (PENDING, "email_not_verified"),
+    "blocked": (after(ACTIVE, BLOCK), "user_blocked"),
+    "deactivated": (after(ACTIVE, DEACTIVATE), "user_deactivated"),
+    "pending and blocked": (after(PENDING, BLOCK), "user_blocked"),
+    "blocked, then deactivated": (after(ACTIVE, BLOCK, DEACTIVATE), "user_deactivated"),
+    "deactivated, then blocked": (after(ACTIVE, DEACTIVATE, BLOCK), "user_blocked"),
+    "blocked and back": (after(ACTIVE, BLOCK, UNBLOCK), ""),
+    "must change his password": (after(ACTIVE, REQUIRE), "password_change_required"),
+    "must change it, and blocked": (after(ACTIVE, REQUIRE, BLOCK), "user_blocked"),
+    "must change it, and pending": (after(PENDING, REQUIRE), "email_not_verified"),
+}
+
+
+@pytest.mark.parametrize(("user", "refusal"), BY_STATUS.values(), ids=BY_STATUS.keys())
+def test_only_the_active_log_in(user: User, refusal: str) -> None:
+    events, refused = logins.decide(user, LOG_IN, right(user))
+    if not refusal:
+        assert (events, refused) == ([LoginSucceeded(SESSION, "192.0.2.7", "Firefox")], None)
+        return
+    assert refused
+    assert refused.code == refusal
+    assert events == [LoginFailed(refusal, "192.0.2.7", "Firefox")], "an attempt, and no login"
+
+
+@pytest.mark.parametrize(("user", "_"), BY_STATUS.values(), ids=BY_STATUS.keys())
+def test_who_does_not_know_the_password_is_told_nothing_else(user: User, _: str) -> None:
+    stale = Facts(proven_at=user.version - 1) if user.password_version == user.version else Facts()
+    for facts in (Facts(), stale):
+        events, refused = logins.decide(user, LOG_IN, facts)
+        assert refused
+        assert refused.body() == logins.credentials_invalid().body()
+        assert events == [LoginFailed("invalid_credentials", "192.0.2.7", "Firefox")]
+
+
+def test_who_may_help_himself_is_told_who_he_is() -> None:
+    """The front end needs the id to have a code sent, or the password changed."""
+    for name, told in (("pending", True), ("must change his password", True), ("blocked", False)):
+        user, _ = BY_STATUS[name]
+        _, refused = logins.decide(user, LOG_IN, right(user))
+        assert refused
+        assert list(refused.details) == ([{"userId": ID}] if told else [])
+
+
+@pytest.mark.parametrize("change", [RESET, REQUIRE])
+def test_a_password_that_was_right_before_it_was_changed(change: m.ResetPassword) -> None:
+    facts = right(ACTIVE)
+    _, refused = logins.decide(after(ACTIVE, change), LOG_IN, facts)
+    assert refused
+    assert refused.code == "invalid_credentials"
+    # What is no change of the password leaves it right.
+    events, refused = logins.decide(after(ACTIVE, BLOCK, UNBLOCK), LOG_IN, facts)
+    assert (len(events), refused) == (1, None)
+
+
+def test_one_session_or_all() -> None:
+    for user, _ in BY_STATUS.values():
+        assert logins.decide(user, REVOKE, Facts(alive=True)) == ([SessionsRevoked(SESSION)], None)
+        assert logins.decide(user, REVOKE_ALL, Facts(alive=True)) == ([SessionsRevoked(None)], None)
+        for command in (REVOKE, REVOKE_ALL):
+            assert logins.decide(user, command, Facts(alive=False)) == ([], None), "harmless where it has ended"
+
+
+def test_nobody() -> None:
+    for command in (REVOKE, REVOKE_ALL):
+        events, refused = logins.decide(None, command, Facts())
+        assert refused
+        assert (events, refused.code) == ([], "user_not_found")
+    # Deleted since his password was compared: no other answer than if he had never been.
+    events, refused = logins.decide(None, LOG_IN, right(ACTIVE))
+    assert refused
+    assert (events, refused.body()) == ([], logins.credentials_invalid().body())
+
+
+def test_what_is_decided_here() -> None:
+    for command in (LOG_IN, REVOKE, REVOKE_ALL):
+        assert logins.is_about_sessions(command)
+    for command in (BLOCK, RESET, m.DeleteUser(user_id=ID)):
+        assert not logins.is_about_sessions(command)
+
+
+@pytest.mark.parametrize(
+    ("event", "named", "private"),
+    [
+        (
+            LoginSucceeded(SESSION, "1.2.3.4", "Firefox"),
+            {"sessionId": SESSION},
+            {"ip": "1.2.3.4", "userAgent": "Firefox"},
+        ),
+        (LoginSucceeded(SESSION, None, None), {"sessionId": SESSION}, None),
+        (LoginFailed("user_blocked", "192.0.2.7", None), {"reason": "user_blocked"}, {"ip": "192.0.2.7"}),
+        (SessionsRevoked(SESSION), {"sessionId": SESSION}, None),
+        (SessionsRevoked(None), {}, None),
+    ],
+)
+def test_ip_and_user_agent_are_private(
+    event: LoginSucceeded | LoginFailed | SessionsRevoked, named: dict[str, str], private: dict[str, str] | None
+) -> None:
+    new = encode(event, ID, 3, "ACTIVE")
+    assert new.public == {"userId": ID, "version": 3, "status": "ACTIVE", "changed": [], **named}
+    assert new.private == private
+    row = (new.type, new.schema_version, new.public, new.private)
+    assert decode(Event(1, new.event_id, f"{ID}/logins", 1, *row, {}, AT)) == event
