@@ -354,6 +354,10 @@ class ImportReply(Message):
     results: tuple[ImportedRow, ...]
 
 
+class ExportPiece(Message):
+    """A piece of a file: its octets are the body as it is, and no JSON object."""
+
+
 class ImportProgress(Message):
     """How far an import is."""
 
@@ -460,6 +464,32 @@ class GetUserHistory(UserRequest):
     count: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
     """`nextCursor` of the page before."""
+
+
+class ExportFilter(Request):
+    status: Status | None = None
+    created_after: Annotated[str, StringConstraints(pattern=RFC3339)] | None = None
+    """Then or later."""
+    created_before: Annotated[str, StringConstraints(pattern=RFC3339)] | None = None
+
+
+class ExportUsers(Request):
+    """All users that match, as they were at one position of the log, which every piece names.
+
+    The answer is a piece of the file. Its header `Denizen-Export` names the subject on which the next one is asked for
+    by `{"piece": 1}` and so on; the piece that has no such header is the last. A piece can be asked for twice.
+    """
+
+    format: Literal["csv", "jsonl", "json"] = "jsonl"
+    fields: Annotated[list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=64)] = []
+    """`id`, `email`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all of the user."""
+    filter: ExportFilter = ExportFilter()
+    raw: bool = False
+    """CSV: cells that a spreadsheet would take for formulas stay as they are; else a `'` goes before them."""
+
+
+class ExportUsersWithHashes(ExportUsers):
+    """As ExportUsers; the field `passwordHash` can be asked for. Only the NATS user `operator` may ask."""
 
 
 class ImportStatus(Request):

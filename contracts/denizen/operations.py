@@ -113,7 +113,8 @@ _COMMANDS = (
     _command(m.ReactivateUser, "Return a deactivated user to what it was.", *_EXISTING, "invalid_transition"),
     _command(m.LinkIdentity, "Link an account at another provider.", *_EXISTING, "identity_taken"),
     _command(m.UnlinkIdentity, "Unlink an account at another provider.", *_EXISTING, "identity_not_found"),
-    replace(_command(m.ImportUsers, "Import users, or a chunk of them.", reply=m.ImportReply), service="transfer", octets=1_000_000),
+    replace(_command(m.ImportUsers, "Import users, or a chunk of them.", reply=m.ImportReply), service="transfer",
+            octets=1_000_000),
     replace(_command(m.ImportStatus, "How far an import is.", reply=m.ImportProgress), service="transfer", reads=True),
     _command(m.DeleteUser, "Erase a user.", *_EXISTING, reply=m.Deleted),
     _command(m.Authenticate, "Sign in by password.", *_SIGN_IN, "password_change_required", reply=m.SignedIn),
@@ -157,6 +158,13 @@ _QUERIES = (
     _query(m.ListIdentities, m.IdentityList, "The linked accounts of a user.", "user_not_found"),
     _query(m.GetUserHistory, m.UserHistory, "Who changed what of a user, and when, newest first.", "user_not_found"),
     _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first."),
+    replace(_query(m.ExportUsers, m.ExportPiece, "A file of users, piece by piece.", "forbidden"), service="transfer"),
+    replace(
+        _query(
+            m.ExportUsersWithHashes, m.ExportPiece, "A file of users with the hashes of their passwords.", "forbidden"
+        ),
+        service="transfer",
+    ),
     _query(m.VerifyToken, m.TokenFacts, "Is an access token good, and its session alive?", "token_invalid"),
     _query(m.GetJwks, m.Jwks, "The keys that access tokens are signed with."),
     _query(m.GetSealingKey, m.SealingKey, "The key that secrets in requests are sealed for."),

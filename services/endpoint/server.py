@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 
 import orjson
 from denizen.operations import Operation
@@ -103,6 +104,32 @@ class Server:
             await self._client.publish(subject, body, headers=dict(headers) if headers else None)
         except Error as error:
             log.warning("reply_lost", extra={"error": type(error).__name__})
+
+    async def serve(
+        self, subject: str, piece: Callable[[bytes], Awaitable[tuple[bytes, dict[str, str]]]]
+    ) -> Callable[[], Awaitable[None]]:
+        """Answer requests on a subject of this process's own, one at a time; returns what ends that.
+
+        `piece` gives the body and headers of an answer, or raises Refusal.
+        """
+        assert self._client
+
+        async def handle(message: Msg) -> None:
+            if not _INBOX.fullmatch(message.reply):
+                return
+            try:
+                body, headers = await piece(message.data)
+            except Refusal as refusal:
+                body, headers = orjson.dumps(refusal.body()), refusal.headers()
+            await self._publish(message.reply, body, headers)
+
+        subscription = await self._client.subscribe(subject, cb=handle)
+
+        async def end() -> None:
+            with suppress(Error):
+                await subscription.unsubscribe()
+
+        return end
 
     async def stop_receiving(self) -> None:
         """Take no new requests; those that have arrived are handed on before this returns."""

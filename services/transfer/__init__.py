@@ -1,1 +1,1 @@
-"""Imports: rows of users from elsewhere become commands, many at a time, and yield to everything else."""
+"""Imports and exports: many users at a time, yielding to everything else."""

@@ -17,10 +17,10 @@ from services.database import Database
 from services.endpoint.call import Call
 from services.eventstore.secret_store import SecretStore
 from services.eventstore.store import Claim, ClaimKind, EventStore
-from services.transfer import rows
 from services.passwords.pool import HashingPool
 from services.refusal import Refusal
 from services.settings import Settings
+from services.transfer import rows
 
 Json = dict[str, Any]
 

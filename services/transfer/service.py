@@ -1,4 +1,4 @@
-"""The program `denizen run transfer`: takes imports, chunk by chunk, at a lower priority than what people wait for."""
+"""The program `denizen run transfer`: imports and exports, at a lower priority than what people wait for."""
 
 import asyncio
 import logging
@@ -17,11 +17,12 @@ from services.endpoint.server import Server
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
-from services.transfer.imports import Imports
 from services.passwords.pool import HashingPool
 from services.refusal import Refusal
 from services.settings import Settings
 from services.signal import Signal
+from services.transfer.exports import Exports
+from services.transfer.imports import Imports
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"])
     secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
     imports = Imports(settings, store, secrets, pool, appended)
+    exports = Exports(settings, server.serve)
 
     async def work(batch: list[Call]) -> None:
         for call in batch:
-            await _answer(server, imports, call)
+            await _answer(server, imports, exports, call)
 
     batcher = Batcher[Call](work, most=1, capacity=_WAITING)
     async with asyncio.TaskGroup() as tasks:
@@ -60,6 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await server.stop_receiving()
         await batcher.drained()
         working.cancel()
+    await exports.close()
     await server.close()
     await pool.close()
     await broker.disconnect(signals)
@@ -67,7 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await closing.close()
 
 
-async def _answer(server: Server, imports: Imports, call: Call) -> None:
+async def _answer(server: Server, imports: Imports, exports: Exports, call: Call) -> None:
     """Answer one, whatever happens."""
     try:
         call.check_deadline()
@@ -76,6 +79,8 @@ async def _answer(server: Server, imports: Imports, call: Call) -> None:
         elif isinstance(call.request, m.ImportUsers):
             position, body = await imports.run(call, call.request)
             await server.answer(call, body, {h.POSITION: str(position)})
+        elif isinstance(call.request, m.ExportUsers):
+            await server.answer(call, *await exports.begin(call, call.request))
         return
     except Refusal as error:
         refusal = error

@@ -18,7 +18,7 @@ from denizen import Client, Event
 from tests.support.containers import engine_answers
 from tests.support.servers import REPOSITORY
 
-SERVICES = ["accounts", "directory", "projector", "relay", "mailer"]
+SERVICES = ["accounts", "directory", "transfer", "projector", "relay", "mailer"]
 
 
 class Compose:

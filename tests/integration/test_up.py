@@ -18,7 +18,7 @@ from tests.support.servers import Denizen, eventually
 pytestmark = pytest.mark.embedded
 
 SERVERS = ("postgres", "nats", "smtp")
-SERVICES = ("accounts", "directory", "projector", "relay", "mailer")
+SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
 CREATE = "users.v1.command.CreateUser"
 
 

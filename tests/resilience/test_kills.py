@@ -20,7 +20,7 @@ async def test_kills_under_load(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         await load.goes_on()
         for _ in range(ROUNDS):
-            for child in ("accounts", "directory", "projector", "relay", "mailer", "nats", "postgres"):
+            for child in ("accounts", "directory", "transfer", "projector", "relay", "mailer", "nats", "postgres"):
                 pid = own_denizen.kill(child)
                 await load.goes_on(10)
                 await asyncio.to_thread(eventually, partial(_has_another, own_denizen, child, pid), 10, child)

@@ -1,0 +1,108 @@
+"""The forms of an export: users as JSON lines, one JSON array, or CSV."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import orjson
+from denizen import messages as m
+
+from services.refusal import Refusal
+
+Json = dict[str, Any]
+Form = Literal["csv", "jsonl", "json"]
+
+_PROFILE = tuple(str(field.alias) for field in m.Profile.model_fields.values())
+HASH = "passwordHash"
+FIELDS = (*(str(field.alias) for field in m.User.model_fields.values()), HASH)
+"""What can be exported, the hash only where it is allowed; and `profile.firstName`, `metadata.plan`."""
+_NESTED = ("profile", "metadata", "appMetadata")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def check(fields: Sequence[str], *, hashes: bool) -> None:
+    """Raises Refusal where a field cannot be exported."""
+    for field in fields:
+        top, _, rest = field.partition(".")
+        if top not in FIELDS or (rest and top not in _NESTED) or (top == "profile" and rest and rest not in _PROFILE):
+            raise Refusal("validation_failed", "there is no such field", field="fields")
+        if top == HASH and not hashes:
+            raise Refusal("forbidden", "password hashes are exported by ExportUsersWithHashes alone", field="fields")
+
+
+class Encoder:
+    """Turns documents of users into pieces of one file, in order."""
+
+    def __init__(self, form: Form, fields: Sequence[str], *, raw: bool) -> None:
+        """`raw`: cells of CSV that a spreadsheet would run as formulas stay as they are (OWASP, CSV injection)."""
+        self._form = form
+        self._columns = list(_columns(fields)) if form == "csv" else list(fields)
+        self._cell: Callable[[Any], str] = _text if raw else _defused
+        self._first = True
+
+    def head(self) -> bytes:
+        """What comes before the users."""
+        if self._form == "csv":
+            return self._rows([self._columns])
+        return b"[" if self._form == "json" else b""
+
+    def users(self, documents: Sequence[Json]) -> bytes:
+        """The next users."""
+        if self._form == "csv":
+            return self._rows([self._cell(_value(doc, column)) for column in self._columns] for doc in documents)
+        objects = [orjson.dumps(_picked(doc, self._columns) if self._columns else doc) for doc in documents]
+        if self._form == "jsonl":
+            return b"".join(line + b"\n" for line in objects)
+        joined = b",\n".join(objects)
+        before = b"\n" if self._first else b",\n"
+        self._first = self._first and not objects
+        return before + joined if objects else b""
+
+    def tail(self) -> bytes:
+        """What comes after the users."""
+        return b"\n]\n" if self._form == "json" else b""
+
+    def _rows(self, rows: "Iterator[list[str]] | list[list[str]]") -> bytes:
+        text = io.StringIO()
+        csv.writer(text).writerows(rows)
+        return text.getvalue().encode()
+
+
+def _columns(fields: Sequence[str]) -> Iterator[str]:
+    """A profile is six columns; metadata is one, of JSON."""
+    for field in fields or [field for field in FIELDS if field != HASH]:
+        if field == "profile":
+            yield from (f"profile.{name}" for name in _PROFILE)
+        else:
+            yield field
+
+
+def _value(document: Json, field: str) -> Any:
+    top, _, rest = field.partition(".")
+    value = document.get(top)
+    return value.get(rest) if rest and isinstance(value, dict) else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _picked(document: Json, fields: Sequence[str]) -> Json:
+    picked: Json = {}
+    for field in fields:
+        top, _, rest = field.partition(".")
+        if not rest:
+            picked[top] = document.get(top)
+        elif (value := _value(document, field)) is not None:
+            picked.setdefault(top, {})[rest] = value
+        else:
+            picked.setdefault(top, {})
+    return picked
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _defused(value: Any) -> str:
+    text = _text(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
