@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from denizen.blocking import Blocking, LoopThread, blocking
 from denizen.events import Events, Handler, Subscription
-from denizen.messages import Status, User
+from denizen.messages import Sort, Status, User
 from denizen.sessions import Me, Sessions
+from denizen.transfer import ExportOptions, ExportPiece
 from denizen.transport import Transport
 from denizen.users import PAGE, Users
 
@@ -92,13 +93,26 @@ class BlockingUsers(Blocking[Users]):
     link_identity = blocking(Users.link_identity)
     unlink_identity = blocking(Users.unlink_identity)
     list_identities = blocking(Users.list_identities)
+    import_users = blocking(Users.import_users)
+    _export_piece = blocking(Users.export_piece)
 
-    def iter_all(self, *, status: Status | None = None) -> Iterator[User]:
+    def export(self, **options: Unpack[ExportOptions]) -> Iterator[ExportPiece]:
+        """As `Users.export`."""
+        piece: ExportPiece | None = None
+        while piece is None or piece.follows is not None:
+            piece = self._export_piece(piece, options)
+            yield piece
+
+    def iter_all(
+        self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"
+    ) -> Iterator[User]:
         """As `Users.iter_all`."""
-        offset = 0
-        while page := self.list(count=PAGE, offset=offset, status=status):
+        cursor: str | None = None
+        while True:
+            page = self.list(count=PAGE, cursor=cursor, status=status, search=search, sort=sort)
             yield from page
-            offset += PAGE
+            if (cursor := page.next_cursor) is None:
+                return
 
 
 class BlockingSessions(Blocking[Sessions]):

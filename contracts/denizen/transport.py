@@ -101,9 +101,18 @@ class Transport:
         }
 
     async def command(
-        self, name: str, body: Mapping[str, Any], options: CommandOptions, *, token: str | None = None
+        self,
+        name: str,
+        body: Mapping[str, Any],
+        options: CommandOptions,
+        *,
+        token: str | None = None,
+        attempt: float = _ATTEMPT_SECONDS,
     ) -> dict[str, Any]:
-        """The reply of a command; `token`: in the name of the user of this access token. Raises DenizenError."""
+        """The reply of a command; `token`: in the name of the user of this access token. Raises DenizenError.
+
+        `attempt`: how long one try is waited for.
+        """
         operation = self._operation(name, token)
         timeout = options.get("timeout", self._timeout)
         until = time.monotonic() + timeout
@@ -117,7 +126,7 @@ class Transport:
         if token is not None:
             headers[h.AUTHORIZATION] = f"Bearer {token}"
         sealed = await self._sealed(operation, body, command_id, timeout)
-        reply = await self._ask(operation, sealed, headers, until - time.monotonic())
+        reply = await self._ask(operation.subject, sealed, headers, until - time.monotonic(), attempt)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         answer: dict[str, Any] = json.loads(reply.data)
         return answer
@@ -153,15 +162,27 @@ class Transport:
         if token is not None:
             headers[h.AUTHORIZATION] = f"Bearer {token}"
         operation = QUERIES[name] if token is None else SELF[name]
-        reply = await self._ask(operation, body, headers, self._timeout if timeout is None else timeout)
+        reply = await self._ask(operation.subject, body, headers, self._timeout if timeout is None else timeout)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         return reply.data
+
+    async def piece(self, subject: str, body: Mapping[str, Any], timeout: float) -> tuple[bytes, Mapping[str, str]]:
+        """A reply that is no JSON, and its headers. Raises DenizenError."""
+        reply = await self._ask(subject, body, {}, timeout, timeout)
+        return reply.data, reply.headers or {}
 
     def seen(self, position: int) -> None:
         """Note that the client knows the log up to here: what it asks from now on shows as much."""
         self._position = max(self._position, position)
 
-    async def _ask(self, operation: Operation, body: Mapping[str, Any], headers: dict[str, str], timeout: float) -> Msg:
+    async def _ask(
+        self,
+        subject: str,
+        body: Mapping[str, Any],
+        headers: dict[str, str],
+        timeout: float,
+        attempt: float = _ATTEMPT_SECONDS,
+    ) -> Msg:
         """Ask until there is an answer or the time is over: the command id makes a repeat harmless."""
         for name, value in headers.items():
             if not value.isprintable():  # A line break would begin another header.
@@ -169,13 +190,13 @@ class Transport:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         until = time.monotonic() + timeout
         pause = 0.02
-        refusal: errors.DenizenError = errors.NoAnswer(f"no answer to {operation.name} within {timeout:g} s")
+        refusal: errors.DenizenError = errors.NoAnswer(
+            f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s"
+        )
         while (left := until - time.monotonic()) > 0:
             try:
                 client = await self.connection(left)
-                reply = await client.request(
-                    operation.subject, data, timeout=min(left, _ATTEMPT_SECONDS), headers=headers or None
-                )
+                reply = await client.request(subject, data, timeout=min(left, attempt), headers=headers or None)
                 if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
                     return reply
                 raise errors.from_body(json.loads(reply.data)["error"])
@@ -184,7 +205,7 @@ class Transport:
             except MaxPayloadError:
                 raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
             except NoRespondersError:
-                refusal = errors.NoAnswer(f"nobody answers {operation.subject}: is Denizen running?")
+                refusal = errors.NoAnswer(f"nobody answers {subject}: is Denizen running?")
             except (NatsError, OSError, TimeoutError):
                 pass
             # Not all at once after an outage.

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, Unpack
 
-from denizen.messages import IdentityList, LoginHistory, Profile, Status, User, UserHistory, UserList
+from denizen.importing import Format, Preset
+from denizen.importing.reading import Source
+from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
+from denizen.transfer import (
+    ExportOptions,
+    ExportPiece,
+    Import,
+    ImportResult,
+    ImportSummary,
+    first_piece,
+    next_piece,
+    rfc3339,
+)
 from denizen.transport import CommandOptions, Transport
 
 Json = Mapping[str, Any]
@@ -173,7 +185,7 @@ class Users:
 
     async def get(self, user_id: str, *, as_of: datetime | None = None, timeout: float | None = None) -> User:
         """A user by id; as he was at a time (with its zone), where that is given. Raises UserNotFound."""
-        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": _rfc3339(as_of)}
+        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": rfc3339(as_of)}
         return await self._find("GetUser", body, timeout)
 
     async def get_by_email(self, email: str, *, timeout: float | None = None) -> User:
@@ -188,12 +200,24 @@ class Users:
         return User.model_validate_json(await self._transport.query(query, body, timeout))
 
     async def list(
-        self, *, count: int = 50, offset: int = 0, status: Status | None = None, timeout: float | None = None
+        self,
+        *,
+        count: int = 50,
+        offset: int = 0,
+        cursor: str | None = None,
+        status: Status | None = None,
+        search: str | None = None,
+        sort: Sort = "-createdAt",
+        timeout: float | None = None,
     ) -> UserList:
-        """A page of at most 500 users, newest first, and how many there are in all."""
-        body: dict[str, Any] = {"count": count, "offset": offset}
-        if status is not None:
-            body["status"] = status
+        """A page of at most 500 users, and how many there are in all; `next_cursor` leads to the next page.
+
+        `search`: words, each part of the e-mail address or of a name, whatever its case and accents; who has exactly
+        this address or external id comes first. With a cursor all but `count` must be as for the page before.
+        """
+        body: dict[str, Any] = {"count": count, "offset": offset, "sort": sort}
+        given = {"cursor": cursor, "status": status, "search": search}
+        body |= {name: value for name, value in given.items() if value is not None}
         return UserList.model_validate_json(await self._transport.query("ListUsers", body, timeout))
 
     async def list_identities(self, user_id: str, *, timeout: float | None = None) -> IdentityList:
@@ -220,13 +244,62 @@ class Users:
             body["cursor"] = cursor
         return LoginHistory.model_validate_json(await self._transport.query("GetLoginHistory", body, timeout))
 
-    async def iter_all(self, *, status: Status | None = None) -> AsyncIterator[User]:
-        """All users, newest first, page by page; who is created meanwhile may make one appear twice."""
-        offset = 0
-        while page := await self.list(count=PAGE, offset=offset, status=status):
+    # --- many at a time -----------------------------------------------------------------------------------------
+
+    async def import_users(
+        self,
+        source: Source,
+        *,
+        format: Format | None = None,
+        preset: str | Preset | None = None,
+        dry_run: bool = False,
+        on_conflict: OnConflict = "fail",
+        import_id: str | None = None,
+        on_result: Callable[[ImportResult], None] | None = None,
+        on_progress: Callable[[ImportSummary], None] | None = None,
+    ) -> ImportSummary:
+        """Import users: from a file (JSONL, a JSON array, CSV, gzipped or not), or from anything that yields dicts.
+
+        preset: the system that the file comes from (`auth0`, `keycloak`, `supabase`, `clerk`, `django`, `firebase`).
+        dry_run: check all, change nothing.
+        on_conflict: what becomes of a row whose address is somebody's: `fail`, `skip`, or `update`.
+        import_id: names the job; the same source under the same name goes on where it stopped.
+        on_result: called with each row's result; on_progress: after each chunk.
+
+        A bad row stops no other. Raises DenizenError where Denizen is away for five minutes, OSError, ValueError.
+        """
+        job = Import(
+            self._transport,
+            import_id=import_id,
+            dry_run=dry_run,
+            on_conflict=on_conflict,
+            on_result=on_result,
+            on_progress=on_progress,
+        )
+        return await job.run(source, format, preset)
+
+    async def export(self, **options: Unpack[ExportOptions]) -> AsyncIterator[ExportPiece]:
+        """A file of all users that match, as they were at one position of the log, piece by piece."""
+        piece: ExportPiece | None = None
+        while piece is None or piece.follows is not None:
+            piece = await self.export_piece(piece, options)
+            yield piece
+
+    async def export_piece(self, after: ExportPiece | None, options: ExportOptions) -> ExportPiece:
+        """The first piece of an export, or the one after another. Raises DenizenError."""
+        return await (first_piece(self._transport, options) if after is None else next_piece(self._transport, after))
+
+    async def iter_all(
+        self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"
+    ) -> AsyncIterator[User]:
+        """All users, page by page: each that stays appears once, whoever is created or erased meanwhile."""
+        cursor: str | None = None
+        while True:
+            page = await self.list(count=PAGE, cursor=cursor, status=status, search=search, sort=sort)
             for user in page:
                 yield user
-            offset += PAGE
+            if (cursor := page.next_cursor) is None:
+                return
 
 
 def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata: Json | None) -> dict[str, Any]:
@@ -235,9 +308,3 @@ def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata
         profile = profile.model_dump(by_alias=True, exclude_unset=True)
     sections = {"profile": profile, "metadata": metadata, "appMetadata": app_metadata}
     return {name: section for name, section in sections.items() if section is not None}
-
-
-def _rfc3339(at: datetime) -> str:
-    if at.tzinfo is None:
-        raise ValueError("a time needs its zone")
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

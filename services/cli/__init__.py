@@ -11,11 +11,21 @@ _COMMANDS = {
     "run": "Run one service; for containers.",
     "migrate": "Bring the database's schema up to date.",
     "doctor": "Check that everything is in place and answers.",
-    "users": "Create, find, change users.",
+    "users": "Create, find, change, erase users.",
+    "sessions": "See where users are signed in, and end sessions.",
+    "import": "Import users from a file, of Denizen's or of another system.",
+    "export": "Export users to a file.",
     "events": "Follow the published events.",
+    "keys": "Rotate keys.",
     "log": "Check the log.",
+    "projections": "See how far the projections are, and build them anew.",
+    "erasure": "Prove that a user was erased.",
 }
 """Name, and the line that `denizen --help` shows. Module `services.cli.<name>` has `app`, a typer.Typer."""
+
+
+_RENAMED = {"import": "imports"}
+"""Commands whose names no module can have."""
 
 
 class _Lazy(TyperGroup):
@@ -25,7 +35,7 @@ class _Lazy(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:
             return None
-        command = typer.main.get_command(import_module(f"services.cli.{cmd_name}").app)
+        command = typer.main.get_command(import_module(f"services.cli.{_RENAMED.get(cmd_name, cmd_name)}").app)
         command.name, command.short_help = cmd_name, _COMMANDS[cmd_name]
         return command
 

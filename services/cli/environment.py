@@ -1,8 +1,9 @@
 """What commands share: the settings that hold here, and a client of the Denizen that runs here."""
 
+import os
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import typer
 from pydantic import ValidationError
@@ -35,13 +36,26 @@ def nats_servers() -> list[str]:
 
 
 @contextmanager
-def client() -> Generator["Client"]:
-    """A client; a refusal is told on stderr, and ends the command with exit code 1."""
+def client(**options: Any) -> Generator["Client"]:
+    """A client; a refusal is told on stderr, and ends the command with exit code 1. `options`: of nats.connect."""
     from denizen import Client, DenizenError
 
     try:
-        with Client(nats_servers()) as connected:
+        with Client(nats_servers(), **options) as connected:
             yield connected
     except DenizenError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
+
+
+def operator() -> AbstractContextManager["Client"]:
+    """A client of the NATS user `operator`.
+
+    By DENIZEN_NATS_OPERATOR_PASSWORD, else by the password of the `denizen up` on DENIZEN_HOME, else as the address has
+    it.
+    """
+    password = os.environ.get("DENIZEN_NATS_OPERATOR_PASSWORD")
+    kept = read().home / "keys" / "nats-operator"
+    if password is None and kept.exists():
+        password = kept.read_text("ascii").strip()
+    return client() if password is None else client(user="operator", password=password)

@@ -1,0 +1,145 @@
+"""`denizen import`."""
+
+import hashlib
+import sys
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import orjson
+import typer
+
+from services.cli.environment import client
+
+if TYPE_CHECKING:
+    from denizen.transfer import ImportResult, ImportSummary
+
+app = typer.Typer(add_completion=False)
+
+System = Literal["auth0", "keycloak", "supabase", "clerk", "django", "firebase"]
+
+
+@app.command("import")
+def import_users(
+    *,
+    file: Annotated[str, typer.Argument(help="JSONL, a JSON array or CSV, gzipped or not; - for standard input.")],
+    system: Annotated[System | None, typer.Option("--from", help="The system that the file was exported from.")] = None,
+    format: Annotated[Literal["jsonl", "json", "csv"] | None, typer.Option(help="If it cannot be guessed.")] = None,
+    hash_config: Annotated[
+        Path | None, typer.Option(help="Firebase: the project's hash parameters, a JSON file (docs/import.md).")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, change nothing.")] = False,
+    on_conflict: Annotated[
+        Literal["fail", "skip", "update"], typer.Option(help="What becomes of a row whose address is taken.")
+    ] = "fail",
+    results: Annotated[Path | None, typer.Option(help="Where to write what became of each row, as JSONL.")] = None,
+    import_id: Annotated[
+        str | None, typer.Option(help="Names the job; by default what is in the file does, so that it can be resumed.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Import users. Begun again with the same file, it goes on where it stopped, and imports no row twice.
+
+    Exit code 0 where every row is in, 1 where one failed.
+    """
+    source: Any = sys.stdin.buffer if file == "-" else file
+    if file != "-" and not Path(file).is_file():
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+    name = import_id or (None if file == "-" else _of_content(Path(file)))
+    with ExitStack() as stack:
+        note = stack.enter_context(_results(results))
+        advance = stack.enter_context(_bar(None if file == "-" else Path(file)))
+        denizen = stack.enter_context(client())
+        summary = denizen.auth.users.import_users(
+            source,
+            format=format,
+            preset=_preset(system, hash_config),
+            dry_run=dry_run,
+            on_conflict=on_conflict,
+            import_id=name,
+            on_result=note,
+            on_progress=advance,
+        )
+    _tell(summary, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+def _preset(system: System | None, hash_config: Path | None) -> Any:
+    if hash_config is None:
+        return system
+    from denizen.importing import HashConfig, firebase
+
+    if system != "firebase":
+        raise typer.BadParameter("only --from firebase has one", param_hint="--hash-config")
+    try:
+        return firebase(HashConfig(**orjson.loads(hash_config.read_bytes())))
+    except (OSError, TypeError, ValueError) as error:
+        raise typer.BadParameter("not the hash parameters of a Firebase project", param_hint="--hash-config") from error
+
+
+def _of_content(file: Path) -> str:
+    """The same content is the same job."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:32]
+
+
+@contextmanager
+def _results(path: Path | None) -> "Generator[Callable[[ImportResult], None] | None]":
+    if path is None:
+        yield None
+        return
+    with path.open("ab") as file:
+
+        def note(result: "ImportResult") -> None:
+            error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
+            line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
+            file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
+
+        yield note
+
+
+@contextmanager
+def _bar(file: Path | None) -> "Generator[Callable[[ImportSummary], None] | None]":
+    """Rows, their rate and the time left, on a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]:,.0f} rows/s")
+    columns = TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None if file is None else _lines(file), rate=0.0)
+
+        def advance(summary: "ImportSummary") -> None:
+            progress.update(task, completed=summary.success + summary.failed, rate=progress.tasks[0].speed or 0.0)
+
+        yield advance
+
+
+def _lines(file: Path) -> int | None:
+    """About how many rows there are; None where the file does not tell."""
+    with file.open("rb") as content:
+        if content.read(2) == b"\x1f\x8b":
+            return None
+        content.seek(0)
+        return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b"")) or None
+
+
+def _tell(summary: "ImportSummary", *, dry_run: bool, as_json: bool) -> None:
+    counts = {name: getattr(summary, name) for name in ("created", "updated", "skipped", "failed")}
+    if as_json:
+        typer.echo(orjson.dumps({"importId": summary.import_id, "dryRun": dry_run, **counts}).decode())
+        return
+    would = " (nothing was changed)" if dry_run else ""
+    typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()) + would)
+    shown = [result for result in summary.results if result.status == "failed"][:20]
+    for result in shown:
+        error = result.error
+        if error is not None:
+            at = f" ({error.field})" if error.field else ""
+            typer.echo(f"  line {result.line}: {error.code}: {error.message}{at}", err=True)
+    if summary.failed > len(shown):
+        typer.echo(f"  and {summary.failed - len(shown):,} more: --results FILE has them all", err=True)
