@@ -1,7 +1,10 @@
 """`denizen keys`."""
 
 import asyncio
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated, NoReturn
 
 import orjson
 import psycopg
@@ -11,8 +14,10 @@ from services.cli import environment
 from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.settings import Settings
-from services.tokens.keys import Kind, Rotation, ServerKeys
+from services.tokens.keys import Kind, ServerKeys
+from services.tokens.keys import Rotation as ServerRotation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -26,6 +31,64 @@ def _group() -> None:
     Needs the keys (DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, or DENIZEN_HOME/keys), and DENIZEN_DATABASE_URL
     or a running `denizen up` on DENIZEN_HOME.
     """
+
+
+@app.command("rotate")
+def rotate_encryption(
+    keep_old: Annotated[
+        bool, typer.Option("--keep-old", help="Leave the files of old key-encryption keys where they are.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Wrap every key anew under a new key-encryption key, and delete the old one: backups older than this die with it.
+
+    Services go on meanwhile. Interrupted, it goes on where it was when it is called again. Keys in the environment:
+    add the new one there first, and restart every service.
+    """
+    settings = _settings()
+    try:
+        rotation = asyncio.run(_with_progress(settings, keep_old))
+    except RotationRefused as error:
+        typer.echo(f"{error}.", err=True)
+        raise typer.Exit(1) from error
+    except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
+        _fail(error)
+    if as_json:
+        typer.echo(orjson.dumps(asdict(rotation)).decode())
+    else:
+        _tell(rotation, settings)
+
+
+async def _with_progress(settings: Settings, keep_old: bool) -> Rotation:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("Wrapping keys"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        return await rotate(
+            settings,
+            keep_old=keep_old,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+
+
+def _tell(rotation: Rotation, settings: Settings) -> None:
+    typer.echo(f"Every key is wrapped under epoch {rotation.epoch}; {rotation.rewrapped} were wrapped anew.")
+    if rotation.removed:
+        typer.echo(f"Deleted from {settings.home / 'keys'}: {_names(rotation.removed)}.")
+    if not keys.in_environment(settings):
+        typer.echo(f"Back up {settings.home / 'keys'}/kek-{rotation.epoch} now, apart from the database.")
+        if rotation.left:
+            typer.echo(f"They open nothing of this log any more: {_names(rotation.left)} in {settings.home / 'keys'}.")
+    elif rotation.left:
+        epochs = ", ".join(map(str, rotation.left))
+        typer.echo(f"Remove epoch {epochs} from DENIZEN_KEY_ENCRYPTION_KEYS everywhere: it opens nothing any more.")
+
+
+def _names(epochs: Sequence[int]) -> str:
+    return ", ".join(f"kek-{epoch}" for epoch in epochs)
 
 
 @app.command("rotate-signing")
@@ -54,27 +117,34 @@ def rotate_sealing(as_json: AsJson = False) -> None:
     typer.echo(f"Secrets are sealed for the key {rotation.key_id}; the old one opens for 10 minutes more.")
 
 
-def _print(kind: Kind, rotation: Rotation, at_once: bool) -> None:
+def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
     facts = {"kind": kind, "keyId": rotation.key_id, "oldKeyIds": rotation.old, "atOnce": at_once}
     typer.echo(orjson.dumps(facts).decode())
 
 
-def _rotate(kind: Kind, at_once: bool) -> Rotation:
+def _settings() -> Settings:
     settings = environment.settings()
     if settings.database_url is None:
         typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
+    return settings
+
+
+def _rotate(kind: Kind, at_once: bool) -> ServerRotation:
     try:
-        return asyncio.run(_rotated(settings, kind, at_once))
-    except (keys.KeysMissing, DatabaseUnavailable) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
-    except psycopg.Error as error:
-        typer.echo(f"The key cannot be rotated: {type(error).__name__}.", err=True)
-        raise typer.Exit(1) from error
+        return asyncio.run(_rotated(_settings(), kind, at_once))
+    except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
+        _fail(error)
 
 
-async def _rotated(settings: Settings, kind: Kind, at_once: bool) -> Rotation:
+def _fail(error: Exception) -> NoReturn:
+    """What psycopg says may quote a row."""
+    says = f"The key cannot be rotated: {type(error).__name__}." if isinstance(error, psycopg.Error) else str(error)
+    typer.echo(says, err=True)
+    raise typer.Exit(1) from error
+
+
+async def _rotated(settings: Settings, kind: Kind, at_once: bool) -> ServerRotation:
     ring = keys.load(settings)
     store = PostgresEventStore(settings, ring, "keys")
     database = Database(settings, "keys")

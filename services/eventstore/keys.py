@@ -3,23 +3,21 @@
 import base64
 import hmac
 import os
-import secrets
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 
 import orjson
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.eventstore import key_files
 from services.eventstore.event import Json
+from services.eventstore.key_encryption import KeyEncryption, KeysMissing, LocalKeys
+from services.eventstore.key_files import create_missing
 from services.settings import Settings
 
+__all__ = ["DataKey", "KeyRing", "KeysMissing", "create_missing", "in_environment", "load"]
+
 _NONCE = 12  # octets, NIST SP 800-38D
-
-
-class KeysMissing(Exception):
-    """The key files are not there, or are no keys, or belong to another log."""
 
 
 class DataKey:
@@ -42,18 +40,37 @@ class DataKey:
 class KeyRing:
     """The server's keys. None of them is in the database."""
 
-    def __init__(self, key_encryption_keys: Mapping[int, bytes], claim_key: bytes) -> None:
-        """Takes the key-encryption keys by epoch; the newest epoch wraps. Each key is 32 octets."""
-        self._key_encryption_keys = {epoch: AESGCM(key) for epoch, key in key_encryption_keys.items()}
-        self.epoch = max(key_encryption_keys)
+    def __init__(self, key_encryption: KeyEncryption | Mapping[int, bytes], claim_key: bytes) -> None:
+        """Takes what wraps data keys, or key-encryption keys of 32 octets by epoch; the claim key has 32 octets too."""
+        self._key_encryption = LocalKeys(key_encryption) if isinstance(key_encryption, Mapping) else key_encryption
         self._claims = hmac.new(claim_key, digestmod=sha256)
-        self.checks = {"claims": self.claim("check", "")} | {
-            f"kek-{epoch}": hmac.digest(key, b"check", "sha256") for epoch, key in key_encryption_keys.items()
-        }
+        self.epoch = max(self.epochs)
+        """The epoch that wraps."""
+
+    @property
+    def epochs(self) -> frozenset[int]:
+        """Those that there are."""
+        return frozenset(self._key_encryption.epochs())
+
+    @property
+    def checks(self) -> Mapping[str, bytes]:
         """What tells each key from another without telling the key, by name; 32 octets each."""
+        checks = {f"kek-{epoch}": check for epoch, check in self._key_encryption.epochs().items()}
+        return {"claims": self.claim("check", "")} | checks
+
+    def reload(self) -> None:
+        """Look which key-encryption keys there are. Those that have come open at once, and wrap after `advance`.
+
+        Raises KeysMissing.
+        """
+        self._key_encryption.reload()
+
+    def advance(self) -> None:
+        """Wrap under the newest epoch from now on; its key must have been checked, for it may be another log's."""
+        self.epoch = max(self.epochs)
 
     def new_data_key(self, user_id: str) -> tuple[DataKey, bytes]:
-        """A fresh key, and its wrapped form under the newest epoch."""
+        """A fresh key, and its wrapped form under `epoch`."""
         key = AESGCM.generate_key(256)
         return DataKey(key), self.wrap(user_id, key)
 
@@ -62,18 +79,12 @@ class KeyRing:
         return DataKey(self.unwrapped(user_id, epoch, wrapped))
 
     def wrap(self, name: str, key: bytes) -> bytes:
-        """A key as it is stored: encrypted under the newest epoch, bound to whose it is."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._key_encryption_keys[self.epoch].encrypt(nonce, key, name.encode())
+        """A key as it is stored: encrypted under `epoch`, bound to whose it is. Raises KeysMissing."""
+        return self._key_encryption.wrap(self.epoch, name, key)
 
     def unwrapped(self, name: str, epoch: int, wrapped: bytes) -> bytes:
         """Raises KeysMissing where the epoch is not on the ring, or its key is another than the one that wrapped."""
-        if epoch not in self._key_encryption_keys:
-            raise KeysMissing(f"no key-encryption key of epoch {epoch}")
-        try:
-            return self._key_encryption_keys[epoch].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], name.encode())
-        except InvalidTag:
-            raise KeysMissing(f"the key-encryption key of epoch {epoch} is not the one that wrapped this key") from None
+        return self._key_encryption.unwrap(epoch, name, wrapped)
 
     def claim(self, kind: str, value: str) -> bytes:
         """What stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets."""
@@ -82,48 +93,43 @@ class KeyRing:
         return mac.digest()
 
 
+def in_environment(settings: Settings) -> bool:
+    """Whether the keys are set there; else they are files."""
+    return bool(settings.key_encryption_keys and settings.claim_key)
+
+
 def load(settings: Settings) -> KeyRing:
     """The keys from the environment where they are set there, else from the files in `home`/keys.
 
-    Raises KeysMissing.
+    Files that come or go later are noticed. Raises KeysMissing.
     """
+    directory = settings.home / "keys"
     if settings.key_encryption_keys and settings.claim_key:
         pairs = [pair.partition(":") for pair in settings.key_encryption_keys.get_secret_value().split(",")]
-        named = {epoch.strip(): key for epoch, _, key in pairs}
-        claim_key = settings.claim_key.get_secret_value()
+        named, claim_key = {epoch.strip(): key for epoch, _, key in pairs}, settings.claim_key.get_secret_value()
     else:
-        directory = settings.home / "keys"
-        named = {path.name.removeprefix("kek-"): path.read_text("ascii", "replace") for path in directory.glob("kek-*")}
-        path = directory / "claims"
-        claim_key = path.read_text("ascii", "replace") if path.exists() else ""
+        named, claim_key = key_files.read(directory)
     if not named or not claim_key:
         raise KeysMissing(
             "no keys: set DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, "
             f"or put kek-1 and claims into {settings.home / 'keys'}"
         )
-    return KeyRing(
-        {_epoch(name): _octets(key, f"kek-{name}") for name, key in named.items()}, _octets(claim_key, "claims")
-    )
+    read = None if in_environment(settings) else lambda: _key_encryption_keys(_files(settings))
+    return KeyRing(LocalKeys(_key_encryption_keys(named), read), _octets(claim_key, "claims"))
 
 
-def create_missing(home: Path) -> None:
-    """First start on an empty home: make the keys. They are the data: whoever loses them loses what they encrypt."""
-    directory = home / "keys"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not any(directory.glob("kek-*")):
-        _write_new(directory / "kek-1")
-    if not (directory / "claims").exists():
-        _write_new(directory / "claims")
+def _files(settings: Settings) -> Mapping[str, str]:
+    try:
+        named, _ = key_files.read(settings.home / "keys")
+    except OSError as error:
+        raise KeysMissing(f"the files in {settings.home / 'keys'} cannot be read: {error.strerror}") from error
+    if not named:
+        raise KeysMissing(f"there is no kek-<epoch> in {settings.home / 'keys'}")
+    return named
 
 
-def _write_new(path: Path) -> None:
-    """Whole or not at all, also where the machine stops in between."""
-    draft = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
-        file.write(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.rename(path)
+def _key_encryption_keys(named: Mapping[str, str]) -> Mapping[int, bytes]:
+    return {_epoch(name): _octets(key, f"kek-{name}") for name, key in named.items()}
 
 
 def _epoch(name: str) -> int:

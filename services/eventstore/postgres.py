@@ -1,6 +1,7 @@
 """The log in PostgreSQL: gapless positions by the head row, group append, encrypted `private`, hash chain."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import LiteralString
@@ -24,12 +25,16 @@ from services.eventstore.store import (
 )
 from services.settings import Settings
 
+log = logging.getLogger(__name__)
+
 _RESOLVE_SECONDS = 6.0
 """How long a commit whose answer was lost is looked up before its outcome is called unknown."""
 _TRANSACTION_SECONDS = 6
 """How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (7 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
+_LIVING_EPOCH = "living_epoch"
+"""What a new data key of a retired epoch violates (migrations/0004)."""
 
 
 def _sql(name: str) -> LiteralString:
@@ -55,6 +60,17 @@ class PostgresEventStore:
                 cursor = await connection.execute(_sql("check_key"), {"name": name, "value": ours})
                 if (await cursor.fetchone()) != (ours,):
                     raise KeysMissing(f"the key {name} is not the one that this log was written under")
+
+    async def _advance(self) -> None:
+        """Data keys are wrapped under a newer epoch by now: take its key. Raises KeysMissing where it is not here."""
+        ring = self._keys.ring
+        retired = ring.epoch
+        ring.reload()
+        await self.check_keys()
+        ring.advance()
+        if ring.epoch == retired:
+            raise KeysMissing(f"epoch {retired} is retired, and the key of a newer one is not here")
+        log.info("key_epoch", extra={"epoch": ring.epoch})
 
     # --- append -------------------------------------------------------------------------------------------------
 
@@ -84,6 +100,14 @@ class PostgresEventStore:
                 races += 1
                 if races == _ATTEMPTS:
                     raise
+            except psycopg.errors.CheckViolation as error:
+                if error.diag.constraint_name != _LIVING_EPOCH:
+                    raise
+                await self._advance()
+            except KeysMissing:
+                if self._keys.ring.epoch in self._keys.ring.epochs:
+                    raise
+                await self._advance()  # A rotation has begun and ended while nobody was created here.
         return results
 
     async def _transaction(self, appends: Mapping[int, Append]) -> dict[int, Result]:
@@ -108,6 +132,9 @@ class PostgresEventStore:
             await self._resolve(appends, error)
         for user_id, key in batch.new_keys.items():
             self._keys.put(user_id, key)
+        for append in appends.values():
+            if append.changes and append.changes.erase:
+                self._keys.drop(append.user_id)
         return results
 
     async def _known_keys(self, appends: Mapping[int, Append]) -> rows.DataKeys:
@@ -129,6 +156,9 @@ class PostgresEventStore:
         """
         first = next((a for a in appends.values() if a.events or a.command_id), None)
         if first is None:
+            if any(append.changes for append in appends.values()):
+                # Mails alone, which leave no trace to look for: rather twice than never.
+                raise DatabaseUnavailable("PostgreSQL went away in mid-commit") from cause
             return  # There was nothing to store.
         trace = {
             "event_id": first.events[0].event_id if first.events else None,
@@ -179,7 +209,7 @@ class PostgresEventStore:
             return (await connection.execute(_sql("forget_commands"))).rowcount
 
     async def _read(self, name: str, parameters: Sequence[object]) -> list[Row]:
-        return await self._reader.fetch(_sql(name), parameters)
+        return await self._reader.fetch(_sql(name), parameters, binary=True)
 
 
 def _lost(loser: Append, winner: Append, result: Result) -> Result | None:

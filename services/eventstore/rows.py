@@ -44,6 +44,10 @@ class DataKeys:
     def get(self, user_id: str) -> DataKey | None:
         return self._cache.get(user_id)
 
+    def drop(self, user_id: str) -> None:
+        """The user was erased: what would open his data is not kept here either."""
+        self._cache.pop(user_id, None)
+
     def put(self, user_id: str, key: DataKey) -> None:
         self._cache[user_id] = key
         if len(self._cache) > _CACHED_KEYS:
@@ -189,7 +193,9 @@ def event(row: Row, keys: DataKeys) -> Event:
     *columns, ciphertext, metadata, recorded_at, epoch, wrapped = row
     position, event_id, stream, version, type, schema_version, public = columns
     private = None
-    if ciphertext is not None and epoch is not None:
+    if epoch is None:
+        keys.drop(user_of(stream))
+    elif ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = key.decrypt(ciphertext, _bound_to(stream, version, type))
     return Event(position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at)

@@ -1,0 +1,83 @@
+"""`denizen erasure`."""
+
+import sys
+from typing import Annotated
+
+import orjson
+import psycopg
+import typer
+from denizen.messages import UserId
+from pydantic import TypeAdapter, ValidationError
+
+from services.cli import environment, show
+from services.cli.arguments import AsJson
+from services.erasure.receipt import Place, Receipt
+from services.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback()
+def _group() -> None:
+    """Prove that a user was erased."""
+
+
+@app.command()
+def verify(
+    user_id: Annotated[str, typer.Argument(help="user_…", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Look for an erased user in every table, stream and file of ours. Exit code 1 where anything is left.
+
+    Needs DENIZEN_DATABASE_URL of the owner and DENIZEN_NATS_URL of the NATS user `operator`, or a running `denizen up`
+    on DENIZEN_HOME, whose files are looked through too.
+    """
+    try:
+        TypeAdapter(UserId).validate_python(user_id)
+    except ValidationError:
+        raise typer.BadParameter("not the id of a user", param_hint="USER_ID") from None
+    settings = environment.settings()
+    if settings.database_url is None:
+        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        raise typer.Exit(2)
+    try:
+        receipt = _search(settings.database_url.get_secret_value(), settings, user_id)
+    except psycopg.Error as error:
+        typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
+        raise typer.Exit(1) from error
+    if as_json:
+        typer.echo(orjson.dumps(receipt.body()).decode())
+    else:
+        _tell(receipt)
+    raise typer.Exit(0 if receipt.erased else 1)
+
+
+def _search(url: str, settings: Settings, user_id: str) -> Receipt:
+    from rich.console import Console
+
+    from services.erasure.search import search
+
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        return search(url, settings, user_id, lambda _: None)
+    with console.status("Looking") as status:
+        return search(url, settings, user_id, lambda where: status.update(f"Looking through {where}"))
+
+
+def _tell(receipt: Receipt) -> None:
+    typer.echo(f"Receipt of erasure: {receipt.user_id}")
+    if (stone := receipt.tombstone) is not None:
+        typer.echo(f"Deleted {show.time(stone.deleted_at)}, position {stone.position}, hash {stone.hash}")
+    for place in receipt.places:
+        typer.echo(_line(place))
+        for fault in place.faults:
+            typer.echo(f"         {show.plain(fault)}")
+    for each in receipt.not_searched if receipt.tombstone else ():
+        typer.echo(f"not here {each}")
+    typer.echo("Nothing is left." if receipt.erased else "The user is not erased.")
+
+
+def _line(place: Place) -> str:
+    counted = "" if place.searched is None else f"{place.searched} looked through"
+    kept = f", {place.kept} kept: {place.reason}" if place.kept else ""
+    return f"{'LEFT' if place.faults else 'ok':<9}{place.place:<32}{counted}{kept}"

@@ -1,0 +1,2 @@
+-- Those that are not wrapped under this epoch.
+select count(*) from data_keys where epoch <> %s

@@ -1,0 +1,1 @@
+insert into retired_epochs (epoch) select unnest(%s::smallint[])
