@@ -255,6 +255,7 @@ class ImportedUser(CreateUser):
     """Of an export of Denizen's: kept where no user has it or ever had it."""
     status: Status | None = None
     """BLOCKED and DEACTIVATED are taken over; the rest follows from `emailVerified`."""
+    password_change_required: bool = False
     created_at: Annotated[str, StringConstraints(pattern=RFC3339)] | None = None
     identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
 

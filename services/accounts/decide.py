@@ -1,6 +1,7 @@
 """What a command does to a user: events, none, or a refusal. No I/O, no clock, no chance."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -42,7 +43,7 @@ def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decis
     return decision
 
 
-def _created(command: m.CreateUser, created_at: str | None = None, *, imported: bool = False) -> UserCreated:
+def _created(command: m.CreateUser) -> UserCreated:
     return UserCreated(
         email=command.email,
         email_key=limits.email_key(command.email),
@@ -51,8 +52,6 @@ def _created(command: m.CreateUser, created_at: str | None = None, *, imported: 
         profile=merge({}, command.profile.model_dump(by_alias=True, exclude_unset=True)),
         metadata=merge({}, command.metadata),
         app_metadata=merge({}, command.app_metadata),
-        created_at=created_at,
-        imported=imported,
     )
 
 
@@ -60,7 +59,13 @@ def _import(command: ImportUser) -> Decision:
     row = command.user
     linked = [IdentityLinked(each.provider, each.provider_id) for each in row.identities]
     held = {"BLOCKED": [UserBlocked(None)], "DEACTIVATED": [UserDeactivated()]}.get(row.status or "", [])
-    return [_created(row, command.created_at, imported=True), *linked, *held]
+    created = replace(
+        _created(row),
+        created_at=command.created_at,
+        imported=True,
+        require_change=row.password_change_required,
+    )
+    return [created, *linked, *held]
 
 
 def _register(command: m.Register, facts: Facts) -> Decision:

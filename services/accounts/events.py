@@ -59,10 +59,14 @@ class UserCreated(_Event):
     created_at: str | None = None
     """RFC 3339: when, where another system made him."""
     imported: bool = False
+    require_change: bool = False
+    """He must change his password first."""
 
     def private(self) -> Json:
-        created_at = {} if self.created_at is None else {"createdAt": self.created_at}
-        return created_at | {
+        imported: Json = {} if self.created_at is None else {"createdAt": self.created_at}
+        if self.require_change:
+            imported["requireChange"] = True
+        return imported | {
             "email": self.email,
             "emailKey": self.email_key,
             "emailVerified": self.email_verified,
@@ -91,6 +95,7 @@ class UserCreated(_Event):
             private.get("appMetadata", {}),
             private.get("createdAt"),
             public.get("reason") == _IMPORTED,
+            private.get("requireChange", False),
         )
 
 

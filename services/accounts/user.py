@@ -132,6 +132,7 @@ def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> U
             updated_at=at,
             blocked_at=None,
             version=1,
+            password_change_required=event.require_change,
         )
     if user is None:
         raise ValueError(f"the stream of {user_id} does not begin with UserCreated")

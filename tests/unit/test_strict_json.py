@@ -9,8 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.endpoint.strict_json import MAX_DEPTH, MAX_OCTETS, parse
+from services.endpoint import strict_json
+from services.endpoint.strict_json import MAX_DEPTH
 from services.refusal import Refusal
+
+MAX_OCTETS = 64 * 1024
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    return strict_json.parse(data, MAX_OCTETS)
+
 
 MALFORMED = {
     "not JSON": b"{",
