@@ -15,7 +15,7 @@ from services.accounts.decision import Facts, LogIn
 from services.accounts.logins import credentials_invalid
 from services.accounts.preparation import Prepared
 from services.accounts.task import Instant, Reply, Stream, Task
-from services.accounts.tools import Tools, too_many_attempts
+from services.accounts.tools import Tools
 from services.accounts.user import rfc3339
 from services.endpoint.call import Call
 from services.eventstore.secrets import NewSession, Session
@@ -30,15 +30,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     """
     account = limits.email_key(request.email)
     password = await tools.opened(request.password, call)
-    tools.pool.check_room()  # In a flood it is told at once, and is no guess.
-    if not await tools.throttle.guess(account, request.ip):
-        raise too_many_attempts()
-    credential = await tools.secrets.by_email(account)
-    try:
-        verified = await tools.pool.verify(password, credential.password if credential else None, call.deadline)
-    except Refusal:
-        await tools.throttle.take_back(account, request.ip)
-        raise
+    credential, verified = await tools.guess(account, request.ip, password, tools.secrets.by_email(account), call)
     if credential is None:
         return Instant(credentials_invalid(), verified.began)
     command = LogIn(credential.user_id, request.ip, request.user_agent)
@@ -46,7 +38,6 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     call.expected_version = None  # It would tell who knows no password that there is a user.
     if not verified.ok:
         return Task(call, command, began=verified.began)
-    await tools.throttle.guessed(account, request.ip)
     if key is not None and (before := await _begun_by(tools, credential.user_id, key)):
         return await _signed_in(tools, before)
     session = _new_session(tools, request, key)

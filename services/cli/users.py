@@ -5,18 +5,13 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from denizen.messages import Status, User
-from denizen.transport import CommandOptions
+from denizen.messages import Sort, Status, User
 
+from services.cli import credentials, show
+from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, options, secret
 from services.cli.environment import client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line.")]
-UserId = Annotated[str, typer.Argument(help="user_…", show_default=False)]
-Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat within 24 h changes nothing.")]
-Expected = Annotated[int | None, typer.Option("--expected-version", help="Refused where the user has another version.")]
-Actor = Annotated[str | None, typer.Option(help="An opaque id of who asks, for the history.")]
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -34,7 +29,10 @@ Section = Annotated[dict[str, Any] | None, typer.Option(parser=_object, metavar=
 
 @app.callback()
 def _group() -> None:
-    """Create, find, change users. Needs a running Denizen: DENIZEN_NATS_URL, else the `denizen up` on DENIZEN_HOME."""
+    """Create, find, change, erase users.
+
+    Needs a running Denizen: DENIZEN_NATS_URL, else the `denizen up` on DENIZEN_HOME.
+    """
 
 
 @app.command()
@@ -42,6 +40,9 @@ def create(
     *,
     email: Annotated[str, typer.Option()],
     verified: Annotated[bool, typer.Option("--verified", help="The address needs no verification.")] = False,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input; asked for on a terminal.")
+    ] = False,
     external_id: Annotated[str | None, typer.Option(help="The id that your system gave the user.")] = None,
     profile: Section = None,
     metadata: Section = None,
@@ -51,17 +52,19 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create a user."""
+    password = secret("Password", twice=True) if password_stdin else None
     with client() as denizen:
         user = denizen.auth.users.create(
             email=email,
+            password=password,
             email_verified=verified,
             external_id=external_id,
             profile=profile,
             metadata=metadata,
             app_metadata=app_metadata,
-            **_options(idempotency_key, None, actor),
+            **options(idempotency_key, None, actor),
         )
-    _show(user, as_json)
+    show.user(user, as_json)
 
 
 @app.command()
@@ -81,35 +84,38 @@ def get(
             user = denizen.auth.users.get_by_email(email)
         else:
             user = denizen.auth.users.get_by_external_id(external_id or "")
-    _show(user, as_json)
+    show.user(user, as_json)
 
 
 @app.command("list")
 def list_users(
+    *,
     count: Annotated[int, typer.Option(min=1, max=500)] = 50,
     offset: Annotated[int, typer.Option(min=0)] = 0,
+    cursor: Annotated[str | None, typer.Option(help="Of the page before, with the same options but --count.")] = None,
     status: Annotated[Status | None, typer.Option()] = None,
+    search: Annotated[str | None, typer.Option(help="Words, each part of the e-mail address or a name.")] = None,
+    sort: Annotated[Sort, typer.Option(help="-: descending.")] = "-createdAt",
     as_json: AsJson = False,
 ) -> None:
-    """List users, newest first."""
+    """List users. The cursor of the next page goes to stderr."""
     with client() as denizen:
-        page = denizen.auth.users.list(count=count, offset=offset, status=status)
+        page = denizen.auth.users.list(
+            count=count, offset=offset, cursor=cursor, status=status, search=search, sort=sort
+        )
     if as_json:
         typer.echo(page.model_dump_json(by_alias=True))
         return
-    rows = [(user.id, _plain(user.email), user.status, f"{user.created_at:%Y-%m-%dT%H:%M:%SZ}") for user in page]
-    if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
+    rows = [(user.id, user.email, user.status, show.time(user.created_at), _name(user)) for user in page]
+    total = f"about {page.total}" if page.total_is_estimate else str(page.total)
+    show.table(["id", "e-mail", "status", "created", "name"], rows, f"{len(page)} of {total} users")
+    if page.next_cursor is not None:
+        typer.echo(f"--cursor {page.next_cursor}", err=True)
 
-    table = Table("id", "e-mail", "status", "created", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console(markup=False).print(table)
-    typer.echo(f"{len(page)} of {page.total} users", err=True)
+
+def _name(user: User) -> str:
+    profile = user.profile
+    return profile.display_name or " ".join(filter(None, (profile.first_name, profile.last_name)))
 
 
 @app.command()
@@ -134,9 +140,9 @@ def update(
             metadata=metadata,
             app_metadata=app_metadata,
             **given,
-            **_options(idempotency_key, expected_version, actor),
+            **options(idempotency_key, expected_version, actor),
         )
-    _show(user, as_json)
+    show.user(user, as_json)
 
 
 @app.command()
@@ -151,8 +157,8 @@ def block(
 ) -> None:
     """Block a user, whatever the status."""
     with client() as denizen:
-        user = denizen.auth.users.block(user_id, reason=reason, **_options(idempotency_key, expected_version, actor))
-    _show(user, as_json)
+        user = denizen.auth.users.block(user_id, reason=reason, **options(idempotency_key, expected_version, actor))
+    show.user(user, as_json)
 
 
 def _transition(name: str, summary: str) -> None:
@@ -167,8 +173,8 @@ def _transition(name: str, summary: str) -> None:
     ) -> None:
         with client() as denizen:
             change = getattr(denizen.auth.users, name)
-            user = change(user_id, **_options(idempotency_key, expected_version, actor))
-        _show(user, as_json)
+            user = change(user_id, **options(idempotency_key, expected_version, actor))
+        show.user(user, as_json)
 
 
 _transition("unblock", "Return a blocked user to the status before.")
@@ -176,28 +182,38 @@ _transition("deactivate", "Deactivate a user, whatever the status.")
 _transition("reactivate", "Return a deactivated user to the status before.")
 
 
-def _options(key: str | None, expected_version: int | None, actor: str | None) -> CommandOptions:
-    options: CommandOptions = {}
-    if key is not None:
-        options["idempotency_key"] = key
-    if expected_version is not None:
-        options["expected_version"] = expected_version
-    if actor is not None:
-        options["actor"] = actor
-    return options
+@app.command()
+def delete(
+    user_id: UserId,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask on a terminal.")] = False,
+    idempotency_key: Key = None,
+    expected_version: Expected = None,
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase a user for good: what the log holds of him cannot be read any more."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)
+    with client() as denizen:
+        denizen.auth.users.delete(user_id, **options(idempotency_key, expected_version, actor))
+    typer.echo(json.dumps({"userId": user_id}) if as_json else f"{user_id} is erased.")
 
 
-def _show(user: User, as_json: bool) -> None:
+@app.command("login-history")
+def login_history(
+    user_id: UserId,
+    count: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List a user's attempts to sign in, newest first."""
+    with client() as denizen:
+        page = denizen.auth.users.login_history(user_id, count=count)
     if as_json:
-        typer.echo(user.model_dump_json(by_alias=True))
+        typer.echo(page.model_dump_json(by_alias=True))
         return
-    for name, value in user.model_dump(mode="json", by_alias=True, exclude_none=True).items():
-        if value not in ({}, []):
-            typer.echo(
-                f"{name:<24}{_plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}"
-            )
+    rows = [(show.time(login.time), login.outcome, login.ip or "", login.user_agent or "") for login in page]
+    show.table(["time", "outcome", "ip", "user agent"], rows, f"{len(page)} attempts")
 
 
-def _plain(text: str) -> str:
-    """Text as one line of a terminal: what others wrote must not move the cursor."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+app.add_typer(credentials.app)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
@@ -85,6 +86,16 @@ async def test_the_python_that_reacts(
     running[0].send_signal(signal.SIGINT)
 
 
+def test_the_python_that_signs_in(environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON[2]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    count, user, code = done.stdout.splitlines()
+    assert (count, code) == ("1", "token_invalid")
+    assert user.startswith("user_")
+
+
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_shell(line: str, environment: dict[str, str], running: list[subprocess.Popen[str]]) -> None:
     program, *arguments = shlex.split(line)
@@ -99,13 +110,16 @@ def test_the_shell(line: str, environment: dict[str, str], running: list[subproc
     )
     running.append(process)
     if arguments == ["events", "tail"]:
-        subprocess.run(
-            [sys.executable, "-m", "services.cli", "users", "create", "--email", email()],
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        assert process.stdout is not None
+        # Until it shows one: those before its start it does not show.
+        while not select.select([process.stdout], [], [], 0)[0]:
+            subprocess.run(
+                [sys.executable, "-m", "services.cli", "users", "create", "--email", email()],
+                cwd=REPOSITORY,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                check=True,
+            )
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, out + err

@@ -1,0 +1,42 @@
+"""Arguments that commands share, and secrets, which are no arguments: everybody on the machine sees those."""
+
+import sys
+from typing import Annotated
+
+import typer
+from denizen.transport import CommandOptions
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line.")]
+UserId = Annotated[str, typer.Argument(help="user_…", show_default=False)]
+Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat within 24 h changes nothing.")]
+Expected = Annotated[int | None, typer.Option("--expected-version", help="Refused where the user has another version.")]
+Actor = Annotated[str | None, typer.Option(help="An opaque id of who asks, for the history.")]
+
+_LONGEST_SECRET = 4096
+"""Octets, with the end of the line."""
+
+
+def options(key: str | None, expected_version: int | None, actor: str | None) -> CommandOptions:
+    """Those of them that were given."""
+    given: CommandOptions = {}
+    if key is not None:
+        given["idempotency_key"] = key
+    if expected_version is not None:
+        given["expected_version"] = expected_version
+    if actor is not None:
+        given["actor"] = actor
+    return given
+
+
+def secret(name: str, *, hidden: bool = True, twice: bool = False) -> str:
+    """A secret that is asked for on a terminal (`hidden`: not shown there), else the one line of standard input."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(name, hide_input=hidden, confirmation_prompt=twice, err=True))
+    octets = sys.stdin.buffer.read(_LONGEST_SECRET + 1)
+    try:
+        text = octets.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        text = ""
+    if len(octets) > _LONGEST_SECRET or not text or "\n" in text:
+        raise typer.BadParameter(f"standard input must be the {name.lower()}, one line of UTF-8")
+    return text

@@ -1,0 +1,186 @@
+"""Lists, searches and rebuilds through the whole service, from a plain NATS client and the Python clients."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import psycopg
+import pytest
+from denizen import AsyncClient, Client, ValidationFailed
+
+import projections
+from tests.support import log
+from tests.support.backend import Backend, Json, connected, email
+from tests.support.servers import REPOSITORY, Denizen
+
+
+@pytest.fixture
+async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
+    async with connected(denizen.nats_url) as made:
+        yield made
+
+
+@pytest.fixture
+def client(denizen: Denizen) -> Iterator[Client]:
+    with Client(denizen.nats_url) as made:
+        yield made
+
+
+def ids(page: Json) -> list[str]:
+    return [user["id"] for user in page["data"]]
+
+
+def a_word() -> str:
+    """One that no other test uses."""
+    return f"w{secrets.token_hex(6)}"
+
+
+async def test_a_search_and_its_pages(backend: Backend) -> None:
+    word = a_word()
+    address = f"{word}@example.com"
+    names = [f"Émile {word}", f"{word.upper()}-Zoë", f"x{word}", f"{word} Ada"]
+    users = [await backend.create(profile={"displayName": name}, emailVerified=True) for name in names]
+    exact = await backend.create(email=address, profile={"displayName": "Zz"})
+    other = await backend.create(externalId=address)
+    at = str((await backend.command("BlockUser", {"userId": users[0]["id"]})).body["position"])
+
+    async def page(**asked: object) -> Json:
+        reply = await backend.query("ListUsers", {"search": word, **asked}, Denizen_Min_Position=at)
+        assert reply.code == "", reply.data
+        return reply.body
+
+    everybody = await page(sort="name")
+    assert (everybody["total"], everybody["totalIsEstimate"], everybody["nextCursor"]) == (5, False, None)
+    assert ids(everybody) == [users[0]["id"], users[3]["id"], users[1]["id"], users[2]["id"], exact["id"]]
+    assert ids(await page(search=address.upper())) == [exact["id"]]
+    first = await page(search=address, count=1)
+    assert (ids(first), first["total"]) == ([exact["id"]], 2)
+    assert ids(await page(search=address, count=5)) == [exact["id"], other["id"]]
+    assert ids(await page(search=address, count=5, cursor=first["nextCursor"])) == [other["id"]]
+    assert ids(await page(status="BLOCKED")) == [users[0]["id"]]
+    assert ids(await page(search=f"emil {word}")) == [users[0]["id"]]
+    assert ids(await page(search=f"zo {word}")) == [users[1]["id"]], "begins a word"
+    assert ids(await page(search=f"oe {word}")) == [], "two letters do not stand within one"
+    assert ids(await page(search=f"{word[:-1]}_")) == [], "no wildcard"
+
+    walked: list[str] = []
+    cursor: str | None = None
+    while True:
+        some = await page(count=2, sort="-name", **({"cursor": cursor} if cursor else {}))
+        walked += ids(some)
+        if (cursor := some["nextCursor"]) is None:
+            break
+    assert walked == ids(everybody)[::-1]
+
+
+async def test_what_a_list_refuses(backend: Backend) -> None:
+    await backend.create()
+    await backend.create()
+    cursor = (await backend.query("ListUsers", {"count": 1})).body["nextCursor"]
+    for body, field in (
+        ({"cursor": cursor, "offset": 1}, "offset"),
+        ({"cursor": cursor, "sort": "email"}, "cursor"),
+        ({"cursor": cursor[:-2]}, "cursor"),
+        ({"cursor": "*"}, "cursor"),
+        ({"search": "a\nb"}, "search"),
+        ({"search": "%_%"}, "search"),
+        ({"search": "x" * 129}, "search"),
+        ({"search": "a b c d e f g h i"}, "search"),
+        ({"sort": "status"}, "sort"),
+    ):
+        reply = await backend.query("ListUsers", body)
+        assert (reply.code, reply.body["error"]["field"]) == ("validation_failed", field), body
+
+
+async def test_both_clients_walk_by_cursor(client: Client, denizen: Denizen) -> None:
+    word = a_word()
+    made = [client.auth.users.create(email=f"{word}.{n}@example.com") for n in range(3)]
+    assert [user.id for user in client.auth.users.iter_all(search=word, sort="email")] == [user.id for user in made]
+    page = client.auth.users.list(search=word, count=2)
+    assert (page.total, page.total_is_estimate, len(page)) == (3, False, 2)
+    assert [user.id for user in client.auth.users.list(search=word, cursor=page.next_cursor)] == [made[0].id]
+    with pytest.raises(ValidationFailed):
+        client.auth.users.list(search=word, cursor=page.next_cursor, sort="name")
+    async with AsyncClient(denizen.nats_url) as other:
+        at_least = client.auth.users.get(made[2].id).version
+        assert at_least == 1
+        found = [user.id async for user in other.auth.users.iter_all(search=word, status="PENDING_VERIFICATION")]
+        assert found == [user.id for user in reversed(made)]
+
+
+async def _denizen(denizen: Denizen, *arguments: str) -> tuple[int | None, str]:
+    """Run the command line beside a running Denizen."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.cli", *arguments),
+        cwd=REPOSITORY,
+        env={**os.environ, "DENIZEN_HOME": str(denizen.home)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_reads_and_writes_go_on_through_a_rebuild(backend: Backend, denizen: Denizen) -> None:
+    """Each write is there to be read when its position is demanded, and nothing that was there is missed."""
+    known = await backend.create()
+    done = asyncio.Event()
+
+    async def use() -> int:
+        rounds = 0
+        while not done.is_set():
+            created = await backend.command("CreateUser", {"email": email()})
+            assert created.code == "", created.data
+            at, user_id = str(created.body["position"]), created.body["user"]["id"]
+            found = await backend.query("GetUser", {"userId": user_id}, Denizen_Min_Position=at)
+            assert found.code == "", found.data
+            page = await backend.query("ListUsers", {"count": 1, "search": created.body["user"]["email"]})
+            assert page.code == "", page.data
+            assert (await backend.query("GetUserByEmail", {"email": known["email"]})).body["id"] == known["id"]
+            rounds += 1
+        return rounds
+
+    using = [asyncio.create_task(use()) for _ in range(4)]
+    for _ in range(3):
+        code, output = await _denizen(denizen, "projections", "rebuild")
+        assert code == 0, output
+    done.set()
+    assert all(rounds > 10 for rounds in await asyncio.gather(*using))
+
+
+async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> None:
+    """Tables of an earlier version, as after an upgrade: the look-ups go on at once, the lists when they are built."""
+    async with connected(own_denizen.nats_url) as backend:
+        users = [await backend.create() for _ in range(3)]
+        await backend.query("GetUser", {"userId": users[2]["id"]}, Denizen_Min_Position="3")
+        with psycopg.connect(own_denizen.database_url) as owner:
+            owner.execute("update denizen.projections set version = version - 1 where name = 'users'")
+            owner.execute("alter table denizen.users drop column search")
+            owner.execute("drop table denizen.user_counts")
+        listed = await backend.query("ListUsers", {})
+        assert listed.code == "overloaded"
+        own_denizen.kill("projector")
+        assert (await backend.query("GetUser", {"userId": users[0]["id"]})).body["id"] == users[0]["id"]
+        page = await backend.insist("users.v1.query.ListUsers", {"search": "example"})
+        assert page.body["total"] == 3
+        created = await backend.command("CreateUser", {"email": email()})
+        page = await backend.query("ListUsers", {}, Denizen_Min_Position=str(created.body["position"]))
+        assert page.body["total"] == 4
+    with psycopg.connect(own_denizen.database_url) as owner:
+        versions = owner.execute("select name, version from denizen.projections").fetchall()
+    assert dict(versions) == {each.name: each.version for each in projections.ALL}
+
+
+async def test_what_a_killed_rebuild_left_is_cleared_away(own_denizen: Denizen) -> None:
+    """By the projector, at its start."""
+    with psycopg.connect(own_denizen.database_url, autocommit=True) as owner:
+        owner.execute("set role denizen_app")
+        owner.execute("create table denizen_rebuild.users as select 'canary' as email")
+        own_denizen.kill("projector")
+
+        async def gone() -> bool:
+            return owner.execute("select from pg_tables where schemaname = 'denizen_rebuild'").fetchone() is None
+
+        await log.until(gone, "the table is dropped")

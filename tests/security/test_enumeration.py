@@ -1,0 +1,185 @@
+"""Nobody learns who has an account: whatever is wrong, the answer is the same, and so is the time that it takes.
+
+Times are compared as distributions. The kinds of request take turns in random order, so that whatever else the machine
+does happens to all of them alike; and one in flight does not wait for another. A machine that is too busy for that is
+asked again: a difference that is ours is there each time.
+"""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.accounts.answers import FLOOR_SECONDS
+from services.passwords.pool import HashingPool
+from services.settings import Settings
+from tests.support.backend import Backend, Json, Reply, connected, email
+from tests.support.distributions import distance, likelihood
+from tests.support.servers import Denizen
+
+Ask = Callable[[], Awaitable[Reply]]
+UNLIKELY = 1e-5
+"""So that one run in some ten thousand is wrong, three times over."""
+ATTEMPTS = 3
+TIMER_SECONDS = 0.005
+"""Timers of the event loop count in whole milliseconds, and come a little early."""
+PASSWORD = "correct horse battery"
+WRONG = "wrong horse battery"
+
+
+@pytest.fixture
+async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
+    async with connected(denizen.nats_url) as client:
+        yield client
+
+
+async def times(kinds: Mapping[str, Ask], count: int, gap: float) -> dict[str, list[float]]:
+    """Seconds that requests took, up to `count` of each kind. All of them got the same answer, to the letter.
+
+    One that is refused because the machine is busy is none of them.
+    """
+    order = [kind for kind in kinds for _ in range(count)]
+    random.shuffle(order)
+    taken: dict[str, list[float]] = {kind: [] for kind in kinds}
+    answers: set[tuple[bytes, str]] = set()
+
+    async def one(kind: str) -> None:
+        began = time.perf_counter()
+        reply = await kinds[kind]()
+        if reply.code != "overloaded":
+            taken[kind].append(time.perf_counter() - began)
+            answers.add((reply.data, str(sorted(reply.headers.items()))))
+
+    async with asyncio.TaskGroup() as tasks:
+        for kind in order:
+            tasks.create_task(one(kind))
+            await asyncio.sleep(gap)
+    assert len(answers) == 1, answers
+    return taken
+
+
+async def assert_alike(kinds: Mapping[str, Ask], count: int, gap: float) -> None:
+    """No two of them can be told apart, nor does any come before the floor."""
+    found: dict[str, float] = {}
+    for _ in range(ATTEMPTS):
+        taken = await times(kinds, count, gap)
+        assert min(min(each) for each in taken.values()) > FLOOR_SECONDS - TIMER_SECONDS
+        found = {f"{a} / {b}": likelihood(taken[a], taken[b]) for a, b in combinations(taken, 2)}
+        if min(found.values()) > UNLIKELY:
+            return
+    pytest.fail(f"told apart: {found}")
+
+
+def in_turn(bodies: Sequence[Json], ask: Callable[[Json], Awaitable[Reply]]) -> Ask:
+    """One body after another."""
+    remaining = iter([*bodies] * ATTEMPTS)
+    return lambda: ask(next(remaining))
+
+
+async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denizen: Denizen) -> None:
+    count = 30
+    owned = {"password": PASSWORD, "emailVerified": True}
+    bcrypted = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+    kinds: dict[str, Json | None] = {
+        "wrong password": owned,
+        "unknown address": None,
+        "blocked": owned,
+        "imported, bcrypt": {"passwordHash": bcrypted, "emailVerified": True},
+        "no password": {"emailVerified": True},
+    }
+
+    async def log_in(body: Json) -> Reply:
+        return await backend.ask("users.v1.public.Authenticate", body, 10)
+
+    async def guesses(kind: str) -> list[Json]:
+        """Each at another account, and from another address: so many at one would be refused."""
+        addresses: list[str] = []
+        for number in range(count):
+            if number % 5 == 0:
+                addresses.append(email())
+                body = kinds[kind]
+                user = None if body is None else await backend.create(email=addresses[-1], **body)
+                if kind == "blocked" and user:
+                    assert not (await backend.command("BlockUser", {"userId": user["id"]})).code
+        return [
+            {"email": addresses[number // 5], "password": WRONG, "ip": f"2001:db8:{secrets.token_hex(2)}::{number:x}"}
+            for number in range(count)
+        ]
+
+    asks = {kind: in_turn(await guesses(kind), log_in) for kind in kinds}
+    assert (await log_in({"email": email(), "password": WRONG})).code == "invalid_credentials"
+    await assert_alike(asks, count, gap=0.12)
+
+
+async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> None:
+    async def send(body: Json) -> Reply:
+        return await backend.ask("users.v1.public.SendPasswordResetEmail", body, 10)
+
+    known, unknown = [[{"email": email()} for _ in range(40)] for _ in range(2)]
+    await asyncio.gather(*(backend.create(**body) for body in known))
+    await assert_alike({"known": in_turn(known, send), "unknown": in_turn(unknown, send)}, 40, gap=0.03)
+
+
+@pytest.fixture
+def discreet_denizen(tmp_path: Path) -> Iterator[Denizen]:
+    instance = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
+    instance.start()
+    yield instance
+    assert instance.stop() == 0
+    assert instance.leftovers() == []
+
+
+async def test_a_discreet_registration_does_not_tell(discreet_denizen: Denizen) -> None:
+    async with connected(discreet_denizen.nats_url) as backend:
+
+        async def register(body: Json) -> Reply:
+            return await backend.ask("users.v1.public.Register", {**body, "password": PASSWORD}, 10)
+
+        known = [{"email": email()} for _ in range(40)]
+        unknown = [{"email": email()} for _ in range(40 * ATTEMPTS)]
+        await asyncio.gather(*(backend.create(**body) for body in known))
+        kinds = {"known": in_turn(known, register), "unknown": in_turn(unknown, register)}
+        await assert_alike(kinds, 40, gap=0.06)
+        found = await backend.query("GetUserByEmail", unknown[0])
+        assert found.body["status"] == "PENDING_VERIFICATION", "it did register"
+
+
+# --- that these tests can fail ----------------------------------------------------------------------------------
+
+
+async def test_the_time_of_a_hash_alone_would_tell() -> None:
+    """What a login would take without the floor is told apart with as few samples."""
+    pool = HashingPool(Settings())
+    imported = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+    taken: dict[str | None, list[float]] = {imported: [], None: []}
+    for stored in [imported, None] * 20:
+        began = time.perf_counter()
+        await pool.verify(WRONG, stored, None)
+        taken[stored].append(time.perf_counter() - began)
+    await pool.close()
+    assert likelihood(taken[imported], taken[None]) < UNLIKELY
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_the_distance_is_that_of_the_definition(one: list[float], other: list[float]) -> None:
+    def share(values: list[float], at: float) -> float:
+        return sum(value <= at for value in values) / len(values)
+
+    expected = max(abs(share(one, at) - share(other, at)) for at in one + other)
+    assert distance(one, other) == pytest.approx(expected)
+    assert distance(one, one) == pytest.approx(0)
+
+
+def test_likelihoods_are_those_of_the_tables() -> None:
+    """Critical values of large samples: 1.358 and 1.628 times the square root of (n + m) / (n * m) at 5 % and 1 %."""
+    low = [float(number) for number in range(1000)]
+    for shift, level in ((61, 0.05), (73, 0.01)):
+        assert likelihood(low, [number + shift for number in low]) == pytest.approx(level, rel=0.05)

@@ -1,0 +1,134 @@
+"""Guessing passwords: the guess past a limit is not made, whoever it is about; the owner gets in all the same."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import psycopg
+import pytest
+
+from tests.support.backend import Backend, Json, Reply, connected, email
+from tests.support.servers import Denizen
+
+PASSWORD = "correct horse battery"
+WRONG = "wrong horse battery"
+FROM_ONE = 5  # services/accounts/throttle.py: guesses at an account from one address
+AT_ONE = 25  # at an account, from wherever
+BY_ONE = 100  # from one address, at whichever account
+
+
+def ip() -> str:
+    """An address that no other test uses."""
+    return f"2001:db8:{secrets.token_hex(2)}:{secrets.token_hex(2)}::1"
+
+
+@pytest.fixture
+async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
+    async with connected(denizen.nats_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def owner(backend: Backend) -> str:
+    """The address of a user whose password is PASSWORD."""
+    return str((await backend.create(password=PASSWORD, emailVerified=True))["email"])
+
+
+async def log_in(backend: Backend, address: str, password: str, whence: str | None) -> Reply:
+    """An attempt, again where the machine is too busy for it; such a one is no guess."""
+    body = {"email": address, "password": password} | ({"ip": whence} if whence else {})
+    return await backend.insist("users.v1.public.Authenticate", body, 30)
+
+
+async def codes(backend: Backend, address: str, whence: Iterable[str | None], password: str = WRONG) -> list[str]:
+    """The answers to guesses at an account, each from an address."""
+    return sorted(await _codes(backend, [(address, each) for each in whence], password))
+
+
+async def _codes(backend: Backend, guesses: Sequence[tuple[str, str | None]], password: str = WRONG) -> list[str]:
+    few = asyncio.Semaphore(12)  # more are too many at once for a small machine
+
+    async def guess(address: str, whence: str | None) -> str:
+        async with few:
+            return (await log_in(backend, address, password, whence)).code
+
+    return list(await asyncio.gather(*(guess(*each) for each in guesses)))
+
+
+def pass_time(denizen: Denizen, seconds: float) -> None:
+    """As if all that the limits have counted had been so long ago."""
+    with psycopg.connect(denizen.database_url) as connection:
+        connection.execute("update denizen.throttles set tat = tat - make_interval(secs => %s)", [seconds])
+
+
+async def test_the_guess_past_the_limit_is_refused_for_unknown_accounts_too(backend: Backend, owner: str) -> None:
+    for address in (owner, email()):
+        here = ip()
+        found = await codes(backend, address, [here] * (FROM_ONE + 3))
+        assert found == ["invalid_credentials"] * FROM_ONE + ["too_many_attempts"] * 3
+        assert await codes(backend, address.upper(), [here]) == ["too_many_attempts"], "however it is written"
+        assert await codes(backend, address, [here.replace("::1", "::2")]) == ["too_many_attempts"], "his network too"
+    assert await codes(backend, owner, [here]) == ["invalid_credentials"], "another account from there"
+
+
+async def test_a_refused_guess_does_not_tell_whether_it_was_right(backend: Backend, owner: str) -> None:
+    here = ip()
+    await codes(backend, owner, [here] * FROM_ONE)
+    wrong, right = [await log_in(backend, owner, password, here) for password in (WRONG, PASSWORD)]
+    unknown_ip = ip()
+    somebody = email()
+    await codes(backend, somebody, [unknown_ip] * FROM_ONE)
+    unknown = await log_in(backend, somebody, WRONG, unknown_ip)
+    assert wrong.code == "too_many_attempts"
+    assert (wrong.data, wrong.headers) == (right.data, right.headers) == (unknown.data, unknown.headers)
+
+
+async def test_the_owner_gets_in_while_his_account_is_attacked_from_everywhere(
+    backend: Backend, denizen: Denizen, owner: str
+) -> None:
+    home = ip()
+    assert (await log_in(backend, owner, PASSWORD, home)).code == ""
+    found = await codes(backend, owner, [ip() for _ in range(AT_ONE + 5)])
+    assert found == ["invalid_credentials"] * AT_ONE + ["too_many_attempts"] * 5
+    assert (await log_in(backend, owner, PASSWORD, ip())).code == "too_many_attempts", "from where he never was"
+    assert (await log_in(backend, owner, PASSWORD, None)).code == "too_many_attempts", "from nowhere"
+    for _ in range(2 * FROM_ONE):
+        assert (await log_in(backend, owner, PASSWORD, home)).code == "", "where he got in before"
+    assert await codes(backend, owner, [home] * (FROM_ONE + 1)) == [
+        *["invalid_credentials"] * FROM_ONE,
+        "too_many_attempts",
+    ], "who sits beside him guesses no more than others"
+
+    pass_time(denizen, 30 * AT_ONE)
+    for whence in (home, ip(), None):
+        assert (await log_in(backend, owner, PASSWORD, whence)).code == "", "later, from everywhere"
+
+
+async def test_what_was_used_up_comes_back_little_by_little(backend: Backend, denizen: Denizen, owner: str) -> None:
+    here = ip()
+    await codes(backend, owner, [here] * (FROM_ONE + 1))
+    pass_time(denizen, 30)
+    assert await codes(backend, owner, [here] * 2) == ["invalid_credentials", "too_many_attempts"]
+
+
+async def test_one_address_at_many_accounts(backend: Backend) -> None:
+    """Each account once: the way of who has a list of passwords from elsewhere. Its unknown ones count as well."""
+    here = ip()
+    began = time.monotonic()
+    found = await _codes(backend, [(email(), here) for _ in range(BY_ONE + 30)])
+    assert set(found) == {"invalid_credentials", "too_many_attempts"}
+    # One more comes back each second.
+    assert BY_ONE <= found.count("invalid_credentials") <= BY_ONE + time.monotonic() - began + 1
+
+
+async def test_a_password_that_is_proven_by_a_session_is_guessed_no_more_often(backend: Backend, owner: str) -> None:
+    """Who has stolen a session does not find the password by changing it."""
+    session = (await log_in(backend, owner, PASSWORD, ip())).body
+    bearer = f"Bearer {session['accessToken']}"
+    body: Json = {"currentPassword": WRONG, "newPassword": "another good one"}
+    found: list[str] = []
+    for _ in range(FROM_ONE + 2):
+        reply = await backend.insist("users.v1.self.ChangePassword", body, 30, Authorization=bearer)
+        found.append(reply.code)
+    assert found == ["invalid_credentials"] * FROM_ONE + ["too_many_attempts"] * 2
