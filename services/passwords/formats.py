@@ -5,17 +5,22 @@ anything is computed or allocated from them: each limit is the largest cost of r
 (docs/decisions/0010-password-hashes.md).
 """
 
+import hashlib
+import hmac
 import re
 import threading
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Protocol, cast
 
 import bcrypt
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
 from passlib import registry
 from passlib.utils import binary
 
@@ -151,7 +156,28 @@ def _bcrypt_fits(secret: bytes, stored: str) -> bool:
 
 def _bcrypt_sha256_fits(secret: bytes, stored: str) -> bool:
     """Django's: bcrypt of the SHA-256 in hexadecimal."""
-    return bcrypt.checkpw(sha256(secret).hexdigest().encode(), stored.removeprefix("bcrypt_sha256$").encode())
+    return bcrypt.checkpw(hashlib.sha256(secret).hexdigest().encode(), stored.removeprefix("bcrypt_sha256$").encode())
+
+
+# --- Firebase's modified scrypt (github.com/firebase/scrypt), as Supabase writes it --------------------------------
+
+
+def _firebase_parsed(text: str) -> str:
+    for part in re.split(r"\$|,s[sk]=", text)[3:]:
+        if b64encode(b64decode(part, validate=True)) != part.encode():
+            raise ValueError("not base64")
+    return text
+
+
+def _firebase_fits(secret: bytes, stored: str) -> bool:
+    """The hash is the project's signer key, enciphered under what scrypt makes of the password."""
+    _, match = _form_of(stored)
+    salt, separator, signer, digest = (b64decode(match[name]) for name in ("salt", "ss", "sk", "digest"))
+    n, r, p = 1 << int(match["ln"]), int(match["r"]), int(match["p"])
+    memory = 128 * r * (n + p + 2) + (1 << 20)
+    key = hashlib.scrypt(secret, salt=salt + separator, n=n, r=r, p=p, maxmem=memory, dklen=32)
+    enciphered = Cipher(AES(key), CTR(bytes(16))).encryptor().update(signer)
+    return hmac.compare_digest(enciphered, digest)
 
 
 # --- what libpass computes ----------------------------------------------------------------------------------------
@@ -193,6 +219,7 @@ _B64 = "[A-Za-z0-9+/]"
 _H64 = "[./A-Za-z0-9]"
 _BCRYPT = rf"\$2[aby]\$(?P<cost>[0-9]{{2}})\${_H64}{{53}}"
 _PBKDF2 = rf"\$(?P<rounds>{_N})\$[./A-Za-z0-9+]{{0,86}}\$[./A-Za-z0-9+]"
+_SCRYPT_MOST = "scrypt: N·r·p at most 1048576, r at most 32, p at most 16, N under 2^(16·r)"
 _SHA_CRYPT = rf"\$(?:rounds=(?P<rounds>{_N})\$)?{_H64}{{0,16}}\${_H64}"
 
 _FORMATS = (
@@ -218,7 +245,18 @@ _FORMATS = (
         "scrypt",
         rf"\$scrypt\$ln=(?P<ln>{_N}),r=(?P<r>{_N}),p=(?P<p>{_N})\${_B64}{{0,86}}\${_B64}{{43}}",
         _scrypt_bounded,
-        "scrypt: N·r·p at most 1048576, r at most 32, p at most 16, N under 2^(16·r)",
+        _SCRYPT_MOST,
+    ),
+    _Format(
+        # A shorter signer key would fit by chance, an empty one always: each has 64 octets.
+        re.compile(
+            rf"\$fbscrypt\$v=1,n=(?P<ln>{_N}),r=(?P<r>{_N}),p=(?P<p>{_N}),ss=(?P<ss>{_B64}{{0,22}}={{0,2}})"
+            rf",sk=(?P<sk>{_B64}{{86}}==)\$(?P<salt>{_B64}{{2,86}}={{0,2}})\$(?P<digest>{_B64}{{86}}==)"
+        ),
+        _scrypt_bounded,
+        _SCRYPT_MOST,
+        _firebase_parsed,
+        _firebase_fits,
     ),
     _libpass("pbkdf2_sha1", rf"\$pbkdf2{_PBKDF2}{{27}}", _rounds(2_000_000), "PBKDF2-SHA1: at most 2000000 rounds"),
     _libpass(

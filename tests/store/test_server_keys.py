@@ -35,9 +35,9 @@ class CountingDatabase(Database):
 
     asked = 0
 
-    async def fetch(self, query: LiteralString, parameters: Parameters) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
         self.asked += 1
-        return await super().fetch(query, parameters)
+        return await super().fetch(query, parameters, binary=binary)
 
 
 OpenDatabase = Callable[[str], CountingDatabase]

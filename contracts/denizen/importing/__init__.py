@@ -1,0 +1,11 @@
+"""Files of users, as rows: JSONL, JSON arrays and CSV, gzipped or not, of ours or of other systems (docs/import.md).
+
+Needs nothing but the standard library. Memory is bounded whatever a file holds.
+"""
+
+from denizen.importing.firebase import HashConfig
+from denizen.importing.presets import PRESETS, Preset, firebase
+from denizen.importing.reading import Format, read
+from denizen.importing.rows import BadRow, Row
+
+__all__ = ["PRESETS", "BadRow", "Format", "HashConfig", "Preset", "Row", "firebase", "read"]

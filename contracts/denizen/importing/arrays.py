@@ -1,0 +1,235 @@
+"""The rows of a JSON array, read as it streams by: of the array that is the file, or of the one that is its `users`.
+
+A row is decoded where it stands in the text, by the decoder of the standard library. Only for a row that it cannot take
+are brackets counted, to find where the next one begins.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from denizen.importing.rows import BadRow, Json
+from denizen.importing.sources import CHUNK
+from denizen.importing.strict import DECODER, LONGEST, Malformed, vetted, why
+
+_BETWEEN = re.compile(r"[ \t\r\n,]*")
+_COLON = re.compile(r"[ \t\r\n:]*")
+_OUTSIDE = re.compile(r'"|[{\[]+|[}\]]')
+_FILLED = re.compile(r'(?:[^"{}\[\]]++|"(?:[^"\\\n]++|\\[^\n])*+")*+')
+"""What is no bracket, whole strings with theirs included."""
+_ALONE = re.compile(r'["}\],\n]|[{\[]+')
+"""Where no bracket is open, a comma or a line's end ends the value."""
+_QUOTED = re.compile(r'(?:[^"\\\n]++|\\[^\n])*+')
+"""No string of JSON holds a line's end: one that was not closed ends there."""
+_LONGEST_KEY = 1 << 10
+_STEP = 1 << 12
+_NO_MARK = "\0"  # Which no JSON holds.
+
+
+class _Text:
+    """The text of a stream from `at` on. What is not UTF-8 stands in it as half surrogate pairs.
+
+    Attributes:
+        mark: what a row begins with, where rows begin lines: the line's end before, the indentation, and a brace.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        self.text = ""
+        self.at = 0
+        self.ended = False
+        self.mark = "\n{"
+        self._line, self._counted = 1, 0
+
+    def line(self) -> int:
+        """The number of the line at `at`."""
+        self._line += self.text.count("\n", self._counted, self.at)
+        self._counted = self.at
+        return self._line
+
+    def more(self) -> bool:
+        """Whether there was more to read. Forgets what is behind, so that places in the text change."""
+        self.line()
+        octets = self._stream.read(CHUNK)
+        self.ended = not octets
+        self.text = self.text[self.at :] + self._decoder.decode(octets, final=self.ended)
+        self.at = self._counted = 0
+        return not self.ended
+
+    def hold(self, size: int) -> None:
+        """Reads on until so many characters are there."""
+        while len(self.text) - self.at < size and not self.ended:
+            self.more()
+
+    def skip(self, blank: re.Pattern[str]) -> str:
+        """Moves behind what `blank` matches, and gives the character there; an empty one at the end."""
+        passed = ""
+        while True:
+            if match := blank.match(self.text, self.at):
+                passed = (passed + match[0])[-_LONGEST_KEY:]
+                self.at = match.end()
+            if self.at < len(self.text) or not self.more():
+                break
+        _, end, indentation = passed.rpartition("\n")
+        if end:
+            self.mark = f"\n{indentation}{{"
+        return self.text[self.at : self.at + 1]
+
+
+def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
+    """The objects of the array."""
+    text = _Text(stream)
+    first = text.skip(_BETWEEN)
+    inside = first == "{"
+    if first not in ("[", "{") or (inside and not _enter(text)):
+        yield BadRow(text.line(), "malformed_message", "the file is no JSON array, and no object with an array `users`")
+        return
+    text.at += 1
+    closed = False
+    while character := text.skip(_BETWEEN):
+        if character == "]":
+            closed = True
+            text.at += 1
+            if inside:
+                return  # What the object holds besides is not ours.
+            continue
+        line = text.line()
+        try:
+            value = _value(text)
+        except Malformed as malformed:
+            yield BadRow(line, "malformed_message", str(malformed))
+            continue
+        if isinstance(value, dict):
+            yield line, value
+        else:
+            yield BadRow(line, "malformed_message", "the row is not an object")
+    if not closed:
+        yield BadRow(text.line(), "malformed_message", "the file ends before its array does")
+
+
+def _enter(text: _Text) -> bool:
+    """Moves from an object's brace to the array that is its `users`, if it has one."""
+    text.at += 1
+    while text.skip(_BETWEEN) == '"':
+        text.hold(_LONGEST_KEY)
+        try:
+            key, end = DECODER.raw_decode(text.text, text.at)
+        except ValueError:
+            return False
+        text.at = end
+        if text.skip(_COLON) == "[" and key == "users":
+            return True
+        _pass(text, _NO_MARK)
+    return False
+
+
+def _value(text: _Text) -> Any:
+    """The value at `text.at`; moves behind it, or behind what it can be in its place. Raises Malformed."""
+    fault: Malformed | None = None
+    while fault is None:
+        left = len(text.text) - text.at
+        try:
+            value, end = DECODER.raw_decode(text.text, text.at)
+        except (ValueError, RecursionError) as error:
+            if text.ended or left > LONGEST:
+                fault = why(error)
+        else:
+            if end - text.at > LONGEST:
+                fault = _TOO_LONG
+            else:
+                row = text.text[text.at : end]
+                text.at = end
+                _check_encoding(row)
+                return vetted(row, value)
+        if fault is None:
+            text.hold(left + CHUNK if left <= CHUNK else LONGEST + 1)
+    if _pass(text, text.mark) > LONGEST:
+        fault = _TOO_LONG
+    raise fault
+
+
+def _check_encoding(row: str) -> None:
+    if not row.isascii():
+        try:
+            row.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Malformed("the row is not UTF-8") from None
+
+
+def _pass(text: _Text, mark: str) -> int:
+    """Moves behind a value that is well-formed or not, or to what `mark` begins; how many characters that were."""
+    brackets, passed = _Brackets(), 0
+    while True:
+        begin = text.at
+        found = text.text.find(mark, begin, begin + _STEP + len(mark))
+        # A mark can lie across the end of what is there.
+        end = len(text.text) - (0 if text.ended else len(mark))
+        limit = found + 1 if found >= 0 else min(begin + _STEP, end)
+        if limit <= begin:
+            if text.ended:
+                break
+            text.more()
+            continue
+        text.at = brackets.pass_over(text.text, begin, limit)
+        passed += text.at - begin
+        if brackets.done or found >= 0:
+            break
+    if passed == 0:
+        text.at += 1  # A stray bracket.
+    return passed
+
+
+class _Brackets:
+    """Counts brackets, to find the end of a value, well-formed or not. Its text comes in pieces."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._depth = 0
+        self._quoted = self._escaped = False
+
+    def pass_over(self, text: str, at: int, limit: int) -> int:
+        """Where the value ends; `limit` where it does not end before."""
+        while at < limit and not self.done:
+            at = self._in_string(text, at, limit) if self._quoted else self._outside(text, at, limit)
+        return at
+
+    def _in_string(self, text: str, at: int, limit: int) -> int:
+        if self._escaped:
+            self._escaped = False
+            if text[at] != "\n":
+                return at + 1
+        if match := _QUOTED.match(text, at, limit):
+            at = match.end()
+        if at >= limit:
+            return limit
+        if text[at] == "\\" and at + 1 == limit:
+            self._escaped = True  # What it escapes is not there yet.
+        else:
+            self._quoted = False
+            self.done = self._depth == 0
+        return at + 1
+
+    def _outside(self, text: str, at: int, limit: int) -> int:
+        if self._depth and (filled := _FILLED.match(text, at, limit)):
+            at = filled.end()
+        token = (_OUTSIDE if self._depth else _ALONE).search(text, at, limit)
+        if token is None:
+            return limit
+        if token[0][0] in "{[":
+            self._depth += len(token[0])
+        elif token[0] == '"':
+            self._quoted = True
+        elif self._depth == 0:
+            self.done = True
+            return token.start()
+        else:
+            self._depth -= 1
+            self.done = self._depth == 0
+        return token.end()
+
+
+_TOO_LONG = Malformed(f"the row is longer than {LONGEST} characters")

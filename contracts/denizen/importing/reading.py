@@ -1,0 +1,81 @@
+"""Reads users, wherever they come from: good rows and bad ones, in the order of the source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from denizen.importing import arrays, lines, tables
+from denizen.importing.presets import PRESETS, Preset
+from denizen.importing.rows import BadRow, Json, Row, Unfit, user
+from denizen.importing.sources import Format, Octets, guessed, opened
+from denizen.importing.strict import Malformed, checked
+
+Source = str | os.PathLike[str] | Octets | Iterable[Json]
+_Read = Iterator[tuple[int, Any] | BadRow]
+
+
+def read(source: Source, *, format: Format | None = None, preset: str | Preset | None = None) -> Iterator[Row | BadRow]:
+    """The users of a file, or of anything that yields dicts.
+
+    source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable.
+    format: guessed from the name and the first octets where it is not given.
+    preset: whose export it is, by name (`PRESETS`) or as a function; without one the rows are Denizen's own.
+
+    A bad row never stops the good ones. Raises OSError where the source cannot be read, and ValueError at once for a
+    preset or a format that does not exist; what an iterable raises, it raises.
+    """
+    if isinstance(preset, str) and preset not in PRESETS:
+        raise ValueError(f"no such preset; there are {', '.join(PRESETS)}")
+    if format is not None and format not in ("jsonl", "json", "csv"):
+        raise ValueError("no such format; there are jsonl, json, csv")
+    made = PRESETS[preset] if isinstance(preset, str) else preset
+    if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
+        return _users(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
+    return _users(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
+
+
+def _of_octets(source: str | os.PathLike[str] | Octets, format: Format | None, others: bool) -> _Read:
+    with opened(source) as (stream, head):
+        name = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+        match format or guessed(name, head):
+            case "jsonl":
+                yield from lines.rows(stream)
+            case "json":
+                yield from arrays.rows(stream)
+            case "csv":
+                yield from tables.plain_rows(stream) if others else tables.rows(stream)
+
+
+def _of_dicts(source: Iterable[Json]) -> _Read:
+    for number, raw in enumerate(source, 1):
+        try:
+            yield number, checked(raw)
+        except Malformed as malformed:
+            yield BadRow(number, "malformed_message", str(malformed))
+
+
+def _users(rows: _Read, preset: Callable[[Json], Json | None] | None) -> Iterator[Row | BadRow]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        line, raw = row
+        try:
+            if preset is None:
+                yield Row(line, user(raw))
+            elif (made := _made(preset, raw)) is not None:
+                yield Row(line, user(made))
+        except Unfit as unfit:
+            yield BadRow(line, "validation_failed", unfit.message, unfit.field)
+
+
+def _made(preset: Preset, raw: Any) -> Json | None:
+    try:
+        return preset(raw)
+    except Unfit:
+        raise
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError):
+        # An export has its system's form. Where it has not, what breaks first depends on the row.
+        raise Unfit("the row has not the form of such an export") from None

@@ -1,0 +1,79 @@
+"""A row of a file of users: one that can be read, or why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+Json = dict[str, Any]
+Code = Literal["malformed_message", "validation_failed"]
+
+_READ_ONLY = frozenset({"updatedAt", "blockedAt", "version", "loginCount", "lastLoginAt", "lastLoginIp"})
+"""What an export of Denizen's shows, and nobody can set."""
+_TREATED = _READ_ONLY | {"identities"}
+
+
+@dataclass(slots=True)
+class Row:
+    """A user to import.
+
+    Attributes:
+        line: of the file, where the row begins, from 1; of an iterable, how manieth it is.
+        user: fields as in `denizen.messages.ImportedUser`, camelCase; their values are checked by the service.
+    """
+
+    line: int
+    user: Json = field(repr=False)
+
+
+@dataclass(slots=True)
+class BadRow:
+    """A row that cannot be read. Holds nothing of the input but names of fields.
+
+    Attributes:
+        line: where the row begins, from 1.
+        code: of the contract: `malformed_message` for what cannot be parsed, else `validation_failed`.
+        message: one sentence for people.
+        field: dotted camelCase path of the offending field, or the name of the column, where one is to blame.
+    """
+
+    line: int
+    code: Code
+    message: str
+    field: str | None = None
+
+
+class Unfit(ValueError):
+    """A row that was parsed, and is no user. `message` holds no input."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+def user(raw: Any) -> Json:
+    """A row of ours as the service takes it. Raises Unfit."""
+    if not isinstance(raw, dict):
+        raise Unfit("the row is not an object")
+    found = cast(Json, raw)
+    if not found.keys().isdisjoint(_TREATED):
+        found = _settable(found)
+    email = found.get("email")
+    if not isinstance(email, str) or not email:
+        raise Unfit("has no e-mail address", "email")
+    return found
+
+
+def _settable(shown: Json) -> Json:
+    """What an export shows of a user, without what follows from the rest."""
+    found = {name: value for name, value in shown.items() if name not in _READ_ONLY}
+    if isinstance(identities := found.get("identities"), list):
+        found["identities"] = [_identity(identity) for identity in cast(list[Any], identities)]
+    return found
+
+
+def _identity(shown: Any) -> Any:
+    if not isinstance(shown, dict):
+        return shown
+    return {name: value for name, value in cast(Json, shown).items() if name != "linkedAt"}

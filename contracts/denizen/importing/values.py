@@ -1,0 +1,117 @@
+"""What other systems write, as our values. Each raises Unfit, whose message holds no input."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from denizen.importing.rows import Json, Unfit
+from denizen.importing.strict import Malformed, parsed
+
+_FLAGS: dict[Any, bool] = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_EPOCH = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
+
+
+def text(raw: Json, name: str) -> str | None:
+    """A text, or a number as text; None where there is none."""
+    value = raw.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise Unfit("is not text", name)
+    return value
+
+
+def flag(raw: Json, name: str) -> bool:
+    """A boolean of JSON, PostgreSQL, SQLite, MySQL or Python; false where there is none."""
+    value = raw.get(name)
+    if value is None or value == "":
+        return False
+    found = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
+    if found is None:
+        raise Unfit("is neither true nor false", name)
+    return found
+
+
+def mapping(raw: Json, name: str) -> Json:
+    """An object, or one in a text of JSON; an empty one where there is none."""
+    value = _json(raw, name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Unfit("is not an object", name)
+    return dict(cast(Json, value))
+
+
+def array(raw: Json, name: str) -> list[Any]:
+    """An array, or one in a text of JSON; an empty one where there is none."""
+    value = _json(raw, name)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise Unfit("is not an array", name)
+    return cast(list[Any], value)
+
+
+def _json(raw: Json, name: str) -> Any:
+    value = raw.get(name)
+    if not isinstance(value, str):
+        return value
+    try:
+        return parsed(value) if value else None
+    except Malformed as malformed:
+        raise Unfit(f"is not JSON: {malformed}", name) from None
+
+
+def time(raw: Json, name: str) -> str | None:
+    """A time as RFC 3339 has it, in UTC.
+
+    Of ISO 8601 and PostgreSQL, without a zone taken for UTC; of milliseconds since 1970; of MongoDB's `{"$date": …}`.
+    """
+    value = raw.get(name)
+    if isinstance(value, dict):
+        value = cast(Json, value).get("$date")
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, int | float) or _EPOCH.fullmatch(value):
+            found = datetime.fromtimestamp(float(value) / 1000, UTC)
+        else:
+            found = datetime.fromisoformat(value)
+    except (ArithmeticError, OSError, TypeError, ValueError):
+        raise Unfit("is not a time", name) from None
+    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.isoformat().replace("+00:00", "Z")
+
+
+def octets(encoded: str) -> bytes:
+    """What base64 of either alphabet stands for, padded or not."""
+    plain = encoded.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        raise Unfit("is not base64", "passwordHash") from None
+
+
+def identities(pairs: Iterable[tuple[Any, Any]]) -> list[Json]:
+    """Links to accounts elsewhere: the provider's name, and who the user is there."""
+    return [{"provider": str(provider).lower(), "providerId": str(who)} for provider, who in pairs if provider and who]
+
+
+def compact(user: Json) -> Json:
+    """A user without the fields that say nothing, in its profile too."""
+    if isinstance(profile := user.get("profile"), dict):
+        user["profile"] = {name: value for name, value in cast(Json, profile).items() if value}
+    return {name: value for name, value in user.items() if value not in (None, {}, [])}
+
+
+def locale(raw: Json, name: str) -> str | None:
+    """A language tag (BCP 47): `de_AT` is `de-AT`."""
+    tag = text(raw, name)
+    return tag.replace("_", "-") if tag else None

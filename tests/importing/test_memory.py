@@ -1,0 +1,111 @@
+"""A file of 200 MB is read in little memory, and so is a row that never ends."""
+
+import gzip
+import io
+import itertools
+import json
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from denizen.importing import BadRow, Format, Row, read
+
+MOST = 12 << 20
+TOTAL = 200 << 20
+
+
+class Stream(io.RawIOBase):
+    """What pieces make, as they are asked for."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__()
+        self._pieces = pieces
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while len(self._left) < len(buffer) and (piece := next(self._pieces, b"")):
+            self._left += piece
+        taken, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def read_in_little_memory(pieces: Iterator[bytes], format: Format) -> tuple[int, list[BadRow]]:
+    """How many good rows there are, and the bad ones."""
+    good, bad = 0, list[BadRow]()
+    tracemalloc.start()
+    try:
+        for row in read(io.BufferedReader(Stream(pieces)), format=format):
+            if isinstance(row, Row):
+                good += 1
+            else:
+                bad.append(row)
+        assert tracemalloc.get_traced_memory()[1] < MOST
+    finally:
+        tracemalloc.stop()
+    return good, bad
+
+
+USER = json.dumps({"email": "ada@example.com", "metadata": {"text": "x" * 8000}}).encode()
+CELLS = b'ada@example.com,"' + b"x, y " * 1600 + b'"'
+BEGIN = {"jsonl": b"", "json": b"[", "csv": b"email,metadata.text"}
+BETWEEN = {"jsonl": b"\n", "json": b",\n", "csv": b"\n"}
+END = {"jsonl": b"\n", "json": b"]", "csv": b"\n"}
+
+
+@pytest.mark.parametrize("format", ["jsonl", "json", "csv"])
+def test_a_long_file(format: Format) -> None:
+    row = CELLS if format == "csv" else USER
+    count = TOTAL // len(row)
+    rows = itertools.repeat(row + BETWEEN[format], count - 1)
+    begin = BEGIN[format] + (b"\n" if format == "csv" else b"")
+    assert read_in_little_memory(itertools.chain([begin], rows, [row, END[format]]), format) == (count, [])
+
+
+@pytest.mark.parametrize("format", ["jsonl", "json", "csv"])
+@pytest.mark.parametrize(
+    "filling",
+    [b"x" * 65536, b'\\"' * 32768, b"[" * 65536, b'"' * 65535, b'"[{' * 20000],
+    ids=["text", "escapes", "brackets", "quotes", "mixed"],
+)
+def test_a_row_that_never_ends(format: Format, filling: bytes) -> None:
+    """6 MB of one row; in an array, the next one is known by its line."""
+    good = b'ada@example.com,""' if format == "csv" else b'{"email": "ada@example.com"}'
+    start = b'bob@example.com,"' if format == "csv" else b'{"email": "'
+    between = b",\n" if format == "json" else b"\n"
+    pieces = itertools.chain(
+        [BEGIN[format], b"\n", good, between, start],
+        itertools.repeat(filling, 100),
+        [between, good, b"\n", END[format]],
+    )
+    assert read_in_little_memory(pieces, format) == (2, [BadRow(3, "malformed_message", _too_long(format))])
+
+
+def _too_long(format: Format) -> str:
+    return (
+        f"the row is longer than {1 << 20} characters"
+        if format == "json"
+        else f"the line is longer than {1 << 20} octets"
+    )
+
+
+def test_rows_that_a_quote_swallows_are_kept_in_bounds() -> None:
+    """Behind an open quote, lines are looked at until a row cannot be so long, and then read anew."""
+    lines = itertools.repeat(b"ada@example.com,x\n", 200_000)
+    good, bad = read_in_little_memory(itertools.chain([b"email,metadata.text\n", b'bob@example.com,"\n'], lines), "csv")
+    assert (good, [row.line for row in bad]) == (200_000, [2])
+
+
+def test_a_record_of_ever_more_fields() -> None:
+    pieces = itertools.chain([b"email\n"], itertools.repeat(b'"\n",' * 10_000, 30))
+    _, bad = read_in_little_memory(pieces, "csv")
+    assert bad[0] == BadRow(2, "malformed_message", f"the row is longer than {1 << 20} characters")
+
+
+def test_gzip_that_unpacks_to_much() -> None:
+    packed = gzip.compress(b"[" + b" " * TOTAL + b"]")
+    assert read_in_little_memory(iter([packed]), "json") == (0, [])
