@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from bench import load, report, store, system
+import projections
+from bench import directory, load, logins, report, revocation, store, system, transfer
 from bench.load import Kind, Load, Result
 from bench.report import Row
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-PARTS = ["start", "store", "requests", "latency", "memory", "verify"]
+PARTS = ["start", "store", "requests", "latency", "revocation", "logins", "memory", "verify", "directory", "transfer"]
 MILLISECONDS = "ms"
 
 
@@ -68,10 +69,19 @@ def _measure(plan: Plan, parts: list[str]) -> list[Row]:
             rows += _requests(plan, denizen.nats_url)
         if "latency" in parts:
             rows += _latencies(plan, denizen.nats_url)
+        if "revocation" in parts:
+            rows += _revocation(plan, denizen.nats_url)
+        if "logins" in parts:
+            rows += _logins(plan, denizen)
         if "memory" in parts:
             rows += _memory(plan, denizen, rest)
         if "verify" in parts:
             rows += [_verify(denizen)]
+        if "directory" in parts:
+            rows += _directory(plan, denizen.database_url)
+        if "transfer" in parts:
+            typer.echo("transfer", err=True)
+            rows += transfer.measure(denizen, 4 * plan.rows)
     return rows
 
 
@@ -175,6 +185,64 @@ def _latencies(plan: Plan, url: str) -> list[Row]:
     return list(rows.values())
 
 
+def _revocation(plan: Plan, url: str) -> list[Row]:
+    """A blocked user is out everywhere at once (design, section 1)."""
+    name = f"BlockUser to the last refusal of {revocation.VERIFIERS} verifiers, at 2,000 creates/s"
+    median = Row(f"{name}, p50", MILLISECONDS, target=10, smaller=True)
+    tail = Row(f"{name}, p99", MILLISECONDS, target=50, smaller=True)
+    for number in range(plan.rounds):
+        typer.echo(f"revocation, round {number + 1} of {plan.rounds}", err=True)
+        latencies = revocation.measure(url, plan.seconds, 2000)
+        median.values.append(latencies[len(latencies) // 2])
+        tail.values.append(latencies[len(latencies) * 99 // 100])
+    return [median, tail]
+
+
+_LOGINS_IN_FLIGHT = (8, 16, 32, 64)
+
+
+def _logins(plan: Plan, denizen: system.System) -> list[Row]:
+    """Beside what the machine can hash; and in a flood of ten times that."""
+    limit = "argon2id, all cores"
+    hashes = Row(limit, "/s")
+    rates = [
+        Row(f"logins, {n} in flight", "/s", limit=limit, limits=hashes.values, target=0.9) for n in _LOGINS_IN_FLIGHT
+    ]
+    name = "in a flood of 10 times the rate"
+    answered = Row(f"logins {name}", "/s", limit=limit, limits=hashes.values, target=0.9)
+    queries = Row(f"GetUserByEmail at 200/s {name}, p99", MILLISECONDS, target=50, smaller=True)
+    surplus = Row(f"overloaded {name}, share", "")
+    at_once = Row(f"overloaded {name}, p99", MILLISECONDS, smaller=True)
+    client = Row(f"the client's share of a core {name}", "", smaller=True)
+    memory = [Row(f"memory of accounts, {when} the flood", "MB", smaller=True) for when in ("before", "in", "after")]
+    # So many that none is tried as often as guesses are limited, however fast the machine.
+    count = max(2000, round(20 * logins.hash_rate(1)))
+    accounts = logins.prepare(denizen.nats_url, count)
+    for number in range(plan.rounds):
+        typer.echo(f"logins, round {number + 1} of {plan.rounds}", err=True)
+        hashes.values.append(logins.hash_rate(plan.seconds))
+        for in_flight, row in zip(_LOGINS_IN_FLIGHT, rates, strict=True):
+            load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds, in_flight)
+            row.values.append(_admitted(load.run()).rate)
+        rate = 10 * hashes.values[-1]
+        load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds + 1, rate=rate)
+        flood = logins.flood(denizen, load)
+        answered.values.append(_admitted(flood.outcome).rate)
+        queries.values.append(flood.query_p99)
+        surplus.values.append(flood.outcome.overloaded)
+        at_once.values.append(flood.outcome.overloaded_p99)
+        client.values.append(flood.outcome.cpu)
+        for row, value in zip(memory, (flood.before, flood.peak, flood.after), strict=True):
+            row.values.append(value)
+    return [hashes, *rates, answered, queries, surplus, at_once, client, *memory]
+
+
+def _admitted(outcome: logins.Outcome) -> logins.Outcome:
+    if outcome.codes:
+        raise RuntimeError(f"logins: {outcome.codes}")
+    return outcome
+
+
 def _memory(plan: Plan, denizen: system.System, rest: dict[str, float]) -> list[Row]:
     """Of each process: at rest, after load, and after as much load again."""
     typer.echo("memory", err=True)
@@ -200,6 +268,38 @@ def _verify(denizen: system.System) -> Row:
     if result.findings:
         raise RuntimeError("the log is not intact")
     return Row("denizen log verify", "events/s", [result.events / (time.perf_counter() - began)])
+
+
+def _directory(plan: Plan, url: str) -> list[Row]:
+    """Queries at many users beside those at few, and rebuilds with reads going on; in a cell of their own."""
+    few, many = 10_000, 20 * plan.rows
+    directory.prepare(url)
+    measured: list[dict[str, list[float]]] = []
+    rebuilds: list[Row] = []
+    names = [each.name for each in projections.ALL]
+    for users in (few, many):
+        typer.echo(f"directory, {users:,} users", err=True)
+        directory.grow(url, users)
+        alone = [(f"rebuild of {name}", [name]) for name in names] if users == many else []
+        for what, chosen in [*alone, ("rebuild of all", names)]:
+            done = directory.rebuild(url, chosen, users)
+            target = None if chosen == names else 40_000
+            rebuilds.append(Row(f"{what}, {users:,} events", "/s", [done.rate], target=target))
+            reads = Row(f"{what}, {users:,} events, GetUserByEmail meanwhile, p99", MILLISECONDS, smaller=True)
+            reads.values.append(done.read_p99)
+            rebuilds.append(reads)
+        measured.append(directory.measure(url, users, 40 * plan.rounds))
+    rows: list[Row] = []
+    for kind, at_few in measured[0].items():
+        at_many = measured[1][kind]
+        for per_cent in (50, 99):
+            values, limits = ([directory.percentile(each, per_cent)] for each in (at_many, at_few))
+            what = f"{kind}, {many:,} users, p{per_cent}"
+            target = 1.5 if per_cent == 50 else None
+            rows.append(Row(what, MILLISECONDS, values, f"at {few:,} users", limits, target=target, smaller=True))
+            if per_cent == 99 and kind.startswith("search"):
+                rows.append(Row(f"{what} alone", MILLISECONDS, values, target=50, smaller=True))
+    return rebuilds + rows
 
 
 def _unwatched(_done: int, _total: int) -> None:

@@ -43,7 +43,8 @@ class Projection:
         name: as in the table of checkpoints.
         version: raised with each change of the tables or of what an event does to them; they are then built anew.
         tables: their names.
-        create: SQL that makes the tables where they are missing.
+        create: SQL that makes the tables where they are missing, with the indexes that `apply` needs.
+        index: SQL that makes the other indexes where they are missing; a rebuild does so once the tables are full.
         apply: brings the tables up to date with events that follow each other in the log; twice is harmless.
     """
 
@@ -52,6 +53,7 @@ class Projection:
     tables: tuple[str, ...]
     create: LiteralString
     apply: Apply
+    index: LiteralString = ""
 
 
 def sql(name: str) -> LiteralString:

@@ -1,4 +1,4 @@
-"""The directory: each user as queries show him, as JSON, beside the columns by which lists are filtered."""
+"""The directory: each user as queries show him, as JSON, beside what lists are filtered, searched and sorted by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from projections import folding
 from projections.projection import Connection, Event, Projection, sql
 
 _SELECT = sql("users_select")
@@ -43,12 +44,22 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
             _apply(users, event)
     if deleted:
         await connection.execute(_DELETE, [deleted])
-    rows = [
-        {"user_id": user_id, "status": user.doc["status"], "doc": user.doc, "login_position": user.login_position}
-        for user_id, user in users.items()
-    ]
+    rows = [_row(user_id, user) for user_id, user in users.items()]
     if rows:
         await connection.execute(_UPSERT, [orjson.dumps(rows).decode()])
+
+
+def _row(user_id: str, user: _User) -> Json:
+    folded = folding.folded(user.doc)
+    return {
+        "user_id": user_id,
+        "status": user.doc["status"],
+        "doc": user.doc,
+        "login_position": user.login_position,
+        "email": folded.email,
+        "name": folded.name,
+        "search": folded.search,
+    }
 
 
 def _apply(users: dict[str, _User], event: Event) -> None:
@@ -94,11 +105,11 @@ def _created(event: Event) -> Json:
         "metadata": private.get("metadata", {}),
         "appMetadata": private.get("appMetadata", {}),
         "identities": [],
-        "passwordChangeRequired": False,
+        "passwordChangeRequired": private.get("requireChange", False),
         "loginCount": 0,
         "lastLoginAt": None,
         "lastLoginIp": None,
-        "createdAt": at,
+        "createdAt": private.get("createdAt", at),
         "updatedAt": at,
         "blockedAt": None,
         "version": event.version,
@@ -135,4 +146,4 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-USERS = Projection("users", 2, ("users",), sql("users_create"), apply)
+USERS = Projection("users", 3, ("users", "user_counts"), sql("users_create"), apply, sql("users_index"))

@@ -41,14 +41,25 @@ class Database:
     waits ever longer before it connects again. Here the next use connects, or says at once that it cannot.
     """
 
-    def __init__(self, settings: Settings, name: str, *, transaction_seconds: int = 0, idle_seconds: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        *,
+        transaction_seconds: int = 0,
+        idle_seconds: int = 0,
+        use_seconds: float = _USE_SECONDS,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
         """`name` is shown in pg_stat_activity. Needs `settings.database_url`.
 
         The server ends the connection where a transaction takes longer than `transaction_seconds`, or nothing is asked
-        for `idle_seconds`; 0: never.
+        for `idle_seconds`; 0: never. We break it off where one use takes longer than `use_seconds`. `options` are
+        PostgreSQL's, for this connection; they go before those that all have.
         """
         if settings.database_url is None:
             raise ValueError("DENIZEN_DATABASE_URL is not set")
+        self._use_seconds = use_seconds
         self._conninfo = make_conninfo(
             settings.database_url.get_secret_value(),
             application_name=f"denizen {name}",
@@ -59,7 +70,8 @@ class Database:
             options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
             "-c statement_timeout=30s -c lock_timeout=7s -c idle_in_transaction_session_timeout=5s "
-            f"-c transaction_timeout={transaction_seconds}s -c idle_session_timeout={idle_seconds}s",
+            f"-c transaction_timeout={transaction_seconds}s -c idle_session_timeout={idle_seconds}s"
+            + "".join(f" -c {option}={value}" for option, value in (options or {}).items()),
         )
         self._connection: Connection | None = None
         self._turn = asyncio.Lock()
@@ -78,7 +90,7 @@ class Database:
                     raise DatabaseUnavailable("the connection is gone")
                 connection = self._connection = await self._connect()
             try:
-                with _bounded(connection):
+                with _bounded(connection, self._use_seconds):
                     yield connection
             except BaseException:
                 # In mid-transaction, or cancelled in mid-exchange: nobody knows how far it got.
@@ -92,22 +104,26 @@ class Database:
         except psycopg.OperationalError as error:
             raise DatabaseUnavailable("PostgreSQL is not reachable") from error
 
-    async def fetch(self, query: LiteralString, parameters: Parameters) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
         """The rows of a query that only reads; asked once more where the connection turns out to be dead.
+
+        In `binary`, rows of times, uuids and octets are read in half the time.
 
         Raises DatabaseUnavailable.
         """
         try:
-            return await self._fetch(query, parameters)
+            return await self._fetch(query, parameters, binary)
+        except psycopg.errors.QueryCanceled as error:
+            raise DatabaseUnavailable("PostgreSQL took too long") from error
         except psycopg.OperationalError:
             try:
-                return await self._fetch(query, parameters)
+                return await self._fetch(query, parameters, binary)
             except LOST as error:
                 raise DatabaseUnavailable("PostgreSQL does not answer") from error
 
-    async def _fetch(self, query: LiteralString, parameters: Parameters) -> list[Row]:
+    async def _fetch(self, query: LiteralString, parameters: Parameters, binary: bool) -> list[Row]:
         async with self.connection() as connection:
-            return await (await connection.execute(query, parameters)).fetchall()
+            return await (await connection.execute(query, parameters, binary=binary)).fetchall()
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -116,7 +132,7 @@ class Database:
 
 
 @contextmanager
-def _bounded(connection: Connection) -> Generator[None]:
+def _bounded(connection: Connection, seconds: float) -> Generator[None]:
     """Break the connection where it is used for too long: a server that hangs answers nothing, yet keeps its sockets.
 
     Cancelling would not do: psycopg then waits for the server once more.
@@ -126,7 +142,7 @@ def _bounded(connection: Connection) -> Generator[None]:
         with suppress(psycopg.OperationalError), socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
             duplicate.shutdown(socket.SHUT_RDWR)
 
-    timer = asyncio.get_running_loop().call_later(_USE_SECONDS, break_off)
+    timer = asyncio.get_running_loop().call_later(seconds, break_off)
     try:
         yield
     finally:

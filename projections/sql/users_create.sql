@@ -3,6 +3,14 @@ create table if not exists users (
     user_id        text primary key collate "C",
     status         text not null,
     doc            json not null,
-    login_position bigint not null default 0 -- of the last login that is counted in it
+    login_position bigint not null default 0, -- of the last login that is counted in it
+    email          text not null collate "C", -- what lists are sorted by: folded
+    name           text not null collate "C",
+    search         text not null collate "C"  -- what searches look through: folded pieces, a space before each
 ) with (fillfactor = 90);
-create index if not exists users_status on users (status, user_id);
+
+-- How many users have each status; it moves with their rows.
+create table if not exists user_counts (
+    status text   primary key,
+    count  bigint not null
+);

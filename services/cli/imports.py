@@ -1,6 +1,7 @@
 """`denizen import`."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -41,15 +42,18 @@ def import_users(
 ) -> None:
     """Import users. Begun again with the same file, it goes on where it stopped, and imports no row twice.
 
-    Exit code 0 where every row is in, 1 where one failed.
+    Exit code 0 where every row is in, 1 where one failed or it was stopped.
     """
     source: Any = sys.stdin.buffer if file == "-" else file
-    if file != "-" and not Path(file).is_file():
+    path = None if file == "-" else Path(file)
+    if path is not None and not path.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
-    name = import_id or (None if file == "-" else _of_content(Path(file)))
+    settings = (system, format, on_conflict, None if hash_config is None else hash_config.read_bytes())
+    name = import_id or (None if path is None else _of_content(path, settings))
     with ExitStack() as stack:
-        note = stack.enter_context(_results(results))
-        advance = stack.enter_context(_bar(None if file == "-" else Path(file)))
+        stack.enter_context(_stopping(resumable=name is not None and not dry_run))
+        told, note = stack.enter_context(_results(results, name, dry_run=dry_run))
+        advance = stack.enter_context(_bar(path))
         denizen = stack.enter_context(client())
         summary = denizen.auth.users.import_users(
             source,
@@ -60,9 +64,22 @@ def import_users(
             import_id=name,
             on_result=note,
             on_progress=advance,
+            told=told,
         )
     _tell(summary, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(1 if summary.failed else 0)
+
+
+@contextmanager
+def _stopping(*, resumable: bool) -> Generator[None]:
+    """Ctrl-C: says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on from there" if resumable else "stopped", err=True)
+        # Not at the end of what it waits for: standard input may never end.
+        sys.stderr.flush()
+        os._exit(1)
 
 
 def _preset(system: System | None, hash_config: Path | None) -> Any:
@@ -78,25 +95,58 @@ def _preset(system: System | None, hash_config: Path | None) -> Any:
         raise typer.BadParameter("not the hash parameters of a Firebase project", param_hint="--hash-config") from error
 
 
-def _of_content(file: Path) -> str:
-    """The same content is the same job."""
+def _of_content(file: Path, settings: object) -> str:
+    """The same content, to be taken in the same way, is the same job."""
     with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()[:32]
+        digest = hashlib.file_digest(content, "sha256")
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()[:32]
 
 
 @contextmanager
-def _results(path: Path | None) -> "Generator[Callable[[ImportResult], None] | None]":
+def _results(
+    path: Path | None, import_id: str | None, *, dry_run: bool
+) -> "Generator[tuple[int, Callable[[ImportResult], None] | None]]":
+    """How many results an earlier run of this job has written to the file, and what writes one behind them.
+
+    The file's first line names the job; results of another job are not added to.
+    """
     if path is None:
-        yield None
+        yield 0, None
         return
-    with path.open("ab") as file:
+    head = orjson.dumps({"importId": import_id, "dryRun": dry_run}) + b"\n"
+    told, size = (0, 0) if import_id is None or dry_run else _written(path, head)
+    with path.open("r+b" if size else "wb") as file:
+        file.truncate(size)
+        file.seek(size)
+        if not size:
+            file.write(head)
+            file.flush()
 
         def note(result: "ImportResult") -> None:
             error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
             line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
             file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
 
-        yield note
+        yield told, note
+
+
+def _written(path: Path, head: bytes) -> tuple[int, int]:
+    """How many results a file of this job has, and the octets up to there.
+
+    What was killed may have left a part of a line behind.
+    """
+    count = size = 0
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.readline() != head:
+                return 0, 0
+            size = len(head)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                count, size = count + 1, size + len(line)
+    return count, size
 
 
 @contextmanager
@@ -131,8 +181,11 @@ def _lines(file: Path) -> int | None:
 def _tell(summary: "ImportSummary", *, dry_run: bool, as_json: bool) -> None:
     counts = {name: getattr(summary, name) for name in ("created", "updated", "skipped", "failed")}
     if as_json:
-        typer.echo(orjson.dumps({"importId": summary.import_id, "dryRun": dry_run, **counts}).decode())
+        told = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before, **counts}
+        typer.echo(orjson.dumps(told).decode())
         return
+    if summary.before:
+        typer.echo(f"{summary.before:,} rows by an earlier run; --import-id NAME begins a job of its own", err=True)
     would = " (nothing was changed)" if dry_run else ""
     typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()) + would)
     shown = [result for result in summary.results if result.status == "failed"][:20]

@@ -8,6 +8,10 @@ from denizen import messages as m
 
 from services import email_address, sql
 from services.database import Database
+from services.directory.listing import PLANS, Search, list_users
+
+_LAST = 2**63 - 1
+"""The largest position that PostgreSQL can think of; a cursor has room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +54,9 @@ async def look_up(database: Database, lookup: Lookup, keys: Sequence[str]) -> tu
     return int(position or 0), {key: document for _, key, document in rows if key is not None}
 
 
-async def _list_users(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
-    """The position that the projection shows, and the page as JSON."""
-    parameters = [request.status, request.count, request.offset]
-    rows = await database.fetch(_sql("list_users"), parameters)
-    position, total, data = rows[0] if rows else (0, 0, "[]")
-    return int(position), f'{{"data":{data},"total":{total},"nextCursor":null}}'.encode()
-
-
 async def _login_history(database: Database, request: m.GetLoginHistory) -> tuple[int, bytes]:
     """The position that the projection shows, and the page as JSON."""
-    before = int(request.cursor) if request.cursor else None
+    before = min(int(request.cursor), _LAST) if request.cursor else None
     parameters = {"user_id": request.user_id, "before": before, "count": request.count}
     rows = await database.fetch(_sql("login_history"), parameters)
     position, data, last, more = rows[0] if rows else (0, "[]", None, False)
@@ -75,12 +71,16 @@ async def _identities(database: Database, request: m.ListIdentities) -> tuple[in
 
 
 SINGLES: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int, bytes | None]]]] = {
-    m.ListUsers: _list_users,
+    m.ListUsers: list_users,
+    Search: list_users,
     m.ListIdentities: _identities,
     m.GetLoginHistory: _login_history,
 }
 """What answers each query that is asked by itself: the position that the projection shows, and the body; None where
 there is no such user."""
+
+OPTIONS: Mapping[type[m.Request], Mapping[str, str]] = {m.ListUsers: PLANS, Search: PLANS}
+"""What a query's connection is opened with, where that is not what all are."""
 
 
 async def tables_exist(database: Database) -> bool:

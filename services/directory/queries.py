@@ -10,11 +10,13 @@ from typing import Any
 
 from denizen import headers as h
 from denizen import messages as m
+from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
 from services.directory.history import Histories
-from services.directory.lookups import LOOKUPS, SINGLES, Lookup, look_up, tables_exist
+from services.directory.listing import Search
+from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, look_up, tables_exist
 from services.email_address import InvalidEmail
 from services.endpoint.call import Call
 from services.eventstore.store import EventStore
@@ -79,7 +81,7 @@ class Queries:
             self._batchers[kind] = Batcher(work, most=1, capacity=_WAITING_SINGLY)
 
     def _database(self, settings: Settings, kind: type[m.Request]) -> Database:
-        self._databases.append(Database(settings, f"directory {kind.__name__}"))
+        self._databases.append(Database(settings, f"directory {kind.__name__}", options=OPTIONS.get(kind)))
         return self._databases[-1]
 
     def accept(self, call: Call) -> bool:
@@ -87,6 +89,8 @@ class Queries:
         kind = type(call.request)
         if isinstance(call.request, m.GetUser) and call.request.as_of is not None:
             kind = AsOf
+        elif isinstance(call.request, m.ListUsers) and call.request.search is not None:
+            kind = Search
         lookup = LOOKUPS.get(kind)
         try:
             key = lookup.key(call.request) if lookup else ""
@@ -111,6 +115,9 @@ class Queries:
                 refusal = error
             except DatabaseUnavailable:
                 refusal = Refusal("overloaded", "the projections are out of reach, try again")
+            except (UndefinedTable, UndefinedColumn):
+                # An earlier version of Denizen made the tables, or none has yet (projector/rebuild.py).
+                refusal = Refusal("overloaded", "what answers this is being built from the log, try again")
             except Exception as error:
                 log.exception("queries_failed", extra={"error": type(error).__name__})
                 refusal = Refusal("internal", "the query failed")

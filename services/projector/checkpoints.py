@@ -1,8 +1,6 @@
 """How far each projection is, and the step that takes it further."""
 
-from collections.abc import Sequence
-
-import psycopg.sql
+from collections.abc import Mapping, Sequence
 
 from projections import Projection
 from services import sql
@@ -13,7 +11,7 @@ _PACKAGE = "services.projector"
 
 
 class CheckpointMoved(Exception):
-    """Another projector has applied these events."""
+    """Another projector has applied these events, or a rebuild has put other tables in place."""
 
 
 class ProjectionNewer(Exception):
@@ -21,54 +19,68 @@ class ProjectionNewer(Exception):
 
 
 async def prepare(connection: Connection, projections: Sequence[Projection]) -> dict[str, int]:
-    """Make what tables are missing, and anew those of an earlier version; returns the position of each projection.
+    """Make the tables on an empty log; returns the positions as `read` does. Raises ProjectionNewer.
 
-    Raises ProjectionNewer.
+    Those that are missing on another log, or of an earlier version, are a rebuild's to make.
     """
-    await connection.execute(sql.load(_PACKAGE, "create_checkpoints"))
+    async with connection.transaction():
+        await connection.execute(sql.load(_PACKAGE, "create_checkpoints"))
+        stored = await _stored(connection)
+        ((empty,),) = await (await connection.execute(sql.load(_PACKAGE, "log_is_empty"))).fetchall()
+        for projection in projections:
+            if empty and projection.name not in stored:
+                await connection.execute(projection.create)
+                await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
+                await index(connection, projection)
+        return await read(connection, projections)
+
+
+async def index(connection: Connection, projection: Projection) -> None:
+    """Make the indexes that queries need, where they are missing."""
+    if projection.index:
+        await connection.execute(projection.index)
+
+
+async def read(connection: Connection, projections: Sequence[Projection]) -> dict[str, int]:
+    """The position of each projection whose tables are of its version. Raises ProjectionNewer."""
+    stored = await _stored(connection)
     for projection in projections:
-        async with connection.transaction():
-            await _prepare(connection, projection)
+        if stored.get(projection.name, (0, 0))[0] > projection.version:
+            raise ProjectionNewer(projection.name)
+    return {p.name: stored[p.name][1] for p in projections if stored.get(p.name, (0, 0))[0] == p.version}
+
+
+async def _stored(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Version and position of every projection that there is."""
     cursor = await connection.execute(sql.load(_PACKAGE, "read_checkpoints"))
-    stored = {name: position for name, _, position in await cursor.fetchall()}
-    return {projection.name: stored[projection.name] for projection in projections}
-
-
-async def _prepare(connection: Connection, projection: Projection) -> None:
-    cursor = await connection.execute(sql.load(_PACKAGE, "lock_checkpoint"), [projection.name])
-    row = await cursor.fetchone()
-    version = row[0] if row else projection.version
-    if version > projection.version:
-        raise ProjectionNewer(projection.name)
-    if version < projection.version:
-        for table in projection.tables:
-            await connection.execute(psycopg.sql.SQL("drop table {}").format(psycopg.sql.Identifier(table)))
-        await connection.execute(sql.load(_PACKAGE, "reset_checkpoint"), [projection.version, projection.name])
-    await connection.execute(projection.create)
-    await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
+    return {name: (version, position) for name, version, position in await cursor.fetchall()}
 
 
 async def advance(
-    connection: Connection, projections: Sequence[Projection], positions: dict[str, int], events: Sequence[Event]
+    connection: Connection,
+    projections: Sequence[Projection],
+    positions: Mapping[str, int],
+    events: Sequence[Event],
 ) -> dict[str, int]:
-    """Apply events to every projection that has not seen them, in one transaction; returns the new positions.
+    """Apply events to each projection that has a position and has not seen them, in one transaction.
 
-    Raises CheckpointMoved, nothing applied.
+    Returns the new positions. Raises CheckpointMoved, nothing applied.
     """
     last = events[-1].position
+    behind = [p for p in projections if p.name in positions and positions[p.name] < last]
     async with connection.transaction(), connection.pipeline() as pipeline:
-        for projection in projections:
-            unseen = [event for event in events if event.position > positions[projection.name]]
-            if unseen:
-                await projection.apply(connection, unseen)
+        # First: a rebuild locks the same rows before it takes the tables away, and neither waits for the other twice.
         moves = [
             await connection.execute(
-                sql.load(_PACKAGE, "move_checkpoint"), {"name": p.name, "from": positions[p.name], "to": last}
+                sql.load(_PACKAGE, "move_checkpoint"),
+                {"name": p.name, "version": p.version, "from": positions[p.name], "to": last},
             )
-            for p in projections
+            for p in behind
         ]
+        for projection in behind:
+            unseen = [event for event in events if event.position > positions[projection.name]]
+            await projection.apply(connection, unseen)
         await pipeline.sync()
-        for move in moves:
-            if move.rowcount != 1:
-                raise CheckpointMoved
-    return dict.fromkeys(positions, last)
+        if any(move.rowcount != 1 for move in moves):
+            raise CheckpointMoved
+    return {**positions, **dict.fromkeys((p.name for p in behind), last)}

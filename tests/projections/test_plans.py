@@ -2,24 +2,30 @@
 
 import re
 from collections.abc import AsyncIterator
-from itertools import count
-from typing import Any
+from itertools import count, product
+from typing import Any, LiteralString
 
+import orjson
 import psycopg
 import pytest
+from denizen import messages as m
+from denizen.messages import Sort
 
 import projections
 from services import sql
-from services.database import Database
+from services.database import Database, Parameters, Row
+from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS
 from services.projector import checkpoints
 from tests.support import log
 
 _FILL = """
 set search_path to denizen;
-insert into users
-select 'user_' || lpad(n::text, 26, '0'), case when n % 100 = 0 then 'BLOCKED' else 'ACTIVE' end, '{"version":1}'::json
+insert into users (user_id, status, doc, email, name, search)
+select 'user_' || lpad(n::text, 26, '0'), case when n % 100 = 0 then 'BLOCKED' else 'ACTIVE' end, '{"version":1}'::json,
+       n || '@example.com', md5(n::text), ' ' || n || '@example.com ' || md5(n::text) || ' ' || n || ' example com'
 from generate_series(1, 10000) n;
+insert into user_counts select status, count(*) from users group by status;
 insert into by_email select n || '@example.com', 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
 insert into by_external_id select n::text, 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
 analyze;
@@ -57,10 +63,62 @@ async def test_look_ups_by_index(database: Database, lookup: Any) -> None:
     assert "users_pkey" in steps
 
 
-async def test_a_page_is_read_from_an_index_and_not_sorted(database: Database) -> None:
-    steps = await plan(database, sql.load("services.directory", "list_users"))
-    assert "Index Scan Backward using users_pkey" in steps, steps
-    assert "Sort" not in steps, steps
+class Explaining(Database):
+    """Notes how each query was run."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(log.settings(url), "plans of lists", options=PLANS)
+        self.steps = ""
+
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
+        if "explain" not in query:
+            rows = await super().fetch(
+                "explain (analyze, costs off, timing off, buffers off, summary off) " + query, parameters
+            )
+            self.steps += "\n".join(str(step) for (step,) in rows)
+        return await super().fetch(query, parameters, binary=binary)
+
+
+_STATUSES = [None, "ACTIVE", "BLOCKED", "DEACTIVATED"]
+_KEYS = {"createdAt": "users_pkey", "email": "users_email", "name": "users_name"}
+_SORTS: list[Sort] = ["createdAt", "-createdAt", "email", "-email", "name", "-name"]
+
+
+async def listed(url: str, **asked: Any) -> str:
+    """The steps in which a page is found, the first one and the one behind it."""
+    explaining = Explaining(url)
+    page = orjson.loads((await list_users(explaining, m.ListUsers(**asked)))[1])
+    if page["nextCursor"] is not None:
+        await list_users(explaining, m.ListUsers(**asked, cursor=page["nextCursor"]))
+    await explaining.close()
+    assert "Seq Scan on users" not in explaining.steps, explaining.steps
+    return explaining.steps
+
+
+async def test_lists_read_a_page_of_an_index(database: Database, database_url: str) -> None:
+    for sort, status in product(_SORTS, _STATUSES):
+        steps = await listed(database_url, sort=sort, status=status)
+        if status is None or sort.endswith("createdAt"):
+            assert ("users_status" if status else _KEYS[sort.removeprefix("-")]) in steps, steps
+            assert all(float(rows) <= 51 for rows in re.findall(r"rows=(\S+) loops", steps)), steps
+            assert "Removed by Filter" not in steps, steps
+
+
+async def test_rare_terms_are_looked_up(database: Database, database_url: str) -> None:
+    """Rare, short, absent, several: by trigrams, or where few have the status by that."""
+    searches = ["777", "c4ca4238a0", "zz", "7@e", "nobody", "99 ab"]
+    for sort, status, search in product(_SORTS, _STATUSES, searches):
+        steps = await listed(database_url, search=search, sort=sort, status=status)
+        assert "Bitmap Index Scan on users_search" in steps or "users_status" in steps, steps
+
+
+async def test_frequent_terms_fill_a_page_in_order(database: Database, database_url: str) -> None:
+    """Those that match are not all gathered and sorted."""
+    for sort, search in product(_SORTS, ["example", "e", "com"]):
+        steps = await listed(database_url, search=search, sort=sort, status="ACTIVE")
+        assert f"using {_KEYS[sort.removeprefix('-')]} on users" in steps, steps
+        gathering = re.split(r"\n  (?=\S)", steps.split("CTE far\n")[1])[0]
+        assert "never executed" in gathering, gathering
 
 
 @pytest.mark.parametrize(

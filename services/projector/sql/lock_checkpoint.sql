@@ -1,1 +1,1 @@
-select version from projections where name = %s for update
+select version, position from projections where name = %s for update

@@ -1,0 +1,85 @@
+"""Text as searches and sorted lists see it: without case, accents and forms of writing."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
+)
+"""Letters that people write without their stroke, though Unicode does not take them apart."""
+_WORD = re.compile(r"[^\W_]+")
+_FIELD_LENGTH = 512
+"""Characters of a field that are searched: compatibility forms grow up to 18 times as long."""
+_KEY_LENGTH = 128
+"""Characters that a list is sorted by: an entry of the index holds 2,700 octets at most."""
+_SHORT = 12 * 13**3
+"""Code points below it are four capital letters; the others seven, the first of which is M."""
+_NO_NAME = "\U0010ffff"
+"""Sorts behind every name."""
+
+
+def fold(text: str) -> str:
+    """`Łukasz Müller` as `lukasz muller`: NFKD, marks dropped, casefold. Folding it again changes nothing."""
+    if text.isascii():
+        return text.lower()
+    # Folding can undo the normal form, and what comes of it can be folded again (Unicode 3.13): twice.
+    for _ in range(2):
+        decomposed = unicodedata.normalize("NFKD", text)
+        letters = "".join(letter for letter in decomposed if not unicodedata.category(letter).startswith("M"))
+        text = letters.casefold().translate(_LETTERS)
+    return text
+
+
+def indexable(folded: str) -> str:
+    """Folded text as the index has it: what is not ASCII becomes capital letters, one of A to M and then N to Z.
+
+    pg_trgm knows as letters those of the database's locale, which may be ASCII's alone. A text is part of another where
+    that is so of these.
+    """
+    return folded if folded.isascii() else "".join(map(_letters, folded))
+
+
+@cache
+def _letters(character: str) -> str:
+    number = ord(character)
+    if number < 128:
+        return character
+    short = number < _SHORT
+    digits = ""
+    for _ in range(3 if short else 6):
+        number, digit = divmod(number, 13)
+        digits = chr(ord("N") + digit) + digits
+    return ("ABCDEFGHIJKL"[number] if short else "M") + digits
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A user as lists see him.
+
+    Attributes:
+        email: what a list by e-mail is sorted by.
+        name: what a list by name is: the display name, else first and last name; who has none comes last.
+        search: the pieces of e-mail and names between white space, and the words in them, a space before each:
+            ` ada.lovelace@example.com ada lovelace example com`. So a term without white space is part of a field
+            where it is part of this text, and begins a word where it follows a space. In `indexable` form.
+    """
+
+    email: str
+    name: str
+    search: str
+
+
+def folded(document: dict[str, Any]) -> Folded:
+    """What becomes of a user's document."""
+    profile = document["profile"]
+    email, first, last, display = (
+        fold(text)[:_FIELD_LENGTH] if text else ""
+        for text in (document["email"], profile.get("firstName"), profile.get("lastName"), profile.get("displayName"))
+    )
+    text = f"{email} {first} {last} {display}"
+    name = display or f"{first} {last}".strip()
+    search = " ".join(dict.fromkeys(text.split() + _WORD.findall(text)))
+    return Folded(email[:_KEY_LENGTH], name[:_KEY_LENGTH] or _NO_NAME, indexable(f" {search}"))

@@ -1,0 +1,2 @@
+-- So many that they are not counted.
+select %(estimate)s::bigint as count

@@ -1,0 +1,1 @@
+select position = 0 from log_head

@@ -1,0 +1,1 @@
+select tablename from pg_tables where schemaname = %s

@@ -1,0 +1,62 @@
+"""Folded text: the same for everything that people take for the same."""
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from projections.folding import fold, folded
+
+
+@pytest.mark.parametrize(
+    ("written", "seen"),
+    [
+        ("Ada@Example.COM", "ada@example.com"),
+        ("Zoë", "zoe"),
+        ("ŁUKASZ", "lukasz"),
+        ("Søren Kjær", "soren kjaer"),
+        ("Straße", "strasse"),
+        ("İstanbul ILI \u0131l\u0131k", "istanbul ili ilik"),
+        ("ﬁne ①", "fine 1"),
+        ("Δημήτρης", "δημητρησ"),
+        ("Иван Йо", "иван ио"),
+    ],
+)
+def test_what_is_the_same(written: str, seen: str) -> None:
+    assert fold(written) == seen
+
+
+@given(st.text())
+@example("ᾳ")
+@example("\u0345")
+@example("ŉ")
+@example("İ")
+def test_folding_is_stable_and_blind_to_form_and_case(text: str) -> None:
+    once = fold(text)
+    assert fold(once) == once
+    for form in ("NFC", "NFD"):
+        assert fold(unicodedata.normalize(form, text)) == once
+    assert fold(text.lower()) == once
+
+
+def test_ascii_is_folded_as_all_else_is() -> None:
+    ascii_text = "".join(map(chr, range(128)))
+    assert fold(ascii_text + "é") == fold(ascii_text) + "e"
+
+
+def test_a_user() -> None:
+    profile = {"firstName": "Ada Augusta", "lastName": "O'Neil"}
+    seen = folded({"email": "Ada.L@Example.com", "profile": profile})
+    assert (seen.email, seen.name) == ("ada.l@example.com", "ada augusta o'neil")
+    assert seen.search == " ada.l@example.com ada augusta o'neil l example com o neil"
+    assert folded({"email": "a@b.example", "profile": profile | {"displayName": "Countess"}}).name == "countess"
+    assert folded({"email": "a@b.example", "profile": {}}).name > "\uffff", "who has no name comes last"
+
+
+def test_the_longest_text_fits_into_an_index_entry() -> None:
+    """U+FDFA becomes 18 characters; PostgreSQL refuses an entry of more than a third of a page."""
+    seen = folded({"email": "\ufdfa" * 254, "profile": {"displayName": "\ufdfa" * 256}})
+    assert len(seen.email.encode()) < 1200
+    assert len(seen.name.encode()) < 1200
+    assert len(seen.search) < 4096
