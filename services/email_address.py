@@ -30,6 +30,8 @@ def canonical(address: str) -> str:
         # Strict: else the local part could be longer than the 64 octets of RFC 5321.
         valid = validate_email(address, check_deliverability=False, globally_deliverable=False, strict=True)
         local, domain = _fold(valid.local_part), idna.encode(_fold(valid.domain), uts46=True).decode("ascii")
+        # Folding can make what is no address: a letter that falls apart into a mark and another begins with the mark.
+        validate_email(f"{local}@{domain}", check_deliverability=False, globally_deliverable=False, strict=True)
     except (EmailNotValidError, idna.IDNAError, UnicodeError):
         raise InvalidEmail("is not an e-mail address") from None
     if "." not in domain or domain.rpartition(".")[2].isdigit():

@@ -16,7 +16,9 @@ from nats.errors import NoRespondersError
 
 from tests.support.servers import Denizen
 
-SUBJECTS = [operation.subject for operation in OPERATIONS.values()]
+SUBJECTS = [operation.subject for operation in OPERATIONS.values() if operation.name != "ExportUsersWithHashes"]
+"""Of a back end: hashes are the operator's alone."""
+LARGE = {operation.subject for operation in OPERATIONS.values() if operation.octets > 64 * 1024}
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
 
 MALFORMED = {
@@ -166,7 +168,9 @@ async def assert_well(client: Client) -> None:
 @pytest.mark.parametrize("subject", SUBJECTS)
 async def test_malformed_bodies(backend: Client, subject: str) -> None:
     for what, body in MALFORMED.items():
-        assert refusal(await backend.request(subject, body, timeout=5)) == "malformed_message", what
+        taken = subject in LARGE and what in ("1 MiB", "64 KiB and one")  # These have room for them.
+        wanted = "validation_failed" if taken else "malformed_message"
+        assert refusal(await backend.request(subject, body, timeout=5)) == wanted, what
     await assert_well(backend)
 
 
@@ -231,7 +235,7 @@ async def flood(client: Client) -> list[str]:
     inbox = client.new_inbox()
 
     async def note(message: Msg) -> None:
-        codes.append(refusal(message) if message.headers else "")
+        codes.append(refusal(message) if "Nats-Service-Error" in (message.headers or {}) else "")
         if len(codes) == 18_000:
             done.set()
 
