@@ -1,6 +1,7 @@
 """`python -m bench`: measure, print a table, write JSON."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,25 +64,20 @@ def _measure(plan: Plan, parts: list[str]) -> list[Row]:
         rest = denizen.memory()
         if "start" in parts:
             rows += [fresh, again]
-        if "store" in parts:
-            rows += _store(plan, denizen.database_url)
-        if "requests" in parts:
-            rows += _requests(plan, denizen.nats_url)
-        if "latency" in parts:
-            rows += _latencies(plan, denizen.nats_url)
-        if "revocation" in parts:
-            rows += _revocation(plan, denizen.nats_url)
-        if "logins" in parts:
-            rows += _logins(plan, denizen)
-        if "memory" in parts:
-            rows += _memory(plan, denizen, rest)
-        if "verify" in parts:
-            rows += [_verify(denizen)]
-        if "directory" in parts:
-            rows += _directory(plan, denizen.database_url)
-        if "transfer" in parts:
-            typer.echo("transfer", err=True)
-            rows += transfer.measure(denizen, 4 * plan.rows)
+        measured: dict[str, Callable[[], list[Row]]] = {
+            "store": lambda: _store(plan, denizen.database_url),
+            "requests": lambda: _requests(plan, denizen.nats_url),
+            "latency": lambda: _latencies(plan, denizen.nats_url),
+            "revocation": lambda: _revocation(plan, denizen.nats_url),
+            "logins": lambda: _logins(plan, denizen),
+            "memory": lambda: _memory(plan, denizen, rest),
+            "verify": lambda: [_verify(denizen)],
+            "directory": lambda: _directory(plan, denizen.database_url),
+            "transfer": lambda: transfer.measure(denizen, 4 * plan.rows),
+        }
+        for part, measure in measured.items():
+            if part in parts:
+                rows += measure()
     return rows
 
 

@@ -142,11 +142,7 @@ class Transport:
     ) -> Mapping[str, Any]:
         """The body with its secrets sealed for Denizen, and for this command alone."""
         fields = operation.request.secrets() & body.keys()
-        if not fields:
-            return body
-        key = await self._sealing_key(timeout)
-        public = base64.urlsafe_b64decode(f"{key.public_key}=")
-        return {**body, **{field: seal(body[field], command_id, key.key_id, public) for field in fields}}
+        return {**body, **{field: await self.sealed(body[field], command_id, timeout) for field in fields}}
 
     async def _sealing_key(self, timeout: float) -> SealingKey:
         if self._sealing is None or time.monotonic() > self._sealing[1]:
@@ -166,10 +162,21 @@ class Transport:
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         return reply.data
 
-    async def piece(self, subject: str, body: Mapping[str, Any], timeout: float) -> tuple[bytes, Mapping[str, str]]:
-        """A reply that is no JSON, and its headers. Raises DenizenError."""
-        reply = await self._ask(subject, body, {}, timeout, timeout)
+    async def piece(
+        self, subject: str, body: Mapping[str, Any], timeout: float, *, attempt: float, gone: float | None = None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """A reply that is no JSON, and its headers. Raises DenizenError.
+
+        `attempt` as for commands; `gone`: NoAnswer is raised where nobody listens for so many seconds.
+        """
+        headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
+        reply = await self._ask(subject, body, headers, timeout, attempt, gone=gone)
         return reply.data, reply.headers or {}
+
+    async def sealed(self, secret: str, command_id: str, timeout: float) -> str:
+        """A secret, sealed for Denizen and for the command with this id. Raises DenizenError."""
+        key = await self._sealing_key(timeout)
+        return seal(secret, command_id, key.key_id, base64.urlsafe_b64decode(f"{key.public_key}="))
 
     def seen(self, position: int) -> None:
         """Note that the client knows the log up to here: what it asks from now on shows as much."""
@@ -182,13 +189,19 @@ class Transport:
         headers: dict[str, str],
         timeout: float,
         attempt: float = _ATTEMPT_SECONDS,
+        *,
+        gone: float | None = None,
     ) -> Msg:
-        """Ask until there is an answer or the time is over: the command id makes a repeat harmless."""
+        """Ask until there is an answer or the time is over: the command id makes a repeat harmless.
+
+        Where nobody listens for `gone` seconds there will be no answer.
+        """
         for name, value in headers.items():
             if not value.isprintable():  # A line break would begin another header.
                 raise errors.ValidationFailed("holds control characters", field=name)
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
         until = time.monotonic() + timeout
+        gone_at = until if gone is None else time.monotonic() + gone
         pause = 0.02
         refusal: errors.DenizenError = errors.NoAnswer(
             f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s"
@@ -206,6 +219,7 @@ class Transport:
                 raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
             except NoRespondersError:
                 refusal = errors.NoAnswer(f"nobody answers {subject}: is Denizen running?")
+                until = min(until, gone_at)
             except (NatsError, OSError, TimeoutError):
                 pass
             # Not all at once after an outage.

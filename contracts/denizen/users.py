@@ -257,14 +257,16 @@ class Users:
         import_id: str | None = None,
         on_result: Callable[[ImportResult], None] | None = None,
         on_progress: Callable[[ImportSummary], None] | None = None,
+        told: int = 0,
     ) -> ImportSummary:
         """Import users: from a file (JSONL, a JSON array, CSV, gzipped or not), or from anything that yields dicts.
 
         preset: the system that the file comes from (`auth0`, `keycloak`, `supabase`, `clerk`, `django`, `firebase`).
         dry_run: check all, change nothing.
         on_conflict: what becomes of a row whose address is somebody's: `fail`, `skip`, or `update`.
-        import_id: names the job; the same source under the same name goes on where it stopped.
+        import_id: names the job; the same source under the same name goes on where it stopped, within 24 h.
         on_result: called with each row's result; on_progress: after each chunk.
+        told: how many results an earlier run of the job has told; they are not told again.
 
         A bad row stops no other. Raises DenizenError where Denizen is away for five minutes, OSError, ValueError.
         """
@@ -275,6 +277,7 @@ class Users:
             on_conflict=on_conflict,
             on_result=on_result,
             on_progress=on_progress,
+            told=told,
         )
         return await job.run(source, format, preset)
 

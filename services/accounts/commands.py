@@ -185,7 +185,7 @@ class Commands:
 
     async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
         on_users = [command for command in commands if isinstance(command, _NAMING)]
-        user_ids = {command.user_id for command in on_users}
+        user_ids = {command.user_id for command in on_users if not (isinstance(command, ImportUser) and command.fresh)}
         loaded = await self._store.load(list(user_ids)) if user_ids else {}
         streams = {user_id: fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
         sessions = {command.user_id for command in on_users if logins.is_about_sessions(command)}
@@ -248,14 +248,15 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         at = max(at, before.user.updated_at)  # Clocks differ between machines; a user's history never runs backwards.
     after, encoded = _evolve(before, decision, at)
     streams[user_id] = after
+    held, wanted = before.claims, after.claims
     append = Append(
         stream=logins_of(user_id) if about_sessions else user_id,
         expected=before.logins if about_sessions else before.version,
         events=encoded,
         metadata=task.call.metadata(),
         at=at,
-        take=after.claims - before.claims,
-        release=before.claims - after.claims,
+        take=wanted - held,
+        release=held - wanted,
         command_id=task.call.key if task.call.repeatable else None,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,

@@ -1,7 +1,6 @@
 """What a command does to a user: events, none, or a refusal. No I/O, no clock, no chance."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -43,7 +42,8 @@ def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decis
     return decision
 
 
-def _created(command: m.CreateUser) -> UserCreated:
+def _created(command: m.CreateUser, **imported: Any) -> UserCreated:
+    """`imported`: what only an import can say."""
     return UserCreated(
         email=command.email,
         email_key=limits.email_key(command.email),
@@ -52,6 +52,7 @@ def _created(command: m.CreateUser) -> UserCreated:
         profile=merge({}, command.profile.model_dump(by_alias=True, exclude_unset=True)),
         metadata=merge({}, command.metadata),
         app_metadata=merge({}, command.app_metadata),
+        **imported,
     )
 
 
@@ -59,12 +60,8 @@ def _import(command: ImportUser) -> Decision:
     row = command.user
     linked = [IdentityLinked(each.provider, each.provider_id) for each in row.identities]
     held = {"BLOCKED": [UserBlocked(None)], "DEACTIVATED": [UserDeactivated()]}.get(row.status or "", [])
-    created = replace(
-        _created(row),
-        created_at=command.created_at,
-        imported=True,
-        require_change=row.password_change_required,
-    )
+    change = row.password_change_required
+    created = _created(row, created_at=command.created_at, imported=True, require_change=change)
     return [created, *linked, *held]
 
 

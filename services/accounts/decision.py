@@ -47,11 +47,17 @@ class TellOwner(OnUser):
 
 @dataclass(frozen=True, slots=True)
 class ImportUser:
-    """Of a row of ImportUsers. `user_id` is one that no user has or ever had."""
+    """Of a row of ImportUsers.
+
+    Attributes:
+        user_id: is to be one that no user has or ever had.
+        fresh: it was drawn just now, and so it is one.
+    """
 
     user: m.ImportedUser
     user_id: str
     created_at: str | None
+    fresh: bool = False
 
 
 Command = m.Request | OnUser | ImportUser

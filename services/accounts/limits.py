@@ -2,7 +2,8 @@
 
 import re
 import zoneinfo
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -25,13 +26,19 @@ _LOCALES: dict[str, bool] = {}
 def check(command: m.Request) -> None:
     """Raises Refusal (`validation_failed`, all faults in its details) where a value of a command cannot be."""
     faults: list[tuple[str, str]] = []
-    for name, fault in _FAULTS.items():
-        if name in type(command).model_fields and (value := getattr(command, name)) is not None:
+    for name, fault in _checked(type(command)):
+        if (value := getattr(command, name)) is not None:
             faults += fault(value)
     if faults:
         field, message = faults[0]
         details = [{"field": field, "message": message} for field, message in faults]
         raise Refusal("validation_failed", message, field=field, details=details)
+
+
+@cache
+def _checked(kind: type[m.Request]) -> Sequence[tuple[str, Callable[[Any], list[tuple[str, str]]]]]:
+    """Those of its fields that are checked here, and how."""
+    return [(name, fault) for name, fault in _FAULTS.items() if name in kind.model_fields]
 
 
 def email_key(address: str) -> str:
@@ -43,9 +50,10 @@ def metadata_fault(metadata: Json) -> str | None:
     """What is wrong with the whole of a metadata object, if anything."""
     if not metadata:
         return None
-    if len(orjson.dumps(metadata)) > METADATA_OCTETS:
+    text = orjson.dumps(metadata)
+    if len(text) > METADATA_OCTETS:
         return f"is larger than {METADATA_OCTETS} octets"
-    if _depth(metadata) > METADATA_DEPTH:
+    if text.count(b"{") + text.count(b"[") > METADATA_DEPTH and _depth(metadata) > METADATA_DEPTH:
         return f"is nested deeper than {METADATA_DEPTH} levels"
     return None
 
@@ -91,15 +99,17 @@ def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:
         value: str | None = getattr(profile, field)
         if value is None:
             continue
-        name = f"profile.{m.ProfileInput.model_fields[field].alias}"
+        fault = ""
         if _CONTROL.search(value):
-            faults.append((name, "holds control characters"))
+            fault = "holds control characters"
         elif field == "locale" and not _is_locale(value):
-            faults.append((name, "is not a language tag as in BCP 47"))
+            fault = "is not a language tag as in BCP 47"
         elif field == "timezone" and value not in _TIME_ZONES:
-            faults.append((name, "is not the name of an IANA time zone"))
+            fault = "is not the name of an IANA time zone"
         elif field == "picture" and not _is_web_address(value):
-            faults.append((name, "is not an http or https URL"))
+            fault = "is not an http or https URL"
+        if fault:
+            faults.append((f"profile.{m.ProfileInput.model_fields[field].alias}", fault))
     return faults
 
 

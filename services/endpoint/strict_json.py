@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Any, NoReturn, cast
 
 from services.refusal import Refusal
@@ -9,6 +10,8 @@ from services.refusal import Refusal
 MAX_DEPTH = 32
 """Levels of arrays and objects in a request's body."""
 _MAX_INTEGER = 2**63 - 1
+_NO_BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))++', re.DOTALL)
+"""Strings, the last of which may not end, and what is between them but brackets."""
 
 
 def parse(data: bytes, most: int) -> dict[str, Any]:
@@ -43,18 +46,8 @@ def _malformed(message: str) -> Refusal:
 def _deepest(data: bytes) -> int:
     """How deep brackets nest, strings left out; counted before parsing, so that a bomb costs one pass."""
     depth = deepest = 0
-    in_string = escaped = False
-    for octet in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif octet == 0x5C:
-                escaped = True
-            elif octet == 0x22:
-                in_string = False
-        elif octet == 0x22:
-            in_string = True
-        elif octet in b"[{":
+    for octet in _NO_BRACKETS.sub(b"", data):
+        if octet in b"[{":
             depth += 1
             deepest = max(deepest, depth)
         elif octet in b"]}":

@@ -54,11 +54,11 @@ class SecretStore:
         (row,) = await self._database.fetch(_sql("secret_by_id"), [user_id])
         return Credential(*row)
 
-    async def held(self, claims: Iterable[Claim]) -> set[Claim]:
-        """Those of the claims that are somebody's."""
-        keys = {self._ring.claim(kind, value): (kind, value) for kind, value in claims}
-        rows = await self._database.fetch(_sql("held_claims"), [list(keys)])
-        return {keys[bytes(key)] for (key,) in rows}
+    async def holders(self, claims: Iterable[Claim]) -> dict[Claim, str]:
+        """Whose each of the claims is; one that nobody has is absent."""
+        keys = {self._ring.claim(*claim): claim for claim in claims}
+        rows = await self._database.fetch(_sql("held_claims"), [list(keys)]) if keys else []
+        return {keys[bytes(key)]: user_id for key, user_id in rows}
 
     async def attempt(self, user_id: str, digest: bytes) -> int | None:
         """Try a verification code, at most five times: the version of the user at which it was right, else None."""

@@ -69,7 +69,10 @@ async def advance(
     last = events[-1].position
     behind = [p for p in projections if p.name in positions and positions[p.name] < last]
     async with connection.transaction(), connection.pipeline() as pipeline:
-        # First: a rebuild locks the same rows before it takes the tables away, and neither waits for the other twice.
+        for projection in behind:
+            unseen = [event for event in events if event.position > positions[projection.name]]
+            await projection.apply(connection, unseen)
+        # Last: a process that stops in between keeps nobody from these rows.
         moves = [
             await connection.execute(
                 sql.load(_PACKAGE, "move_checkpoint"),
@@ -77,9 +80,6 @@ async def advance(
             )
             for p in behind
         ]
-        for projection in behind:
-            unseen = [event for event in events if event.position > positions[projection.name]]
-            await projection.apply(connection, unseen)
         await pipeline.sync()
         if any(move.rowcount != 1 for move in moves):
             raise CheckpointMoved

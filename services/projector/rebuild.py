@@ -28,6 +28,9 @@ _WHOLE_SECONDS = 86_400
 _SWAPS = 600
 """How often the swaps are tried in vain, once a second: an export holds the users' table to its end."""
 _PAUSE_SECONDS = 1.0
+_PROJECTOR_SECONDS, _READ_SECONDS = 0.9, 0.1
+"""How long a swap waits for the projector's batch, and for reads, behind whom later ones wait. Less than PostgreSQL's
+deadlock_timeout (1 s): where one of them waits for us too it is the swap that gives way."""
 
 Progress = Callable[[int, int], None]
 """Told the position that is built, and that of the log."""
@@ -185,9 +188,13 @@ class Rebuild:
     async def _exchange(self, connection: Connection, projection: Projection) -> int:
         """The new tables in the place of the old, at no earlier position: nothing is skipped and nothing goes back.
 
-        From the lock of its checkpoint on the projector waits; from the first drop on reads do. Returns the position.
+        From the first lock on the projector waits; from the first drop on reads do. Returns the position.
         """
-        await connection.execute(sql.load(_PACKAGE, "swap_settings"))
+        await self._patience(connection, _PROJECTOR_SECONDS)
+        for table in await self._live_tables(connection, projection):
+            # In the projector's order: its tables, then the row of the checkpoint. Reads are not in the way of this.
+            lock = psycopg.sql.SQL("lock table {} in share row exclusive mode").format(self._name(self._live, table))
+            await connection.execute(lock)
         found = await (await connection.execute(sql.load(_PACKAGE, "lock_checkpoint"), [projection.name])).fetchone()
         version, shown = found or (0, 0)
         if version > projection.version:
@@ -197,6 +204,7 @@ class Rebuild:
             events = await self._store.read(position, _BATCH)
             await projection.apply(connection, events)
             position = events[-1].position
+        await self._patience(connection, _READ_SECONDS)
         schema = psycopg.sql.Identifier(self._live)
         for table in projection.tables:
             new, old = self._name(self._scratch, table), self._name(self._live, table)
@@ -205,6 +213,15 @@ class Rebuild:
         values = {"name": projection.name, "version": projection.version, "position": position}
         await connection.execute(sql.load(_PACKAGE, "set_checkpoint"), values)
         return position
+
+    @staticmethod
+    async def _patience(connection: Connection, seconds: float) -> None:
+        await connection.execute(sql.load(_PACKAGE, "swap_settings"), [f"{seconds * 1000:.0f}ms"])
+
+    async def _live_tables(self, connection: Connection, projection: Projection) -> list[str]:
+        """Those that there are: none of a new projection, fewer of an earlier version."""
+        found = await (await connection.execute(sql.load(_PACKAGE, "tables_of"), [self._live])).fetchall()
+        return [table for table in projection.tables if (table,) in found]
 
     @staticmethod
     def _name(schema: str, table: str) -> psycopg.sql.Identifier:

@@ -2,20 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import LiteralString
 
+import psycopg
 from denizen import headers as h
 from denizen import messages as m
 
 from services import sql
-from services.database import LOST, Database, DatabaseUnavailable
+from services.database import LOST, Connection, Database, DatabaseUnavailable
 from services.endpoint import strict_json
 from services.endpoint.call import Call
 from services.refusal import Refusal
 from services.settings import Settings
+from services.signal import POLL_SECONDS
 from services.transfer.forms import HASH, Encoder, check
 
 log = logging.getLogger(__name__)
@@ -25,11 +30,9 @@ _ASKED_OCTETS = 100
 _MOST_OCTETS = 900_000
 """Of a piece: NATS passes messages of 1 MB."""
 _AT_ONCE = 4
-"""Exports under way; each holds a snapshot of the database and two pieces."""
-_IDLE_SECONDS = 60
-"""An export whose next piece nobody asks for is given up."""
-_LINGER_SECONDS = 10
-"""The last piece can be asked for once more, where its answer was lost."""
+"""Snapshots of the database that are held at a time, and two pieces each."""
+_PATIENCE_SECONDS = 1.0
+"""How long an export waits for the position that it demands."""
 _LONGEST_SECONDS = 24 * 3600
 _PATIENT = {"idle_in_transaction_session_timeout": "120s"}
 
@@ -39,13 +42,26 @@ Serve = Callable[[str, Callable[[bytes], Awaitable[Piece]]], Awaitable[Callable[
 """`serve(subject, answer)`: answers requests on a subject; returns what ends that. `answer` may raise Refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Attributes in seconds.
+
+    idle: an export whose next piece nobody asks for is given up.
+    linger: the last piece can be asked for once more, where its answer was lost.
+    """
+
+    idle: float = 60
+    linger: float = 10
+
+
 class Exports:
     """The exports under way in this process."""
 
-    def __init__(self, settings: Settings, serve: Serve) -> None:
+    def __init__(self, settings: Settings, serve: Serve, patience: Patience | None = None) -> None:
         self._settings = settings
         self._serve = serve
-        self._running: set[asyncio.Task[None]] = set()
+        self._patience = patience or Patience()
+        self._running: dict[asyncio.Task[None], _Export] = {}
 
     async def begin(self, call: Call, request: m.ExportUsers) -> Piece:
         """The first piece; where there are more, its headers name the subject on which they are asked for.
@@ -53,56 +69,94 @@ class Exports:
         Raises Refusal.
         """
         check(request.fields, hashes=call.operation.name == "ExportUsersWithHashes")
-        if len(self._running) >= _AT_ONCE:
+        wanted = _wanted(request)
+        if sum(not export.read for export in self._running.values()) >= _AT_ONCE:
             raise Refusal("overloaded", "too many exports are under way; try again later")
-        export = _Export(self._settings, request, f"{call.operation.subject}-{token_hex(12)}")
-        running = asyncio.create_task(export.run(self._serve))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        subject = f"{call.operation.subject}-{token_hex(12)}"
+        export = _Export(self._settings, request, wanted, subject)
+        end = await self._serve(subject, export.answer)
+        running = asyncio.create_task(export.run(end, call.min_position, self._patience))
+        self._running[running] = export
+        running.add_done_callback(self._running.pop)
         return await export.next()
 
     async def close(self) -> None:
         """Give up what is under way."""
-        for running in self._running:
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        running = list(self._running)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 class _Export:
-    """One snapshot, read a piece ahead of who asks."""
+    """One snapshot, read a piece ahead of who asks.
 
-    def __init__(self, settings: Settings, request: m.ExportUsers, subject: str) -> None:
+    Attributes:
+        read: the snapshot is not held any more.
+    """
+
+    def __init__(self, settings: Settings, request: m.ExportUsers, wanted: dict[str, object], subject: str) -> None:
+        self.read = False
         self._settings = settings
         self._request = request
+        self._wanted = wanted
         self._subject = subject
         self._pieces: asyncio.Queue[Piece | Refusal] = asyncio.Queue(1)
         self._number = -1
         self._last: Piece = b"", {}
+        self._refusal: Refusal | None = None
         self._turn = asyncio.Lock()
 
-    async def run(self, serve: Serve) -> None:
-        """Read until the end, or until nobody has asked for a minute."""
-        end = await serve(self._subject, self.answer)
+    async def run(self, end: Callable[[], Awaitable[None]], min_position: int, patience: Patience) -> None:
+        """Read until the end, or until nobody has asked for a while; `end` is called in the end."""
         try:
-            async for piece in self._read():
-                async with asyncio.timeout(_IDLE_SECONDS):
-                    await self._pieces.put(piece)
-            await asyncio.sleep(_LINGER_SECONDS)
+            refusal = await self._feed(min_position, patience.idle)
+            self.read = True
+            async with asyncio.timeout(patience.idle):
+                if refusal is not None:
+                    await self._pieces.put(refusal)
+                await self._pieces.join()
+            if self._number > 0:
+                await asyncio.sleep(patience.linger)
         except TimeoutError:
             log.info("export_abandoned")
-        except (DatabaseUnavailable, *LOST):
-            await self._pieces.put(Refusal("overloaded", "the database went out of reach; begin again"))
         finally:
+            self.read = True
             await end()
+
+    async def _feed(self, min_position: int, idle: float) -> Refusal | None:
+        """Put all pieces; what to put behind them where they could not be read. Raises TimeoutError."""
+        try:
+            async with aclosing(self._read(min_position)) as pieces:
+                async for piece in pieces:
+                    async with asyncio.timeout(idle):
+                        await self._pieces.put(piece)
+        except Refusal as refusal:
+            return refusal
+        except (DatabaseUnavailable, *LOST):
+            return Refusal("overloaded", "the database went out of reach")
+        except psycopg.errors.UndefinedTable:
+            return Refusal("overloaded", "what is exported is being built from the log")
+        except TimeoutError:
+            raise
+        except Exception as error:
+            log.exception("export_failed", extra={"error": type(error).__name__})
+            return Refusal("internal", "the export failed")
+        return None
 
     async def next(self) -> Piece:
         """The next piece. Raises Refusal."""
-        piece = await self._pieces.get()
-        if isinstance(piece, Refusal):
-            raise piece
-        self._number += 1
-        self._last = piece
-        return piece
+        if self._refusal is None:
+            piece = await self._pieces.get()
+            self._pieces.task_done()
+            if not isinstance(piece, Refusal):
+                self._number += 1
+                self._last = piece
+                return piece
+            # Whoever has a part of the file gains nothing by asking for this piece again.
+            begun = self._number >= 0 and piece.code == "overloaded"
+            self._refusal = Refusal("internal", f"{piece.message}; begin the export again") if begun else piece
+        raise self._refusal
 
     async def answer(self, body: bytes) -> Piece:
         """The piece of a number: the next one, or the last one again, whose answer was lost. Raises Refusal."""
@@ -110,30 +164,44 @@ class _Export:
         async with self._turn:
             if number == self._number:
                 return self._last
-            if number != self._number + 1:
+            if number != self._number + 1 or h.EXPORT not in self._last[1]:
                 raise Refusal("validation_failed", "pieces are asked for in order", field="piece")
             return await self.next()
 
-    async def _read(self) -> AsyncIterator[Piece]:
-        request = self._request
-        encoder = Encoder(request.format, request.fields, raw=request.raw)
+    async def _read(self, min_position: int) -> AsyncGenerator[Piece]:
+        encoder = Encoder(self._request.format, self._request.fields, raw=self._request.raw)
         database = Database(self._settings, "transfer export", use_seconds=_LONGEST_SECONDS, options=_PATIENT)
         try:
-            async with database.connection() as connection, connection.transaction():
-                await connection.execute("set transaction isolation level repeatable read, read only")
-                row = await (await connection.execute(_sql("export_position"))).fetchone()
-                headers = {h.POSITION: str(row[0] if row else 0)}
-                rest = encoder.head()
-                async with connection.cursor(name="export") as cursor:
-                    await cursor.execute(_sql("export_users"), _wanted(request))
-                    while rows := await cursor.fetchmany(_USERS_A_PIECE):
-                        rest += encoder.users([doc if hash is None else doc | {HASH: hash} for doc, hash in rows])
-                        while len(rest) > _MOST_OCTETS:
-                            yield rest[:_MOST_OCTETS], headers | {h.EXPORT: self._subject}
-                            rest = rest[_MOST_OCTETS:]
+            async with database.connection() as connection:
+                await self._reach(connection, min_position)
+                async with connection.transaction():
+                    await connection.execute("set transaction isolation level repeatable read, read only")
+                    headers = {h.POSITION: str(await _position(connection))}
+                    rest = encoder.head()
+                    async with connection.cursor(name="export") as cursor:
+                        await cursor.execute(_sql("export_users"), self._wanted)
+                        while rows := await cursor.fetchmany(_USERS_A_PIECE):
+                            rest += encoder.users(rows)
+                            while len(rest) > _MOST_OCTETS:
+                                yield rest[:_MOST_OCTETS], headers | {h.EXPORT: self._subject}
+                                rest = rest[_MOST_OCTETS:]
                 yield rest + encoder.tail(), headers
         finally:
             await database.close()
+
+    async def _reach(self, connection: Connection, min_position: int) -> None:
+        """Wait until the position is applied that who asks has seen. Raises Refusal: `stale_read`."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while (lag := min_position - await _position(connection)) > 0:
+            if time.monotonic() > until:
+                details = [{"position": min_position - lag, "lag": lag}]
+                raise Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
+            await asyncio.sleep(POLL_SECONDS)
+
+
+async def _position(connection: Connection) -> int:
+    row = await (await connection.execute(_sql("export_position"))).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _wanted(request: m.ExportUsers) -> dict[str, object]:
@@ -153,7 +221,7 @@ def _time(text: str | None, field: str) -> str | None:
         return None
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Refusal("validation_failed", "must be a time as in RFC 3339", field=field) from None
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 from denizen import messages as m
+from denizen.importing.formulas import defused
 
 from services.refusal import Refusal
 
@@ -18,14 +19,17 @@ HASH = "passwordHash"
 FIELDS = (*(str(field.alias) for field in m.User.model_fields.values()), HASH)
 """What can be exported, the hash only where it is allowed; and `profile.firstName`, `metadata.plan`."""
 _NESTED = ("profile", "metadata", "appMetadata")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def check(fields: Sequence[str], *, hashes: bool) -> None:
     """Raises Refusal where a field cannot be exported."""
     for field in fields:
-        top, _, rest = field.partition(".")
-        if top not in FIELDS or (rest and top not in _NESTED) or (top == "profile" and rest and rest not in _PROFILE):
+        top, dot, rest = field.partition(".")
+        if (
+            top not in FIELDS
+            or (dot and (not rest or top not in _NESTED))
+            or (top == "profile" and dot and rest not in _PROFILE)
+        ):
             raise Refusal("validation_failed", "there is no such field", field="fields")
         if top == HASH and not hashes:
             raise Refusal("forbidden", "password hashes are exported by ExportUsersWithHashes alone", field="fields")
@@ -47,17 +51,23 @@ class Encoder:
             return self._rows([self._columns])
         return b"[" if self._form == "json" else b""
 
-    def users(self, documents: Sequence[Json]) -> bytes:
-        """The next users."""
+    def users(self, rows: Sequence[tuple[str, str | None]]) -> bytes:
+        """The next users: the document of each, and the hash of his password where it is asked for and there is one."""
         if self._form == "csv":
+            documents = [_document(*row) for row in rows]
             return self._rows([self._cell(_value(doc, column)) for column in self._columns] for doc in documents)
-        objects = [orjson.dumps(_picked(doc, self._columns) if self._columns else doc) for doc in documents]
+        objects = [self._object(*row) for row in rows]
         if self._form == "jsonl":
             return b"".join(line + b"\n" for line in objects)
         joined = b",\n".join(objects)
         before = b"\n" if self._first else b",\n"
         self._first = self._first and not objects
         return before + joined if objects else b""
+
+    def _object(self, document: str, hash: str | None) -> bytes:
+        if not self._columns:
+            return document.encode()
+        return orjson.dumps(_picked(_document(document, hash), self._columns))
 
     def tail(self) -> bytes:
         """What comes after the users."""
@@ -67,6 +77,11 @@ class Encoder:
         text = io.StringIO()
         csv.writer(text).writerows(rows)
         return text.getvalue().encode()
+
+
+def _document(text: str, hash: str | None) -> Json:
+    document: Json = orjson.loads(text)
+    return document if hash is None else document | {HASH: hash}
 
 
 def _columns(fields: Sequence[str]) -> Iterator[str]:
@@ -104,5 +119,4 @@ def _text(value: Any) -> str:
 
 
 def _defused(value: Any) -> str:
-    text = _text(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text
+    return defused(value) if isinstance(value, str) else _text(value)

@@ -1,6 +1,7 @@
 """A row of an import: what it must be, and the command that it becomes."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from denizen import messages as m
@@ -8,71 +9,87 @@ from pydantic import SecretStr
 from typeid import TypeID
 
 from services.accounts import limits
-from services.accounts.decision import Facts, ImportUser
+from services.accounts.decision import Command, Facts, ImportUser
 from services.accounts.user import rfc3339
-from services.endpoint.call import understand_body
+from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
-from services.passwords.pool import HashingPool
 from services.refusal import Refusal
-from services.settings import Settings
+from services.sealing import unseal
+from services.tokens.keys import ServerKeys
 
 _HASHED = "hashed:"
-_FIRST_YEAR = 1970
+_FIRST_YEAR = datetime(1970, 1, 1, tzinfo=UTC)
+_SKEW = timedelta(minutes=5)
+"""Clocks of two machines differ."""
 
 
-def understood(raw: dict[str, Any]) -> m.ImportedUser:
-    """A row whose values can be. Raises Refusal."""
-    row = understand_body(m.ImportedUser, raw)
-    limits.check(row)
-    for identity in row.identities:
-        limits.check(m.LinkIdentity.model_construct(**dict(identity)))
-    return row
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row that can be.
+
+    Attributes:
+        index: its place in the message.
+        command: what it becomes.
+        password: one that is still to be hashed.
+        facts: the hash that it came with.
+    """
+
+    index: int
+    user: m.ImportedUser
+    command: Command
+    password: str | None
+    facts: Facts
 
 
-def command(row: m.ImportedUser) -> ImportUser:
-    """What to decide. Raises Refusal."""
-    return ImportUser(row, row.id or str(TypeID("user")), _created_at(row))
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Understands the rows of one message: its secrets may be sealed for it."""
+
+    call: Call
+    keys: ServerKeys
+    min_length: int
+    """Of passwords."""
+
+    async def read(self, index: int, raw: dict[str, Any]) -> Row:
+        """Raises Refusal where the row cannot be, DatabaseUnavailable."""
+        user = understand_body(m.ImportedUser, raw)
+        limits.check(user)
+        for identity in user.identities:
+            limits.check(m.LinkIdentity.model_construct(**dict(identity)))
+        command = ImportUser(user, user.id or str(TypeID("user")), _created_at(user), fresh=user.id is None)
+        password, facts = await self._secret(user)
+        return Row(index, user, command, password, facts)
+
+    async def _secret(self, user: m.ImportedUser) -> tuple[str | None, Facts]:
+        """A password that is to be hashed, or the hash, as it is."""
+        hashed, password = await self._opened(user.password_hash), await self._opened(user.password)
+        if hashed is not None and password is not None:
+            raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
+        if password is not None and password.startswith(_HASHED):
+            hashed = password.removeprefix(_HASHED)
+        elif password is not None:
+            if fault := policy.fault(password, self.min_length, email=user.email):
+                raise Refusal("weak_password", fault, field="password")
+            return password, Facts()
+        try:
+            return None, Facts(password_hash=None if hashed is None else formats.accepted(hashed))
+        except formats.HashRejected as error:
+            raise Refusal("validation_failed", str(error), field="passwordHash") from None
+
+    async def _opened(self, secret: SecretStr | None) -> str | None:
+        if secret is None:
+            return None
+        command_id = self.call.command_id if self.call.repeatable else None
+        return await unseal(secret.get_secret_value(), command_id, self.keys)
 
 
 def _created_at(row: m.ImportedUser) -> str | None:
     if row.created_at is None:
         return None
     try:
-        at = datetime.fromisoformat(row.created_at.upper())
-    except ValueError:
+        at = datetime.fromisoformat(row.created_at.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Refusal("validation_failed", "must be a time as in RFC 3339", field="createdAt") from None
-    if not datetime(_FIRST_YEAR, 1, 1, tzinfo=UTC) <= at <= datetime.now(UTC):
+    if not _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW:
         raise Refusal("validation_failed", "lies in the future, or before 1970", field="createdAt")
     return rfc3339(at)
-
-
-async def facts(row: m.ImportedUser, settings: Settings, pool: HashingPool, deadline: float | None) -> Facts:
-    """The hash of the row's password, if it has one: taken over as it is, or made here, which takes its time.
-
-    Raises Refusal.
-    """
-    hashed, password = _secret(row)
-    if hashed is not None:
-        try:
-            return Facts(password_hash=formats.accepted(hashed))
-        except formats.HashRejected as error:
-            raise Refusal("validation_failed", str(error), field="passwordHash") from None
-    if password is None:
-        return Facts()
-    if fault := policy.fault(password, settings.password_min_length, email=row.email):
-        raise Refusal("weak_password", fault, field="password")
-    return Facts(password_hash=await pool.hash(password, deadline))
-
-
-def _secret(row: m.ImportedUser) -> tuple[str | None, str | None]:
-    """The row's hash, and its password."""
-    hashed, password = _text(row.password_hash), _text(row.password)
-    if hashed is not None and password is not None:
-        raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
-    if password is not None and password.startswith(_HASHED):
-        return password.removeprefix(_HASHED), None
-    return hashed, password
-
-
-def _text(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()

@@ -11,7 +11,7 @@ from denizen.operations import OPERATIONS
 
 from services import broker
 from services.batching import Batcher
-from services.database import LOST, DatabaseUnavailable
+from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore import keys
@@ -21,13 +21,14 @@ from services.passwords.pool import HashingPool
 from services.refusal import Refusal
 from services.settings import Settings
 from services.signal import Signal
+from services.tokens.keys import ServerKeys
 from services.transfer.exports import Exports
 from services.transfer.imports import Imports
 
 log = logging.getLogger(__name__)
 
 _WAITING = 16
-"""Chunks that wait for their turn; who comes later is told `overloaded`, and comes again."""
+"""Requests that wait for their turn; who comes later is told `overloaded`, and comes again."""
 _NICE = 5
 """The priority of the process (nice(2))."""
 
@@ -46,27 +47,36 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"])
     secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
-    imports = Imports(settings, store, secrets, pool, appended)
+    published = Database(settings, "transfer keys")
+    server_keys = ServerKeys(published, settings, ring)
+    imports = Imports(settings, store, secrets, pool=pool, keys=server_keys, appended=appended)
     exports = Exports(settings, server.serve)
 
     async def work(batch: list[Call]) -> None:
         for call in batch:
             await _answer(server, imports, exports, call)
 
-    batcher = Batcher[Call](work, most=1, capacity=_WAITING)
+    chunks = Batcher[Call](work, most=1, capacity=_WAITING)
+    # Of their own: an export may have to wait for the projections, which an import keeps busy.
+    others = Batcher[Call](work, most=1, capacity=_WAITING)
+
+    def accept(call: Call) -> bool:
+        return (chunks if isinstance(call.request, m.ImportUsers) else others).put(call)
+
     async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(batcher.run())
-        await server.start(batcher.put)
+        working = [tasks.create_task(batcher.run()) for batcher in (chunks, others)]
+        await server.start(accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
-        await batcher.drained()
-        working.cancel()
+        for batcher, each in zip((chunks, others), working, strict=True):
+            await batcher.drained()
+            each.cancel()
     await exports.close()
     await server.close()
     await pool.close()
     await broker.disconnect(signals)
-    for closing in (store, secrets, imports):
+    for closing in (store, secrets, imports, published):
         await closing.close()
 
 
@@ -85,8 +95,8 @@ async def _answer(server: Server, imports: Imports, exports: Exports, call: Call
     except Refusal as error:
         refusal = error
     except (DatabaseUnavailable, *LOST):
-        refusal = Refusal("overloaded", "the log is out of reach; repeat the chunk")
+        refusal = Refusal("overloaded", "the log is out of reach; try again")
     except Exception as error:
-        log.exception("import_failed", extra={"error": type(error).__name__})
-        refusal = Refusal("internal", "the import failed")
+        log.exception("transfer_failed", extra={"error": type(error).__name__})
+        refusal = Refusal("internal", "the request failed")
     await server.refuse_call(call, refusal)

@@ -1,6 +1,7 @@
 """ListUsers: searches beside a plain filter, and walks by cursor while users come and go."""
 
 import asyncio
+import base64
 import random
 import re
 import unicodedata
@@ -236,6 +237,27 @@ class History:
         return grown
 
 
+async def test_wildcards_are_text(database_url: str) -> None:
+    names = ["abc_def", "abcxdef", "50%off", "50 off", "a\\bc", "a/bc"]
+    async with ReadSide(database_url) as read_side:
+        created = [
+            ("CreateUser", {"email": f"{n}@x.example", "profile": {"displayName": name}})
+            for n, name in enumerate(names)
+        ]
+        await read_side.apply(await commanded([created]))
+        for search, found in (
+            ("c_d", [0]),
+            ("cxd", [1]),
+            ("0%o", [2]),
+            ("%off", [2]),
+            ("a\\b", [4]),
+            ("a\\", [4]),
+            ("0%", []),
+        ):
+            page = await read_side.page(search=search)
+            assert [user["profile"]["displayName"] for user in page["data"]] == [names[n] for n in found], search
+
+
 async def test_numbers_above_ten_thousand_are_estimates(database_url: str) -> None:
     read_side = ReadSide(database_url)
     await read_side.empty()
@@ -334,6 +356,7 @@ _GOOD = Cursor("email", "ada@example.com", _id(1), (_id(2),)).encode()
         Cursor("email", 1, _id(1)).encode(),  # type: ignore[arg-type]
         Cursor("name", "a", _id(1)).encode(),
         "_" * 2048,
+        base64.urlsafe_b64encode(f'["email", "a", "{_id(1)}"]'.encode()).decode().rstrip("="),  # with white space
     ],
 )
 def test_no_other_cursor_is_taken(text: str) -> None:

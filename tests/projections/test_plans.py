@@ -112,6 +112,13 @@ async def test_rare_terms_are_looked_up(database: Database, database_url: str) -
         assert "Bitmap Index Scan on users_search" in steps or "users_status" in steps, steps
 
 
+async def test_terms_in_other_scripts_have_trigrams(database: Database, database_url: str) -> None:
+    """Whatever the locale of the database takes for a letter."""
+    for search in ("\u043c\u0430\u0440\u0438\u044f", "\u738b", "\u738b\u4f1f\u738b\u4f1f"):
+        steps = await listed(database_url, search=search)
+        assert "Bitmap Index Scan on users_search (actual rows=0.00" in steps, steps
+
+
 async def test_frequent_terms_fill_a_page_in_order(database: Database, database_url: str) -> None:
     """Those that match are not all gathered and sorted."""
     for sort, search in product(_SORTS, ["example", "e", "com"]):

@@ -157,6 +157,8 @@ async def test_a_rebuild_that_is_ahead_moves_the_checkpoint(world: World) -> Non
         await world.catch_up()
     world.read_side.positions = await world.positions()
     assert world.read_side.positions == {"users": 3, "by_email": 0, "by_external_id": 0, "login_history": 0}
+    await world.read_side.apply(await world.store.read(0, 2))
+    assert await world.positions() == {"users": 3, "by_email": 2, "by_external_id": 2, "login_history": 2}
     await world.create(1)
     await world.catch_up()
     assert set((await world.positions()).values()) == {4}
@@ -234,6 +236,8 @@ async def test_one_that_is_killed_leaves_the_live_ones_and_is_cleared_away(world
         if clear:
             await Rebuild(log.settings(world.url), world.store).tidy()
             assert await world.scratch() == []
+    with psycopg.connect(world.url) as owner:
+        owner.execute("insert into denizen_rebuild.by_email values ('ghost', 'ghost')")
     assert (await world.rebuild()).position == 3
     assert await world.read_side.tables() == before
     assert await world.scratch() == []

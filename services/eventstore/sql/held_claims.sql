@@ -1,2 +1,2 @@
--- Which of these claims are somebody's.
-select key from claims where key = any(%s)
+-- Whose these claims are.
+select key, user_id from claims where key = any(%s)

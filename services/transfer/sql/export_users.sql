@@ -1,5 +1,5 @@
 -- Users that match, oldest first; the hashes of their passwords only where they were asked for.
-select u.doc, case when %(hashes)s then p.hash end
+select u.doc::text, case when %(hashes)s then p.hash end
 from users u
 left join passwords p on %(hashes)s and p.user_id = u.user_id
 where (%(status)s::text is null or u.status = %(status)s)

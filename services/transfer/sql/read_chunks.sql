@@ -1,5 +1,6 @@
--- The chunks of an import that are done, as ranges.
-select min(chunk), max(chunk)
-from (select chunk, chunk - row_number() over (order by chunk) as run from import_chunks where import_id = %s) c
+-- The chunks of an import that are done, as ranges, and what became of their rows: in one snapshot, for who goes on with it
+-- adds the one to the other.
+select min(chunk), max(chunk), sum(created), sum(updated), sum(skipped), sum(failed)
+from (select *, chunk - row_number() over (order by chunk) as run from import_chunks where import_id = %s) c
 group by run
 order by 1

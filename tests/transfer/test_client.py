@@ -1,0 +1,258 @@
+"""`import_users` and `export` of the client: any source, resumed where it stopped, results for every row."""
+
+import asyncio
+import io
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import denizen as contract
+import psycopg
+import pytest
+import pytest_asyncio
+from denizen import transfer
+from denizen.transfer import ImportResult, ImportSummary
+from denizen.transport import Transport
+from nats.errors import NoRespondersError
+
+from tests.support.backend import connected
+from tests.support.servers import Denizen
+from tests.transfer.support import HASHES, PASSWORD, Json, name
+
+
+@pytest_asyncio.fixture
+async def client(denizen: Denizen) -> AsyncGenerator[contract.AsyncClient]:
+    async with contract.AsyncClient(denizen.nats_url) as opened:
+        yield opened
+
+
+def users(count: int, **more: Any) -> list[Json]:
+    job = name()
+    return [{"email": f"{job}.{number}@example.com", **more} for number in range(count)]
+
+
+def lines(rows: list[Any]) -> io.BytesIO:
+    return io.BytesIO(b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows))
+
+
+def counts(summary: ImportSummary) -> tuple[int, int, int, int]:
+    return summary.created, summary.updated, summary.skipped, summary.failed
+
+
+class Stop(Exception):
+    """What a test stops an import by."""
+
+
+async def test_each_row_has_its_result_in_the_order_of_the_source(client: contract.AsyncClient) -> None:
+    last = users(1)
+    rows = [*users(1100), b"{bad\n", {"email": "bad"}, *users(99), *last]
+    told: list[ImportResult] = []
+    progress: list[int] = []
+    summary = await client.auth.users.import_users(
+        lines(rows), on_result=told.append, on_progress=lambda summary: progress.append(summary.rows)
+    )
+    assert counts(summary) == (1200, 0, 0, 2)
+    assert [each.line for each in told] == list(range(1, 1203))
+    assert [(each.line, each.error and each.error.code) for each in told if each.status != "created"] == [
+        (1101, "malformed_message"),
+        (1102, "validation_failed"),
+    ]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1202
+    assert [each.line for each in summary.results] == [1101, 1102]
+    assert (await client.auth.users.get_by_email(last[0]["email"])).id == told[-1].user_id
+
+
+async def test_any_iterable(client: contract.AsyncClient) -> None:
+    def made() -> Iterator[Json]:
+        yield from users(3)
+        yield {"email": float("nan")}
+
+    summary = await client.auth.users.import_users(made())
+    assert counts(summary) == (3, 0, 0, 1)
+    assert [(each.line, each.status) for each in summary.results][-1] == (4, "failed")
+
+
+async def test_a_source_that_fails_ends_the_import(client: contract.AsyncClient) -> None:
+    def made() -> Iterator[Json]:
+        yield from users(600)
+        raise Stop
+
+    with pytest.raises(Stop):
+        await client.auth.users.import_users(made())
+
+
+async def test_it_goes_on_where_it_stopped(client: contract.AsyncClient, denizen: Denizen) -> None:
+    rows = [*users(1700), b"{bad\n", *users(900)]
+    job = name()
+    told: list[ImportResult] = []
+
+    def stop_at_half(result: ImportResult) -> None:
+        if result.line == 1234:
+            raise Stop
+        told.append(result)
+
+    with pytest.raises(Stop):
+        await client.auth.users.import_users(lines(rows), import_id=job, on_result=stop_at_half)
+    assert len(told) == 1233
+    summary = await client.auth.users.import_users(lines(rows), import_id=job, on_result=told.append, told=1233)
+    assert 1000 <= summary.before < 2600
+    assert counts(summary) == (2600, 0, 0, 1)
+    assert [each.line for each in told] == list(range(1, 2602))
+    assert in_log(denizen, job) == 2600
+
+    # Once more there is nothing to do; who asks is told it all again.
+    again = await client.auth.users.import_users(lines(rows), import_id=job)
+    assert (counts(again), again.before) == ((2600, 0, 0, 1), 2600)
+    repeated: list[ImportResult] = []
+    again = await client.auth.users.import_users(lines(rows), import_id=job, on_result=repeated.append)
+    assert counts(again) == (2600, 0, 0, 1)
+    assert repeated == told
+    assert in_log(denizen, job) == 2600
+
+
+def in_log(denizen: Denizen, job: str) -> int:
+    with psycopg.connect(denizen.database_url) as connection:
+        row = connection.execute(
+            "select count(*) from denizen.events where metadata ->> 'commandId' like %s", [f"import/{job}/%"]
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+async def test_results_of_an_array_on_one_line(client: contract.AsyncClient) -> None:
+    rows, job = [*users(1200), {"email": "bad"}], name()
+    told: list[ImportResult] = []
+
+    def stop_at_half(result: ImportResult) -> None:
+        if len(told) == 700:
+            raise Stop
+        told.append(result)
+
+    with pytest.raises(Stop):
+        await client.auth.users.import_users(
+            io.BytesIO(json.dumps(rows).encode()), format="json", import_id=job, on_result=stop_at_half
+        )
+    summary = await client.auth.users.import_users(
+        io.BytesIO(json.dumps(rows).encode()), format="json", import_id=job, on_result=told.append, told=len(told)
+    )
+    assert counts(summary) == (1200, 0, 0, 1)
+    assert Counter(each.status for each in told) == {"created": 1200, "failed": 1}
+    assert {each.line for each in told} == {1}
+    assert len({each.user_id for each in told}) == 1201
+
+
+@pytest.mark.parametrize("on_conflict", ["fail", "skip", "update"])
+async def test_a_dry_run_finds_who_is_twice_in_the_file(client: contract.AsyncClient, on_conflict: Any) -> None:
+    rows = users(1300)
+    for number, each in enumerate(rows):
+        each["externalId"] = f"{each['email']} {number}"
+        each["identities"] = [{"provider": "x", "providerId": each["externalId"]}]
+    rows[1200]["email"] = rows[3]["email"].upper()
+    rows[1201]["externalId"] = rows[4]["externalId"]
+    rows[1202]["identities"] = [*rows[1202]["identities"], *rows[5]["identities"]]
+    rows[1203] = {"email": rows[6]["email"]}
+    rows[1204] = rows[1204] | {"externalId": rows[1201]["externalId"]}
+    rehearsed = await client.auth.users.import_users(rows, dry_run=True, on_conflict=on_conflict)
+    with pytest.raises(contract.UserNotFound):
+        await client.auth.users.get_by_email(rows[0]["email"])
+    real = await client.auth.users.import_users(rows, on_conflict=on_conflict)
+    assert counts(rehearsed) == counts(real)
+    assert real.created == 1295
+    for one, other in zip(rehearsed.results, real.results, strict=True):
+        assert (one.line, one.error and one.error.code, one.error and one.error.field) == (
+            other.line,
+            other.error and other.error.code,
+            other.error and other.error.field,
+        )
+
+
+async def test_passwords_are_sealed_and_few_in_a_message(
+    client: contract.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Json] = []
+    real = Transport.command
+
+    async def seen(self: Transport, command: str, body: Json, *args: Any, **more: Any) -> Json:
+        sent.append(body)
+        return await real(self, command, body, *args, **more)
+
+    monkeypatch.setattr(Transport, "command", seen)
+    rows = [*users(40, password=PASSWORD, emailVerified=True), *users(30, password=f"hashed:{HASHES[0]}")]
+    summary = await client.auth.users.import_users(rows)
+    assert counts(summary) == (70, 0, 0, 0)
+    assert [len(body["users"]) for body in sent] == [25, 45]
+    assert PASSWORD not in json.dumps(sent)
+    signed_in = await client.auth.sessions.authenticate(email=rows[0]["email"], password=PASSWORD)
+    assert signed_in.user.email == rows[0]["email"]
+
+
+async def test_a_row_that_no_message_holds_is_a_bad_row(client: contract.AsyncClient) -> None:
+    rows = users(3)
+    rows[1]["metadata"] = {"text": "\u00e4" * 450_000}
+    summary = await client.auth.users.import_users(rows)
+    assert [(each.status, each.error and each.error.code) for each in summary.results] == [
+        ("created", None),
+        ("failed", "malformed_message"),
+        ("created", None),
+    ]
+
+
+async def test_rows_of_all_sizes_are_cut_into_messages_that_pass(client: contract.AsyncClient) -> None:
+    rows = users(120)
+    for number, each in enumerate(rows):
+        each["metadata"] = {"text": "x" * (16_000 if number % 3 else 1), "quotes": '"' * 50}
+        each["appMetadata"] = {"text": "\U0001f469" * 3_000}
+    summary = await client.auth.users.import_users(rows)
+    assert counts(summary) == (120, 0, 0, 0)
+
+
+def test_a_summary_keeps_a_thousand_of_a_million() -> None:
+    summary = ImportSummary("job")
+    began = time.process_time()
+    for line in range(1, 300_001):
+        summary.add(ImportResult(line, "failed" if line % 2 else "created"))
+    assert time.process_time() - began < 5
+    assert (summary.created, summary.failed) == (150_000, 150_000)
+    assert [each.line for each in summary.results] == list(range(1, 2001, 2))
+
+
+async def test_an_export_shows_what_its_client_has_written(client: contract.AsyncClient) -> None:
+    made = users(700, metadata={"text": "x" * 3000})
+    await client.auth.users.import_users(made)
+    pieces = [piece async for piece in client.auth.users.export(fields=["email", "metadata"])]
+    assert len(pieces) > 2
+    exported = {json.loads(line)["email"] for line in b"".join(piece.data for piece in pieces).splitlines()}
+    assert exported >= {each["email"] for each in made}
+    assert len({piece.position for piece in pieces}) == 1
+
+
+def test_an_export_of_the_blocking_client(denizen: Denizen) -> None:
+    with contract.Client(denizen.nats_url) as client:
+        client.auth.users.import_users(users(2))
+        data = b"".join(piece.data for piece in client.auth.users.export(format="json", fields=["id"]))
+        assert len(json.loads(data)) >= 2
+
+
+async def test_an_export_that_is_gone_says_so_at_once(client: contract.AsyncClient, denizen: Denizen) -> None:
+    gone = transfer.ExportPiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
+    began = time.monotonic()
+    with pytest.raises(contract.NoAnswer):
+        await client.auth.users.export_piece(gone, {})
+    assert time.monotonic() - began < 5
+    async with connected(denizen.nats_url) as backend:
+        with pytest.raises(NoRespondersError):
+            await backend.ask("users.v1.query.ExportUsers-0123456789abcdef01234567", {"piece": 1}, 30)
+
+
+async def test_a_piece_whose_answer_was_lost_is_asked_for_again(client: contract.AsyncClient, denizen: Denizen) -> None:
+    await client.auth.users.import_users(users(700, metadata={"text": "x" * 3000}))
+    async with connected(denizen.nats_url) as backend:
+        first = await backend.query("ExportUsers", {"fields": ["id", "metadata"]})
+        subject = first.headers["Denizen-Export"]
+        # Several at once: each is answered, and all with the same.
+        answers = await asyncio.gather(*(backend.ask(subject, {"piece": 1}) for _ in range(3)))
+        assert {answer.data for answer in answers} == {answers[0].data}
+        assert answers[0].data != first.data

