@@ -76,8 +76,7 @@ async def assert_alike(kinds: Mapping[str, Ask], count: int, gap: float) -> None
         found = {f"{a} / {b}": likelihood(taken[a], taken[b]) for a, b in combinations(taken, 2)}
         if min(found.values()) > UNLIKELY:
             return
-    # Where others take the processor away, bcrypt takes longer than the floor (decision 14): that is known, and no fault
-    # of the code under test.
+    # Where others take the processor away, bcrypt takes longer than the floor: that is known (decision 14).
     if os.getloadavg()[0] > 1.25 * (os.cpu_count() or 1):
         pytest.skip(f"the machine is too busy to tell: load {os.getloadavg()[0]:.1f}")
     pytest.fail(f"told apart: {found}")
