@@ -112,11 +112,10 @@ def _watched(denizen: System, client: "subprocess.Popen[bytes]") -> Generator[di
 
     def watch() -> None:
         while not ended.wait(0.5):
-            now = denizen.memory()
             try:
-                now["import"] = psutil.Process(client.pid).memory_info().rss / 1e6
+                now = denizen.memory() | {"import": psutil.Process(client.pid).memory_info().rss / 1e6}
             except psutil.NoSuchProcess:
-                return
+                continue  # PostgreSQL's workers come and go, and the client has ended by now.
             peak.update({name: max(octets, peak.get(name, 0)) for name, octets in now.items()})
 
     watching = threading.Thread(target=watch)

@@ -42,6 +42,7 @@ class Encoder:
         """`raw`: cells of CSV that a spreadsheet would run as formulas stay as they are (OWASP, CSV injection)."""
         self._form = form
         self._columns = list(_columns(fields)) if form == "csv" else list(fields)
+        self._paths = [_path(column) for column in self._columns]
         self._cell: Callable[[Any], str] = _text if raw else _defused
         self._first = True
 
@@ -55,7 +56,7 @@ class Encoder:
         """The next users: the document of each, and the hash of his password where it is asked for and there is one."""
         if self._form == "csv":
             documents = [_document(*row) for row in rows]
-            return self._rows([self._cell(_value(doc, column)) for column in self._columns] for doc in documents)
+            return self._rows([self._cell(_value(doc, *path)) for path in self._paths] for doc in documents)
         objects = [self._object(*row) for row in rows]
         if self._form == "jsonl":
             return b"".join(line + b"\n" for line in objects)
@@ -67,7 +68,7 @@ class Encoder:
     def _object(self, document: str, hash: str | None) -> bytes:
         if not self._columns:
             return document.encode()
-        return orjson.dumps(_picked(_document(document, hash), self._columns))
+        return orjson.dumps(_picked(_document(document, hash), self._paths))
 
     def tail(self) -> bytes:
         """What comes after the users."""
@@ -93,29 +94,34 @@ def _columns(fields: Sequence[str]) -> Iterator[str]:
             yield field
 
 
-def _value(document: Json, field: str) -> Any:
+def _path(field: str) -> tuple[str, str]:
+    """A field of the user, and one within it, if any."""
     top, _, rest = field.partition(".")
-    value = document.get(top)
-    return value.get(rest) if rest and isinstance(value, dict) else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return top, rest
 
 
-def _picked(document: Json, fields: Sequence[str]) -> Json:
+def _value(document: Json, top: str, rest: str) -> Any:
+    value: Any = document.get(top)
+    return value.get(rest) if rest and value is not None else value
+
+
+def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
     picked: Json = {}
-    for field in fields:
-        top, _, rest = field.partition(".")
+    for top, rest in paths:
+        value = _value(document, top, rest)
         if not rest:
-            picked[top] = document.get(top)
-        elif (value := _value(document, field)) is not None:
-            picked.setdefault(top, {})[rest] = value
+            picked[top] = value
         else:
-            picked.setdefault(top, {})
+            within = picked.setdefault(top, {})
+            if value is not None:
+                within[rest] = value
     return picked
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, str):
+        return value
+    return "" if value is None else orjson.dumps(value).decode()
 
 
 def _defused(value: Any) -> str:

@@ -12,8 +12,10 @@ from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import QUERIES
 
+from services.database import Connection
 from services.endpoint.call import Call, understand
 from services.refusal import Refusal
+from services.transfer import exports
 from services.transfer.exports import Exports, Patience, Piece
 from services.transfer.forms import Encoder
 from tests.support import log
@@ -137,6 +139,28 @@ async def test_what_changes_meanwhile_does_not_show(filled: str) -> None:
         assert len(await one.lines()) == 5101
 
 
+async def test_the_position_is_that_of_the_users(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is applied between the look at the position and the first user does not show either."""
+    real, looks = exports._position, 0  # pyright: ignore[reportPrivateUsage]
+
+    async def then_somebody_writes(connection: Connection) -> int:
+        nonlocal looks
+        position = await real(connection)
+        looks += 1
+        with psycopg.connect(filled) as owner:
+            owner.execute("update denizen.projections set position = position + 1")
+            owner.execute("update denizen.users set doc = json_build_object('id', %s::text)", [f"look {looks}"])
+        return position
+
+    monkeypatch.setattr(exports, "_position", then_somebody_writes)
+    async with exporter(filled) as one:
+        first = await one.begin()
+        # The first look is only whether it has to wait.
+        assert looks == 2
+        assert first[1][h.POSITION] == "13"
+        assert json.loads(first[0].splitlines()[0])["id"] == "look 1"
+
+
 async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
     async with exporter(filled, Patience(idle=30, linger=30)) as one:
         first = await one.begin()
@@ -156,6 +180,24 @@ async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
         with pytest.raises(Refusal):
             await one.serving[subject](json.dumps({"piece": last + 1}).encode())
         assert one.connections() == 0, "the snapshot is not held for that"
+        _, still = await asyncio.wait(one.exports._running, timeout=0.1)  # pyright: ignore[reportPrivateUsage]
+        assert still
+
+
+async def test_the_last_piece_waits_for_who_is_slow(filled: str) -> None:
+    async with exporter(filled, Patience(idle=30, linger=0)) as one:
+        piece = await one.begin()
+        (running,) = one.exports._running.values()  # pyright: ignore[reportPrivateUsage]
+        for number in range(1, 7):
+            piece = await one.piece(piece, number)
+
+        async def read() -> bool:
+            return running.read
+
+        await until(read, "all is read")
+        await asyncio.wait(one.exports._running, timeout=0.1)  # pyright: ignore[reportPrivateUsage]
+        last = await one.piece(piece, 7)
+        assert h.EXPORT not in last[1]
 
 
 async def test_nothing_is_read_that_nobody_asks_for(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +297,9 @@ async def test_whom(filled: str) -> None:
             assert refusal.value.field == "filter.createdAfter"
 
 
-async def test_hashes_leave_the_database_where_they_are_asked_for(database_url: str) -> None:
+async def test_hashes_leave_the_database_where_they_are_asked_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with ReadSide(database_url):
         fill(database_url, 1, 2, 10)
         with psycopg.connect(database_url) as owner:
@@ -264,8 +308,17 @@ async def test_hashes_leave_the_database_where_they_are_asked_for(database_url: 
         with pytest.raises(Refusal) as refusal:
             await one.begin(fields=["id", "passwordHash"])
         assert refusal.value.code == "forbidden"
+        read: list[tuple[str, str | None]] = []
+        real = Encoder.users
+
+        def seen(self: Encoder, rows: Any) -> bytes:
+            read.extend(rows)
+            return real(self, rows)
+
+        monkeypatch.setattr(Encoder, "users", seen)
         for name in ("ExportUsers", "ExportUsersWithHashes"):
             assert "canary" not in json.dumps(await one.lines(name))
+        assert [hash for _, hash in read] == [None] * 4
         assert await one.lines("ExportUsersWithHashes", fields=["id", "passwordHash"]) == [
             {"id": "user_000001", "passwordHash": "canary"},
             {"id": "user_000002", "passwordHash": None},
