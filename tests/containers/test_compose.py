@@ -16,7 +16,7 @@ import pytest
 from denizen import Client, Event
 
 from tests.support.containers import engine_answers
-from tests.support.servers import REPOSITORY
+from tests.support.servers import REPOSITORY, eventually
 
 SERVICES = ["accounts", "directory", "transfer", "projector", "relay", "mailer"]
 
@@ -71,6 +71,10 @@ class Compose:
             timeout=60,
         )
 
+    def starts(self, service: str) -> int:
+        """How often it has said that it is ready."""
+        return self("logs", "--no-color", service).count('"event":"ready"')
+
     def exit_codes(self) -> dict[str, int]:
         """Of the services' containers, which have ended."""
         codes: dict[str, int] = {}
@@ -119,7 +123,11 @@ def test_the_whole_in_containers(compose: Compose) -> None:
         assert blocked.wait(30)
         assert client.auth.users.get_by_email("ADA@example.com").status == "BLOCKED"
         for container in ("postgres", "nats", *SERVICES):
+            starts = compose.starts(container)
             compose("restart", container)
+            if container in SERVICES:
+                # Until it listens for signals: as process 1 it is deaf to them before.
+                eventually(lambda container=container, starts=starts: compose.starts(container) > starts, 60, container)
             assert client.auth.users.get(user.id).status == "BLOCKED"
             assert client.auth.users.create(email="ada@example.com", idempotency_key="first").id == user.id
         client.auth.users.unblock(user.id)

@@ -125,7 +125,7 @@ def test_an_address_is_one_recipient_or_none(to: str) -> None:
 def test_which_of_these_are_addresses() -> None:
     """Odd ones, but each is one, and nobody else's."""
     sent = {to for to in ADDRESSES if assert_harmless(to)}
-    assert sent == {"%0d%0aada@example.com", "=0D=0Aada@example.com", "ada\u2025@example.com"}
+    assert sent == {"%0d%0aada@example.com", "=0D=0Aada@example.com"}
 
 
 @pytest.mark.parametrize(
