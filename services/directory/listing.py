@@ -28,11 +28,9 @@ _WHOLES: tuple[LiteralString, ...] = (
     *("whole1", "whole2", "whole3", "whole4", "whole5", "whole6", "whole7", "whole8"),
 )
 _EXACT_TOTAL = 10_000
-"""Found users up to which their number is counted."""
-_FEW = 2_000
-"""Where the planner expects fewer, all are gathered at once."""
-_NEAR = 5_000
-"""How many of the next users are looked at for a page, before all that match are gathered."""
+"""Found users up to which their number is counted, however many the planner expects."""
+_FEW = 10_000
+"""Where the planner expects fewer, all are gathered and counted at once."""
 _TOO_MANY = 100_000
 """Where the planner expects so many, at least a tenth of them are there, and none is counted."""
 _COLUMNS: Mapping[str, LiteralString] = {"createdAt": "user_id", "email": "email", "name": "name"}
@@ -64,30 +62,26 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
         **{name: term.whole for name, term in zip(_WHOLES, searched, strict=False)},
     }
     estimate = await _estimate(database, len(searched), parameters) if searched else None
-    parameters |= {"estimate": estimate, "near": 0 if estimate is not None and estimate < _FEW else _NEAR}
-    statement = _statement(_name(request), _total(estimate), request.sort, len(searched), bool(cursor.user_id))
-    rows = await database.fetch(statement, parameters)
+    names = _names(request, estimate)
+    statement = _statement(*names, request.sort, len(searched), bool(cursor.user_id))
+    rows = await database.fetch(statement, {**parameters, "estimate": estimate})
     position, total = (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
     found = [row[2:] for row in rows if row[2] is not None]
-    estimated = bool(searched) and total > _EXACT_TOTAL
+    estimated = names[0] == "list_matching" and bool(searched) and total > _EXACT_TOTAL
     shown = found[: request.count]
     following = _after(cursor, exact, shown) if len(found) > request.count else None
     return position, _body(shown, total, estimated, following)
 
 
-def _name(request: m.ListUsers) -> str:
-    if request.search is not None:
-        return "list_matching"
-    if request.status is None:
-        return "list_users"
-    return "list_with_status" if request.sort.endswith("createdAt") else "list_matching"
-
-
-def _total(estimate: int | None) -> str:
-    """How the number of all is found."""
+def _names(request: m.ListUsers, estimate: int | None) -> tuple[str, str]:
+    """The SQL files of a page and of the number of all; `estimate`: of those found by a search."""
     if estimate is None:
-        return "list_total"
-    return "list_total_matching" if estimate < _TOO_MANY else "list_total_estimated"
+        by_index = request.status is None or request.sort.endswith("createdAt")
+        page = "list_matching" if not by_index else "list_users" if request.status is None else "list_with_status"
+        return page, "list_total"
+    if estimate < _FEW:
+        return "list_few", "list_total_few"
+    return "list_matching", "list_total_matching" if estimate < _TOO_MANY else "list_total_estimated"
 
 
 async def _exact(database: Database, search: str | None, cursor: Cursor) -> list[str]:
@@ -125,18 +119,20 @@ def _body(shown: Sequence[Row], total: int, estimated: bool, following: Cursor |
 
 
 @cache
-def _statement(name: str, total_by: str, sort: Sort, count: int, beyond_cursor: bool) -> LiteralString:
+def _statement(name: str, total: str, sort: Sort, count: int, beyond_cursor: bool) -> LiteralString:
     """The SQL of a page: the files of these names with their parts in place."""
     descending = sort.startswith("-")
     if not beyond_cursor:
         after = "true"
+    elif name == "list_few":
+        after = "(key, user_id) {beyond} (%(key)s, %(last)s)"
     elif name == "list_with_status":
         after = "(status, user_id) {beyond} (%(status)s, %(last)s)"
     else:
         after = "({key}, user_id) {beyond} (%(key)s, %(last)s)"
     return (
         sql.load("services.directory", name)
-        .replace("{total}", sql.load("services.directory", total_by))
+        .replace("{total}", sql.load("services.directory", total))
         .replace("{match}", _match(count))
         .replace("{after}", after)
         .replace("{beyond}", "<" if descending else ">")

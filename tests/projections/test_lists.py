@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.directory import listing
 from services.directory.cursor import Cursor, decode
 from services.eventstore.event import Event
 from services.refusal import Refusal
@@ -140,6 +141,7 @@ _SEARCHES = st.one_of(
     search=_SEARCHES,
     status=st.sampled_from(_STATUSES),
     order=st.tuples(st.sampled_from(sorted(_SORTS)), st.booleans()),
+    few=st.sampled_from([0, 10_000]),
 )
 def test_searches_find_what_a_plain_filter_finds(
     runner: asyncio.Runner,
@@ -149,8 +151,9 @@ def test_searches_find_what_a_plain_filter_finds(
     search: str,
     status: str | None,
     order: tuple[str, bool],
+    few: int,
 ) -> None:
-    """Also in order, page by page, and with the right number."""
+    """Also in order, page by page, and with the right number; as where they are few, and as where they are many."""
     sort, descending = order
 
     async def check() -> None:
@@ -171,7 +174,9 @@ def test_searches_find_what_a_plain_filter_finds(
         assert [user["id"] for page in pages for user in page["data"]] == [user["id"] for user in exact + others]
         assert {page["total"] for page in pages} == {len(exact + others)}
 
-    runner.run(check())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listing, "_FEW", few)
+        runner.run(check())
 
 
 @_SETTINGS
@@ -205,7 +210,9 @@ def test_a_walk_shows_each_user_that_stays_once(
         assert {user_id: seen[user_id] for user_id in staying} == dict.fromkeys(staying, 1)
         assert set(seen.values()) == {1}
 
-    runner.run(check())
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listing, "_FEW", data.draw(st.sampled_from([0, 10_000])))
+        runner.run(check())
 
 
 class History:
@@ -274,8 +281,10 @@ async def test_numbers_above_ten_thousand_are_estimates(database_url: str) -> No
     await read_side.close()
 
 
-async def test_users_far_behind_are_found(database_url: str) -> None:
+@pytest.mark.parametrize("few", [0, 10_000])
+async def test_users_far_behind_are_found(database_url: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """More than 5,000 stand before them in the asked order."""
+    monkeypatch.setattr(listing, "_FEW", few)
     read_side = ReadSide(database_url)
     await read_side.empty()
     with psycopg.connect(database_url, autocommit=True) as owner:

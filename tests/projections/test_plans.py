@@ -19,17 +19,25 @@ from services.directory.lookups import LOOKUPS
 from services.projector import checkpoints
 from tests.support import log
 
+_USERS = """
+insert into users (user_id, status, doc, email, name, search)
+select 'user_' || lpad(n::text, 26, '0'), case when n %% 100 = 0 then 'BLOCKED' else 'ACTIVE' end,
+       '{"version":1}'::json, n || '@example.com', md5(n::text),
+       ' ' || n || '@example.com ' || md5(n::text) || ' ' || n || ' example com'
+from generate_series(%s::int, %s::int) n;
+"""
 _FILL = """
 set search_path to denizen;
-insert into users (user_id, status, doc, email, name, search)
-select 'user_' || lpad(n::text, 26, '0'), case when n % 100 = 0 then 'BLOCKED' else 'ACTIVE' end, '{"version":1}'::json,
-       n || '@example.com', md5(n::text), ' ' || n || '@example.com ' || md5(n::text) || ' ' || n || ' example com'
-from generate_series(1, 10000) n;
 insert into user_counts select status, count(*) from users group by status;
 insert into by_email select n || '@example.com', 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
 insert into by_external_id select n::text, 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
 analyze;
 """
+
+
+def _add_users(owner: psycopg.Connection[Any], first: int, last: int) -> None:
+    owner.execute("set search_path to denizen")
+    owner.execute(_USERS, [first, last])
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     async with made.connection() as connection:
         await checkpoints.prepare(connection, projections.ALL)
     with psycopg.connect(database_url, autocommit=True) as owner:
+        _add_users(owner, 1, 10_000)
         owner.execute(_FILL)
     yield made
     await made.close()
@@ -121,6 +130,9 @@ async def test_terms_in_other_scripts_have_trigrams(database: Database, database
 
 async def test_frequent_terms_fill_a_page_in_order(database: Database, database_url: str) -> None:
     """Those that match are not all gathered and sorted."""
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        _add_users(owner, 10_001, 30_000)
+        owner.execute("analyze users")
     for sort, search in product(_SORTS, ["example", "e", "com"]):
         steps = await listed(database_url, search=search, sort=sort, status="ACTIVE")
         assert f"using {_KEYS[sort.removeprefix('-')]} on users" in steps, steps

@@ -1,12 +1,12 @@
 -- A page of those that {match}, in an order that no index of theirs gives. Who matches often fills the page from the next
--- few thousand in that order; only where they do not are all that match looked up, and sorted. The planner chooses between
+-- 5,000 in that order; only where they do not are all that match looked up, and sorted. The planner chooses between
 -- the two by how often a term occurs on the whole, and would read everybody where those who match are far behind.
 with near as materialized (
     select user_id, key
     from (select user_id, {key} as key, status, search from users
           where {after}
           order by {key} {order}, user_id {order}
-          limit %(near)s) as next
+          limit 5000) as next
     where {match}
     order by key {order}, user_id {order}
     limit %(most)s
