@@ -153,7 +153,7 @@ _QUERIES = (
     _query(m.GetUser, m.User, "A user by id.", "user_not_found"),
     _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
     _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
-    _query(m.ListUsers, m.UserList, "A page of users, newest first."),
+    _query(m.ListUsers, m.UserList, "A page of users: searched, sorted, by offset or cursor."),
     replace(_query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"), service="accounts"),
     _query(m.ListIdentities, m.IdentityList, "The linked accounts of a user.", "user_not_found"),
     _query(m.GetUserHistory, m.UserHistory, "Who changed what of a user, and when, newest first.", "user_not_found"),
