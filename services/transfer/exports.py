@@ -176,6 +176,8 @@ class _Export:
                 await self._reach(connection, min_position)
                 async with connection.transaction():
                     await connection.execute("set transaction isolation level repeatable read, read only")
+                    # Before the snapshot: a rebuild that swaps the table after it would leave users out.
+                    await connection.execute("lock table users in access share mode")
                     headers = {h.POSITION: str(await _position(connection))}
                     rest = encoder.head()
                     async with connection.cursor(name="export") as cursor:
