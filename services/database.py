@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -85,7 +86,8 @@ class Database:
         """
         async with self._turn:
             connection = self._connection
-            if connection is None or connection.closed:
+            if connection is None or connection.closed or _is_ended(connection):
+                await self.close()
                 if not reopen:
                     raise DatabaseUnavailable("the connection is gone")
                 connection = self._connection = await self._connect()
@@ -129,6 +131,17 @@ class Database:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _is_ended(connection: Connection) -> bool:
+    """Whether the server has ended an idle connection: there is something to read, its last words or the end.
+
+    Without it the first to write after a restart of PostgreSQL would be refused, however long ago that was. (A server
+    that reloads its settings may speak up, too: a connection more is opened.)
+    """
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @contextmanager
