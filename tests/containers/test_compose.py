@@ -112,6 +112,8 @@ def compose(tmp_path: Path) -> Iterator[Compose]:
 def test_the_whole_in_containers(compose: Compose) -> None:
     with compose.client() as client:
         user = client.auth.users.create(email="ada@example.com", idempotency_key="first")
+        client.auth.users.send_verification_email(user.id)
+        eventually(lambda: '"event":"sent"' in compose("logs", "--no-color", "mailer"), 30, "mailpit took the mail")
         blocked = threading.Event()
 
         def handle(event: Event) -> None:
