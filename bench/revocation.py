@@ -1,4 +1,4 @@
-"""From a revocation to the last of 20 verifiers, in processes of their own, that refuses the token."""
+"""From a revocation to the last of 20 verifiers, in other processes, that refuses the token."""
 
 import asyncio
 import secrets
@@ -19,7 +19,7 @@ from bench.system import ROOT
 
 VERIFIERS = 20
 _BLOCKS = 20
-"""Users to block for each second of measuring."""
+"""Blocks a second."""
 Process = subprocess.Popen[str]
 
 
@@ -56,32 +56,35 @@ def _line(process: Process) -> str:
 
 
 @contextmanager
-def verifiers(url: str, count: int = VERIFIERS) -> Generator[Verifiers]:
-    """`count` of them, all listening."""
-    processes = [
+def verifiers(url: str, processes: int, each: int = 1) -> Generator[Verifiers]:
+    """So many processes with `each` verifiers in them, all listening."""
+    started = [
         subprocess.Popen(
-            [sys.executable, "-m", "bench.verifier", url],
+            [sys.executable, "-m", "bench.verifier", url, str(each)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for _ in range(count)
+        for _ in range(processes)
     ]
     try:
-        for process in processes:
+        for process in started:
             if _line(process) != "ready":
                 raise RuntimeError("a verifier did not start")
-        yield Verifiers(processes)
+        yield Verifiers(started)
     finally:
-        for process in processes:
+        for process in started:
             process.kill()
             process.communicate()
 
 
-def measure(url: str, seconds: float, rate: float) -> list[float]:
-    """Milliseconds from sending BlockUser to the last refusal, one after another, at `rate` other commands a second."""
-    with verifiers(url) as them:
+def measure(url: str, processes: int, seconds: float, rate: float) -> list[float]:
+    """Milliseconds from sending BlockUser to the last refusal of VERIFIERS in so many processes, 20 a second.
+
+    `rate` other commands a second go on.
+    """
+    with verifiers(url, processes, VERIFIERS // processes) as them:
         return uvloop.run(_measure(them, url, seconds, rate))
 
 
@@ -94,13 +97,12 @@ async def _measure(them: Verifiers, url: str, seconds: float, rate: float) -> li
     await asyncio.sleep(1)  # The load is under way before the first block.
     latencies: list[float] = []
     began = time.monotonic()
-    for user, _ in users:
+    for number, (user, _) in enumerate(users):
+        await asyncio.sleep(max(0.0, began + number / _BLOCKS - time.monotonic()))
         sent = time.monotonic()
         await client.publish("users.v1.command.BlockUser", orjson.dumps({"userId": user}), reply=client.new_inbox())
         await client.flush()
         latencies.append(1000 * (await asyncio.to_thread(them.refused_at, user) - sent))
-        if time.monotonic() - began > seconds:
-            break
     await client.close()
     if finish(background).errors:
         raise RuntimeError("the load was refused")

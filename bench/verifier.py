@@ -1,42 +1,64 @@
-"""A verifier in a process of its own: `python -m bench.verifier URL`.
+"""Verifiers in a process of its own: `python -m bench.verifier URL COUNT`.
 
-Says `ready`; then takes lines `<userId> <token>`, answers `held <userId>` where the token is good, and once it is
-refused `<userId> <time>`: seconds of the clock that all processes of this machine share.
+Says `ready`; then takes lines `<userId> <token>`, answers `held <userId>` where all take the token, and once the last
+of them refuses it `<userId> <time>`: since when, in seconds of the clock that all processes of this machine share.
 """
 
 import asyncio
 import sys
 import time
+from contextlib import AsyncExitStack
 
 import uvloop
 from denizen import AsyncTokenVerifier, TokenInvalid
 
+_TRIED_SECONDS = 0.02
+"""After it has heard of a revocation a verifier tries the token: what that costs is no part of the news."""
 
-async def main(url: str) -> None:
-    tokens: dict[str, str] = {}
-    async with AsyncTokenVerifier(url) as verifier:
+
+class Holder:
+    """One verifier. Notes when it heard of a revocation, and then that it does refuse the token."""
+
+    def __init__(self, verifier: AsyncTokenVerifier, remaining: dict[str, int]) -> None:
+        """`remaining`: how many in this process still take a user's token."""
+        self._verifier = verifier
+        self._remaining = remaining
+        self._tokens: dict[str, str] = {}
         table = verifier._watch.table  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-        add = table.add
+        self._add, table.add = table.add, self._note
 
-        def note(key: str, position: int) -> None:
-            """As the table, and at once a check as a request would make it."""
-            add(key, position)
-            user = key.removeprefix("user.")
-            if user in tokens:
-                try:
-                    verifier.verify(tokens[user])
-                except TokenInvalid:
-                    del tokens[user]
-                    print(user, time.monotonic(), flush=True)
+    def hold(self, user: str, token: str) -> None:
+        self._verifier.verify(token)
+        self._tokens[user] = token
 
-        table.add = note
+    def _note(self, key: str, position: int) -> None:
+        """As the table; from now on the token is refused."""
+        self._add(key, position)
+        user = key.removeprefix("user.")
+        if user in self._tokens:
+            asyncio.get_running_loop().call_later(_TRIED_SECONDS, self._try, user, time.monotonic())
+
+    def _try(self, user: str, since: float) -> None:
+        try:
+            self._verifier.verify(self._tokens.pop(user))
+        except TokenInvalid:
+            self._remaining[user] -= 1
+            if not self._remaining[user]:
+                print(user, since, flush=True)
+
+
+async def main(url: str, count: int) -> None:
+    remaining: dict[str, int] = {}
+    async with AsyncExitStack() as stack:
+        holders = [Holder(await stack.enter_async_context(AsyncTokenVerifier(url)), remaining) for _ in range(count)]
         print("ready", flush=True)
         while line := (await asyncio.to_thread(sys.stdin.readline)).split():
             user, token = line
-            verifier.verify(token)
-            tokens[user] = token
+            remaining[user] = count
+            for holder in holders:
+                holder.hold(user, token)
             print("held", user, flush=True)
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1]))
+    uvloop.run(main(sys.argv[1], int(sys.argv[2])))

@@ -363,7 +363,7 @@ async def test_keys_of_the_bucket_are_checked(revocations: Revocations) -> None:
 @asynccontextmanager
 async def twenty(url: str) -> AsyncGenerator[Verifiers]:
     """In threads, as the keys that they ask for are served by this process."""
-    processes = verifiers(url)
+    processes = verifiers(url, 20)
     them = await asyncio.to_thread(processes.__enter__)
     try:
         yield them
