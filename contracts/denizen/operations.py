@@ -75,7 +75,7 @@ def _self(
     reply: type[m.Message] = m.CommandReply,
     reads: bool = False,
 ) -> Operation:
-    codes = ("unauthenticated", "token_invalid", *refusals)
+    codes = ("unauthenticated", "token_invalid", *(() if reads else _MEANWHILE), *refusals)
     return Operation(name, "self", request, reply, codes, summary, reads=reads)
 
 
@@ -83,6 +83,8 @@ def _in_directory(operation: Operation) -> Operation:
     return replace(operation, service="directory", refusals=(*operation.refusals, "stale_read"))
 
 
+_MEANWHILE = ("user_blocked", "user_deactivated", "user_not_found")
+"""What may have become of the user since his token was looked up."""
 _EXISTING = ("user_not_found", "version_conflict")
 _PASSWORD = ("weak_password",)
 _SIGN_IN = ("invalid_credentials", "user_blocked", "user_deactivated", "email_not_verified", "too_many_attempts")
@@ -157,7 +159,7 @@ _QUERIES = (
     replace(_query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"), service="accounts"),
     _query(m.ListIdentities, m.IdentityList, "The linked accounts of a user.", "user_not_found"),
     _query(m.GetUserHistory, m.UserHistory, "Who changed what of a user, and when, newest first.", "user_not_found"),
-    _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first."),
+    _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first.", "user_not_found"),
     replace(_query(m.ExportUsers, m.ExportPiece, "A file of users, piece by piece.", "forbidden"), service="transfer"),
     replace(
         _query(
@@ -173,6 +175,8 @@ _QUERIES = (
 COMMANDS: dict[str, Operation] = {operation.name: operation for operation in _COMMANDS}
 """Of trusted back ends, by name."""
 PUBLIC: dict[str, Operation] = {name: replace(COMMANDS[name], kind="public") for name in _PUBLIC}
+# Who asks has proved nothing: he is not shown the user.
+PUBLIC["SendVerificationEmail"] = replace(PUBLIC["SendVerificationEmail"], reply=m.Accepted)
 """Of the sign-in front end, for people who are not signed in, by name."""
 SELF: dict[str, Operation] = {operation.name: operation for operation in _SELF}
 """Of the front end, for the user of an access token, by name."""

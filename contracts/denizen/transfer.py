@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 import sys
 import unicodedata
@@ -15,11 +14,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
 from denizen import headers as h
+from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row, read
 from denizen.importing.reading import Source
 from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict, Status
 from denizen.operations import QUERIES
 from denizen.transport import CommandOptions, Transport
+from pydantic_core import to_json
 
 _ROWS = 500
 _PLAIN = 20
@@ -36,6 +37,8 @@ _PIECE_SECONDS = 30.0
 _GONE_SECONDS = 2.0
 """An export that nobody listens for is gone, but for the moment in which NATS was restarted."""
 _SHOWN = 1000
+_ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
+"""As the service says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,12 @@ class ImportSummary:
 
 @dataclass(slots=True)
 class _Chunk:
-    """`before`: how many rows are before it."""
+    """`before`: how many rows are before it; `encoded`: the users of its rows as JSON."""
 
     number: int
     before: int = 0
     rows: list[Row] = field(default_factory=list[Row])
+    encoded: list[bytes] = field(default_factory=list[bytes])
     bad: list[BadRow] = field(default_factory=list[BadRow])
     weight: int = 0
     octets: int = 0
@@ -109,7 +113,8 @@ def _chunks(source: Source, format: Format | None, preset: str | Preset | None) 
     """The same source gives the same chunks: so an import that is begun again knows which are done."""
     chunk = _Chunk(0)
     for row in read(source, format=format, preset=preset):
-        octets = len(json.dumps(row.user, ensure_ascii=False).encode()) if isinstance(row, Row) else 0
+        encoded = to_json(row.user) if isinstance(row, Row) else b""
+        octets = len(encoded)
         if chunk.full or (chunk.octets and chunk.octets + octets > _OCTETS):
             yield chunk
             chunk = _Chunk(chunk.number + 1, chunk.end)
@@ -119,6 +124,7 @@ def _chunks(source: Source, format: Format | None, preset: str | Preset | None) 
             chunk.bad.append(BadRow(row.line, "malformed_message", f"the row is longer than {_OCTETS} octets"))
         else:
             chunk.rows.append(row)
+            chunk.encoded.append(encoded)
             chunk.octets += octets
         chunk.weight += _PLAIN if isinstance(row, Row) and _is_plain(row.user.get("password")) else 1
     yield chunk
@@ -133,31 +139,43 @@ class _Rehearsed:
 
     def __init__(self, on_conflict: OnConflict) -> None:
         self._on_conflict = on_conflict
-        self._taken: set[int] = set()
-        """Hashes, for there may be millions."""
+        self._rows = 0
+        self._taken: dict[int, int] = {}
+        """Hashes, for there may be millions, and the number of the row that would have each."""
 
     def judged(self, user: Mapping[str, Any], result: ImportResult) -> ImportResult:
         """The result of a row of this user, given that those before it are in."""
         if result.status != "created":
             return result
         claims = [(kind, hash((kind, value))) for kind, value in _claims(user)]
-        twice = next((kind for kind, claim in claims if claim in self._taken), None)
-        if twice is None:
-            self._taken.update(claim for _, claim in claims)
+        holders = {kind: self._taken[claim] for kind, claim in claims if claim in self._taken}
+        if not holders:
+            self._rows += 1
+            self._taken.update(dict.fromkeys((claim for _, claim in claims), self._rows))
             return result
-        if self._on_conflict == "skip":
-            return ImportResult(result.line, "skipped")
-        if self._on_conflict == "update" and twice == "email":
-            return ImportResult(result.line, "updated")
-        code = {"email": "email_taken", "externalId": "external_id_taken"}.get(twice, "identity_taken")
-        name = "providerId" if code == "identity_taken" else twice
+        twice = next(iter(holders))
+        if twice != "id" or holders.get("email") == holders["id"]:
+            if self._on_conflict == "skip":
+                return ImportResult(result.line, "skipped")
+            if self._on_conflict == "update" and twice in ("id", "email"):
+                return ImportResult(result.line, "updated")
+        code, name = _TWICE.get(twice, ("identity_taken", "providerId"))
         return ImportResult(
             result.line, "failed", error=ErrorBody(code=code, message=f"another row has this {name}", field=name)
         )
 
 
+_TWICE: Mapping[str, tuple[str, str]] = {
+    "id": ("validation_failed", "id"),
+    "email": ("email_taken", "email"),
+    "externalId": ("external_id_taken", "externalId"),
+}
+
+
 def _claims(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What one user alone can have. Of an address the service knows more forms than these."""
+    """What one user alone can have, in the order in which the service looks. Of an address it knows more forms."""
+    if (user_id := user.get("id")) is not None:
+        yield "id", user_id
     yield "email", unicodedata.normalize("NFKC", user["email"]).casefold()
     if (external_id := user.get("externalId")) is not None:
         yield "externalId", external_id
@@ -195,6 +213,7 @@ class Import:
         self._on_progress = on_progress
         self._told = told
         self._done: Sequence[tuple[int, int]] = ()
+        self._proofs: frozenset[int] = frozenset()
         self.summary = ImportSummary(import_id or secrets.token_hex(16))
 
     async def run(self, source: Source, format: Format | None, preset: str | Preset | None) -> ImportSummary:
@@ -202,14 +221,18 @@ class Import:
         if self._resumes:
             await self._resume()
         chunks = _chunks(source, format, preset)
+        unproved = set(self._proofs)
         waiting: deque[tuple[_Chunk, asyncio.Task[list[_Said]]]] = deque()
         try:
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
-                if self._is_done(chunk) and (self._on_result is None or chunk.end <= self._told):
+                told = self._on_result is None or chunk.end <= self._told
+                if told and self._is_done(chunk) and chunk.number not in self._proofs:
                     self.summary.failed += len(chunk.bad)  # Denizen has never heard of them.
                     continue
+                if chunk.rows:
+                    unproved.discard(chunk.number)
                 waiting.append((chunk, asyncio.create_task(self._send(chunk))))
-                if len(waiting) >= _IN_FLIGHT:
+                while waiting and (len(waiting) >= _IN_FLIGHT or chunk.number in self._proofs):
                     await self._note(*waiting.popleft())
             while waiting:
                 await self._note(*waiting.popleft())
@@ -217,6 +240,8 @@ class Import:
             for _, task in waiting:
                 task.cancel()
             await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
+        if unproved:  # The source ended before them, or has rows there that are not sent.
+            raise ValidationFailed(_ANOTHER, field="importId")
         return self.summary
 
     async def _resume(self) -> None:
@@ -227,6 +252,10 @@ class Import:
             setattr(self.summary, status, getattr(progress, status))
         self.summary.before = self.summary.rows
         self._done = progress.chunks
+        if progress.chunks:
+            # Sent again, for the service knows whether they are the same: where rows were added or removed anywhere
+            # before, the last one is not.
+            self._proofs = frozenset({progress.chunks[0][0], progress.chunks[-1][1]})
 
     def _is_done(self, chunk: _Chunk) -> bool:
         at = bisect_right(self._done, (chunk.number, sys.maxsize)) - 1
@@ -237,12 +266,12 @@ class Import:
         said = [_Said(_bad(row)) for row in chunk.bad]
         if chunk.rows:
             command_id = secrets.token_hex(16)
-            body = {
-                "users": [await self._sealed(row.user, command_id) for row in chunk.rows],
-                "importId": self.summary.import_id,
-                "chunk": chunk.number,
-                **self._options,
-            }
+            about = to_json({"importId": self.summary.import_id, "chunk": chunk.number, **self._options})
+            users = [
+                await self._sealed(row.user, encoded, command_id)
+                for row, encoded in zip(chunk.rows, chunk.encoded, strict=True)
+            ]
+            body = b'{"users":[%b],%b' % (b",".join(users), about[1:])
             options = CommandOptions(timeout=_CHUNK_SECONDS, idempotency_key=command_id)
             reply = await self._transport.command("ImportUsers", body, options, attempt=_TRY_SECONDS)
             for each in ImportReply.model_validate(reply).results:
@@ -250,12 +279,12 @@ class Import:
                 said.append(_Said(ImportResult(row.line, each.status, each.user_id, each.error), row.user))
         return sorted(said, key=lambda each: each.result.line)
 
-    async def _sealed(self, user: Mapping[str, Any], command_id: str) -> Mapping[str, Any]:
+    async def _sealed(self, user: Mapping[str, Any], encoded: bytes, command_id: str) -> bytes:
         """Its password sealed. Its hash is not: for a thousand hashes that would take longer than their import."""
         password: Any = user.get("password")
         if not _is_plain(password):
-            return user
-        return {**user, "password": await self._transport.sealed(password, command_id, _CHUNK_SECONDS)}
+            return encoded
+        return to_json({**user, "password": await self._transport.sealed(password, command_id, _CHUNK_SECONDS)})
 
     async def _note(self, chunk: _Chunk, sending: asyncio.Task[list[_Said]]) -> None:
         for number, each in enumerate(await sending, chunk.before + 1):
@@ -292,7 +321,7 @@ class ExportOptions(TypedDict, total=False):
     Attributes:
         format: `jsonl` where it is not given.
         fields: `id`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all.
-        status, created_after, created_before: whom.
+        status, created_after, created_before, search: whom.
         raw: cells of CSV that a spreadsheet takes for formulas stay as they are; else a `'` goes before them.
         hashes: the field `passwordHash` can be asked for; only as the NATS user `operator`.
     """
@@ -302,6 +331,7 @@ class ExportOptions(TypedDict, total=False):
     status: Status | None
     created_after: datetime | None
     created_before: datetime | None
+    search: str | None
     raw: bool
     hashes: bool
 
@@ -309,8 +339,9 @@ class ExportOptions(TypedDict, total=False):
 async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
     """Begin an export. Raises DenizenError."""
     times = {"createdAfter": options.get("created_after"), "createdBefore": options.get("created_before")}
-    chosen: dict[str, str | None] = {name: rfc3339(at) for name, at in times.items() if at is not None}
-    chosen |= {"status": options.get("status")} if options.get("status") else {}
+    chosen = {name: rfc3339(at) for name, at in times.items() if at is not None}
+    texts = {"status": options.get("status"), "search": options.get("search")}
+    chosen |= {name: text for name, text in texts.items() if text}
     body = {
         "format": options.get("format", "jsonl"),
         "fields": list(options.get("fields", ())),

@@ -103,7 +103,7 @@ class Transport:
     async def command(
         self,
         name: str,
-        body: Mapping[str, Any],
+        body: Mapping[str, Any] | bytes,
         options: CommandOptions,
         *,
         token: str | None = None,
@@ -111,7 +111,7 @@ class Transport:
     ) -> dict[str, Any]:
         """The reply of a command; `token`: in the name of the user of this access token. Raises DenizenError.
 
-        `attempt`: how long one try is waited for.
+        `body` as octets is JSON, its secrets sealed; `attempt`: how long one try is waited for.
         """
         operation = self._operation(name, token)
         timeout = options.get("timeout", self._timeout)
@@ -125,7 +125,7 @@ class Transport:
             headers[h.ACTOR] = options["actor"]
         if token is not None:
             headers[h.AUTHORIZATION] = f"Bearer {token}"
-        sealed = await self._sealed(operation, body, command_id, timeout)
+        sealed = body if isinstance(body, bytes) else await self._sealed(operation, body, command_id, timeout)
         reply = await self._ask(operation.subject, sealed, headers, until - time.monotonic(), attempt)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
         answer: dict[str, Any] = json.loads(reply.data)
@@ -185,7 +185,7 @@ class Transport:
     async def _ask(
         self,
         subject: str,
-        body: Mapping[str, Any],
+        body: Mapping[str, Any] | bytes,
         headers: dict[str, str],
         timeout: float,
         attempt: float = _ATTEMPT_SECONDS,
@@ -199,7 +199,7 @@ class Transport:
         for name, value in headers.items():
             if not value.isprintable():  # A line break would begin another header.
                 raise errors.ValidationFailed("holds control characters", field=name)
-        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        data = body if isinstance(body, bytes) else _encoded(body)
         until = time.monotonic() + timeout
         gone_at = until if gone is None else time.monotonic() + gone
         pause = 0.02
@@ -232,6 +232,11 @@ class Transport:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Without white space, as Denizen reads it fastest."""
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _new_command_id() -> str:

@@ -123,9 +123,13 @@ class Users:
         """Send a code to a new address; `verify_email` with it makes the address the user's. Raises EmailTaken."""
         return await self._change("ChangeEmail", {"userId": user_id, "email": email}, options)
 
-    async def send_verification_email(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
-        """Send a code to the address that is to be verified. Raises InvalidTransition, TooManyAttempts."""
-        return await self._change("SendVerificationEmail", {"userId": user_id}, options)
+    async def send_verification_email(self, user_id: str, **options: Unpack[CommandOptions]) -> User | None:
+        """Send a code to the address that is to be verified. None for a front end, which is not shown the user.
+
+        Raises InvalidTransition, TooManyAttempts.
+        """
+        user = (await self._transport.command("SendVerificationEmail", {"userId": user_id}, options)).get("user")
+        return None if user is None else User.model_validate(user)
 
     async def verify_email(self, user_id: str, *, code: str, **options: Unpack[CommandOptions]) -> User:
         """Verify an address by the code that was sent to it. Raises CodeInvalid, TooManyAttempts."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+STARTS = frozenset("'=+-@\t\r")
+"""Whatever is to be defused begins with one of these."""
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 

@@ -8,9 +8,8 @@ from typing import Any, Literal, cast
 Json = dict[str, Any]
 Code = Literal["malformed_message", "validation_failed"]
 
-_READ_ONLY = frozenset({"updatedAt", "blockedAt", "version", "loginCount", "lastLoginAt", "lastLoginIp"})
+_READ_ONLY = frozenset({"version", "loginCount", "lastLoginAt", "lastLoginIp"})
 """What an export of Denizen's shows, and nobody can set."""
-_TREATED = _READ_ONLY | {"identities"}
 
 
 @dataclass(slots=True)
@@ -57,23 +56,9 @@ def user(raw: Any) -> Json:
     if not isinstance(raw, dict):
         raise Unfit("the row is not an object")
     found = cast(Json, raw)
-    if not found.keys().isdisjoint(_TREATED):
-        found = _settable(found)
+    if not found.keys().isdisjoint(_READ_ONLY):
+        found = {name: value for name, value in found.items() if name not in _READ_ONLY}
     email = found.get("email")
     if not isinstance(email, str) or not email:
         raise Unfit("has no e-mail address", "email")
     return found
-
-
-def _settable(shown: Json) -> Json:
-    """What an export shows of a user, without what follows from the rest."""
-    found = {name: value for name, value in shown.items() if name not in _READ_ONLY}
-    if isinstance(identities := found.get("identities"), list):
-        found["identities"] = [_identity(identity) for identity in cast(list[Any], identities)]
-    return found
-
-
-def _identity(shown: Any) -> Any:
-    if not isinstance(shown, dict):
-        return shown
-    return {name: value for name, value in cast(Json, shown).items() if name != "linkedAt"}

@@ -1,4 +1,5 @@
-"""The rows of CSV (RFC 4180): a header, dotted columns, UTF-8.
+"""The rows of CSV (RFC 4180): a header, dotted columns, UTF-8; with semicolons where the header has no comma, as Excel
+writes it where a comma is a decimal point.
 
 Behind a quote that is never closed, rows would be taken for its text. So where a record turns out broken, only its
 first line is given up, and the lines behind are read anew.
@@ -32,6 +33,9 @@ _FLAGS = {"emailVerified", "passwordChangeRequired"}
 _JSON = {"profile", "metadata", "appMetadata", "identities"}
 
 
+_OPEN = "the row is not CSV: a quote is never closed, or a line within its quotes cannot be read"
+
+
 class _Broken(Exception):
     """A line that cannot be read, within a record."""
 
@@ -41,12 +45,14 @@ class Records:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._lines = lines(stream)
-        self._again: deque[tuple[int, str] | BadRow] = deque()
+        header = next(self._lines, None)
+        self._again: deque[tuple[int, str] | BadRow] = deque([] if header is None else [header])
+        self._delimiter = ";" if isinstance(header, tuple) and ";" in header[1] and "," not in header[1] else ","
         self._taken: list[tuple[int, str] | BadRow] = []
         self._size = 0
 
     def __iter__(self) -> Iterator[tuple[int, list[str]] | BadRow]:
-        reader = csv.reader(self._fed(), strict=True)
+        reader = csv.reader(self._fed(), delimiter=self._delimiter, strict=True)
         while True:
             self._taken.clear()
             self._size = 0
@@ -64,20 +70,24 @@ class Records:
                     yield (first.line if isinstance(first, BadRow) else first[0]), fields
                 continue
             yield bad
-            reader = csv.reader(self._fed(), strict=True)
+            reader = csv.reader(self._fed(), delimiter=self._delimiter, strict=True)
 
     def _fed(self) -> Iterator[str]:
         while line := self._again.popleft() if self._again else next(self._lines, None):
             self._taken.append(line)
             if isinstance(line, BadRow):
-                raise _Broken(line.message)
+                raise self._broken(line.message)
             text = line[1]
             self._size += len(text) + _LINE
             if "\0" in text:
-                raise _Broken("the line holds NUL")
+                raise self._broken("the line holds NUL")
             if self._size > LONGEST:
                 raise _Broken(f"the row is longer than {LONGEST} characters")
             yield text
+
+    def _broken(self, message: str) -> _Broken:
+        """What is wrong with the record's first line, where the one that was taken last cannot be read."""
+        return _Broken(message if len(self._taken) == 1 else _OPEN)
 
     def _give_up(self, message: str) -> BadRow:
         first, *rest = self._taken
@@ -142,11 +152,11 @@ def _wrong_count(line: int, wanted: int) -> BadRow:
 def _columns(header: tuple[int, list[str]]) -> list[_Column] | BadRow:
     line, names = header
     columns: list[_Column] = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         column = _column(_camel(name.strip()))
         if column is None:
             shown = name if _NAME.fullmatch(name) else None
-            return BadRow(line, "validation_failed", "the header has a column that users have not", shown)
+            return BadRow(line, "validation_failed", f"column {number} of the header is none that users have", shown)
         columns.append(column)
     seen = [column.name for column in columns]
     if "email" not in seen:

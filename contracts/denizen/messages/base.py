@@ -1,0 +1,87 @@
+"""Base of all bodies, and the kinds of fields that more than one noun has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, LiteralString, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, StringConstraints
+from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Otherwise:
+    """What a field is answered that has not its form: people do not read regular expressions."""
+
+    message: LiteralString
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source), custom_error_type="form", custom_error_message=self.message
+        )
+
+
+Status = Literal["ACTIVE", "PENDING_VERIFICATION", "BLOCKED", "DEACTIVATED"]
+UserId = Annotated[str, StringConstraints(pattern=r"^user_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+"""TypeID: `user_` and the base32 of a UUIDv7."""
+Email = Annotated[str, StringConstraints(min_length=3, max_length=254)]
+"""An address as written (RFC 5321: at most 254 octets); the service checks its form."""
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Name = Annotated[str, StringConstraints(max_length=256)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+"""A password, code or token; or `sealed:<keyId>:<base64url>`, the same sealed for the service (`denizen.sealing`)."""
+SessionId = Annotated[str, StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+"""TypeID: `sess_` and the base32 of a UUIDv7."""
+Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
+"""An IPv4 or IPv6 address, as the front end saw it."""
+UserAgent = Annotated[str, StringConstraints(max_length=512)]
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\d[Tt][0-9:.]{8,18}([Zz]|[+-]\d\d:\d\d)$"),
+    _Otherwise("not a time as in RFC 3339"),
+]
+"""RFC 3339; of nine digits of a second's fraction, six are kept."""
+Search = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+Metadata = dict[str, Any]
+"""Free JSON, at most 16 KiB, 8 levels deep."""
+
+
+class Message(BaseModel):
+    """Base of all bodies. Fields are camelCase on the wire, snake_case in Python."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, frozen=True, hide_input_in_errors=True
+    )
+
+
+class Request(Message):
+    """A request's body; a field that it does not name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def secrets(cls) -> set[str]:
+        """Names, as on the wire, of the fields that hold a secret: clients seal them."""
+        return {field.alias or name for name, field in cls.model_fields.items() if _is_secret(field.annotation)}
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
+
+
+class UserRequest(Request):
+    """A request about one user."""
+
+    user_id: UserId
+
+
+class ErrorBody(Message):
+    code: str
+    message: str
+    field: str | None = None
+    details: list[Any] = []
+
+
+class ErrorReply(Message):
+    error: ErrorBody

@@ -1,0 +1,58 @@
+"""Addresses and passwords: what a user signs in with."""
+
+from __future__ import annotations
+
+from denizen.messages.base import Email, Message, Request, Secret, UserRequest
+
+
+class ChangeEmail(UserRequest):
+    """Sends a code to the new address; VerifyEmail with it makes the address the user's, and the old one is told."""
+
+    email: Email
+
+
+class SendVerificationEmail(UserRequest):
+    """Sends a code to the address that is to be verified: the new one where ChangeEmail named one."""
+
+
+class VerifyEmail(UserRequest):
+    code: Secret
+
+
+class ChangePassword(UserRequest):
+    current_password: Secret
+    new_password: Secret
+
+
+class ResetPassword(UserRequest):
+    """An operator sets the password. Never unblocks."""
+
+    password: Secret
+    require_change: bool = False
+    """Who signs in with it is refused with `password_change_required` until ChangePassword."""
+
+
+class SendPasswordResetEmail(Request):
+    """The answer does not tell whether anybody has the address."""
+
+    email: Email
+
+
+class ConfirmPasswordReset(Request):
+    token: Secret
+    password: Secret
+
+
+class ChangeMyEmail(Request):
+    email: Email
+    current_password: Secret | None = None
+    """Needed where the user has a password: a stolen session must not move the account to another address."""
+
+
+class ChangeMyPassword(Request):
+    current_password: Secret
+    new_password: Secret
+
+
+class Accepted(Message):
+    """The same whatever came of it: it tells nobody whether an address is known."""

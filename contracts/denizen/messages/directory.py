@@ -1,0 +1,64 @@
+"""Looking users up, and listing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from denizen.messages.base import Email, ExternalId, Message, Request, Search, Status, Time, UserRequest
+from denizen.messages.users import User
+from pydantic import Field, StringConstraints
+
+
+class GetUser(UserRequest):
+    as_of: Time | None = None
+    """The user as he was at this time."""
+
+
+class GetUserByEmail(Request):
+    email: Email
+
+
+class GetUserByExternalId(Request):
+    external_id: ExternalId
+
+
+class GetMe(Request):
+    pass
+
+
+Sort = Literal["-createdAt", "createdAt", "email", "-email", "name", "-name"]
+"""`-`: descending. `name` is the display name, else first and last name; who has none comes last."""
+
+
+class ListUsers(Request):
+    """A page of users. Pages that follow `nextCursor` show each user that stays exactly once, whoever comes or goes."""
+
+    count: Annotated[int, Field(ge=1, le=500)] = 50
+    """At most: a page ends before it grows larger than a message, and `nextCursor` leads on."""
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Users to skip; not together with `cursor`."""
+    cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$")] | None = None
+    """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
+    status: Status | None = None
+    search: Search | None = None
+    """Words, at most 8, each of them part of the e-mail address or of a name, whatever its case and accents; one or two
+    letters begin a word there. Who has exactly this address or external id comes first."""
+    sort: Sort = "-createdAt"
+
+
+class UserList(Message):
+    """A page of users; iterates over `data`."""
+
+    data: tuple[User, ...]
+    total: int
+    """How many there are on all pages."""
+    total_is_estimate: bool = False
+    """A search found more than 10,000: `total` is then about how many."""
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[User]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)

@@ -1,0 +1,89 @@
+"""What happened to a user, and who tried to sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from denizen.messages.base import Message, Request, UserRequest
+from pydantic import Field, StringConstraints
+
+
+class GetUserHistory(UserRequest):
+    """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
+
+    count: Annotated[int, Field(ge=1, le=500)] = 100
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    """`nextCursor` of the page before."""
+
+
+class FieldChange(Message):
+    """What became of a field. A field that was or is absent is null."""
+
+    field: str
+    """Dotted: `email`, `profile.firstName`, `metadata.plan`."""
+    old: Any = None
+    new: Any = None
+
+
+class UserChange(Message):
+    """An event of a user: what changed, when, by whom."""
+
+    position: int
+    time: datetime
+    type: str
+    actor: str | None = None
+    command_id: str | None = None
+    changes: tuple[FieldChange, ...] = ()
+    reason: str | None = None
+    """Of a block, where one was given; of a new password, how it came about."""
+
+
+class UserHistory(Message):
+    """The events of a user, newest first; iterates over `data`."""
+
+    data: tuple[UserChange, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[UserChange]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+class GetLoginHistory(UserRequest):
+    """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
+
+    count: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    """`nextCursor` of the page before."""
+
+
+class GetMyLoginHistory(Request):
+    count: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+
+
+class Login(Message):
+    """An attempt to sign in."""
+
+    time: datetime
+    outcome: str
+    """`succeeded`, or the code of the refusal."""
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class LoginHistory(Message):
+    """Attempts to sign in, newest first; iterates over `data`."""
+
+    data: tuple[Login, ...]
+    next_cursor: str | None = None
+
+    def __iter__(self) -> Iterator[Login]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)

@@ -1,0 +1,74 @@
+"""Accounts at other providers that are linked to a user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from denizen.messages.base import Message, Request, Secret, Time, UserRequest
+from pydantic import StringConstraints
+
+Provider = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+"""`google`, `github`, `saml-acme`: a name of your choice."""
+ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Identity(Message):
+    """An account at another provider that is linked to the user."""
+
+    provider: str
+    provider_id: str
+    linked_at: datetime
+
+
+class LinkIdentity(UserRequest):
+    provider: Provider
+    provider_id: ProviderId
+    """Who the user is there."""
+    access_token: Secret | None = None
+    """As on the product page; it is not kept, for Denizen asks providers nothing."""
+
+
+class UnlinkIdentity(UserRequest):
+    provider: Provider
+    provider_id: ProviderId
+
+
+class LinkedIdentity(Request):
+    """Of a row of an import."""
+
+    provider: Provider
+    provider_id: ProviderId
+    linked_at: Time | None = None
+
+
+class LinkMyIdentity(Request):
+    provider: Provider
+    provider_id: ProviderId
+    access_token: Secret | None = None
+
+
+class UnlinkMyIdentity(Request):
+    provider: Provider
+    provider_id: ProviderId
+
+
+class ListIdentities(UserRequest):
+    """In the order in which they were linked."""
+
+
+class ListMyIdentities(Request):
+    pass
+
+
+class IdentityList(Message):
+    """The linked identities of a user; iterates over `data`."""
+
+    data: tuple[Identity, ...]
+
+    def __iter__(self) -> Iterator[Identity]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)

@@ -1,0 +1,114 @@
+"""Moving users in and out: imports and exports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from denizen.messages.base import ErrorBody, Message, Request, Search, Status, Time, UserId
+from denizen.messages.identities import LinkedIdentity
+from denizen.messages.users import CreateUser
+from pydantic import Field, StringConstraints
+
+
+class ImportedUser(CreateUser):
+    """A row of an import: a user as he was in another system."""
+
+    id: UserId | None = None
+    """Of an export of Denizen's: kept where no user has it or ever had it."""
+    status: Status | None = None
+    """BLOCKED and DEACTIVATED are taken over; the rest follows from `emailVerified`."""
+    password_change_required: bool = False
+    created_at: Time | None = None
+    updated_at: Time | None = None
+    """Not before `createdAt`. Without it he was changed when he was imported, linked and blocked then, too."""
+    blocked_at: Time | None = None
+    """Of one who is BLOCKED, or was when he was DEACTIVATED; not after `updatedAt`, like `linkedAt`."""
+    identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
+
+
+ImportId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+OnConflict = Literal["fail", "skip", "update"]
+
+
+class ImportUsers(Request):
+    """Rows of an import, or a chunk of one. A row that cannot be taken stops no other."""
+
+    users: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000)]
+    """Each as `ImportedUser`."""
+    import_id: ImportId | None = None
+    """Of the job that the chunk belongs to."""
+    chunk: Annotated[int, Field(ge=0, lt=10_000_000)] | None = None
+    """A chunk that is repeated changes nothing, and gets the same answer; with other rows or another `onConflict` it is
+    refused (`validation_failed`, field `importId`). Of one that was done over 24 h ago only who was created is known:
+    other rows are answered `skipped`, with the error `command_not_found`."""
+    dry_run: bool = False
+    """Check the rows, and change nothing."""
+    on_conflict: OnConflict = "fail"
+    """What becomes of a row whose e-mail address or external id is somebody's: refused, left as it is, or merged into
+    that user's profile, metadata and appMetadata (by e-mail address)."""
+
+
+class ImportedRow(Message):
+    """What became of a row."""
+
+    index: int
+    """In `users`, from 0."""
+    status: Literal["created", "updated", "skipped", "failed"]
+    user_id: str | None = None
+    error: ErrorBody | None = None
+
+
+class ImportReply(Message):
+    """What became of the rows; in a dry run, what would."""
+
+    success: int
+    failed: int
+    results: tuple[ImportedRow, ...]
+
+
+class ImportStatus(Request):
+    import_id: ImportId
+
+
+class ImportProgress(Message):
+    """How far an import is."""
+
+    import_id: str
+    chunks: tuple[tuple[int, int], ...]
+    """Ranges of the chunks that are done, first and last."""
+    created: int
+    updated: int
+    skipped: int
+    failed: int
+
+
+class ExportFilter(Request):
+    status: Status | None = None
+    created_after: Time | None = None
+    """Then or later."""
+    created_before: Time | None = None
+    search: Search | None = None
+    """As that of ListUsers: who has its words, or exactly this address or external id."""
+
+
+class ExportUsers(Request):
+    """All users that match, as they were at one position of the log, which every piece names.
+
+    The answer is a piece of the file. Its header `Denizen-Export` names the subject on which the next one is asked for
+    by `{"piece": 1}` and so on; the piece that has no such header is the last. A piece can be asked for twice.
+    """
+
+    format: Literal["csv", "jsonl", "json"] = "jsonl"
+    fields: Annotated[list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=64)] = []
+    """`id`, `email`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all of the user."""
+    filter: ExportFilter = ExportFilter()
+    raw: bool = False
+    """CSV: cells that a spreadsheet would take for formulas stay as they are; else a `'` goes before them."""
+
+
+class ExportUsersWithHashes(ExportUsers):
+    """As ExportUsers; the field `passwordHash` can be asked for. Only the NATS user `operator` may ask."""
+
+
+class ExportPiece(Message):
+    """A piece of a file: its octets are the body as it is, and no JSON object."""
