@@ -1,13 +1,15 @@
 """What a projection is."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from itertools import islice
 from typing import Any, LiteralString, Protocol, cast
 
 import psycopg
 
+_ROWS_SENT = 200
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
@@ -59,3 +61,15 @@ class Projection:
 def sql(name: str) -> LiteralString:
     """The text of projections/sql/<name>.sql: ours and constant, as psycopg wants a query to be."""
     return cast(LiteralString, (files("projections") / "sql" / f"{name}.sql").read_text("utf-8"))
+
+
+async def copy(connection: Connection, statement: LiteralString, rows: Iterable[str]) -> None:
+    """Insert rows by COPY, in a third of the time that INSERT takes; a row is its values with a tab between them.
+
+    Rows are sent while later ones are made. No value is null or holds a tab or line break. Not inside a pipeline.
+    Raises psycopg.errors.UniqueViolation.
+    """
+    remaining = iter(rows)
+    async with connection.cursor().copy(statement) as into:
+        while some := "".join(f"{row}\n" for row in islice(remaining, _ROWS_SENT)):
+            await into.write(some.replace("\\", "\\\\"))

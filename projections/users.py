@@ -1,18 +1,22 @@
 """The directory: each user as queries show him, as JSON, beside what lists are filtered, searched and sorted by."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from projections import folding
-from projections.projection import Connection, Event, Projection, sql
+from projections import folding, words
+from projections.projection import Connection, Event, Projection, copy, sql
 
+_LOCK = sql("users_lock")
 _SELECT = sql("users_select")
-_UPSERT = sql("users_upsert")
+_COPY = sql("users_copy")
+_UPDATE = sql("users_update")
 _DELETE = sql("users_delete")
+_COUNT = sql("user_counts_add")
 _BESIDE = ("LoginFailed", "SessionsRevoked")
 """Events that change nothing that is shown here."""
 
@@ -28,52 +32,76 @@ class _User:
 
 
 async def apply(connection: Connection, events: Sequence[Event]) -> None:
-    """Fold the events into the documents of their users: one read (of those not created here), one write."""
-    created = {event.user_id for event in events if event.type == "UserCreated"}
-    touched = {event.user_id for event in events if event.type not in _BESIDE} - created
-    users: dict[str, _User] = {}
-    if touched:
-        cursor = await connection.execute(_SELECT, [list(touched)])
-        users = {user_id: _User(doc, position) for user_id, doc, position in await cursor.fetchall()}
-    deleted: list[str] = []
+    """Fold the events into the documents of their users: one read, and what they change of it."""
+    touched = {event.user_id for event in events if event.type not in _BESIDE}
+    if not touched:
+        return
+    # Before they are read: a rebuild's swap that waits for readers must not find us between reading and writing.
+    await connection.execute(_LOCK)
+    # Also of those created here: where events are applied again they are there.
+    cursor = await connection.execute(_SELECT, [" ".join(touched)])
+    found = await cursor.fetchall()
+    stored = {user_id: _User(doc, position) for user_id, doc, position, _ in found}
+    users = dict(stored)
     for event in events:
-        if event.type == "UserDeleted":
-            deleted.append(event.user_id)
-            users.pop(event.user_id, None)
-        else:
-            _apply(users, event)
-    if deleted:
-        await connection.execute(_DELETE, [deleted])
-    rows = [_row(user_id, user) for user_id, user in users.items()]
-    if rows:
-        await connection.execute(_UPSERT, [orjson.dumps(rows).decode()])
+        _apply(users, event)
+    searches = {user_id: search for user_id, _, _, search in found if users.get(user_id) is not stored[user_id]}
+    after = await _write(connection, users, stored)
+    await words.change(connection, after, searches)
+    await _count(connection, [users[user_id] for user_id in after], [stored[user_id] for user_id in searches])
 
 
-def _row(user_id: str, user: _User) -> Json:
-    folded = folding.folded(user.doc)
-    return {
-        "user_id": user_id,
-        "status": user.doc["status"],
-        "doc": user.doc,
-        "login_position": user.login_position,
-        "email": folded.email,
-        "name": folded.name,
-        "search": folded.search,
-    }
+async def _write(connection: Connection, users: Mapping[str, _User], stored: Mapping[str, _User]) -> dict[str, str]:
+    """Bring the table from what is stored to these users; what they are searched by, where that was written."""
+    searches: dict[str, str] = {}
+
+    def rows(chosen: Iterable[tuple[str, _User]]) -> Iterator[dict[str, str]]:
+        for user_id, user in chosen:
+            folded = folding.folded(user.doc)
+            searches[user_id] = folded.search
+            yield {
+                "user_id": user_id,
+                "status": user.doc["status"],
+                "doc": orjson.dumps(user.doc).decode(),
+                "login_position": str(user.login_position),
+                "email": folded.email,
+                "name": folded.name,
+                "search": folded.search,
+            }
+
+    if new := [(user_id, user) for user_id, user in users.items() if user_id not in stored]:
+        await copy(connection, _COPY, ("\t".join(row.values()) for row in rows(new)))
+    if changed := [(user_id, user) for user_id, user in users.items() if stored.get(user_id, user) is not user]:
+        await connection.execute(_UPDATE, [orjson.dumps(list(rows(changed))).decode()])
+    if gone := stored.keys() - users.keys():
+        await connection.execute(_DELETE, [list(gone)])
+    return searches
+
+
+async def _count(connection: Connection, now: Iterable[_User], before: Iterable[_User]) -> None:
+    """Move the numbers of users by status."""
+    counts = Counter(user.doc["status"] for user in now)
+    counts.subtract(user.doc["status"] for user in before)
+    moves = [{"status": status, "change": change} for status, change in counts.items() if change]
+    if moves:
+        await connection.execute(_COUNT, [orjson.dumps(moves).decode()])
 
 
 def _apply(users: dict[str, _User], event: Event) -> None:
-    user = users.get(event.user_id)
-    if event.type == "LoginSucceeded":
+    user_id = event.user_id
+    user = users.get(user_id)
+    if event.type == "UserDeleted":
+        users.pop(user_id, None)
+    elif event.type == "LoginSucceeded":
         if user is not None and event.position > user.login_position:
-            user.login_position = event.position
             ip = (event.private or {}).get("ip")
             count = user.doc["loginCount"] + 1
-            user.doc |= {"loginCount": count, "lastLoginAt": _rfc3339(event.recorded_at), "lastLoginIp": ip}
-    elif event.type not in _BESIDE:
+            login = {"loginCount": count, "lastLoginAt": _rfc3339(event.recorded_at), "lastLoginIp": ip}
+            users[user_id] = _User(user.doc | login, event.position)
+    elif event.type not in _BESIDE and (user is None or event.version > user.doc["version"]):
         document = evolve(user.doc if user else None, event)
         if document is not None:
-            users[event.user_id] = _User(document, user.login_position if user else 0)
+            users[user_id] = _User(document, user.login_position if user else 0)
 
 
 def evolve(document: Json | None, event: Event) -> Json | None:
@@ -110,7 +138,7 @@ def _created(event: Event) -> Json:
         "lastLoginAt": None,
         "lastLoginIp": None,
         "createdAt": private.get("createdAt", at),
-        "updatedAt": at,
+        "updatedAt": private.get("updatedAt", at),
         "blockedAt": None,
         "version": event.version,
     }
@@ -118,9 +146,10 @@ def _created(event: Event) -> Json:
 
 def _change(document: Json, event: Event) -> None:
     """What every event of a user has in common, and then what is its own."""
-    at = _rfc3339(event.recorded_at)
-    document |= {"status": event.public["status"], "updatedAt": at, "version": event.version}
     private = event.private or {}
+    at = private.get("at", _rfc3339(event.recorded_at))  # Of what an import took over: when it happened there.
+    document |= {"status": event.public["status"], "version": event.version}
+    document["updatedAt"] = max(document["updatedAt"], at)
     if event.type == "UserUpdated":
         for section in ("profile", "metadata", "appMetadata"):
             merged = {**document[section], **private.get(section, {})}
@@ -135,15 +164,21 @@ def _change(document: Json, event: Event) -> None:
     elif event.type == "EmailChanged":
         document["email"] = private.get("email", "")
     elif event.type == "IdentityLinked":
-        document["identities"] = [*document["identities"], {**private, "linkedAt": at}]
+        document["identities"] = [*document["identities"], _identity(private, at)]
     elif event.type == "IdentityUnlinked":
         document["identities"] = [each for each in document["identities"] if not private.items() <= each.items()]
     elif event.type == "PasswordChanged":
         document["passwordChangeRequired"] = private.get("requireChange", False)
 
 
+def _identity(private: Json, at: str) -> Json:
+    return {"provider": private.get("provider"), "providerId": private.get("providerId"), "linkedAt": at}
+
+
 def _rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-USERS = Projection("users", 3, ("users", "user_counts"), sql("users_create"), apply, sql("users_index"))
+USERS = Projection(
+    "users", 4, ("users", "user_counts", "user_words", "words"), sql("users_create"), apply, sql("users_index")
+)

@@ -1,4 +1,4 @@
--- What lists and searches use. The pending list is kept short, for each search reads it from end to end.
+-- What lists and searches use.
 alter table users alter column search set statistics 400; -- about how many match is told to within a half per cent
 create index if not exists users_status on users (status, user_id);
 create index if not exists users_email on users (email, user_id);
@@ -8,7 +8,7 @@ declare
     home text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
                   where e.extname = 'pg_trgm');
 begin
-    execute format('create index if not exists users_search on users using gin (search %I.gin_trgm_ops)
+    execute format('create index if not exists words_parts on words using gin (word %I.gin_trgm_ops)
                     with (gin_pending_list_limit = 256)', home);
 end
 $$;

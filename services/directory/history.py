@@ -10,6 +10,7 @@ from denizen import messages as m
 from projections import users
 from services import sql
 from services.database import Database
+from services.endpoint.page import fitting, listed
 from services.eventstore.event import Event
 from services.eventstore.store import EventStore
 from services.refusal import Refusal
@@ -36,13 +37,13 @@ class Histories:
             return position, None
         rows.reverse()
         before = int(request.cursor) if request.cursor else position + 1
-        page = [row for row in rows if row["position"] < before][: request.count + 1]
-        shown = page[: request.count]
-        cursor = str(shown[-1]["position"]) if len(page) > request.count else None
-        return position, orjson.dumps({"data": shown, "nextCursor": cursor})
+        page = [row for row in rows if row["position"] < before]
+        shown = fitting([orjson.dumps(row) for row in page[: request.count]])
+        cursor = str(page[len(shown) - 1]["position"]) if len(page) > len(shown) else None
+        return position, listed(shown, nextCursor=cursor)
 
     async def as_of(self, request: m.GetUser) -> tuple[int, bytes | None]:
-        """The position of the log, and the user as he was; None where he was not there yet, or is erased."""
+        """The position that is shown, and the user as he was; None where he was not there yet, or is erased."""
         at = _time(request.as_of or "")
         position, stored = await self._stream(request.user_id)
         if stored and stored[-1].type == "UserDeleted":
@@ -54,7 +55,8 @@ class Histories:
         if document is None:
             return position, None
         figures = await self._database.fetch(sql.load("services.directory", "logins_as_of"), [request.user_id, at])
-        for count, last, ip in figures:
+        for shown, count, last, ip in figures:
+            position = min(position, shown)  # His logins are a projection's, which may be behind the log.
             document |= {"loginCount": count, "lastLoginAt": last, "lastLoginIp": ip}
         return position, orjson.dumps(document)
 

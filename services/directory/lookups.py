@@ -9,6 +9,7 @@ from denizen import messages as m
 from services import email_address, sql
 from services.database import Database
 from services.directory.listing import PLANS, Search, list_users
+from services.endpoint.page import fitting, listed
 
 _LAST = 2**63 - 1
 """The largest position that PostgreSQL can think of; a cursor has room for more."""
@@ -54,14 +55,18 @@ async def look_up(database: Database, lookup: Lookup, keys: Sequence[str]) -> tu
     return int(position or 0), {key: document for _, key, document in rows if key is not None}
 
 
-async def _login_history(database: Database, request: m.GetLoginHistory) -> tuple[int, bytes]:
-    """The position that the projection shows, and the page as JSON."""
+async def _login_history(database: Database, request: m.GetLoginHistory) -> tuple[int, bytes | None]:
+    """The position that the projections show, and the page as JSON."""
     before = min(int(request.cursor), _LAST) if request.cursor else None
     parameters = {"user_id": request.user_id, "before": before, "count": request.count}
     rows = await database.fetch(_sql("login_history"), parameters)
-    position, data, last, more = rows[0] if rows else (0, "[]", None, False)
-    cursor = f'"{last}"' if more else "null"
-    return int(position), f'{{"data":{data},"nextCursor":{cursor}}}'.encode()
+    position, exists = rows[0][:2]
+    if not exists:
+        return int(position or 0), None
+    found = [(at, login.encode()) for _, _, at, login in rows if at is not None]
+    shown = fitting([login for _, login in found[: request.count]])
+    cursor = str(found[len(shown) - 1][0]) if len(found) > len(shown) else None
+    return int(position), listed(shown, nextCursor=cursor)
 
 
 async def _identities(database: Database, request: m.ListIdentities) -> tuple[int, bytes | None]:

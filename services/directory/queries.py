@@ -131,33 +131,36 @@ class Queries:
         position, found = await look_up(database, lookup, keys)
         headers = {h.POSITION: str(position)}
         encoded = {key: document.encode() for key, document in found.items()}
-        missing = _unknown(lookup.field)
         for query in list(waiting):
             del waiting[query]
             if query.call.min_position > position:
-                await self._park(query, position)
+                await self._park(query, query.call.min_position, position)
             elif query.key in encoded:
                 await self._answer(query.call, encoded[query.key], headers)
+            elif query.call.known_at > position:
+                await self._park(query, query.call.known_at, position)
             else:
-                await self._refuse(query.call, missing)
+                await self._refuse(query.call, _unknown(query.call, lookup.field))
 
     async def _answer_each(self, single: Single, waiting: dict[Query, None]) -> None:
         for query in list(waiting):
             position, body = await single(query.call.request)
             del waiting[query]
             if query.call.min_position > position:
-                await self._park(query, position)
-            elif body is None:
-                await self._refuse(query.call, _unknown("userId"))
-            else:
+                await self._park(query, query.call.min_position, position)
+            elif body is not None:
                 await self._answer(query.call, body, {h.POSITION: str(position)})
+            elif query.call.known_at > position:
+                await self._park(query, query.call.known_at, position)
+            else:
+                await self._refuse(query.call, _unknown(query.call, "userId"))
 
-    async def _park(self, query: Query, position: int) -> None:
-        """Keep a query until its position is applied, or it has waited long enough."""
+    async def _park(self, query: Query, wanted: int, position: int) -> None:
+        """Keep a query until the position that it wants is applied, or it has waited long enough."""
         if time.monotonic() < query.until and len(self._parked) < _WAITING:
             self._parked.append(query)
             return
-        lag = query.call.min_position - position
+        lag = wanted - position
         details = [{"position": position, "lag": lag}]
         await self._refuse(
             query.call, Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
@@ -196,5 +199,7 @@ class Queries:
             await database.close()
 
 
-def _unknown(field: str) -> Refusal:
+def _unknown(call: Call, field: str) -> Refusal:
+    if call.operation.kind == "self":  # Erased since his token was looked at.
+        return Refusal("token_invalid", "the session has ended")
     return Refusal("user_not_found", f"there is no user with this {field}", field=field)

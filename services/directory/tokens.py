@@ -77,7 +77,9 @@ class TokenQueries:
         await self._refuse(call, refusal)
 
     async def _about_oneself(self, call: Call) -> None:
-        user_id = (await self._bearers.identify(call.authorization)).user_id
+        claims = await self._bearers.identify(call.authorization)
+        user_id = claims.user_id
+        call.known_at = claims.position  # He was there when his session began.
         if isinstance(call.request, m.GetMyLoginHistory):
             call.request = m.GetLoginHistory(user_id=user_id, count=call.request.count, cursor=call.request.cursor)
         elif isinstance(call.request, m.ListMyIdentities):

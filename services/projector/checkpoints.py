@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+import orjson
+from psycopg.errors import UniqueViolation
+
 from projections import Projection
 from services import sql
 from services.database import Connection
@@ -66,21 +69,33 @@ async def advance(
 
     Returns the new positions. Raises CheckpointMoved, nothing applied.
     """
+    try:
+        return await _advance(connection, projections, positions, events)
+    except UniqueViolation:
+        # By COPY: another projector put the same rows in, and we waited for its commit.
+        now = await read(connection, projections)
+        if all(now.get(name) == position for name, position in positions.items()):
+            raise
+        raise CheckpointMoved from None
+
+
+async def _advance(
+    connection: Connection,
+    projections: Sequence[Projection],
+    positions: Mapping[str, int],
+    events: Sequence[Event],
+) -> dict[str, int]:
     last = events[-1].position
     behind = [p for p in projections if p.name in positions and positions[p.name] < last]
-    async with connection.transaction(), connection.pipeline() as pipeline:
+    async with connection.transaction():
         for projection in behind:
             unseen = [event for event in events if event.position > positions[projection.name]]
             await projection.apply(connection, unseen)
         # Last: a process that stops in between keeps nobody from these rows.
-        moves = [
-            await connection.execute(
-                sql.load(_PACKAGE, "move_checkpoint"),
-                {"name": p.name, "version": p.version, "from": positions[p.name], "to": last},
-            )
-            for p in behind
-        ]
-        await pipeline.sync()
-        if any(move.rowcount != 1 for move in moves):
+        moves = [{"name": p.name, "version": p.version, "from": positions[p.name]} for p in behind]
+        moved = await connection.execute(
+            sql.load(_PACKAGE, "move_checkpoints"), {"to": last, "moves": orjson.dumps(moves).decode()}
+        )
+        if moved.rowcount != len(behind):
             raise CheckpointMoved
     return {**positions, **dict.fromkeys((p.name for p in behind), last)}

@@ -83,7 +83,7 @@ class Projector:
             if events:
                 await self._advance(events)
             if len(events) < _BATCH:
-                await rest.take()
+                await rest.take(len(events))
                 await self._log.wait()
 
     async def _advance(self, events: Sequence[Event]) -> None:

@@ -53,3 +53,24 @@ def _moments(stored: Sequence[Event]) -> list[datetime]:
     """At each event, and just before it."""
     times = {event.recorded_at for event in stored}
     return sorted(times | {at - timedelta(microseconds=1) for at in times})
+
+
+def test_the_position_is_that_of_the_logins_which_are_shown(runner: asyncio.Runner, database_url: str) -> None:
+    runner.run(_check_behind(database_url))
+
+
+async def _check_behind(database_url: str) -> None:
+    """The projector is behind the log by a login."""
+    store = MemoryEventStore()
+    created = ("CreateUser", {"email": "ada@example.com", "emailVerified": True})
+    stored = await commanded([[created], [("LogIn", {"userId": 0, "ip": None})]], store)
+    assert [event.type for event in stored] == ["UserCreated", "LoginSucceeded"]
+    read_side = ReadSide(database_url)
+    await read_side.empty()
+    histories = Histories(store, read_side.database)
+    asked = m.GetUser(user_id=stored[0].user_id, as_of=rfc3339(stored[-1].recorded_at))
+    for applied, count in ((1, 0), (2, 1)):
+        await read_side.apply(stored[applied - 1 : applied])
+        position, body = await histories.as_of(asked)
+        assert (position, orjson.loads(body or b"")["loginCount"]) == (applied, count)
+    await read_side.close()

@@ -10,6 +10,7 @@ import pytest
 from denizen import messages as m
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.errors import UniqueViolation
 
 import projections
 from services.accounts.user import User
@@ -17,6 +18,7 @@ from services.directory.lookups import LOOKUPS, SINGLES, look_up
 from services.eventstore.event import Event
 from services.projector import checkpoints
 from tests.support.accounts import Json
+from tests.support.log import until
 from tests.support.read_side import BATCHES, ReadSide, commanded, folded, logins, shown
 
 
@@ -103,6 +105,34 @@ async def test_a_batch_and_its_checkpoint_are_one_transaction(database_url: str)
     assert len((await read_side.tables())[0]) == 10
     for each in (read_side, stale):
         await each.close()
+
+
+async def test_two_projectors_that_overlap(database_url: str) -> None:
+    """The second waits for the first one's rows, which it has too."""
+    stored = await commanded([[("CreateUser", {"email": f"{number}@example.com"}) for number in range(10)]])
+    async with ReadSide(database_url) as one:
+        second = ReadSide(database_url)
+        second.positions = dict(one.positions)
+        with psycopg.connect(database_url, autocommit=True) as watch:
+
+            async def waits() -> bool:
+                return watch.execute("select from pg_locks where not granted").fetchone() is not None
+
+            async with one.database.connection() as connection, connection.transaction():
+                one.positions = await checkpoints.advance(connection, projections.ALL, one.positions, stored)
+                advancing = asyncio.create_task(second.apply(stored))
+                await until(waits, "the second projector waits")
+        with pytest.raises(checkpoints.CheckpointMoved):
+            await advancing
+        assert len((await one.tables())[0]) == 10
+        # That a row is there which the log did not put there is a fault, and not taken for another projector.
+        with psycopg.connect(database_url) as owner:
+            owner.execute("update denizen.projections set position = 0")
+            owner.execute("delete from denizen.users")
+        second.positions = dict.fromkeys(second.positions, 0)
+        with pytest.raises(UniqueViolation):
+            await second.apply(stored)
+        await second.close()
 
 
 async def test_tables_of_a_later_form_are_not_touched(database_url: str) -> None:

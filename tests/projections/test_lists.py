@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -19,7 +20,7 @@ from services.directory.cursor import Cursor, decode
 from services.eventstore.event import Event
 from services.refusal import Refusal
 from tests.support.accounts import Accounts, Json, ask
-from tests.support.read_side import ReadSide, commanded, task
+from tests.support.read_side import WORDS, ReadSide, commanded, task
 
 _NAMES = [
     "Ada",
@@ -141,7 +142,7 @@ _SEARCHES = st.one_of(
     search=_SEARCHES,
     status=st.sampled_from(_STATUSES),
     order=st.tuples(st.sampled_from(sorted(_SORTS)), st.booleans()),
-    few=st.sampled_from([0, 10_000]),
+    few=st.sampled_from([(), (1, 2), (1_000, 10_000)]),
 )
 def test_searches_find_what_a_plain_filter_finds(
     runner: asyncio.Runner,
@@ -151,7 +152,7 @@ def test_searches_find_what_a_plain_filter_finds(
     search: str,
     status: str | None,
     order: tuple[str, bool],
-    few: int,
+    few: tuple[int, ...],
 ) -> None:
     """Also in order, page by page, and with the right number; as where they are few, and as where they are many."""
     sort, descending = order
@@ -211,7 +212,7 @@ def test_a_walk_shows_each_user_that_stays_once(
         assert set(seen.values()) == {1}
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(listing, "_FEW", data.draw(st.sampled_from([0, 10_000])))
+        patched.setattr(listing, "_FEW", data.draw(st.sampled_from([(), (1_000, 10_000)])))
         runner.run(check())
 
 
@@ -265,6 +266,17 @@ async def test_wildcards_are_text(database_url: str) -> None:
             assert [user["profile"]["displayName"] for user in page["data"]] == [names[n] for n in found], search
 
 
+async def test_the_longest_words_are_found(database_url: str) -> None:
+    """Of letters that take the most room in an index."""
+    async with ReadSide(database_url) as read_side:
+        for number, letter in enumerate(("\u9f8d", "\ufdfa", "\U0002a6d6", "\ud7a3")):
+            name = letter * 256
+            body = {"email": f"{number}@x.example", "profile": {"firstName": name, "displayName": name}}
+            stored = await commanded([[("CreateUser", body)]])
+            await read_side.apply([replace(stored[0], position=number + 1)])
+            assert (await read_side.page(search=letter * 3))["total"] == 1
+
+
 async def test_numbers_above_ten_thousand_are_estimates(database_url: str) -> None:
     read_side = ReadSide(database_url)
     await read_side.empty()
@@ -281,8 +293,10 @@ async def test_numbers_above_ten_thousand_are_estimates(database_url: str) -> No
     await read_side.close()
 
 
-@pytest.mark.parametrize("few", [0, 10_000])
-async def test_users_far_behind_are_found(database_url: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+@pytest.mark.parametrize("few", [(), (1_000, 10_000)])
+async def test_users_far_behind_are_found(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, few: tuple[int, ...]
+) -> None:
     """More than 5,000 stand before them in the asked order."""
     monkeypatch.setattr(listing, "_FEW", few)
     read_side = ReadSide(database_url)
@@ -320,7 +334,8 @@ def fill(owner: psycopg.Connection[Any], until: int) -> None:
            on conflict (status) do update set count = user_counts.count + excluded.count""",
         [until],
     )
-    owner.execute("vacuum analyze denizen.users")
+    owner.execute(WORDS)
+    owner.execute("vacuum analyze denizen.users, denizen.user_words, denizen.words")
 
 
 # --- cursors ----------------------------------------------------------------------------------------------------

@@ -282,13 +282,31 @@ async def _waits(world: World) -> bool:
         return owner.execute(query).fetchone() is not None
 
 
+async def test_a_projector_that_waits_for_a_swap_does_not_hold_it_up(world: World) -> None:
+    """A swap lets whoever reads a table go first: a projector that had read it would never let it pass."""
+    await world.create(2)
+    with psycopg.connect(world.url) as swap, psycopg.connect(world.url, autocommit=True) as watch:
+        swap.execute("lock table denizen.users in share row exclusive mode")
+        projecting = asyncio.create_task(world.catch_up())
+
+        async def waits() -> bool:
+            return watch.execute("select from pg_locks where not granted").fetchone() is not None
+
+        await log.until(waits, "the projector waits")
+        swap.execute("set local lock_timeout = '1s'")
+        swap.execute("lock table denizen.users in access exclusive mode")
+        swap.commit()
+        await projecting
+    assert len((await world.read_side.tables())[0]) == 2
+
+
 async def test_tables_of_an_earlier_version_serve_until_the_new_ones_are_there(world: World) -> None:
     ids = await world.create(3)
     await world.catch_up()
     with psycopg.connect(world.url) as owner:
         owner.execute("update denizen.projections set version = version - 1 where name = 'users'")
         owner.execute("alter table denizen.users drop column search")
-        owner.execute("drop table denizen.user_counts")
+        owner.execute("drop table denizen.user_counts, denizen.user_words, denizen.words")
     async with world.read_side.database.connection() as connection:
         positions = await checkpoints.prepare(connection, projections.ALL)
     assert "users" not in positions, "today's code does not write to them"

@@ -1,5 +1,6 @@
 """The projections in a database, and random histories to fill them with."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self
@@ -76,6 +77,16 @@ _COMMANDS = st.one_of(
 BATCHES = st.lists(st.lists(_COMMANDS, min_size=1, max_size=6), min_size=1, max_size=6)
 
 
+WORDS = """
+insert into denizen.user_words
+select distinct word, user_id
+from denizen.users, regexp_split_to_table(btrim(regexp_replace(search, '[^0-9A-Za-z]+', ' ', 'g')), ' ') as word
+on conflict do nothing;
+insert into denizen.words select distinct word from denizen.user_words on conflict do nothing;
+"""
+"""The words of users who were put into their table by SQL."""
+
+
 class ReadSide:
     """The projections in a database of the test's own."""
 
@@ -136,6 +147,12 @@ class ReadSide:
         external_ids = await self.database.fetch("select external_id, user_id from by_external_id", [])
         logins = await self.database.fetch("select user_id, position, outcome, ip from login_history order by 2", [])
         counts = await self.database.fetch("select status, count from user_counts where count <> 0", [])
+        words = await self.database.fetch("select user_id || ' ' || word from user_words", [])
+        searches = await self.database.fetch("select user_id, search from users", [])
+        held = {f"{user_id} {word}" for user_id, search in searches for word in re.findall("[0-9A-Za-z]+", search)}
+        assert {word for (word,) in words} == held
+        known = {word for (word,) in await self.database.fetch("select word from words", [])}
+        assert known == {word.partition(" ")[2] for word in held}, "no word is left that nobody has"
         assert dict(counts) == Counter(document["status"] for _, document in users)  # pyright: ignore[reportArgumentType]
         return dict(users), dict(emails), dict(external_ids), logins  # pyright: ignore[reportArgumentType]
 

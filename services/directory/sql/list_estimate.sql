@@ -1,2 +1,2 @@
 -- About how many {match}, as the planner thinks.
-explain (format json) select from users where {match}
+explain (format json) select from users u where {match}

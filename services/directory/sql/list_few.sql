@@ -1,13 +1,14 @@
--- A page of those that {match}, who are few: all are gathered once, and counted, and sorted.
+-- A page of those that are found, who are few: all are gathered once, and counted, and sorted.
 with found as materialized (
-    select user_id, {key} as key from users where {match}
+    select user_id, {key} as key from {found}
 ), exact as (
     select user_id from users
     where user_id = any(%(exact)s) and (%(status)s::text is null or status = %(status)s)
 ), page as (
     select array_position(%(exact)s::text[], user_id) as rank, user_id, '' as key from exact
     union all
-    (select 9, user_id, key from found where {after} order by key {order}, user_id {order} limit %(most)s)
+    (select 9, user_id, key from found where {after_key}
+     order by key {order}, user_id {order} limit %(most)s)
 )
 select a.position, t.count, u.user_id, p.key, u.doc::text
 from (select min(position) as position from projections where name in ('users', 'by_email', 'by_external_id')) a

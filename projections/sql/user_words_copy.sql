@@ -1,0 +1,1 @@
+copy user_words (word, user_id) from stdin

@@ -1,0 +1,1 @@
+lock table users in row exclusive mode

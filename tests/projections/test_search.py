@@ -1,0 +1,72 @@
+"""The words that are looked up are those of everybody who is found."""
+
+import re
+
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from projections.folding import folded
+from services.refusal import Refusal
+from services.search import Condition, condition
+
+_LETTERS = "aAb1\u00e4\u0142\u0431\u738b\u2013-._@'\\\\% "
+_TEXT = st.text(_LETTERS, max_size=12)
+
+
+def words(search: str) -> list[str]:
+    return re.findall("[0-9A-Za-z]+", search)
+
+
+def like(text: str, pattern: str) -> bool:
+    """LIKE with % alone, for patterns of letters and digits."""
+    return re.fullmatch(pattern.replace("%", ".*"), text, re.DOTALL) is not None
+
+
+def holds(search: str, found: Condition) -> bool:
+    """As SQL compares."""
+    patterns = (re.sub(r"\\\\(.)", r"\1", pattern[1:-1]) for pattern in found.parameters.values())
+    return all(pattern in search for pattern in patterns)
+
+
+@given(first=_TEXT, last=_TEXT, search=st.one_of(_TEXT, st.lists(st.integers(0, 20), min_size=2, max_size=2)))
+@example(first="a\u2013ba", last="", search="ba")
+@example(first="x", last="", search="x@b")
+@example(first="ab.ba", last="", search=".ba")
+def test_whoever_is_found_has_the_words(first: str, last: str, search: str | list[int]) -> None:
+    """And whoever has the one word of a plain search is found."""
+    user = folded({"email": "x@b.example", "profile": {"firstName": first, "lastName": last}})
+    term = search if isinstance(search, str) else f"x@b.example {first} {last}"[min(search) : max(search)]
+    try:
+        found = condition(term)
+    except Refusal:
+        assume(False)
+        raise
+    assert found.parts
+    has = all(any(like(word, part) for word in words(user.search)) for part in found.parts)
+    if found.plain:
+        assert holds(user.search, found) == has
+    else:
+        assert has or not holds(user.search, found)
+
+
+def test_parts_can_be_looked_up_by_trigrams() -> None:
+    """Three letters together, counting the two spaces before a word and the one behind."""
+    for search in (
+        "ab",
+        "a-b",
+        "ab-cd",
+        "-a",
+        "a@b.example",
+        "ada.lovelace@x",
+        "x@gmail.com",
+        "\u738b\u4f1f",
+        "a" * 128,
+    ):
+        for part in condition(search).parts:
+            spaces = 2 * (not part.startswith("%")) + (not part.endswith("%"))
+            assert len(part.strip("%")) + spaces >= 3, (search, part)
+
+
+def test_of_an_address_the_local_part_is_looked_up() -> None:
+    assert condition("Ada.L@Example.com").parts == ("%ada", "l")
+    assert condition("x@gmail.com").parts == ("gmail", "com%"), "one letter could be the end of any word"
