@@ -10,12 +10,13 @@ import psycopg
 
 from services import sql
 from services.database import LOST, Connection, Database, DatabaseUnavailable, Row
-from services.eventstore import rows
+from services.eventstore import arrays, rows
 from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.eventstore.store import (
     Append,
     Appended,
+    Claim,
     ClaimTaken,
     Outcome,
     OutcomeUnknown,
@@ -208,6 +209,14 @@ class PostgresEventStore:
         async with self._reader.connection() as connection:
             return (await connection.execute(_sql("forget_commands"))).rowcount
 
+    async def forget_imports(self) -> int:
+        """Drop messages of imports older than 24 h, and jobs that have rested for 30 days, each as a whole; returns how
+        many rows (call again while it is not 0).
+        """
+        async with self._reader.connection() as connection:
+            ((rows,),) = await (await connection.execute(_sql("forget_imports"))).fetchall()
+            return int(rows)
+
     async def _read(self, name: str, parameters: Sequence[object]) -> list[Row]:
         return await self._reader.fetch(_sql(name), parameters, binary=True)
 
@@ -217,19 +226,24 @@ def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
     if loser.command_id is not None and loser.command_id == winner.command_id:
         return Repeated() if isinstance(result, Appended | Repeated) else None
     shared = loser.take & winner.take
-    if isinstance(result, Appended) and shared:
-        return ClaimTaken(min(shared)[0])
-    if isinstance(result, ClaimTaken):
+    if isinstance(result, Appended):
+        lost = shared
+    elif isinstance(result, ClaimTaken):
         # The winner lost one of its claims to somebody else; the same one is lost to all who want it.
-        lost = [claim for claim in winner.take if claim[0] == result.kind]
-        return ClaimTaken(result.kind) if len(lost) == 1 and lost[0] in shared else None
-    return None
+        lost = {claim for claim in winner.take if claim[0] == result.kind}
+        lost = lost if len(lost) == 1 and lost <= shared else set[Claim]()
+    else:
+        return None
+    kind = min(lost)[0] if lost else None
+    # Of a kind that comes before by name, as in every store, it may have lost a claim to somebody else still.
+    return ClaimTaken(kind) if kind is not None and kind == min(loser.take)[0] else None
 
 
 async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Row]]:
     """The slow work and then the lock of the head, in one round trip: the head, and the tips of the streams.
 
-    Raises Rejected where a command id or a claim is taken.
+    Raises Rejected where a command id or a claim is taken, or a session was begun by a copy of its command: under the
+    lock of the head that is for certain.
     """
     async with connection.pipeline():
         await connection.execute("begin")
@@ -242,21 +256,25 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
         if batch.data_keys:
             await connection.execute(_sql("insert_data_keys"), [rows.dumps(batch.data_keys)])
         head = await connection.execute(_sql("lock_head"))
-        tips = await connection.execute(_sql("stream_tips"), [batch.streams])
+        tips = await connection.execute(_sql("stream_tips"), [arrays.texts(batch.streams)])
+        copies = await connection.execute(_sql("find_begun"), batch.secrets.begun()) if batch.secrets.commands else None
     rejected = batch.taken(await takes.fetchall()) if takes else {}
     if commands:
         rejected |= batch.repeated(await commands.fetchall())
+    if copies:
+        begun = {(user_id, command_id) for _, user_id, _, _, _, command_id, *_ in await copies.fetchall()}
+        rejected |= {batch.secrets.commands[each]: Repeated() for each in begun}
     if rejected:
         raise rows.Rejected(rejected)
     ((position,),) = await head.fetchall()
     return int(position), await tips.fetchall()
 
 
-async def _commit(connection: Connection, batch: rows.Batch, events: list[rows.Json], head: int) -> None:
+async def _commit(connection: Connection, batch: rows.Batch, events: list[Row], head: int) -> None:
     """Under the lock of the head, so that sessions end and begin in the order of the events that say so."""
     async with connection.pipeline():
         if events:
-            await connection.execute(_sql("insert_events"), [rows.dumps(events), head + len(events)])
+            await connection.execute(_sql("insert_events"), [*rows.columns(events), head + len(events)])
         for name, changed in batch.secrets.statements():
             await connection.execute(_sql(name), [rows.dumps(changed)])
         await connection.execute("commit")

@@ -1,12 +1,13 @@
 """Appends as rows of the tables, and rows of the log as events."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from services.database import Row
+from services.eventstore import arrays
 from services.eventstore.chain import START, link
 from services.eventstore.event import Event, Json
 from services.eventstore.keys import DataKey, KeyRing
@@ -149,14 +150,18 @@ def _command_row(append: Append) -> Json:
         "user_id": None if refused else append.user_id,
         "version": None if refused else version,
         "refusal": append.refusal,
+        "operation": append.operation,
         "recorded_at": append.at,
     }
 
 
-def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dict[int, Result]]:
-    """Positions and hashes, under the lock of the head. Raises Rejected where a stream has moved on."""
+def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict[int, Result]]:
+    """Rows of the log with their positions and hashes, under the lock of the head.
+
+    Raises Rejected where a stream has moved on.
+    """
     tip: dict[str, tuple[int, bytes]] = {stream: (version, bytes(hash)) for stream, version, hash in tips}
-    events: list[Json] = []
+    events: list[Row] = []
     results: dict[int, Result] = {}
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
@@ -174,12 +179,12 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Json], dic
                 "type": new.type,
                 "schema_version": new.schema_version,
                 "public": new.public,
-                "private": ciphertext and ciphertext.hex(),
                 "metadata": append.metadata,
                 "recorded_at": append.at,
+                "private": ciphertext and ciphertext.hex(),
             }
             previous = link(previous, row)
-            events.append({**row, "hash": previous.hex()})
+            events.append((*row.values(), ciphertext, previous))
         tip[append.stream] = version, previous
         results[index] = Appended(head + len(events) if append.events else 0)
         batch.secrets.placed(index, head + len(events))
@@ -199,6 +204,26 @@ def event(row: Row, keys: DataKeys) -> Event:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = key.decrypt(ciphertext, _bound_to(stream, version, type))
     return Event(position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at)
+
+
+def columns(events: Sequence[Row]) -> list[arrays.Array]:
+    """Rows of the log for insert_events.sql."""
+    position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, _, private, hash = zip(
+        *events, strict=True
+    )
+    return [
+        arrays.bigints(position),
+        arrays.uuids(event_id),
+        arrays.texts(stream),
+        arrays.integers(version),
+        arrays.texts(type),
+        arrays.integers(schema_version),
+        arrays.jsons(public),
+        arrays.octets(private),
+        arrays.jsons(metadata),
+        arrays.times(recorded_at),
+        arrays.octets(hash),
+    ]
 
 
 def dumps(rows: list[Json]) -> str:

@@ -3,7 +3,7 @@
 It changes in the transactions of appends, but for what is counted here: attempts, and the generations of sessions.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
@@ -46,8 +46,13 @@ class SecretStore:
 
     async def by_email(self, key: str) -> Credential | None:
         """Of whoever holds an address; `key` is its canonical form."""
-        rows = await self._database.fetch(_sql("secret_by_email"), [self._ring.claim("email", key)])
-        return Credential(*rows[0]) if rows else None
+        return (await self.by_emails([key])).get(key)
+
+    async def by_emails(self, keys: Sequence[str]) -> dict[str, Credential]:
+        """Of whoever holds these addresses; one that nobody has is absent."""
+        claims = {self._ring.claim("email", key): key for key in keys}
+        rows = await self._database.fetch(_sql("secrets_by_email"), [list(claims)]) if claims else []
+        return {claims[bytes(claim)]: Credential(*credential) for claim, *credential in rows}
 
     async def by_id(self, user_id: str) -> Credential:
         """Of a user; version 0 where there is none."""
@@ -80,6 +85,14 @@ class SecretStore:
     async def sessions(self, user_id: str) -> list[Session]:
         """The live sessions of a user, newest first, at most a thousand."""
         return [self._session(row) for row in await self._database.fetch(_sql("find_sessions"), [user_id])]
+
+    async def begun(self, commands: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Session]:
+        """By user and command id: the live sessions that were last begun or refreshed by these commands."""
+        wanted = list(commands)
+        users, ids = [user_id for user_id, _ in wanted], [command_id for _, command_id in wanted]
+        rows = await self._database.fetch(_sql("find_begun"), [users, ids]) if wanted else []
+        sessions = [self._session(row) for row in rows]
+        return {(each.user_id, each.command_id): each for each in sessions if each.command_id is not None}
 
     async def refresh(self, session: Session, command_id: str, expires_at: datetime) -> bool:
         """The next generation of a session; False where somebody else was first, or it has ended."""

@@ -36,6 +36,7 @@ class Append:
         take, release: claims that the user takes and frees.
         requires: the user's version that it was also based on, where `stream` is that of his logins.
         changes: of passwords, codes, sessions and mails.
+        operation: what the command with this id asks for; another one with the same id is no repeat.
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
     """
@@ -51,6 +52,7 @@ class Append:
     refusal: Json | None = None
     requires: int | None = None
     changes: Changes | None = None
+    operation: str | None = None
 
     @property
     def user_id(self) -> str:
@@ -94,13 +96,14 @@ Result = Appended | VersionConflict | ClaimTaken | Repeated
 class Outcome:
     """What became of a command: `refusal`, or the version of the user that its reply showed.
 
-    `position` is that of what it added to the stream of his logins, if anything.
+    `position` is that of what it added to the stream of his logins, if anything; `operation` as of its append.
     """
 
     user_id: str | None
     version: int | None
     refusal: Json | None
     position: int | None = None
+    operation: str | None = None
 
 
 class OutcomeUnknown(Exception):

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from services import sql
 from services.database import Database
@@ -19,7 +18,7 @@ class PublicEvent:
     """An event as it is published."""
 
     position: int
-    event_id: UUID
+    event_id: str
     user_id: str
     type: str
     public: str
@@ -36,7 +35,7 @@ class Feed:
 
     async def read(self, after: int, limit: int) -> list[PublicEvent]:
         """At most `limit` events behind position `after`, in order. Raises DatabaseUnavailable."""
-        rows = await self._database.fetch(sql.load("services.relay", "read_public"), [after, limit])
+        rows = await self._database.fetch(sql.load("services.relay", "read_public"), [after, limit], binary=True)
         return [PublicEvent(*row) for row in rows]
 
     async def revoked(self) -> list[Revocation]:

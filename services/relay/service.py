@@ -75,7 +75,7 @@ class Relay:
                 await self._revoke(events)
                 tip = await stream.publish(self._publisher, source, events, tip)
             if len(events) < _BATCH:
-                await rest.take()
+                await rest.take(len(events))
                 await self._signal.wait()
 
     async def _revoke(self, events: Sequence[PublicEvent]) -> None:

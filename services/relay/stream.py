@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import cast
 
 import orjson
@@ -16,6 +15,8 @@ from services.relay.feed import PublicEvent
 STREAM = "USERS_EVENTS"
 _PREFIX = "users.v1.event"
 _ACK_SECONDS = 5.0
+_MOST_CONSUMERS = 256
+"""Of everybody together; each costs NATS memory and files, and whoever may subscribe may make them."""
 
 
 class NotInOrder(Exception):
@@ -42,6 +43,7 @@ async def declare(client: Client, replicas: int) -> None:
                 description="Denizen's events, in the order of its log",
                 subjects=[f"{_PREFIX}.*.*"],
                 num_replicas=replicas,
+                max_consumers=_MOST_CONSUMERS,  # NATS changes it on no stream that is there
                 # The log is what is durable: a tail that a crash takes is filled again from it, with the same sequence
                 # numbers, and nats-server rewinds consumers that were ahead. One sync an event would cost 60 us.
                 persist_mode=PersistMode.ASYNC if replicas == 1 else None,
@@ -94,14 +96,14 @@ def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
     """CloudEvents 1.0, binary mode of its NATS binding."""
     headers = {
         "ce-specversion": "1.0",
-        "ce-id": str(event.event_id),
+        "ce-id": event.event_id,
         "ce-type": f"users.v1.{event.type}",
         "ce-source": source,
         "ce-subject": event.user_id,
-        "ce-time": event.recorded_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "ce-time": event.recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "ce-sequence": str(event.position),
         "content-type": "application/json",
-        h.COMMAND_ID: str(event.event_id),
+        h.COMMAND_ID: event.event_id,
         "Nats-Expected-Last-Sequence": str(follows),
     }
     if event.traceparent is not None:

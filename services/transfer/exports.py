@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from services.database import LOST, Connection, Database, DatabaseUnavailable
 from services.endpoint import strict_json
 from services.endpoint.call import Call
 from services.refusal import Refusal
+from services.search import condition, exactly
 from services.settings import Settings
 from services.signal import POLL_SECONDS
 from services.transfer.forms import HASH, Encoder, check
@@ -69,11 +70,11 @@ class Exports:
         Raises Refusal.
         """
         check(request.fields, hashes=call.operation.name == "ExportUsersWithHashes")
-        wanted = _wanted(request)
+        chosen = _chosen(request)
         if sum(not export.read for export in self._running.values()) >= _AT_ONCE:
             raise Refusal("overloaded", "too many exports are under way; try again later")
         subject = f"{call.operation.subject}-{token_hex(12)}"
-        export = _Export(self._settings, request, wanted, subject)
+        export = _Export(self._settings, request, chosen, subject)
         end = await self._serve(subject, export.answer)
         running = asyncio.create_task(export.run(end, call.min_position, self._patience))
         self._running[running] = export
@@ -95,11 +96,11 @@ class _Export:
         read: the snapshot is not held any more.
     """
 
-    def __init__(self, settings: Settings, request: m.ExportUsers, wanted: dict[str, object], subject: str) -> None:
+    def __init__(self, settings: Settings, request: m.ExportUsers, chosen: "_Chosen", subject: str) -> None:
         self.read = False
         self._settings = settings
         self._request = request
-        self._wanted = wanted
+        self._chosen = chosen
         self._subject = subject
         self._pieces: asyncio.Queue[Piece | Refusal] = asyncio.Queue(1)
         self._number = -1
@@ -176,12 +177,12 @@ class _Export:
                 await self._reach(connection, min_position)
                 async with connection.transaction():
                     await connection.execute("set transaction isolation level repeatable read, read only")
-                    # Before the snapshot: a rebuild that swaps the table after it would leave users out.
-                    await connection.execute("lock table users in access share mode")
+                    # Before the snapshot: a rebuild that swaps a table after it would leave users out.
+                    await connection.execute(self._chosen.lock)
                     headers = {h.POSITION: str(await _position(connection))}
                     rest = encoder.head()
                     async with connection.cursor(name="export") as cursor:
-                        await cursor.execute(_sql("export_users"), self._wanted)
+                        await cursor.execute(self._chosen.statement, self._chosen.parameters)
                         while rows := await cursor.fetchmany(_USERS_A_PIECE):
                             rest += encoder.users(rows)
                             while len(rest) > _MOST_OCTETS:
@@ -206,15 +207,33 @@ async def _position(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _wanted(request: m.ExportUsers) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Whom to export: SQL with its parameters, and the statement that locks the tables which it reads."""
+
+    statement: LiteralString
+    parameters: Mapping[str, object]
+    lock: LiteralString
+
+
+def _chosen(request: m.ExportUsers) -> _Chosen:
+    """Raises Refusal."""
     chosen = request.filter
-    return {
+    parameters: dict[str, object] = {
         # They leave the database only where they are asked for by name, which `check` allows to few.
         "hashes": HASH in request.fields,
         "status": chosen.status,
         "after": _time(chosen.created_after, "filter.createdAfter"),
         "before": _time(chosen.created_before, "filter.createdBefore"),
     }
+    users = _sql("export_users")
+    if chosen.search is None:
+        return _Chosen(users.replace("{found}", "true"), parameters, "lock table users in access share mode")
+    words = condition(chosen.search, "filter.search")
+    found: LiteralString = "(" + words.sql + " or " + _sql("export_exactly") + ")"
+    parameters |= {**words.parameters, **exactly(chosen.search)}
+    lock: LiteralString = "lock table users, by_email, by_external_id in access share mode"
+    return _Chosen(users.replace("{found}", found), parameters, lock)
 
 
 def _time(text: str | None, field: str) -> str | None:

@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import orjson
 from denizen import messages as m
-from denizen.importing.formulas import defused
+from denizen.importing.formulas import STARTS, defused
 
 from services.refusal import Refusal
 
@@ -19,6 +19,7 @@ HASH = "passwordHash"
 FIELDS = (*(str(field.alias) for field in m.User.model_fields.values()), HASH)
 """What can be exported, the hash only where it is allowed; and `profile.firstName`, `metadata.plan`."""
 _NESTED = ("profile", "metadata", "appMetadata")
+_NOTHING: Json = {}
 
 
 def check(fields: Sequence[str], *, hashes: bool) -> None:
@@ -43,7 +44,7 @@ class Encoder:
         self._form = form
         self._columns = list(_columns(fields)) if form == "csv" else list(fields)
         self._paths = [_path(column) for column in self._columns]
-        self._cell: Callable[[Any], str] = _text if raw else _defused
+        self._watched = frozenset[str]() if raw else STARTS
         self._first = True
 
     def head(self) -> bytes:
@@ -55,8 +56,7 @@ class Encoder:
     def users(self, rows: Sequence[tuple[str, str | None]]) -> bytes:
         """The next users: the document of each, and the hash of his password where it is asked for and there is one."""
         if self._form == "csv":
-            documents = [_document(*row) for row in rows]
-            return self._rows([self._cell(_value(doc, *path)) for path in self._paths] for doc in documents)
+            return self._rows(self._cells(_document(*row)) for row in rows)
         objects = [self._object(*row) for row in rows]
         if self._form == "jsonl":
             return b"".join(line + b"\n" for line in objects)
@@ -74,7 +74,15 @@ class Encoder:
         """What comes after the users."""
         return b"\n]\n" if self._form == "json" else b""
 
-    def _rows(self, rows: "Iterator[list[str]] | list[list[str]]") -> bytes:
+    def _cells(self, document: Json) -> list[Any]:
+        """As csv.writer takes them. Most are texts without a mark, or none, and cost no call: an export waits here."""
+        watched = self._watched
+        return [
+            value if value is None or (value.__class__ is str and value[:1] not in watched) else _text(value)
+            for value in _values(document, self._paths)
+        ]
+
+    def _rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
         text = io.StringIO()
         csv.writer(text).writerows(rows)
         return text.getvalue().encode()
@@ -100,15 +108,15 @@ def _path(field: str) -> tuple[str, str]:
     return top, rest
 
 
-def _value(document: Json, top: str, rest: str) -> Any:
-    value: Any = document.get(top)
-    return value.get(rest) if rest and value is not None else value
+def _values(document: Json, paths: Sequence[tuple[str, str]]) -> list[Any]:
+    """The values of fields; None where there is none."""
+    get = document.get
+    return [(get(top) or _NOTHING).get(rest) if rest else get(top) for top, rest in paths]
 
 
 def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
     picked: Json = {}
-    for top, rest in paths:
-        value = _value(document, top, rest)
+    for (top, rest), value in zip(paths, _values(document, paths), strict=True):
         if not rest:
             picked[top] = value
         else:
@@ -119,10 +127,5 @@ def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return "" if value is None else orjson.dumps(value).decode()
-
-
-def _defused(value: Any) -> str:
-    return defused(value) if isinstance(value, str) else _text(value)
+    """A value that is not written as it is."""
+    return defused(value) if isinstance(value, str) else orjson.dumps(value).decode()

@@ -1,48 +1,40 @@
-"""Runs a chunk of an import: each row is a command with an id of its own, so that a repeat changes nothing."""
+"""Runs a chunk of an import, which a repeat recognises row by row, so that it changes nothing."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, LiteralString, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, LiteralString
 
 import orjson
 from denizen import messages as m
 
 from services import sql
-from services.accounts import limits
-from services.accounts.commands import Answer, Commands
 from services.accounts.decision import Facts
-from services.accounts.task import Stream, Task
 from services.database import Database
 from services.endpoint.call import Call
+from services.eventstore.keys import KeyRing
 from services.eventstore.secret_store import SecretStore
-from services.eventstore.store import Claim, EventStore
+from services.eventstore.store import EventStore, OutcomeUnknown
 from services.passwords.pool import HashingPool
 from services.refusal import Refusal
 from services.settings import Settings
 from services.tokens.keys import ServerKeys
+from services.transfer.digest import digest
+from services.transfer.ids import Ids
+from services.transfer.pace import Pace
 from services.transfer.rehearsal import Rehearsal
 from services.transfer.rows import Reader, Row
+from services.transfer.taking import Said, Taking, failed, passing
 
 Json = dict[str, Any]
 
-_AT_ONCE = 256
-"""Rows of one append: how long others wait for the log is how long that takes."""
 _READ_AT_ONCE = 32
 """Rows that are read before exports have their turn."""
-_TAKEN = ("email_taken", "external_id_taken", "identity_taken")
-_PASSING = ("overloaded", "internal", "deadline_exceeded")
-"""Refusals that say nothing about a row."""
+_ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
 _STATUSES = ("created", "updated", "skipped", "failed")
 
 Appended = Callable[[bool], Awaitable[None]]
-
-
-class _Holders(Protocol):
-    async def holders(self, claims: Iterable[Claim]) -> Mapping[Claim, str]:
-        """Whose each claim is; one that nobody has is absent."""
-        ...
 
 
 class Imports:
@@ -54,6 +46,7 @@ class Imports:
         store: EventStore,
         secrets: SecretStore,
         *,
+        ring: KeyRing,
         pool: HashingPool,
         keys: ServerKeys,
         appended: Appended,
@@ -62,9 +55,11 @@ class Imports:
         self._settings = settings
         self._store = store
         self._secrets = secrets
+        self._ring = ring
         self._pool = pool
         self._keys = keys
         self._appended = appended
+        self._pace = Pace()
         self._progress = Database(settings, "transfer progress")
 
     async def close(self) -> None:
@@ -72,45 +67,85 @@ class Imports:
 
     async def run(self, call: Call, request: m.ImportUsers) -> tuple[int, bytes]:
         """The position of the log, and the body of the reply to ImportUsers."""
-        results: dict[int, Json] = {}
+        if request.dry_run:
+            results = await self._rehearse(call, request)
+        else:
+            results = await self._take(call, request)
+        failures = sum(result["status"] == "failed" for result in results.values())
+        body = {
+            "success": len(results) - failures,
+            "failed": failures,
+            "results": [results[index] for index in sorted(results)],
+        }
+        return await self._store.head(), orjson.dumps(body)
+
+    async def _rehearse(self, call: Call, request: m.ImportUsers) -> dict[int, Json]:
+        """What would become of the rows. No outcome is kept, and none of an earlier run is looked for."""
+        wanted, results = await self._read(call, request, Ids.drawn())
+        rehearsal = Rehearsal(self._store, self._secrets)
+        taking = Taking(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _nobody)
+        results |= await taking.take(wanted, request.on_conflict)
+        for row in wanted:
+            if row.user.id is None and results[row.index]["status"] == "created":
+                del results[row.index]["userId"]  # It was drawn for nobody.
+        return results
+
+    async def _take(self, call: Call, request: m.ImportUsers) -> dict[int, Json]:
+        """What became of the rows, now or before."""
+        job = _of_job(call, request)
+        begun = await self._begin(job, request)
+        wanted, results = await self._read(call, request, begun.ids)  # Secrets are sealed for the message.
+        taking = Taking(self._store, self._secrets, job, self._pace, self._appended)
+        if begun.state == "done":
+            return results | await taking.answer_again(wanted, request.on_conflict)
+        try:
+            earlier = await taking.earlier(wanted) if begun.state == "repeated" else {}
+            wanted = await self._hashed(call, wanted, earlier)
+            results |= await taking.take(wanted, request.on_conflict, earlier)
+        except OutcomeUnknown:
+            refusal = Refusal("internal", "the log went out of reach; repeat with the same id to learn the outcome")
+            raise passing(refusal, job) from None
+        await self._keep_progress(request, begun, results)
+        return results
+
+    async def _begin(self, call: Call, request: m.ImportUsers) -> "_Begun":
+        """Raises Refusal where a chunk comes again with other rows."""
+        drawn = Ids.drawn()
+        if not call.repeatable:
+            return _Begun("new", drawn, None)
+        mark = None if request.import_id is None or request.chunk is None else digest(request, self._ring)
+        parameters: Json = {"command_id": call.key, "first": drawn.first, "digest": mark}
+        parameters |= {"import_id": request.import_id, "chunk": request.chunk}
+        while True:
+            async with self._progress.connection() as connection:
+                found = await (await connection.execute(_sql("begin_message"), parameters)).fetchone()
+            if found is not None:
+                break
+        state, first, before = found
+        if before is not None and bytes(before) != mark:
+            raise Refusal("validation_failed", _ANOTHER, field="importId")
+        return _Begun(state, Ids(first), mark)
+
+    async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[Row], dict[int, Json]]:
+        """The rows that can be, and the results of the others."""
         wanted: list[Row] = []
-        reader = Reader(call, self._keys, self._settings.password_min_length)
+        results: dict[int, Json] = {}
+        reader = Reader(call, ids, self._keys, self._settings.password_min_length)
         for index, raw in enumerate(request.users):
             if index % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
             try:
                 wanted.append(await reader.read(index, raw))
             except Refusal as refusal:
-                results[index] = _failed(index, refusal)
-        if request.dry_run:
-            # No outcome is kept, and none of an earlier run is looked for.
-            rehearsal = Rehearsal(self._store, self._secrets)
-            taking = _Taking(rehearsal, rehearsal, replace(call, repeatable=False), _nobody)
-            results |= await taking.take(wanted, request.on_conflict)
-            for row in wanted:
-                if row.user.id is None and results[row.index]["status"] == "created":
-                    del results[row.index]["userId"]  # It was drawn for nobody.
-        else:
-            call = _of_job(call, request)
-            taking = _Taking(self._store, self._secrets, call, self._appended)
-            results |= await taking.take(await self._hashed(call, wanted), request.on_conflict)
-            await self._keep_progress(request, results)
-        failed = sum(result["status"] == "failed" for result in results.values())
-        body = {
-            "success": len(results) - failed,
-            "failed": failed,
-            "results": [results[index] for index in sorted(results)],
-        }
-        return await self._store.head(), orjson.dumps(body)
+                results[index] = failed(index, refusal)
+        return wanted, results
 
-    async def _hashed(self, call: Call, wanted: list[Row]) -> list[Row]:
+    async def _hashed(self, call: Call, wanted: list[Row], earlier: Mapping[int, Said]) -> list[Row]:
         """The rows, and the hashes of passwords: but for a row that ran before, which is only answered again."""
-        plain = {row.index: row for row in wanted if row.password is not None}
+        plain = {row.index: row for row in wanted if row.password is not None and row.index not in earlier}
         if not plain:
             return wanted
-        ids = {index: _of_row(call, index).key for index in plain}
-        ran = await self._store.outcomes(list(ids.values())) if call.repeatable else {}
-        left = [index for index in plain if ids[index] not in ran]
+        left = list(plain)
         # As many at a time as the pool takes.
         for first in range(0, len(left), self._pool.capacity):
             some = left[first : first + self._pool.capacity]
@@ -121,12 +156,13 @@ class Imports:
                 plain[index] = replace(plain[index], facts=Facts(password_hash=hashed))
         return [plain.get(row.index, row) for row in wanted]
 
-    async def _keep_progress(self, request: m.ImportUsers, results: Mapping[int, Json]) -> None:
+    async def _keep_progress(self, request: m.ImportUsers, begun: "_Begun", results: Mapping[int, Json]) -> None:
         """A repeated chunk counts once."""
-        if request.import_id is None or request.chunk is None:
+        if begun.digest is None:
             return
         counts = Counter(result["status"] for result in results.values())
-        parameters = {"import_id": request.import_id, "chunk": request.chunk}
+        parameters: Json = {"import_id": request.import_id, "chunk": request.chunk}
+        parameters |= {"first": begun.ids.first, "digest": begun.digest}
         async with self._progress.connection() as connection:
             await connection.execute(_sql("keep_chunk"), parameters | {status: counts[status] for status in _STATUSES})
 
@@ -140,70 +176,17 @@ class Imports:
         )
 
 
-class _Taking:
-    """What becomes of the rows of one message, over a log or over what only looks like one."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A message, and what is known of it from before.
 
-    def __init__(self, store: EventStore, holders: _Holders, call: Call, appended: Appended) -> None:
-        self._holders = holders
-        self._call = call
-        self._answers: dict[Task, Answer] = {}
-        self._commands = Commands(store, self._note, appended)
+    Attributes:
+        digest: of a chunk's rows.
+    """
 
-    async def _note(self, task: Task, answer: Answer) -> None:
-        self._answers[task] = answer
-
-    async def take(self, wanted: Sequence[Row], on_conflict: m.OnConflict) -> dict[int, Json]:
-        """The result of each row, by its index. Raises Refusal where the message is to be sent again."""
-        results: dict[int, Json] = {}
-        conflicts: list[tuple[Row, Refusal]] = []
-        for row, said in await self._answers_to("", wanted):
-            if not isinstance(said, Refusal):
-                results[row.index] = _done(row.index, "created", said.decode())
-            elif on_conflict != "fail" and (said.code in _TAKEN or said.field == "id"):
-                conflicts.append((row, said))
-            else:
-                results[row.index] = _failed(row.index, said)
-        holders = await self._holders.holders([_email(row) for row, _ in conflicts])
-        updates: list[Row] = []
-        for row, said in conflicts:
-            holder = holders.get(_email(row))
-            # An id that is taken is a conflict like the others where it is his who has the address.
-            if said.field == "id" and holder != row.user.id:
-                results[row.index] = _failed(row.index, said)
-            elif on_conflict == "skip":
-                results[row.index] = _done(row.index, "skipped")
-            elif holder is not None and (said.code == "email_taken" or said.field == "id"):
-                updates.append(replace(row, command=_update(row.user, holder), facts=Facts()))
-            else:
-                results[row.index] = _failed(row.index, said)
-        for row, said in await self._answers_to("/update", updates):
-            if isinstance(said, Refusal):
-                results[row.index] = _failed(row.index, said)
-            else:
-                results[row.index] = _done(row.index, "updated", said.decode())
-        return results
-
-    async def _answers_to(self, suffix: str, wanted: Sequence[Row]) -> list[tuple[Row, bytes | Refusal]]:
-        """What each row's command was answered."""
-        answers: list[tuple[Row, bytes | Refusal]] = []
-        for first in range(0, len(wanted), _AT_ONCE):
-            batch = wanted[first : first + _AT_ONCE]
-            tasks = [Task(_of_row(self._call, row.index, suffix), row.command, row.facts, _user_id) for row in batch]
-            await self._commands.run(tasks)
-            said = [self._answers.pop(task).said for task in tasks]
-            for each in said:
-                if isinstance(each, Refusal) and each.code in _PASSING:
-                    raise _passing(each, self._call)
-            answers += zip(batch, said, strict=True)
-        return answers
-
-
-def _passing(refusal: Refusal, call: Call) -> Refusal:
-    """What the whole message is answered where a row's outcome is not known, or nothing was done."""
-    if refusal.code == "internal" and call.repeatable:
-        # Some rows may be in. Sent again they get the answers that they would have got.
-        return Refusal("overloaded", "the log went out of reach; repeat with the same ids")
-    return refusal
+    state: Literal["new", "repeated", "done"]
+    ids: Ids
+    digest: bytes | None
 
 
 def _of_job(call: Call, request: m.ImportUsers) -> Call:
@@ -214,40 +197,8 @@ def _of_job(call: Call, request: m.ImportUsers) -> Call:
     return replace(call, expected_version=None, command_id=command_id, repeatable=True)
 
 
-def _of_row(call: Call, index: int, suffix: str = "") -> Call:
-    """The call that stands for a row of one."""
-    return replace(call, command_id=f"{call.command_id}/{index}{suffix}")
-
-
 async def _nobody(_: bool) -> None:
     """Nothing was appended that anybody could see."""
-
-
-def _email(row: Row) -> Claim:
-    return ("email", limits.email_key(row.user.email))
-
-
-def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:
-    """The row's sections over those of the user who has its address. That it has no external id takes none away."""
-    given = user.model_fields_set & {"profile", "metadata", "app_metadata"}
-    given |= {"external_id"} if user.external_id is not None else set()
-    return m.UpdateUser(user_id=user_id, **{name: getattr(user, name) for name in given})
-
-
-def _user_id(stream: Stream, _: int) -> bytes:
-    return stream.user_id.encode()
-
-
-def _done(index: int, status: str, user_id: str | None = None) -> Json:
-    result: Json = {"index": index, "status": status}
-    return result if user_id is None else result | {"userId": user_id}
-
-
-def _failed(index: int, refusal: Refusal) -> Json:
-    """Without details: those of a thousand rows would be more than NATS passes."""
-    error = refusal.body()["error"]
-    error.pop("details", None)
-    return {"index": index, "status": "failed", "error": error}
 
 
 def _sql(name: str) -> LiteralString:

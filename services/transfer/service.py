@@ -49,27 +49,31 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
     published = Database(settings, "transfer keys")
     server_keys = ServerKeys(published, settings, ring)
-    imports = Imports(settings, store, secrets, pool=pool, keys=server_keys, appended=appended)
+    imports = Imports(settings, store, secrets, ring=ring, pool=pool, keys=server_keys, appended=appended)
     exports = Exports(settings, server.serve)
 
     async def work(batch: list[Call]) -> None:
         for call in batch:
             await _answer(server, imports, exports, call)
 
-    chunks = Batcher[Call](work, most=1, capacity=_WAITING)
+    # Two: one chunk is read while another is stored.
+    chunks = [Batcher[Call](work, most=1, capacity=_WAITING) for _ in range(2)]
     # Of their own: an export may have to wait for the projections, which an import keeps busy.
     others = Batcher[Call](work, most=1, capacity=_WAITING)
 
     def accept(call: Call) -> bool:
-        return (chunks if isinstance(call.request, m.ImportUsers) else others).put(call)
+        if not isinstance(call.request, m.ImportUsers):
+            return others.put(call)
+        chunks.reverse()
+        return chunks[0].put(call)
 
     async with asyncio.TaskGroup() as tasks:
-        working = [tasks.create_task(batcher.run()) for batcher in (chunks, others)]
+        working = [tasks.create_task(batcher.run()) for batcher in (*chunks, others)]
         await server.start(accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
-        for batcher, each in zip((chunks, others), working, strict=True):
+        for batcher, each in zip((*chunks, others), working, strict=True):
             await batcher.drained()
             each.cancel()
     await exports.close()

@@ -155,6 +155,27 @@ def test_a_bad_record(row: bytes) -> None:
     ]
 
 
+@pytest.mark.parametrize("spoilt", [b"M\xfcller,x,", b"a\x00,x,", b"x" * (LONGEST + 1)])
+def test_who_left_a_quote_open_is_not_blamed_for_another_line(spoilt: bytes) -> None:
+    lines = [
+        b"email,profile.lastName,emailVerified",
+        b'a@example.com,"x,',
+        b"b@example.com,x,true",
+        spoilt,
+        b"c@example.com,,",
+    ]
+    users, bad = outcome(b"\n".join(lines), "csv")
+    assert [user["email"] for user in users] == ["b@example.com", "c@example.com"]
+    assert [each.line for each in bad] == [2, 4]
+    assert ["quote" in each.message for each in bad] == [True, False]
+
+
+def test_a_column_that_users_have_not_is_named() -> None:
+    for header, number in ((b"email,E-Mail 2", 2), (b"canary@example.com,Ada", 1), (b"email;name", 2)):
+        _, (bad,) = outcome(header + b"\n", "csv")
+        assert f"column {number}" in bad.message
+
+
 def test_a_bad_row_names_the_field() -> None:
     header = b"email,emailVerified,metadata,identities\n"
     _, bad = outcome(header + b'a,canary,,\na,,canary,\na,,[],\na,,,{}\n,,,\na,,{"a":NaN},\n', "csv")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from nats.aio.msg import Msg
 
 from tests.resilience.test_stop import beside
 from tests.support.backend import Backend, Json, connected, email
+from tests.support.people import talking
 from tests.support.servers import Denizen
 
 
@@ -77,3 +79,24 @@ async def test_what_follows_the_log_follows_again_after_a_kill(own_denizen: Deni
                 while (await events.next_msg(timeout=10)).subject.rpartition(".")[2] != user:
                     pass
             await events.unsubscribe()
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+async def test_who_asks_for_himself_is_not_told_that_he_is_not_there(own_denizen: Denizen) -> None:
+    """He has just signed in, and the projections have not heard of him yet."""
+    async with talking(own_denizen) as talk:
+        known = await talk.member()
+        await talk.fresh(known)
+        own_denizen.kill("projector", signal.SIGSTOP)
+        token = (await talk.sign_in(await talk.member()))["accessToken"]
+        known_token = (await talk.sign_in(known))["accessToken"]
+        asking = ("GetMe", "ListIdentities", "GetLoginHistory")
+        there = await asyncio.gather(*(talk.self(known_token, name) for name in asking))
+        assert [reply.code for reply in there] == [""] * 3, "who is known does not wait for his new session"
+        behind = await asyncio.gather(*(talk.self(token, name) for name in asking))
+        assert [reply.code for reply in behind] == ["stale_read"] * 3
+        waiting = [asyncio.create_task(talk.self(token, name)) for name in asking]
+        await asyncio.sleep(0)
+        own_denizen.kill("projector", signal.SIGCONT)
+        assert [reply.code for reply in await asyncio.gather(*waiting)] == [""] * 3

@@ -18,14 +18,18 @@ from nats.aio.client import Client
 from pydantic import SecretStr
 
 from services import broker
+from services.database import Database
 from services.embedded.home import Home
 from services.embedded.nats import Nats
+from services.eventstore import keys
 from services.relay.feed import Feed
 from services.relay.service import Relay
 from services.revocations import Revocation, RevocationFailed, Revocations
 from services.settings import Settings
 from services.signal import Signal
+from services.tokens.keys import ServerKeys
 from tests.support import backend, log
+from tests.support.people import PASSWORD, talking
 from tests.support.servers import Denizen, running
 from tests.support.tokens import Signer, session_id, user_id
 
@@ -268,3 +272,23 @@ async def test_the_buckets_files_are_removed(own_denizen: Denizen) -> None:
                 with suppress(*FAILURES):
                     await watch.prove(client.client, 1)
         assert watch.table.get(f"user.{user['id']}") == position
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+async def test_a_key_that_leaked_is_dropped_while_accounts_is_away(own_denizen: Denizen) -> None:
+    """A verifier would know by itself a minute later; accounts tells it of what happened while it was away."""
+    async with talking(own_denizen) as talk, AsyncTokenVerifier(own_denizen.nats_url) as verifier:
+        member = await talk.member()
+        token = (await talk.sign_in(member))["accessToken"]
+        verifier.verify(token)
+        own_denizen.kill("accounts", signal.SIGSTOP)
+        home = Settings(home=own_denizen.home, database_url=SecretStr(own_denizen.database_url))
+        database = Database(home, "keys")
+        await ServerKeys(database, home, keys.load(home)).rotate("signing", at_once=True)
+        await database.close()
+        own_denizen.kill("accounts")
+        await within(20, lambda: outcome(verifier, token) == "token_invalid")
+        again = {"email": member["email"], "password": PASSWORD}
+        fresh = (await talk.insist("users.v1.command.Authenticate", again, 20)).body["accessToken"]
+        await within(5, lambda: outcome(verifier, fresh) == "good")

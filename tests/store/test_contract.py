@@ -1,5 +1,6 @@
 """What an event store does, whichever keeps the log."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from services.eventstore.event import Event
@@ -179,6 +180,18 @@ async def test_in_one_batch_the_first_gets_it(store: EventStore) -> None:
     assert await do(store, *batch) == [Appended(1), ClaimTaken("email"), Appended(2)]
 
 
+async def test_of_several_that_are_taken_the_first_by_name_is_told_whoever_has_it(store: EventStore) -> None:
+    other: Claim = ("identity", "other")
+    await one(store, append(A, 0, take=[X]))
+    batch = [append(B, 0, take=[NAME]), append(C, 0, take=[X, NAME])]
+    assert await do(store, *batch) == [Appended(2), ClaimTaken("email")]
+    assert (
+        await do(store, append(C, 0, take=[NAME, X]), append(user_id(), 0, take=[X, NAME])) == [ClaimTaken("email")] * 2
+    )
+    batch = [append(C, 0, take=[NAME, other]), append(user_id(), 0, take=[X, NAME])]
+    assert await do(store, *batch) == [ClaimTaken("externalId"), ClaimTaken("email")]
+
+
 async def test_the_next_gets_it_when_the_first_fails(store: EventStore) -> None:
     batch = [append(A, 3, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[X])]
     assert await do(store, *batch) == [VersionConflict(), Appended(1), ClaimTaken("email")]
@@ -223,6 +236,18 @@ async def test_a_command_runs_once(store: EventStore) -> None:
     assert await one(store, append(A, 9, take=[X], command_id="c1")) == Repeated()
     assert await store.outcomes(["c1", "c2"]) == {"c1": Outcome(A, 2, None)}
     assert await store.head() == 2
+
+
+async def test_an_outcome_says_what_was_asked_for(store: EventStore) -> None:
+    named = [replace(append(A, 0, command_id="c1"), operation="CreateUser"), append(B, 0, command_id="c2")]
+    refused = replace(append("", 0, 0, command_id="c3", refusal=NOTHING), operation="BlockUser")
+    await do(store, *named, refused)
+    outcomes = await store.outcomes(["c1", "c2", "c3"])
+    assert {id: outcome.operation for id, outcome in outcomes.items()} == {
+        "c1": "CreateUser",
+        "c2": None,
+        "c3": "BlockUser",
+    }
 
 
 async def test_copies_in_one_batch(store: EventStore) -> None:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from psycopg import sql
 
 from services.accounts.decision import Facts, LogIn
-from services.accounts.task import Task
+from services.accounts.task import Instant, Task
 from services.eventstore.secret_store import Credential, SecretStore
 from services.eventstore.secrets import Changes, Code, Mail, NewSession, Session
 from services.eventstore.store import (
@@ -361,6 +361,59 @@ async def test_who_lost_the_race_to_a_block_is_told_that_he_is_blocked(
     assert await ids(secrets, user) == set()
     history = [each.type for each in await open_store("reader").read(0, 10)]
     assert history == ["UserCreated", "UserBlocked", "LoginFailed"]
+
+
+async def test_of_copies_of_a_login_that_race_one_begins_a_session(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
+) -> None:
+    """Two processes have proved the password and found no session of that command; both wait for the head."""
+    a, b = open_store("a"), open_store("b")
+    await stored(a, append(A), append(B))
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    first = asyncio.create_task(a.append([login(A, session(command_id="c"))]))
+    await waits(owner, database_url, "a")
+    copy = asyncio.create_task(b.append([login(A, session(command_id="c")), login(B, session(command_id="c"))]))
+    await waits(owner, database_url, "a", "b")
+    await owner.execute("commit")
+    assert await first == [Appended(3)]
+    assert await copy == [Repeated(), Appended(4)], "another user's command is another one"
+    assert await b.append([login(A, session(command_id="c"), logins=1)]) == [Repeated()], "so it is later"
+    assert await b.append([login(A, session(command_id="d"), logins=1)]) == [Appended(5)]
+    begun = await secrets.begun([(A, "c"), (A, "d"), (B, "c"), (B, "d")])
+    assert {key: each.position for key, each in begun.items()} == {(A, "c"): 3, (A, "d"): 5, (B, "c"): 4}
+    await expire(owner, "sessions")
+    assert await b.append([login(A, session(command_id="c"), logins=2)]) == [Appended(6)]
+
+
+async def test_a_copy_is_answered_as_the_first_was(
+    open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
+) -> None:
+    one, two = Accounts(open_store("a")), Accounts(open_store("b"))
+    user = (await one.one(ask("CreateUser", {"email": "sam@example.com", "emailVerified": True})))["user"]["id"]
+
+    async def repeat() -> Instant:
+        (begun,) = (await secrets.begun([(user, "c")])).values()
+        return Instant(f'"{begun.session_id}"'.encode(), position=begun.position)
+
+    def copy() -> Task:
+        call = ask("Authenticate", {"email": "sam@example.com", "password": "correct horse"})
+        begins = session(command_id="c")
+        said = f'"{begins.session_id}"'.encode()
+        facts = Facts(proven_at=1, session=begins)
+        return Task(call, LogIn(user, None, None), facts, lambda _, __: said, repeat=repeat)
+
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    asked: list[asyncio.Task[Any]] = []
+    for accounts, name in ((one, "a"), (two, "b")):
+        asked.append(asyncio.create_task(accounts.run(copy(), copy())))
+        await waits(owner, database_url, *"ab"[: "ab".index(name) + 1])
+    await owner.execute("commit")
+    answers = {answer for replies in await asyncio.gather(*asked) for answer in replies}
+    assert answers == await ids(secrets, user)
+    assert len(answers) == 1
+    assert [each.type for each in await open_store("reader").read(1, 10)] == ["LoginSucceeded"]
 
 
 async def test_logins_and_blocks_of_many_processes(open_store: OpenStore, secrets: SecretStore) -> None:

@@ -280,10 +280,34 @@ async def test_at_once_nothing_old_is_left(open_keys: OpenKeys, owner: Connectio
     third = await keys.rotate(kind, at_once=True)
     assert sorted(third.old) == sorted([*first, second.key_id]), "an older one may have leaked with it"
     new = third.key_id
-    assert [row["key_id"] for row in await table(owner) if row["kind"] == kind] == [new]
+    rows = {row["key_id"]: row for row in await table(owner) if row["kind"] == kind}
+    assert [key_id for key_id, row in rows.items() if row["wrapped"] != "\\x" or row["public"] != "\\x"] == [new]
     assert len([row for row in await table(owner) if row["kind"] != kind]) == 1
-    if kind == "signing":
-        assert [jwk.kid for jwk in (await keys.jwks()).keys] == [new]
+    for each in (keys, open_keys("b", ring()), open_keys("directory")):
+        assert sorted(await each.dropped()) == (sorted(third.old) if kind == "signing" else [])
+        for old in third.old:
+            assert old not in await each.verifying()
+        if kind == "signing":
+            assert [jwk.kid for jwk in (await each.jwks()).keys] == [new]
+    assert await keys.sealing(third.old[0]) is None
+
+
+async def test_the_id_of_a_dropped_key_stays_for_as_long_as_a_verifier_may_hold_the_key(
+    open_keys: OpenKeys, owner: Connection
+) -> None:
+    keys = open_keys("a", ring())
+    first = (await keys.signing()).kid
+    assert await keys.dropped() == []
+    await keys.rotate("signing", at_once=True)
+    second = (await keys.signing()).kid
+    assert (await keys.rotate("signing", at_once=True)).old == [second], "those that were dropped before are not again"
+    for minutes, ids in ((74, [first]), (76, [])):
+        age = "update server_keys set dropped_at = now() - make_interval(mins => %s) where key_id = %s"
+        await owner.execute(age, [minutes, first])
+        assert [each for each in await open_keys("directory").dropped() if each == first] == ids
+    assert first in [row["key_id"] for row in await table(owner)], "who only reads deletes nothing"
+    assert await open_keys("c", ring()).dropped() == [second]
+    assert first not in [row["key_id"] for row in await table(owner)]
 
 
 async def test_rotations_at_once_come_one_after_another(open_keys: OpenKeys, owner: Connection, clock: Clock) -> None:

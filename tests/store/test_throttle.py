@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.accounts.throttle import Throttle
+from services.accounts.throttle import Guess, Throttle
 from tests.support.log import ring, settings
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -50,10 +50,19 @@ async def pass_time(owner: Connection, seconds: float) -> None:
     await owner.execute("update throttles set tat = tat - make_interval(secs => %s)", [seconds])
 
 
+async def guess(throttle: Throttle, account: str, ip: str | None) -> bool:
+    """One guess alone."""
+    return await throttle.guess([Guess(account, ip)]) == [True]
+
+
+async def guessed(throttle: Throttle, account: str, ip: str | None) -> None:
+    await throttle.guessed([Guess(account, ip)])
+
+
 async def guesses(throttle: Throttle, account: str, ip: str | None, most: int = 200) -> int:
     """How many guesses are let in, one after another, until one is not."""
     for number in range(most):
-        if not await throttle.guess(account, ip):
+        if not await guess(throttle, account, ip):
             return number
     return most
 
@@ -78,12 +87,12 @@ async def test_an_account_from_one_address(throttle: Throttle, owner: Connection
 async def test_an_account_from_everywhere(throttle: Throttle, owner: Connection) -> None:
     async def from_new_addresses(first: int) -> int:
         for number in range(100):
-            if not await throttle.guess(SAM, network(first + number)):
+            if not await guess(throttle, SAM, network(first + number)):
                 return number
         return 100
 
     assert await from_new_addresses(0) == 25
-    assert await throttle.guess(KIM, network(0)), "another account is another matter"
+    assert await guess(throttle, KIM, network(0)), "another account is another matter"
     await pass_time(owner, 30)
     assert await from_new_addresses(100) == 1
     await pass_time(owner, 3600)
@@ -93,13 +102,13 @@ async def test_an_account_from_everywhere(throttle: Throttle, owner: Connection)
 async def test_one_address_on_many_accounts(throttle: Throttle, owner: Connection) -> None:
     async def on_new_accounts(first: int) -> int:
         for number in range(200):
-            if not await throttle.guess(f"{first + number}@example.com", HOME):
+            if not await guess(throttle, f"{first + number}@example.com", HOME):
                 return number
         return 200
 
     # Each that it takes us, time gives one back.
     assert 100 <= await on_new_accounts(0) <= 110
-    assert await throttle.guess(SAM, AWAY)
+    assert await guess(throttle, SAM, AWAY)
     await pass_time(owner, 10)
     assert 10 <= await on_new_accounts(1000) <= 15
 
@@ -107,7 +116,7 @@ async def test_one_address_on_many_accounts(throttle: Throttle, owner: Connectio
 async def test_without_an_address_there_is_none_to_count_by(throttle: Throttle) -> None:
     assert await guesses(throttle, SAM, None) == 5
     for number in range(110):
-        assert await throttle.guess(f"{number}@example.com", None)
+        assert await guess(throttle, f"{number}@example.com", None)
 
 
 async def test_mails(throttle: Throttle, owner: Connection) -> None:
@@ -138,63 +147,63 @@ async def test_limits_do_not_mix(throttle: Throttle) -> None:
 
 async def test_who_is_right_is_never_held_up(throttle: Throttle) -> None:
     for number in range(150):
-        assert await throttle.guess(SAM, HOME), number
-        await throttle.guessed(SAM, HOME)
+        assert await guess(throttle, SAM, HOME), number
+        await guessed(throttle, SAM, HOME)
 
 
 async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: Throttle) -> None:
     for _ in range(4):
-        assert await throttle.guess(SAM, HOME)
-    assert await throttle.guess(SAM, HOME)
-    await throttle.guessed(SAM, HOME)
+        assert await guess(throttle, SAM, HOME)
+    assert await guess(throttle, SAM, HOME)
+    await guessed(throttle, SAM, HOME)
     assert await guesses(throttle, SAM, HOME) == 1, "the four wrong ones stay counted"
 
 
 async def test_whom_others_try_to_lock_out(throttle: Throttle, owner: Connection) -> None:
     """Known at home, he gets in there whatever is tried from elsewhere; from a new address once time has passed."""
-    assert await throttle.guess(SAM, HOME)
-    await throttle.guessed(SAM, HOME)
+    assert await guess(throttle, SAM, HOME)
+    await guessed(throttle, SAM, HOME)
     for number in range(100):
-        await throttle.guess(SAM, network(number))
-    assert not await throttle.guess(SAM, AWAY)
-    assert await throttle.guess(SAM, HOME)
+        await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, AWAY)
+    assert await guess(throttle, SAM, HOME)
     await pass_time(owner, 30)
-    assert await throttle.guess(SAM, AWAY)
+    assert await guess(throttle, SAM, AWAY)
     # He may guess no more often from where he is known than others do from where they are.
     assert await guesses(throttle, SAM, HOME) == 5
     # And for a month.
     await pass_time(owner, 31 * 86_400)
     for number in range(100, 200):
-        await throttle.guess(SAM, network(number))
-    assert not await throttle.guess(SAM, HOME)
+        await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, HOME)
 
 
 async def test_who_is_known_is_so_for_his_own_account(throttle: Throttle) -> None:
-    await throttle.guessed(SAM, HOME)
+    await guessed(throttle, SAM, HOME)
     for number in range(25):
-        assert await throttle.guess(KIM, network(number))
-    assert not await throttle.guess(KIM, HOME)
+        assert await guess(throttle, KIM, network(number))
+    assert not await guess(throttle, KIM, HOME)
 
 
 async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: Throttle) -> None:
     """What is refused to it is counted nowhere, or whoever tries on would keep the owner out from new addresses."""
     for _ in range(100):
-        await throttle.guess(SAM, AWAY)
+        await guess(throttle, SAM, AWAY)
     for number in range(20):
-        assert await throttle.guess(SAM, network(number)), number
-    assert not await throttle.guess(SAM, network(20)), "25 in all"
+        assert await guess(throttle, SAM, network(number)), number
+    assert not await guess(throttle, SAM, network(20)), "25 in all"
 
 
 async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: Throttle) -> None:
     """He is not counted where he is known, and so has nothing to give back there."""
-    assert await throttle.guess(SAM, HOME)
-    await throttle.guessed(SAM, HOME)
+    assert await guess(throttle, SAM, HOME)
+    await guessed(throttle, SAM, HOME)
     for number in range(25):
-        assert await throttle.guess(SAM, network(number))
+        assert await guess(throttle, SAM, network(number))
     for _ in range(10):
-        assert await throttle.guess(SAM, HOME)
-        await throttle.guessed(SAM, HOME)
-    assert not await throttle.guess(SAM, network(30))
+        assert await guess(throttle, SAM, HOME)
+        await guessed(throttle, SAM, HOME)
+    assert not await guess(throttle, SAM, network(30))
 
 
 # --- many at once -------------------------------------------------------------------------------------------------
@@ -203,7 +212,7 @@ async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: Throttl
 @pytest.mark.parametrize("ip", [HOME, None])
 async def test_processes_count_together(open_throttle: OpenThrottle, ip: str | None) -> None:
     throttles = [open_throttle() for _ in range(4)]
-    asked = await asyncio.gather(*(throttles[number % 4].guess(SAM, ip) for number in range(60)))
+    asked = await asyncio.gather(*(guess(throttles[number % 4], SAM, ip) for number in range(60)))
     assert asked.count(True) == 5
     mails = await asyncio.gather(*(throttles[number % 4].mail(SAM) for number in range(60)))
     assert mails.count(True) == 4
@@ -214,8 +223,55 @@ async def test_many_accounts_and_addresses_at_once_wait_for_nobody(open_throttle
     throttles = [open_throttle() for _ in range(4)]
     pairs = [(f"{number % 7}@example.com", network(number % 5)) for number in range(200)]
     async with asyncio.timeout(20):
-        await asyncio.gather(*(throttles[number % 4].guess(*pair) for number, pair in enumerate(pairs)))
-        await asyncio.gather(*(throttles[number % 4].guessed(*pair) for number, pair in enumerate(pairs)))
+        await asyncio.gather(*(guess(throttles[number % 4], *pair) for number, pair in enumerate(pairs)))
+        await asyncio.gather(*(guessed(throttles[number % 4], *pair) for number, pair in enumerate(pairs)))
+
+
+# --- many in one go -----------------------------------------------------------------------------------------------
+
+
+async def test_a_group_is_let_in_as_if_they_had_come_one_after_another(throttle: Throttle) -> None:
+    group = [Guess(SAM, HOME)] * 7 + [Guess(KIM, HOME), Guess(SAM, AWAY), Guess(SAM, None)] + [Guess(KIM, HOME)] * 5
+    let_in = [True] * 5 + [False] * 2 + [True] * 3 + [True] * 4 + [False]
+    assert await throttle.guess(group) == let_in
+    assert await throttle.guess([]) == []
+
+
+async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: Throttle) -> None:
+    group = [Guess(SAM, HOME)] * 5 + [Guess(KIM, HOME)] * 5
+    assert all(await throttle.guess(group))
+    await throttle.guessed(group[:3] + group[-1:])
+    assert await throttle.guess(group) == [True] * 3 + [False] * 2 + [True] + [False] * 4
+    await throttle.guessed([])
+
+
+async def test_who_is_known_is_known_in_a_group(throttle: Throttle) -> None:
+    """And whoever is not is held up by what the others of his group have used up."""
+    await guessed(throttle, SAM, HOME)
+    away = [Guess(SAM, network(number)) for number in range(26)]
+    assert await throttle.guess([*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
+
+
+async def test_what_was_not_made_is_taken_back(throttle: Throttle) -> None:
+    for _ in range(10):
+        assert await guess(throttle, SAM, HOME)
+        await throttle.take_back(Guess(SAM, HOME))
+    for number in range(25):
+        assert await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, HOME), "he is not known by it"
+
+
+async def test_groups_of_many_processes_count_together_and_wait_for_nobody(open_throttle: OpenThrottle) -> None:
+    throttles = [open_throttle() for _ in range(4)]
+    groups = [[Guess(f"{(number * 7 + each) % 11}@example.com", None) for each in range(11)] for number in range(12)]
+    async with asyncio.timeout(20):
+        found = await asyncio.gather(*(throttles[number % 4].guess(group) for number, group in enumerate(groups)))
+        counts = [0] * 11
+        for group, let_in in zip(groups, found, strict=True):
+            for one, let in zip(group, let_in, strict=True):
+                counts[int(one.account.partition("@")[0])] += let
+        assert counts == [5] * 11
+        await asyncio.gather(*(throttles[number % 4].guessed(group[::-1]) for number, group in enumerate(groups)))
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
@@ -236,16 +292,16 @@ async def test_many_accounts_and_addresses_at_once_wait_for_nobody(open_throttle
 )
 async def test_whom_an_address_stands_for(throttle: Throttle, first: str, second: str, same: bool) -> None:
     assert await guesses(throttle, SAM, first) == 5
-    assert await throttle.guess(SAM, second) == (not same)
-    await throttle.guessed(KIM, first)
+    assert await guess(throttle, SAM, second) == (not same)
+    await guessed(throttle, KIM, first)
     for number in range(25):
-        await throttle.guess(KIM, network(number))
-    assert await throttle.guess(KIM, second) == same, "where he is known likewise"
+        await guess(throttle, KIM, network(number))
+    assert await guess(throttle, KIM, second) == same, "where he is known likewise"
 
 
 async def test_the_table_tells_nothing_of_whom_it_counts(throttle: Throttle, owner: Connection) -> None:
-    await throttle.guess(SAM, HOME)
-    await throttle.guessed(SAM, HOME)
+    await guess(throttle, SAM, HOME)
+    await guessed(throttle, SAM, HOME)
     await throttle.mail(SAM)
     keys = [bytes(key) for (key,) in await (await owner.execute("select key from throttles")).fetchall()]
     assert len(keys) == 5

@@ -41,9 +41,11 @@ class Taker:
         self._imports = imports
         self.store = store
 
-    async def take(self, users: Sequence[Json], *, id: str | None = None, **options: Any) -> Json:
+    async def take(
+        self, users: Sequence[Json], *, id: str | None = None, deadline: str | None = None, **options: Any
+    ) -> Json:
         """The reply to ImportUsers; `id`: the message's."""
-        headers = {} if id is None else {"id": id}
+        headers = {name: value for name, value in (("id", id), ("deadline", deadline)) if value is not None}
         call = ask("ImportUsers", {"users": list(users), **options}, **headers)
         assert isinstance(call.request, m.ImportUsers)
         _, body = await self._imports.run(call, call.request)
@@ -65,7 +67,7 @@ async def taker(url: str) -> AsyncGenerator[Taker]:
     await store.check_keys()
     published, pool = Database(settings, "test keys"), HashingPool(settings)
     keys = ServerKeys(published, settings, ring)
-    imports = Imports(settings, store, secret_store, pool=pool, keys=keys, appended=_nobody)
+    imports = Imports(settings, store, secret_store, ring=ring, pool=pool, keys=keys, appended=_nobody)
     try:
         yield Taker(imports, store)
     finally:

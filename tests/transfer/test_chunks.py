@@ -1,13 +1,20 @@
 """Chunks of a job, on PostgreSQL: what is repeated changes nothing, and the order does not matter."""
 
 import asyncio
+from collections.abc import Sequence
 
 import psycopg
 import pytest
+from typeid import TypeID
 
+from services.accounts.task import Task, deleted
+from services.database import DatabaseUnavailable
+from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.store import Append, Result
 from services.passwords.pool import HashingPool
-from tests.support.accounts import Json
-from tests.transfer.support import HASHES, PASSWORD, name, shapes, taker
+from services.refusal import Refusal
+from tests.support.accounts import Accounts, Json, ask
+from tests.transfer.support import HASHES, PASSWORD, Taker, name, shapes, taker
 
 
 def users(count: int) -> list[Json]:
@@ -55,16 +62,168 @@ async def test_a_message_that_is_repeated_by_its_id_changes_nothing(database_url
         assert shapes(await one.take(rows)) == [("failed", "email_taken", "email")] * 3
 
 
-async def test_half_a_chunk_is_completed(database_url: str) -> None:
-    """As when the service died between two appends."""
+def broken_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    """The log goes out of reach behind so many appends."""
+    real, count = PostgresEventStore.append, 0
+
+    async def append(self: PostgresEventStore, batch: Sequence[Append]) -> list[Result]:
+        nonlocal count
+        count += 1
+        if count > after:
+            raise DatabaseUnavailable
+        return await real(self, batch)
+
+    monkeypatch.setattr(PostgresEventStore, "append", append)
+
+
+async def test_half_a_chunk_is_completed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the service died between two appends. It is known again, and so are other rows in its place."""
     rows = users(500)
     async with taker(database_url) as one:
-        before = await one.take(rows[:256], importId="job", chunk=0)
+        broken_off(monkeypatch, 1)
+        with pytest.raises(DatabaseUnavailable):
+            await one.take(rows, importId="job", chunk=0)
+        monkeypatch.undo()
+        stored = events(database_url)
+        assert 0 < len(stored) < 500
+        assert (await one.status("job"))["chunks"] == []
+        with pytest.raises(Refusal) as refused:
+            await one.take([rows[1], *rows[1:]], importId="job", chunk=0)
+        assert refused.value.field == "importId"
         reply = await one.take(rows, importId="job", chunk=0)
-        assert reply["results"][:256] == before["results"]
+        assert [each["userId"] for each in reply["results"][: len(stored)]] == [user_id for user_id, _ in stored]
         assert reply["success"] == 500
         assert (await one.status("job"))["created"] == 500
     assert len(events(database_url)) == 500
+
+
+@pytest.mark.parametrize(
+    ("rows", "options"),
+    [([0, 2], {}), ([0], {}), ([0, 1, 2], {}), ([1, 0], {}), ([0, 1], {"onConflict": "skip"})],
+    ids=["another row", "fewer", "more", "another order", "another way"],
+)
+async def test_other_rows_are_not_taken_for_a_chunk(database_url: str, rows: list[int], options: Json) -> None:
+    some = [each | {"passwordHash": HASHES[0]} for each in users(3)]
+    changed = [some[0] | {"passwordHash": HASHES[1]}, some[1]]
+    async with taker(database_url) as one:
+        first = await one.take(some[:2], importId="job", chunk=0)
+        stored = events(database_url)
+        for days in (0, 2):
+            await let_pass(one, database_url, days)
+            for other, how in (([some[number] for number in rows], options), (changed, {})):
+                with pytest.raises(Refusal) as refused:
+                    await one.take(other, importId="job", chunk=0, **how)
+                assert (refused.value.code, refused.value.field) == ("validation_failed", "importId")
+            # The same in another order of fields.
+            same = [dict(reversed(each.items())) for each in some[:2]]
+            assert await one.take(same, importId="job", chunk=0) == first
+    assert events(database_url) == stored
+
+
+async def test_a_repeat_may_seal_its_secrets_anew(database_url: str) -> None:
+    async with taker(database_url) as one:
+        for number, (was, becomes) in enumerate(
+            [
+                ({"password": PASSWORD}, {"password": "sealed:a"}),
+                ({"passwordHash": "sealed:a"}, {"passwordHash": "sealed:b"}),
+            ]
+        ):
+            (row,) = users(1)
+            await one.take([row | was], importId="job", chunk=number)
+            await one.take([row | becomes], importId="job", chunk=number)
+
+
+async def let_pass(one: Taker, url: str, days: int) -> None:
+    """So much time, after which what is forgotten then is."""
+    with psycopg.connect(url) as owner:
+        owner.execute("update denizen.commands set recorded_at = recorded_at - make_interval(days => %s)", [days])
+        owner.execute("update denizen.import_ids set begun_at = begun_at - make_interval(days => %s)", [days])
+        owner.execute("update denizen.import_chunks set recorded_at = recorded_at - make_interval(days => %s)", [days])
+    await one.store.forget_commands()
+    await one.store.forget_imports()
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "wanted"),
+    [
+        ("fail", ["created", "failed", "created", "failed"]),
+        ("skip", ["created", "skipped", "created", "failed"]),
+        ("update", ["created", "updated", "created", "failed"]),
+    ],
+)
+async def test_a_chunk_that_is_done_never_runs_again(database_url: str, on_conflict: str, wanted: list[str]) -> None:
+    """Not when its outcomes are forgotten either: who was erased stays away, and what was changed stays changed."""
+    there, new, gone = users(3)
+    job: Json = {"importId": "job", "chunk": 0, "onConflict": on_conflict}
+    rows = [new, {"email": there["email"], "metadata": {"n": 1}}, gone, {"email": "nobody"}]
+    async with taker(database_url) as one:
+        user_id = (await one.take([there]))["results"][0]["userId"]
+        first = await one.take(rows, **job)
+        assert [each["status"] for each in first["results"]] == wanted
+        accounts = Accounts(one.store)
+        await accounts.one(ask("UpdateUser", {"userId": user_id, "metadata": {"n": 2}}))
+        erase = ask("DeleteUser", {"userId": first["results"][2]["userId"]})
+        await accounts.one(Task(erase, erase.request, reply=deleted))
+        stored, counted = events(database_url), await one.status("job")
+        assert await one.take(rows, **job) == first
+
+        await let_pass(one, database_url, 2)
+        again = await one.take(rows, **job)
+        known = (0, 2, 3)
+        assert [again["results"][index] for index in known] == [first["results"][index] for index in known]
+        assert shapes(again)[1] == ("skipped", "command_not_found", None)
+        assert (events(database_url), await one.status("job")) == (stored, counted)
+
+
+async def test_who_could_not_be_updated_is_told_so_again(database_url: str) -> None:
+    there, other = (each | {"id": str(TypeID("user"))} for each in users(2))
+    identities = [{"provider": "x", "providerId": name()}]
+    rows = [
+        {"email": f"new.{name()}@example.com", "externalId": there["externalId"]},
+        {"email": f"new.{name()}@example.com", "identities": identities},
+        {"email": other["email"], "id": there["id"]},
+        {"email": there["email"], "externalId": other["externalId"]},
+        {"email": other["email"], "metadata": {"n": 1}},
+        *users(1),
+    ]
+    async with taker(database_url) as one:
+        await one.take([there | {"identities": identities}, other])
+        job: Json = {"importId": "job", "chunk": 0, "onConflict": "update"}
+        first = await one.take(rows, **job)
+        assert [(status, code) for status, code, _ in shapes(first)] == [
+            ("failed", "external_id_taken"),
+            ("failed", "identity_taken"),
+            ("failed", "validation_failed"),
+            ("failed", "external_id_taken"),
+            ("updated", None),
+            ("created", None),
+        ]
+        assert await one.take(rows, **job) == first
+
+
+async def test_a_deadline_does_not_break_off_what_has_begun(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who was told "nothing was done" would be told something else by the log."""
+    real, passed = PostgresEventStore.append, False
+
+    async def append(self: PostgresEventStore, batch: Sequence[Append]) -> list[Result]:
+        nonlocal passed
+        passed = True
+        return await real(self, batch)
+
+    class Clock:
+        @staticmethod
+        def time() -> float:
+            return 1e12 if passed else 0
+
+    monkeypatch.setattr(PostgresEventStore, "append", append)
+    monkeypatch.setattr("services.endpoint.call.time", Clock)
+    (there,) = users(1)
+    options: Json = {"onConflict": "update", "deadline": "2100-01-01T00:00:00Z"}
+    async with taker(database_url) as one:
+        await one.take([there])
+        passed = False
+        reply = await one.take([*users(300), there | {"metadata": {"n": 1}}], **options)
+        assert [each["status"] for each in reply["results"]] == [*["created"] * 300, "updated"]
 
 
 async def test_two_services_on_one_chunk(database_url: str) -> None:
@@ -90,6 +249,35 @@ async def test_chunks_in_any_order(database_url: str) -> None:
         status = await one.status("job")
         assert (status["chunks"], status["created"]) == ([[0, 0], [2, 4], [9, 9]], 10)
         assert (await one.status("another"))["chunks"] == []
+
+
+async def test_a_job_is_forgotten_that_has_rested_for_a_month(database_url: str) -> None:
+    """As a whole: what is left of it would be sent again."""
+    async with taker(database_url) as one:
+        old = {f"old-{number}": (40, 31) for number in range(12)}
+        for job, days in (old | {"young": (40, 29)}).items():
+            for chunk, age in enumerate(days):
+                await one.take([{}], importId=job, chunk=chunk)
+                with psycopg.connect(database_url) as owner:
+                    owner.execute(
+                        "update denizen.import_chunks set recorded_at = now() - make_interval(days => %s)"
+                        " where import_id = %s and chunk = %s",
+                        [age, job, chunk],
+                    )
+        assert [await one.store.forget_imports() for _ in range(3)] == [20, 4, 0], "ten jobs a call"
+        assert [(await one.status(job))["chunks"] for job in old] == [[]] * 12
+        assert (await one.status("young"))["chunks"] == [[0, 1]]
+
+
+async def test_messages_are_forgotten_after_a_day(database_url: str) -> None:
+    async with taker(database_url) as one:
+        for message in ("a", "b"):
+            await one.take(users(1), id=message)
+        with psycopg.connect(database_url) as owner:
+            owner.execute("update denizen.import_ids set begun_at = now() - interval '25 hours' where command_id = 'a'")
+            owner.commit()
+            assert [await one.store.forget_imports() for _ in range(2)] == [1, 0]
+            assert owner.execute("select command_id from denizen.import_ids").fetchall() == [("b",)]
 
 
 async def test_passwords_are_hashed_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +306,15 @@ async def test_more_passwords_than_may_wait_are_hashed(database_url: str, monkey
     rows = [each | {"password": PASSWORD} for each in users(12)]
     async with taker(database_url) as one:
         assert (await one.take(rows))["success"] == 12
+
+
+async def test_what_was_refused_is_refused_again_though_it_is_free_by_now(database_url: str) -> None:
+    rows = users(2)
+    async with taker(database_url) as one:
+        await one.take(rows[:1])
+        first = await one.take(rows, id="some-id")
+        assert shapes(first) == [("failed", "email_taken", "email"), ("created", None, None)]
+        with psycopg.connect(database_url) as connection:
+            connection.execute("delete from denizen.claims")
+        assert await one.take(rows, id="some-id") == first
+    assert len(events(database_url)) == 2

@@ -16,6 +16,7 @@ from denizen import transfer
 from denizen.transfer import ImportResult, ImportSummary
 from denizen.transport import Transport
 from nats.errors import NoRespondersError
+from typeid import TypeID
 
 from tests.support.backend import connected
 from tests.support.servers import Denizen
@@ -113,6 +114,31 @@ async def test_it_goes_on_where_it_stopped(client: contract.AsyncClient, denizen
     assert in_log(denizen, job) == 2600
 
 
+async def test_another_source_under_the_name_of_a_job_is_noticed(
+    client: contract.AsyncClient, denizen: Denizen
+) -> None:
+    rows, job = users(1300), name()
+    await client.auth.users.import_users(rows, import_id=job)
+    others = {
+        "of others": users(1300),
+        "with one more at its end": [*rows, *users(1)],
+        "with one more in its middle": [*rows[:700], *users(1), *rows[700:]],
+        "with one less": rows[:700] + rows[701:],
+        "that ends in an earlier chunk": rows[:900],
+        "that has no rows in its last one": [*rows[:1000], *[b"{bad\n"] * 300],
+    }
+    told: list[ImportResult] = []
+    for each in others.values():
+        for on_result in (None, told.append):
+            with pytest.raises(contract.ValidationFailed, match="name another job") as refused:
+                await client.auth.users.import_users(lines(each), import_id=job, on_result=on_result)
+            assert refused.value.field == "importId"
+    with pytest.raises(contract.ValidationFailed, match="name another job"):
+        await client.auth.users.import_users(rows, import_id=job, on_conflict="skip")
+    assert counts(await client.auth.users.import_users(rows, import_id=job)) == (1300, 0, 0, 0)
+    assert in_log(denizen, job) == 1300
+
+
 def in_log(denizen: Denizen, job: str) -> int:
     with psycopg.connect(denizen.database_url) as connection:
         row = connection.execute(
@@ -155,12 +181,17 @@ async def test_a_dry_run_finds_who_is_twice_in_the_file(client: contract.AsyncCl
     rows[1202]["identities"] = [*rows[1202]["identities"], *rows[5]["identities"]]
     rows[1203] = {"email": rows[6]["email"]}
     rows[1204] = rows[1204] | {"externalId": rows[1201]["externalId"]}
+    for number in (7, 8, 1205):
+        rows[number]["id"] = str(TypeID("user"))
+    rows[1206]["id"] = rows[7]["id"]
+    rows[1207] = dict(rows[8])
+    rows[1208] = rows[7] | {"email": rows[8]["email"]}
     rehearsed = await client.auth.users.import_users(rows, dry_run=True, on_conflict=on_conflict)
     with pytest.raises(contract.UserNotFound):
         await client.auth.users.get_by_email(rows[0]["email"])
     real = await client.auth.users.import_users(rows, on_conflict=on_conflict)
     assert counts(rehearsed) == counts(real)
-    assert real.created == 1295
+    assert real.created == 1292
     for one, other in zip(rehearsed.results, real.results, strict=True):
         assert (one.line, one.error and one.error.code, one.error and one.error.field) == (
             other.line,
@@ -175,8 +206,9 @@ async def test_passwords_are_sealed_and_few_in_a_message(
     sent: list[Json] = []
     real = Transport.command
 
-    async def seen(self: Transport, command: str, body: Json, *args: Any, **more: Any) -> Json:
-        sent.append(body)
+    async def seen(self: Transport, command: str, body: Any, *args: Any, **more: Any) -> Json:
+        if command == "ImportUsers":
+            sent.append(json.loads(body))
         return await real(self, command, body, *args, **more)
 
     monkeypatch.setattr(Transport, "command", seen)

@@ -12,15 +12,19 @@ from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import QUERIES
 
+import projections
 from services.database import Connection
 from services.endpoint.call import Call, understand
+from services.eventstore.memory import MemoryEventStore
+from services.projector import rebuild
+from services.projector.rebuild import Rebuild, TableInUse
 from services.refusal import Refusal
 from services.transfer import exports
 from services.transfer.exports import Exports, Patience, Piece
 from services.transfer.forms import Encoder
 from tests.support import log
 from tests.support.log import until
-from tests.support.read_side import ReadSide
+from tests.support.read_side import ReadSide, commanded
 
 Json = dict[str, Any]
 _FILL = """
@@ -31,6 +35,11 @@ select id, case n %% 10 when 0 then 'BLOCKED' else 'ACTIVE' end,
 from generate_series(%(first)s::integer, %(last)s) n,
      to_char(n, '"user_"FM000000') id,
      to_char(timestamp '2026-01-01' + n * interval '1 minute', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') at
+"""
+_APP = "-c search_path=denizen -c role=denizen_app"
+_WAITS = """
+select exists (select from pg_stat_activity
+               where application_name = 'denizen transfer export' and wait_event_type = 'Lock')
 """
 _END = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'denizen transfer export'"
 
@@ -78,6 +87,11 @@ class Exporter:
             ).fetchone()
             assert row is not None
             return int(row[0])
+
+    async def waits(self) -> bool:
+        """Whether an export waits for a lock."""
+        async with await psycopg.AsyncConnection.connect(self.url) as connection:
+            return (await (await connection.execute(_WAITS)).fetchone()) == (True,)
 
     async def ended(self) -> None:
         """Wait until nothing is held any more."""
@@ -159,6 +173,51 @@ async def test_the_position_is_that_of_the_users(filled: str, monkeypatch: pytes
         assert looks == 2
         assert first[1][h.POSITION] == "13"
         assert json.loads(first[0].splitlines()[0])["id"] == "look 1"
+
+
+async def test_a_rebuild_cannot_swap_a_table_that_an_export_reads(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are newer than the snapshot, to which the new table would be empty."""
+    store = MemoryEventStore()
+    stored = await commanded([[("CreateUser", {"email": f"{number}@example.com"}) for number in range(5)]], store)
+    monkeypatch.setattr(rebuild, "_SWAPS", 1)
+    monkeypatch.setattr(rebuild, "_PAUSE_SECONDS", 0)
+    real = exports._position  # pyright: ignore[reportPrivateUsage]
+    swaps: list[bool] = []
+
+    async def swap() -> bool:
+        try:
+            await Rebuild(log.settings(database_url), store).run([projections.USERS])
+        except TableInUse:
+            return False
+        return True
+
+    async def then_a_rebuild_comes(connection: Connection) -> int:
+        position = await real(connection)
+        swaps.append(await swap())
+        return position
+
+    monkeypatch.setattr(exports, "_position", then_a_rebuild_comes)
+    async with ReadSide(database_url) as read_side, exporter(database_url) as one:
+        await read_side.apply(stored)
+        assert len(await one.lines()) == 5
+        # The first look is only whether it has to wait.
+        assert swaps == [True, False]
+        await one.ended()
+        assert await swap()
+
+
+async def test_an_export_waits_for_a_swap_that_has_begun(filled: str) -> None:
+    async with exporter(filled) as one, await psycopg.AsyncConnection.connect(filled, options=_APP) as swap:
+        await swap.execute("create table users_new (like users including all)")
+        await swap.execute("insert into users_new select * from users")
+        await swap.execute("drop table users")
+        await swap.execute("alter table users_new rename to users")
+        exporting = asyncio.create_task(one.lines(fields=["id"]))
+        await until(one.waits, "the export waits for the table")
+        await swap.commit()
+        assert len(await exporting) == 6000
 
 
 async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
@@ -295,6 +354,47 @@ async def test_whom(filled: str) -> None:
             with pytest.raises(Refusal) as refusal:
                 await one.begin(filter={"createdAfter": wrong})
             assert refusal.value.field == "filter.createdAfter"
+
+
+@pytest.mark.parametrize(
+    ("search", "count"),
+    [
+        ("ada", 3),
+        ("ADA love", 1),
+        ("lo", 2),
+        ("\u00e9VE", 1),
+        ("ovel", 1),
+        ("00% e", 1),
+        ("a_b", 1),
+        ("crm-2", 1),
+        ("bob@xn--bcher-kva.example", 1),
+        (" B\u00f6b@b\u00fccher.example ", 1),
+        ("example.com zz", 0),
+    ],
+)
+async def test_who_is_found_is_who_lists_find(database_url: str, search: str, count: int) -> None:
+    made = [
+        {"email": "ada.lovelace@example.com", "externalId": "crm-1", "profile": {"displayName": "Ada Love"}},
+        {"email": "adam@example.com", "externalId": "crm-2", "profile": {"lastName": "Lovat"}, "emailVerified": True},
+        {"email": "bob@b\u00fccher.example", "externalId": "ada", "profile": {"firstName": "\u00c9ve 100% a_b"}},
+        {"email": "zoe@example.com", "externalId": "crm-22", "emailVerified": True},
+    ]
+    stored = await commanded([[("CreateUser", each) for each in made]])
+    async with ReadSide(database_url) as lists, exporter(database_url) as one:
+        await lists.apply(stored)
+        for chosen in ({}, {"status": "ACTIVE"}):
+            listed = {user["id"] for user in (await lists.page(search=search, **chosen))["data"]}
+            found = await one.lines(filter={"search": search, **chosen}, fields=["id"])
+            assert sorted(each["id"] for each in found) == sorted(listed)
+            assert chosen or len(listed) == count
+
+
+async def test_what_cannot_be_searched_for(database_url: str) -> None:
+    async with exporter(database_url) as one:
+        for search in ("%", "a\x07", " ".join("abcdefghi"), "", "x" * 129):
+            with pytest.raises(Refusal) as refusal:
+                await one.begin(filter={"search": search})
+            assert (refusal.value.code, refusal.value.field) == ("validation_failed", "filter.search")
 
 
 async def test_hashes_leave_the_database_where_they_are_asked_for(

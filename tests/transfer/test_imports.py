@@ -93,6 +93,61 @@ async def test_who_was_made_elsewhere_keeps_what_he_was(backend: Talk) -> None:
     await backend.sign_in(made)
 
 
+async def test_times_of_who_was_made_elsewhere(backend: Talk) -> None:
+    created, linked, blocked, updated = (f"20{year}-03-04T05:06:07.000001Z" for year in (19, 20, 21, 22))
+    at_google = {"provider": "google", "providerId": name(), "linkedAt": linked}
+    github = {"provider": "github", "providerId": name()}
+    times = {"createdAt": created, "updatedAt": "2022-03-04T07:06:07.000001+02:00", "identities": [at_google, github]}
+    out = row(status="BLOCKED", blockedAt=blocked, **times)
+    off = row(status="DEACTIVATED", blockedAt=blocked, createdAt=created, updatedAt=updated)
+    reply = await imported(backend, out, off)
+    assert reply["success"] == 2
+    user = await shown(backend, email=out["email"])
+    assert (user["createdAt"], user["blockedAt"], user["updatedAt"]) == (created, blocked, updated)
+    # Of what has no time it is known only that it was there when he was changed last.
+    assert user["identities"] == [at_google, github | {"linkedAt": updated}]
+    other = await shown(backend, email=off["email"])
+    assert (other["status"], other["blockedAt"], other["updatedAt"]) == ("DEACTIVATED", blocked, updated)
+    assert (await backend.done("ReactivateUser", {"userId": other["id"]}))["user"]["status"] == "BLOCKED"
+
+    # The history tells of this Denizen: he was not here before, and what is done from now on is done now.
+    history = (await backend.query("GetUserHistory", {"userId": user["id"]})).body["data"]
+    came = history[-1]["time"]
+    assert min(each["time"] for each in history) == came > updated
+    assert (await backend.query("GetUser", {"userId": user["id"], "asOf": updated})).code == "user_not_found"
+    assert (await backend.query("GetUser", {"userId": user["id"], "asOf": history[0]["time"]})).body == user
+    changed = await backend.done("UnblockUser", {"userId": user["id"]})
+    assert (changed["user"]["updatedAt"] > came, changed["user"]["createdAt"]) == (True, created)
+    assert await shown(backend, email=out["email"]) == changed["user"] | {"loginCount": 0}
+
+
+async def test_a_list_has_them_by_the_time_when_they_were_made(backend: Talk) -> None:
+    """Whatever the order of the file; Go's RFC3339Nano has nine digits of a second's fraction."""
+    tag = name()
+    times = [
+        "2021-05-05T05:05:05.000999999Z",
+        "1970-01-01T00:00:00Z",
+        "2021-05-05T07:05:05.002+02:00",
+        "2020-02-29t00:00:00z",
+    ]
+    rows = [row(externalId=f"{tag}{number}", createdAt=at) for number, at in enumerate(times)]
+    for each in rows:
+        each["profile"] = {"lastName": tag}
+    reply = await imported(backend, *rows, row(profile={"lastName": tag}))
+    assert reply["success"] == 5
+    now = await shown(backend, userId=reply["results"][4]["userId"])
+    listed = (await backend.query("ListUsers", {"search": tag, "sort": "createdAt"})).body["data"]
+    assert [each["createdAt"] for each in listed] == [
+        "1970-01-01T00:00:00.000000Z",
+        "2020-02-29T00:00:00.000000Z",
+        "2021-05-05T05:05:05.000999Z",
+        "2021-05-05T05:05:05.002000Z",
+        now["createdAt"],
+    ]
+    newest = (await backend.query("ListUsers", {"search": tag})).body["data"]
+    assert newest == listed[::-1]
+
+
 async def test_who_was_kept_out_stays_out(backend: Talk) -> None:
     common = {"passwordHash": HASHES[0], "emailVerified": True}
     blocked, off = row(status="BLOCKED", **common), row(status="DEACTIVATED", **common)
@@ -131,11 +186,26 @@ BAD: dict[str, tuple[Json, str, str | None]] = {
     "the future": ({"createdAt": "2999-01-01T00:00:00Z"}, "validation_failed", "createdAt"),
     "before time": ({"createdAt": "1969-12-31T23:59:59Z"}, "validation_failed", "createdAt"),
     "out of time": ({"createdAt": "9999-12-31T23:59:59-14:00"}, "validation_failed", "createdAt"),
+    "no form of a time": ({"createdAt": "yesterday"}, "validation_failed", "createdAt"),
     "no time": ({"createdAt": "2019-13-01T00:00:00Z"}, "validation_failed", "createdAt"),
+    "changed in the future": ({"updatedAt": "2999-01-01T00:00:00Z"}, "validation_failed", "updatedAt"),
+    "changed before he was": ({"createdAt": "2019-03-04T05:06:07+02:00", "updatedAt": "2019-03-04T03:06:06Z"},
+                              "validation_failed", "updatedAt"),
+    "changed, and made now": ({"updatedAt": "2019-03-04T05:06:07Z"}, "validation_failed", "updatedAt"),
+    "blocked since then": ({"status": "BLOCKED", "createdAt": "2019-03-04T05:06:07Z",
+                            "updatedAt": "2019-03-05T05:06:07Z", "blockedAt": "2020-01-01T00:00:00Z"},
+                           "validation_failed", "blockedAt"),
+    "blocked, and not": ({"blockedAt": "2020-01-01T00:00:00Z"}, "validation_failed", "blockedAt"),
+    "linked in the future": ({"identities": [{"provider": "x", "providerId": "1"},
+                                             {"provider": "y", "providerId": "1", "linkedAt": "2999-01-01T00:00:00Z"}]},
+                             "validation_failed", "identities.1.linkedAt"),
     "no status": ({"status": "canary"}, "validation_failed", "status"),
     "an id of another kind": ({"id": "canary"}, "validation_failed", "id"),
     "an identity without a name": ({"identities": [{"provider": "x", "providerId": ""}]}, "validation_failed",
                                    "identities.0.providerId"),
+    "an identity twice": ({"identities": [{"provider": "x", "providerId": "1", "linkedAt": linked} for linked in
+                                          ("2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z")]},
+                          "validation_failed", "identities"),
     "an identity with a bell": ({"identities": [{"provider": "x", "providerId": "\x07"}]}, "validation_failed",
                                 "providerId"),
 }  # fmt: skip
@@ -151,6 +221,7 @@ async def test_a_bad_row_stops_no_other(backend: Talk) -> None:
         assert shapes(reply)[0::2] == [("created", None, None)] * len(good)
         assert shapes(reply)[1::2] == [("failed", code, field) for _, code, field in BAD.values()]
         messages = [each["error"]["message"] for each in reply["results"][1::2]]
+        assert "pattern" not in "".join(message for message, kind in zip(messages, BAD, strict=True) if "time" in kind)
         assert "canary" not in json.dumps(messages)
         assert HASHES[0] not in json.dumps(reply)
 

@@ -12,7 +12,7 @@ from tests.support.servers import Denizen, eventually
 from tests.transfer.support import HASHES, PASSWORD, Json, name
 
 COUNT = 2000
-_NEW = ("updatedAt", "blockedAt", "version", "loginCount", "lastLoginAt", "lastLoginIp")
+_NEW = ("version", "loginCount", "lastLoginAt", "lastLoginIp")
 """What tells of this Denizen."""
 
 
@@ -63,13 +63,24 @@ def exported(shell: Shell, count: int, *arguments: str) -> bytes:
 
 
 def users(data: bytes) -> dict[str, Json]:
-    found: dict[str, Json] = {}
-    for user in map(json.loads, data.splitlines()):
-        identities = [{name: each[name] for name in ("provider", "providerId")} for each in user["identities"]]
-        found[user["id"]] = {name: value for name, value in user.items() if name not in _NEW} | {
-            "identities": identities
-        }
-    return found
+    found = map(json.loads, data.splitlines())
+    return {user["id"]: {name: value for name, value in user.items() if name not in _NEW} for user in found}
+
+
+def live(client: contract.Client, job: str) -> None:
+    """What happens to users after they came: changed, linked, blocked, deactivated, both, and signed in."""
+    auth = client.auth
+    ids = [auth.users.get_by_email(made(job, number)["email"]).id for number in range(1, 7)]
+    auth.users.update(ids[0], profile={"firstName": "Sam"})
+    auth.users.link_identity(ids[1], provider="github", provider_id=job)
+    auth.users.block(ids[2])
+    auth.users.deactivate(ids[3])
+    auth.users.block(ids[4])
+    auth.users.update(ids[4], metadata={"after": True})
+    auth.users.block(ids[5])
+    auth.users.deactivate(ids[5])
+    auth.sessions.authenticate(email=made(job, 1)["email"], password=PASSWORD)
+    auth.users.get(ids[5])  # Once this client is shown it, an export shows it.
 
 
 @pytest.mark.slow
@@ -80,7 +91,10 @@ def test_there_and_on(own_denizen: Denizen, other: Denizen, tmp_path: Path) -> N
     file.write_text("\n".join(json.dumps(made(job, number)) for number in range(COUNT)))
     here, there = Shell(own_denizen.home), Shell(other.home)
     assert here.json("import", str(file))["created"] == COUNT
-    before = users(exported(here, COUNT))
+    exported(here, COUNT)
+    with contract.Client(own_denizen.nats_url) as old:
+        live(old, job)
+        before = users(exported(here, COUNT))
     assert len(before) == COUNT
     sample = next(iter(before.values()))
     assert sample["passwordHash"] in HASHES

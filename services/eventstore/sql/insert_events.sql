@@ -3,11 +3,10 @@
 with added as (
     insert into events
         (position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at, hash)
-    select position, event_id, stream, version, type, schema_version, public, decode(private, 'hex'), metadata,
-           recorded_at, decode(hash, 'hex')
-    from json_to_recordset(%s::json) as e (
-        position bigint, event_id uuid, stream text, version integer, type text, schema_version smallint,
-        public jsonb, private text, metadata jsonb, recorded_at timestamptz, hash text
+    select *
+    from unnest(
+        %s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::text[], %s::integer[], %s::jsonb[], %s::bytea[],
+        %s::jsonb[], %s::timestamptz[], %s::bytea[]
     )
 )
 update log_head set position = %s

@@ -5,4 +5,5 @@ left join passwords p on %(hashes)s and p.user_id = u.user_id
 where (%(status)s::text is null or u.status = %(status)s)
     and (%(after)s::text is null or u.doc ->> 'createdAt' >= %(after)s)
     and (%(before)s::text is null or u.doc ->> 'createdAt' < %(before)s)
+    and {found}
 order by u.user_id

@@ -1,6 +1,0 @@
--- Whose an address is, and what he proves himself by. The version is read in the same snapshot: a password that is changed
--- later is no longer what was proved.
-select c.user_id, p.hash, coalesce((select max(version) from events e where e.stream = c.user_id), 0)
-from claims c
-left join passwords p on p.user_id = c.user_id
-where c.key = %s

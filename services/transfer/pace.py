@@ -1,0 +1,49 @@
+"""How fast an import goes: all out while nobody else is there, else as one of many."""
+
+import asyncio
+import time
+
+_ALONE, _IN_COMPANY = 256, 64
+"""Rows of one append: how long others wait for the head of the log is how long that takes."""
+_COMPANY_SECONDS = 2.0
+"""How long we are not alone after somebody else appended."""
+_REST = 1.0
+"""How long it rests in company, for the time that it worked."""
+_LONGEST_REST = 0.25  # seconds
+
+
+class Pace:
+    """Knows of others by the log: its positions go up by more than was appended here."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._counted = self._met = float("-inf")
+        self._resumed = time.monotonic()
+
+    @property
+    def rows(self) -> int:
+        """How many to append at once."""
+        return _IN_COMPANY if self._in_company() else _ALONE
+
+    def _in_company(self) -> bool:
+        return time.monotonic() - self._met < _COMPANY_SECONDS
+
+    def appended(self, count: int, position: int) -> None:
+        """So many events were appended here, the last at this position; 0: to a rehearsal, where nobody else is."""
+        if position == 0:
+            return
+        now = time.monotonic()
+        if now - self._counted < _COMPANY_SECONDS and position - count != self._position:
+            self._met = now
+        self._position, self._counted = position, now
+
+    def lose_count(self) -> None:
+        """Nobody counted what was appended here."""
+        self._counted = float("-inf")
+
+    async def rest(self) -> None:
+        """Let others have the machine, where there are others."""
+        worked = time.monotonic() - self._resumed
+        if self._in_company():
+            await asyncio.sleep(min(_REST * worked, _LONGEST_REST))
+        self._resumed = time.monotonic()

@@ -1,0 +1,295 @@
+"""What becomes of the rows of one message, over a log or over what only looks like one."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from denizen import messages as m
+
+from services.accounts import events, limits
+from services.accounts.changes import changes
+from services.accounts.commands import TAKEN, Answer, Commands
+from services.accounts.decide import decide
+from services.accounts.decision import ImportUser
+from services.accounts.task import Stream, Task
+from services.accounts.user import User, evolve
+from services.endpoint.call import Call
+from services.eventstore.event import NewEvent
+from services.eventstore.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
+from services.refusal import Refusal
+from services.transfer.pace import Pace
+from services.transfer.rows import Row
+
+Json = dict[str, Any]
+Said = str | Refusal
+"""The id of a row's new user, or why there is none."""
+
+_UPDATES = 64
+"""Rows of one append."""
+_TAKEN = ("email_taken", "external_id_taken", "identity_taken")
+_PASSING = ("overloaded", "internal")
+"""Refusals that say nothing about a row."""
+
+
+class Holders(Protocol):
+    async def holders(self, claims: Iterable[Claim]) -> Mapping[Claim, str]:
+        """Whose each claim is; one that nobody has is absent."""
+        ...
+
+
+class Taking:
+    """Takes rows for a call; its methods raise Refusal where the message is to be sent again, DatabaseUnavailable and
+    OutcomeUnknown.
+    """
+
+    def __init__(
+        self, store: EventStore, holders: Holders, call: Call, pace: Pace, appended: Callable[[bool], Awaitable[None]]
+    ) -> None:
+        """`appended` is told after each commit."""
+        self._store = store
+        self._pace = pace
+        self._holders = holders
+        self._call = call
+        self._metadata = call.metadata()
+        self._appended = appended
+
+    async def earlier(self, wanted: Sequence[Row]) -> dict[int, Said]:
+        """What became of those rows that ran before, by their index; of a call that is repeated."""
+        outcomes = await self._store.outcomes([self._key(row) for row in wanted])
+        made_by = await self._made_by(wanted)
+        said: dict[int, Said] = {}
+        for row in wanted:
+            outcome = outcomes.get(self._key(row))
+            if outcome is not None and outcome.refusal is not None:
+                said[row.index] = Refusal.of(outcome.refusal)
+            elif made_by.get(row.user_id) == self._key(row):
+                said[row.index] = row.user_id
+        return said
+
+    async def answer_again(self, wanted: Sequence[Row], on_conflict: m.OnConflict) -> dict[int, Json]:
+        """The result of each row of a chunk that is done, so far as it is still kept: nothing is run again."""
+        said = await self.earlier(wanted)
+        updates = await self._store.outcomes([self._update_id(row) for row in wanted])
+        results: dict[int, Json] = {}
+        left: list[Row] = []
+        for row in wanted:
+            what = said.get(row.index)
+            if (update := updates.get(self._update_id(row))) is not None:
+                results[row.index] = _updated(row, update)
+            elif what is None:
+                results[row.index] = forgotten(row.index)
+            elif isinstance(what, Refusal) and on_conflict == "update":
+                results[row.index] = failed(row.index, what)  # Or there would be the outcome of an update.
+            else:
+                left.append(row)
+        return results | await self.take(left, on_conflict, said)
+
+    async def take(
+        self, wanted: Sequence[Row], on_conflict: m.OnConflict, earlier: Mapping[int, Said] | None = None
+    ) -> dict[int, Json]:
+        """The result of each row, by its index."""
+        self._call.check_deadline()  # Here alone: later it would be refused as if nothing had been done.
+        results: dict[int, Json] = {}
+        said = dict(earlier or {})
+        said |= await self._create([row for row in wanted if row.index not in said])
+        conflicts: list[tuple[Row, Refusal]] = []
+        for row in wanted:
+            what = said[row.index]
+            if not isinstance(what, Refusal):
+                results[row.index] = done(row.index, "created", what)
+            elif on_conflict != "fail" and _is_conflict(what):
+                conflicts.append((row, what))
+            else:
+                results[row.index] = failed(row.index, what)
+        return results | await self._settle(conflicts, on_conflict) if conflicts else results
+
+    async def _settle(self, conflicts: Sequence[tuple[Row, Refusal]], on_conflict: m.OnConflict) -> dict[int, Json]:
+        """Skip or update those who are there already."""
+        results: dict[int, Json] = {}
+        holders = await self._holders.holders([_email(row) for row, _ in conflicts])
+        updates: list[tuple[Row, str]] = []
+        for row, said in conflicts:
+            holder = holders.get(_email(row))
+            # An id that is taken is a conflict like the others where it is his who has the address.
+            if said.field == "id" and holder != row.user.id:
+                results[row.index] = failed(row.index, said)
+            elif on_conflict == "skip":
+                results[row.index] = done(row.index, "skipped")
+            elif holder is not None and (said.code == "email_taken" or said.field == "id"):
+                updates.append((row, holder))
+            else:
+                results[row.index] = failed(row.index, said)
+        for first in range(0, len(updates), _UPDATES):
+            await self._pace.rest()
+            results |= await self._update(updates[first : first + _UPDATES])
+        return results
+
+    async def _update(self, wanted: Sequence[tuple[Row, str]]) -> dict[int, Json]:
+        """By commands with ids of their own, as anybody's; each row, and who has its address."""
+        results: dict[int, Json] = {}
+        tasks = [
+            Task(
+                replace(self._call, command_id=self._update_id(row), deadline=None),
+                _update(row.user, holder),
+                reply=_user_id,
+            )
+            for row, holder in wanted
+        ]
+        answers: dict[Task, Answer] = {}
+
+        async def note(task: Task, answer: Answer) -> None:
+            answers[task] = answer
+
+        await Commands(self._store, note, self._appended).run(tasks)
+        self._pace.lose_count()
+        for (row, _), task in zip(wanted, tasks, strict=True):
+            each = answers[task].said
+            if not isinstance(each, Refusal):
+                results[row.index] = done(row.index, "updated", each.decode())
+            elif each.code in _PASSING:
+                raise passing(each, self._call)
+            else:
+                results[row.index] = failed(row.index, each)
+        return results
+
+    # --- new users ----------------------------------------------------------------------------------------------
+
+    async def _create(self, wanted: Sequence[Row]) -> dict[int, Said]:
+        """Append the users that rows become, some at a time."""
+        said: dict[int, Said] = {}
+        while len(said) < len(wanted):
+            await self._pace.rest()
+            said |= await self._create_some(wanted[len(said) : len(said) + self._pace.rows])
+        return said
+
+    async def _create_some(self, wanted: Sequence[Row]) -> dict[int, Said]:
+        at = datetime.now(UTC)
+        appends = [self._append(row, at) for row in wanted]
+        results = await self._store.append(appends)
+        said: dict[int, Said] = {}
+        lost: list[tuple[Row, ClaimKind | None]] = []
+        count = position = 0
+        for row, append, result in zip(wanted, appends, results, strict=True):
+            if isinstance(result, Appended):
+                said[row.index] = row.user_id
+                count += len(append.events)
+                position = max(position, result.position)
+            else:
+                lost.append((row, result.kind if isinstance(result, ClaimTaken) else None))
+        if said:
+            self._pace.appended(count, position)
+            await self._appended(False)
+        return said | await self._explain(lost, at) if lost else said
+
+    async def _explain(self, lost: Sequence[tuple[Row, ClaimKind | None]], at: datetime) -> dict[int, Said]:
+        """Why rows made no user: somebody has a claim of theirs, or the id. Or they did: another service had the same
+        message, and was quicker.
+        """
+        asked = [row for row, _ in lost if self._call.repeatable or row.user.id is not None]
+        made_by = await self._made_by(asked) if asked else {}
+        said: dict[int, Said] = {}
+        kept: list[Append] = []
+        for row, kind in lost:
+            if made_by.get(row.user_id) == self._key(row):
+                said[row.index] = row.user_id
+                continue
+            said[row.index] = refusal = _refusal(None if row.user_id in made_by else kind)
+            kept.append(Append("", 0, (), {}, at, command_id=self._key(row), refusal=refusal.body()))
+        if kept and self._call.repeatable:
+            await self._store.append(kept)  # A repeat is refused alike, whatever has become free since.
+        return said
+
+    def _append(self, row: Row, at: datetime) -> Append:
+        """A user who is new, as the domain makes him; that there was none of his id, his version 0 says."""
+        command = ImportUser(row.user, row.user_id)
+        decision = decide(None, command, row.facts)
+        assert not isinstance(decision, Refusal)
+        user: User | None = None
+        encoded: list[NewEvent] = []
+        for version, event in enumerate(decision, 1):
+            user = evolve(user, event, row.user_id, at)
+            assert user is not None
+            encoded.append(events.encode(event, row.user_id, version, user.status))
+        assert user is not None
+        return Append(
+            stream=row.user_id,
+            expected=0,
+            events=encoded,
+            metadata={**self._metadata, "commandId": self._key(row)},
+            at=at,
+            take=user.claims(),
+            changes=changes(command, decision, None, user, facts=row.facts, at=at),
+        )
+
+    async def _made_by(self, wanted: Sequence[Row]) -> dict[str, str]:
+        """Of those users of rows who are there, or were: the command that made each."""
+        stored = await self._store.load([row.user_id for row in wanted])
+        return {user_id: events[0].metadata["commandId"] for user_id, events in stored.items()}
+
+    def _key(self, row: Row) -> str:
+        return f"{self._call.key}/{row.index}"
+
+    def _update_id(self, row: Row) -> str:
+        return f"{self._call.command_id}/{row.index}/update"
+
+
+def passing(refusal: Refusal, call: Call) -> Refusal:
+    """What the whole message is answered where a row's outcome is not known, or nothing was done."""
+    if refusal.code == "internal" and call.repeatable:
+        # Some rows may be in. Sent again they get the answers that they would have got.
+        return Refusal("overloaded", "the log went out of reach; repeat with the same ids")
+    return refusal
+
+
+def _is_conflict(said: Said) -> bool:
+    return isinstance(said, Refusal) and (said.code in _TAKEN or said.field == "id")
+
+
+def _updated(row: Row, outcome: Outcome) -> Json:
+    if outcome.refusal is not None:
+        return failed(row.index, Refusal.of(outcome.refusal))
+    return done(row.index, "updated", outcome.user_id)
+
+
+def _refusal(taken: ClaimKind | None) -> Refusal:
+    """Somebody has a claim of this kind; None: the id, or had it, for nothing comes after a tombstone."""
+    if taken is None:
+        return Refusal("validation_failed", "another user has or had this id", field="id")
+    code, field = TAKEN[taken]
+    return Refusal(code, f"another user has this {field}", field=field)
+
+
+def _email(row: Row) -> Claim:
+    return ("email", limits.email_key(row.user.email))
+
+
+def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:
+    """The row's sections over those of the user who has its address. That it has no external id takes none away."""
+    given = {"profile", "metadata", "app_metadata"}
+    if user.external_id is not None:
+        given.add("external_id")
+    return m.UpdateUser(user_id=user_id, **{name: getattr(user, name) for name in given})
+
+
+def _user_id(stream: Stream, _: int) -> bytes:
+    return stream.user_id.encode()
+
+
+def done(index: int, status: str, user_id: str | None = None) -> Json:
+    """A result as the contract has it."""
+    result: Json = {"index": index, "status": status}
+    return result if user_id is None else result | {"userId": user_id}
+
+
+def forgotten(index: int) -> Json:
+    """The result of a row that ran, and whose outcome is not kept any more."""
+    refusal = Refusal("command_not_found", "done before; what became of it is not kept any more")
+    return failed(index, refusal) | {"status": "skipped"}
+
+
+def failed(index: int, refusal: Refusal) -> Json:
+    """Without details: those of a thousand rows would be more than NATS passes."""
+    error = refusal.body()["error"]
+    error.pop("details", None)
+    return {"index": index, "status": "failed", "error": error}

@@ -1,0 +1,183 @@
+"""Guesses at passwords over a real database: counted first, compared together, and their places given back."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator
+from typing import Any, cast
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from services.accounts.guesses import Guesses
+from services.accounts.throttle import Guess, Throttle
+from services.eventstore.secret_store import SecretStore
+from services.eventstore.secrets import Changes
+from services.passwords.hasher import Verified
+from services.passwords.pool import HashingPool
+from services.refusal import Refusal
+from services.settings import Settings
+from tests.store.conftest import OpenStore
+from tests.support.log import append, ring, settings, until, user_id
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+A = user_id()
+SAM = Guess("sam@example.com", "192.0.2.1")
+LONG_AGO = -3600.0
+
+
+class Hasher:
+    """Says of a password what it is, once it is let go. `stored` is what it was compared with."""
+
+    def __init__(self) -> None:
+        self.stored: list[str | None] = []
+        self.go = threading.Semaphore(0)
+
+    def verify(self, password: str, stored: str | None) -> Verified:
+        self.stored.append(stored)
+        assert self.go.acquire(timeout=60)
+        return Verified(password == "right" and stored is not None, outdated=False, began=time.monotonic())
+
+
+@pytest.fixture
+def hasher() -> Hasher:
+    return Hasher()
+
+
+@pytest_asyncio.fixture
+async def pool(hasher: Hasher) -> AsyncGenerator[HashingPool]:
+    made = HashingPool(Settings(hashing_threads=1))
+    made.hasher = cast(Any, hasher)
+    made.capacity = 4
+    yield made
+    hasher.go.release(1000)
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def guesses(database_url: str, pool: HashingPool) -> AsyncGenerator[Guesses]:
+    throttle, secrets = Throttle(settings(database_url), ring()), SecretStore(settings(database_url), ring(), "a")
+    yield Guesses(throttle, secrets, pool)
+    await throttle.close()
+    await secrets.close()
+
+
+@pytest_asyncio.fixture
+async def owner(database_url: str) -> AsyncGenerator[Connection]:
+    async with await psycopg.AsyncConnection.connect(
+        database_url, options="-c search_path=denizen", autocommit=True
+    ) as connection:
+        yield connection
+
+
+async def compared(guesses: Guesses, guess: Guess, password: str, deadline: float | None = None) -> str:
+    """The whole way of a guess: `right`, `wrong`, `nobody`, or the code of the refusal."""
+    try:
+        guesses.reserve()
+        with guesses.reserved():
+            credential, verified = await guesses.compare(guess, password, deadline)
+    except Refusal as refusal:
+        return refusal.code
+    if credential is None:
+        return "nobody"
+    assert await guesses.made(guess, verified, credential.user_id, "c") is None
+    return "right" if verified.ok else "wrong"
+
+
+async def member(open_store: OpenStore) -> None:
+    made = append(A, take=[("email", SAM.account)])
+    made.changes = Changes(password="$sam")
+    await open_store("a").append([made])
+
+
+async def hashing(hasher: Hasher, count: int) -> None:
+    """Until so many have begun."""
+
+    async def begun() -> bool:
+        return len(hasher.stored) == count
+
+    await until(begun, f"{count} begin")
+
+
+async def tats(owner: Connection) -> int:
+    """Limits that are not as if nothing had happened."""
+    cursor = await owner.execute(
+        "select count(*) from throttles where tat > now() + interval '1 ms' and tat < now() + interval '1 day'"
+    )
+    return int(((await cursor.fetchone()) or (0,))[0])
+
+
+async def test_a_guess_is_counted_when_it_is_made_and_no_more_when_it_was_right(
+    guesses: Guesses, hasher: Hasher, open_store: OpenStore, owner: Connection
+) -> None:
+    await member(open_store)
+    # By account, by address, by both; once he is known from there, not by account.
+    for password, during, left in (("right", 3, 0), ("wrong", 2, 2)):
+        asked = asyncio.create_task(compared(guesses, SAM, password))
+        await hashing(hasher, len(hasher.stored) + 1)
+        assert await tats(owner) == during
+        hasher.go.release()
+        assert await asked == password
+        assert await tats(owner) == left
+    assert hasher.stored == ["$sam"] * 2
+
+
+async def test_those_at_once_are_let_in_together_and_each_compared_with_his_own(
+    guesses: Guesses, hasher: Hasher, open_store: OpenStore
+) -> None:
+    await member(open_store)
+    hasher.go.release(10)
+    others = [Guess("kim@example.com", None), Guess(f"user/{A}", None, A), Guess("user/b", None, user_id())]
+    found = await asyncio.gather(*(compared(guesses, each, "right") for each in (SAM, *others)))
+    assert found == ["right", "nobody", "right", "wrong"]
+    assert sorted(map(str, hasher.stored)) == ["$sam", "$sam", "None", "None"]
+
+
+async def test_there_are_so_many_places_and_no_more(guesses: Guesses, hasher: Hasher) -> None:
+    strangers = [Guess(f"{number}@example.com", None) for number in range(5)]
+    asked = [asyncio.create_task(compared(guesses, each, "wrong")) for each in strangers[:4]]
+    await hashing(hasher, 1)
+    assert guesses.full
+    async with asyncio.timeout(10):
+        assert await compared(guesses, strangers[4], "wrong") == "overloaded"
+    hasher.go.release(4)
+    assert await asyncio.gather(*asked) == ["nobody"] * 4
+    assert not guesses.full
+    hasher.go.release()
+    assert await compared(guesses, strangers[4], "wrong") == "nobody"
+
+
+async def test_what_was_refused_has_no_place_and_what_was_not_made_does_not_count(
+    guesses: Guesses, hasher: Hasher, owner: Connection
+) -> None:
+    for _ in range(10):
+        assert await compared(guesses, SAM, "wrong", deadline=LONG_AGO) == "deadline_exceeded"
+    assert await tats(owner) == 0
+    assert hasher.stored == []
+    hasher.go.release(5)
+    assert [await compared(guesses, SAM, "wrong") for _ in range(5)] == ["nobody"] * 5
+    assert [await compared(guesses, SAM, "wrong") for _ in range(5)] == ["too_many_attempts"] * 5
+    assert not guesses.full
+
+
+async def test_a_late_one_does_not_wait_for_others(
+    guesses: Guesses, hasher: Hasher, pool: HashingPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its answer would go out half a second after those that it must look like."""
+    monkeypatch.setattr("services.accounts.guesses._SECONDS", 3600)
+    others = [asyncio.create_task(compared(guesses, Guess(f"{n}@example.com", None), "wrong")) for n in range(3)]
+
+    async def busy() -> bool:
+        return pool.waiting == 2
+
+    await until(busy, "there is something to wait for")
+    early, late = (Verified(ok=False, outdated=False, began=time.monotonic() - ago) for ago in (0, 0.3))
+    first = asyncio.create_task(guesses.made(SAM, early, A, None))
+    await asyncio.sleep(0.05)
+    assert not first.done()
+    async with asyncio.timeout(10):
+        await guesses.made(SAM, late, A, None)
+        await first  # They are of one group.
+    hasher.go.release(3)
+    assert await asyncio.gather(*others) == ["nobody"] * 3

@@ -1,0 +1,97 @@
+"""An import that is alone goes all out; one that is not leaves the others the machine."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.transfer import pace
+from services.transfer.pace import Pace
+
+
+@dataclass
+class Clock:
+    """Stands still; sleeping is noted."""
+
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list[float])
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(pace.time, "monotonic", clock.monotonic)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep)
+    return clock
+
+
+async def test_alone_it_never_rests(clock: Clock) -> None:
+    one = Pace()
+    for position in range(256, 256 * 20, 256):
+        await one.rest()
+        clock.now += 0.05
+        one.appended(256, position)
+        assert one.rows == 256
+    assert clock.slept == []
+
+
+async def test_in_company_it_rests_as_long_as_it_works_and_holds_the_log_for_less(clock: Clock) -> None:
+    one = Pace()
+    one.appended(256, 256)
+    clock.now += 0.04
+    one.appended(256, 513)  # One event was somebody else's.
+    assert one.rows == 64
+    await one.rest()
+    assert clock.slept == [pytest.approx(0.04)]
+    clock.now += 0.01
+    one.appended(64, 577)
+    await one.rest()
+    assert clock.slept[1:] == [pytest.approx(0.01)]
+    clock.now += 10
+    one.appended(64, 800)
+    await one.rest()
+    assert len(clock.slept) == 2, "nobody counted for ten seconds"
+
+
+async def test_a_long_time_of_work_makes_no_long_rest(clock: Clock) -> None:
+    one = Pace()
+    one.appended(1, 1)
+    clock.now += 1.5
+    one.appended(1, 3)
+    await one.rest()
+    assert clock.slept == [0.25]
+
+
+async def test_company_that_is_gone_is_forgotten(clock: Clock) -> None:
+    one = Pace()
+    one.appended(1, 1)
+    one.appended(1, 3)
+    assert one.rows == 64
+    clock.now += 2.1
+    assert one.rows == 256
+    await one.rest()
+    assert clock.slept == []
+
+
+async def test_what_was_not_counted_is_no_company(clock: Clock) -> None:
+    one = Pace()
+    one.appended(10, 10)
+    one.lose_count()
+    one.appended(10, 60)
+    assert one.rows == 256
+
+
+async def test_a_rehearsal_is_alone(clock: Clock) -> None:
+    one = Pace()
+    for _ in range(3):
+        one.appended(256, 0)
+        await one.rest()
+        assert one.rows == 256
+    assert clock.slept == []
