@@ -9,7 +9,7 @@ from typing import Any
 from denizen import headers as h
 
 from services.accounts.commands import Answer, Ended
-from services.accounts.task import Instant, Task
+from services.accounts.task import Instant, Task, accepted
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.refusal import Refusal
@@ -34,7 +34,7 @@ class Answers:
 
     async def __call__(self, task: Task, answer: Answer) -> None:
         """Answer a command, later where it must be. Never raises."""
-        if task.discreet:
+        if task.discreet and task.reply is accepted:
             telling = isinstance(answer.said, Refusal) and answer.said.code in _TELLING
             answer = Answer(b"{}" if telling else answer.said)
         if answer.ended is not None:

@@ -42,13 +42,15 @@ def changes(
     `before` and `after`: the user, None where he is new or deleted.
     """
     kinds = {type(event) for event in events}
+    if kinds == {UserCreated}:  # Most of all: it ends nothing, and nobody is told.
+        return None if facts.password_hash is None else Changes(password=facts.password_hash)
     if UserDeleted in kinds:
         return Changes(erase=True)
     letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))
     result = Changes(
         password=facts.password_hash if kinds & {UserCreated, PasswordChanged, LoginSucceeded} else None,
         code=_code(kinds, facts, at),
-        spent=_spent(kinds),
+        spent=_spent(kinds, before),
         session=facts.session if LoginSucceeded in kinds else None,
         end_sessions=_ended(events),
         mails=letters,
@@ -64,9 +66,10 @@ def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None
     return None
 
 
-def _spent(kinds: set[type[AnyEvent]]) -> tuple[Purpose, ...]:
+def _spent(kinds: set[type[AnyEvent]], before: User | None) -> tuple[Purpose, ...]:
     spent: set[Purpose] = set()
-    if kinds & {EmailVerified, EmailChanged}:
+    stays = before is not None and before.wanted_email is not None and kinds & set(ENDS_SESSIONS)
+    if stays or kinds & {EmailVerified, EmailChanged}:
         spent.add("verify")
     if kinds & {PasswordChanged, EmailChanged}:
         spent.add("reset")
@@ -87,7 +90,7 @@ def _mails(
 ) -> Sequence[Mail]:
     result: list[Mail] = []
     for event in events:
-        if isinstance(event, EmailVerificationRequested) and after:
+        if isinstance(event, EmailVerificationRequested) and after and not facts.taken:
             to = after.wanted_email[0] if after.wanted_email else after.email
             values = {"code": facts.drawn, "user_id": after.id, "minutes": _minutes(CODE_LIFE)}
             result.append(_mail("verify_email", to, after, values, at + CODE_LIFE))

@@ -5,17 +5,19 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from denizen import headers as h
 from denizen import messages as m
 from typeid import TypeID
 
 from services.accounts import events, logins
 from services.accounts.changes import changes
 from services.accounts.decide import decide
-from services.accounts.decision import Command, ImportUser, OnUser, RecoverPassword
+from services.accounts.decision import Command, OnUser, RecoverPassword
 from services.accounts.events import AnyEvent, LoginEvent
-from services.accounts.task import Stream, Task, fold
+from services.accounts.task import Instant, Stream, Task, fold
 from services.accounts.user import User, evolve
 from services.database import DatabaseUnavailable
+from services.endpoint.call import Call
 from services.eventstore.event import NewEvent
 from services.eventstore.store import (
     Append,
@@ -40,7 +42,7 @@ TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
     "externalId": ("external_id_taken", "externalId"),
     "identity": ("identity_taken", "providerId"),
 }
-_NAMING = (m.UserRequest, OnUser, ImportUser)
+_NAMING = (m.UserRequest, OnUser)
 """Commands that name their user by his id."""
 _ENDS_SESSIONS = (
     m.BlockUser,
@@ -49,7 +51,6 @@ _ENDS_SESSIONS = (
     m.ChangePassword,
     m.ResetPassword,
     RecoverPassword,
-    m.RevokeSession,
     m.RevokeSessions,
 )
 
@@ -142,13 +143,14 @@ class Commands:
         if mails or any(append.events for append in stored):
             await self._appended(mails)
         kept: list[Decided] = []
+        copies: list[tuple[Task, Callable[[], Awaitable[Instant]]]] = []
         positions: dict[str, int] = {}
         for each, result in zip(decided, results, strict=True):
             match result:
                 case Appended(position):
                     stream = each.append.stream
                     positions[stream] = position or positions.get(stream, each.after.position)
-                    await self._succeed(each, positions[stream], waiting)
+                    await self._succeed(each, positions[stream], waiting, added=position > 0)
                 case ClaimTaken(kind):
                     code, field = TAKEN[kind]
                     refusal = Refusal(code, f"another user has this {field}", field=field)
@@ -156,22 +158,32 @@ class Commands:
                         kept.append(_refused(each.task, refusal, Stream("")))
                     else:
                         await self._settle(each.task, refusal, waiting)
+                case Repeated() if each.task.repeat is not None:
+                    copies.append((each.task, each.task.repeat))
                 case VersionConflict() | Repeated():
                     pass  # The next round sees what happened.
         if kept:
             await self._store_all(kept, waiting)
+        for task, repeat in copies:
+            first = await repeat()
+            del waiting[task]
+            await self._send(task, Answer(first.said, first.position))
 
-    async def _succeed(self, each: Decided, position: int, waiting: dict[Task, None]) -> None:
+    async def _succeed(self, each: Decided, position: int, waiting: dict[Task, None], *, added: bool) -> None:
         if each.refusal is not None:
             await self._settle(each.task, each.refusal, waiting)
         else:
-            await self._reply(each.task, each.after, position, waiting)
+            await self._reply(each.task, each.after, position, waiting, added=added)
 
     async def _repeat(self, repeats: Sequence[tuple[Task, Outcome]], waiting: dict[Task, None]) -> None:
         """Answer as the first time: the reply is not kept, it is the user as he was at that version of the log."""
         users = [outcome.user_id for _, outcome in repeats if outcome.user_id is not None]
         stored = await self._store.load(users) if users else {}
         for task, outcome in repeats:
+            if not _is_repeat(task.call, outcome):
+                used = Refusal("validation_failed", "this command id was used for another command", field=h.COMMAND_ID)
+                await self._settle(task, used, waiting)
+                continue
             if outcome.refusal is not None:
                 await self._settle(task, Refusal.of(outcome.refusal), waiting)
                 continue
@@ -181,11 +193,12 @@ class Commands:
                 gone = Refusal("user_not_found", "the user was deleted", field="userId")
                 await self._settle(task, gone, waiting)
             else:
-                await self._reply(task, stream, outcome.position or stream.position, waiting)
+                added = outcome.position is not None
+                await self._reply(task, stream, outcome.position or stream.position, waiting, added=added)
 
     async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
         on_users = [command for command in commands if isinstance(command, _NAMING)]
-        user_ids = {command.user_id for command in on_users if not (isinstance(command, ImportUser) and command.fresh)}
+        user_ids = {command.user_id for command in on_users}
         loaded = await self._store.load(list(user_ids)) if user_ids else {}
         streams = {user_id: fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
         sessions = {command.user_id for command in on_users if logins.is_about_sessions(command)}
@@ -194,18 +207,31 @@ class Commands:
             streams[user_id].logins = tips.get(logins_of(user_id), 0)
         return streams
 
-    async def _reply(self, task: Task, stream: Stream, position: int, waiting: dict[Task, None]) -> None:
+    async def _reply(
+        self, task: Task, stream: Stream, position: int, waiting: dict[Task, None], *, added: bool
+    ) -> None:
+        """`added`: the command added something to the stream of the user's logins, if it is about them."""
         ended = None
-        if isinstance(task.command, _ENDS_SESSIONS):
+        if isinstance(task.command, m.RevokeSession):
+            # Not where nothing was stored: anybody can invent sessions, and each would be kept by every verifier.
+            ended = Ended(stream.user_id, task.command.session_id, position) if added else None
+        elif isinstance(task.command, _ENDS_SESSIONS):
             # Also where nothing changed: the one who ended them may have died before he told anybody.
-            session_id = task.command.session_id if isinstance(task.command, m.RevokeSession) else None
-            ended = Ended(stream.user_id, session_id, position)
+            ended = Ended(stream.user_id, None, position)
         del waiting[task]
         await self._send(task, Answer(task.reply(stream, position), position, ended))
 
     async def _settle(self, task: Task, refusal: Refusal, waiting: dict[Task, None]) -> None:
         del waiting[task]
         await self._send(task, Answer(refusal))
+
+
+def _is_repeat(call: Call, outcome: Outcome) -> bool:
+    """Whether it asks for what the command with its id asked for: else its answer would be another command's."""
+    if outcome.operation not in (None, call.operation.name):
+        return False
+    named = call.request.user_id if isinstance(call.request, m.UserRequest) else None
+    return named is None or outcome.user_id is None or named == outcome.user_id
 
 
 def _first_of_each_id(waiting: Iterable[Task]) -> list[Task]:
@@ -227,12 +253,12 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
     user_id = command.user_id if isinstance(command, _NAMING) else str(TypeID("user"))
     before = streams.get(user_id, Stream(user_id))
     about_sessions = logins.is_about_sessions(command)
+    held = logins.held(before.user) if task.call.operation.kind == "self" and before.user else None
     decision: Sequence[AnyEvent] | Refusal
-    if about_sessions:
+    if held is not None:
+        decision, refused = held, None  # His token was looked up before the block was stored.
+    elif about_sessions:
         decision, refused = logins.decide(before.user, command, task.facts)
-    elif before.version and isinstance(command, ImportUser):
-        # Nor may it be that of a deleted user: nothing comes after a tombstone.
-        decision, refused = Refusal("validation_failed", "another user has or had this id", field="id"), None
     else:
         decision, refused = decide(before.user, command, task.facts), None
     expected = task.call.expected_version
@@ -245,7 +271,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         return _refused(task, refusal, before) if task.call.repeatable or before.pending else refusal
     at = datetime.now(UTC)
     if before.user:
-        at = max(at, before.user.updated_at)  # Clocks differ between machines; a user's history never runs backwards.
+        at = max(at, before.user.recorded_at)  # Clocks differ between machines; a user's history never runs backwards.
     after, encoded = _evolve(before, decision, at)
     streams[user_id] = after
     held, wanted = before.claims, after.claims
@@ -257,12 +283,24 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         at=at,
         take=wanted - held,
         release=held - wanted,
-        command_id=task.call.key if task.call.repeatable else None,
+        command_id=_kept_id(task, refused),
+        operation=task.call.operation.name,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
         changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
     )
     return Decided(task, append, after, refused)
+
+
+def _kept_id(task: Task, refused: Refusal | None) -> str | None:
+    """The id under which its outcome is kept.
+
+    Of a login only where a session begins: what was recorded of it begins no other, also when that one has ended.
+    """
+    if task.call.repeatable:
+        return task.call.key
+    session = task.facts.session if refused is None else None
+    return None if session is None else session.command_id
 
 
 def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[Stream, list[NewEvent]]:
@@ -286,5 +324,14 @@ def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
     """A refusal as an append: stored under its command id, so that a repeat is refused alike, if `on` is stored too."""
     command_id = task.call.key if task.call.repeatable else None
     body = refusal.body() if task.call.repeatable else None
-    append = Append(on.user_id, on.version, (), {}, datetime.now(UTC), command_id=command_id, refusal=body)
+    append = Append(
+        stream=on.user_id,
+        expected=on.version,
+        events=(),
+        metadata={},
+        at=datetime.now(UTC),
+        command_id=command_id,
+        operation=task.call.operation.name,
+        refusal=body,
+    )
     return Decided(task, append, on, refusal)

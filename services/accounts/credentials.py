@@ -24,7 +24,10 @@ from services.refusal import Refusal
 CREDENTIALS_INVALID = "the password is not right"
 
 
-def _change_email(user: User, command: m.ChangeEmail, _: Facts) -> Decision:
+def _change_email(user: User, command: m.ChangeEmail, facts: Facts) -> Decision:
+    """A back end needs no proof; where there is one, it must be of the password that he has now."""
+    if facts.proven_at is not None and not facts.proves(user.password_version):
+        return Refusal("invalid_credentials", CREDENTIALS_INVALID, field="currentPassword")
     key = limits.email_key(command.email)
     if command.email == user.email and user.wanted_email is None:
         return Refusal("invalid_transition", "the user has this address", field="email")

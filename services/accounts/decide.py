@@ -58,11 +58,19 @@ def _created(command: m.CreateUser, **imported: Any) -> UserCreated:
 
 def _import(command: ImportUser) -> Decision:
     row = command.user
-    linked = [IdentityLinked(each.provider, each.provider_id) for each in row.identities]
-    held = {"BLOCKED": [UserBlocked(None)], "DEACTIVATED": [UserDeactivated()]}.get(row.status or "", [])
-    change = row.password_change_required
-    created = _created(row, created_at=command.created_at, imported=True, require_change=change)
-    return [created, *linked, *held]
+    known = row.updated_at
+    """All that there is, happened by then."""
+    linked = [IdentityLinked(each.provider, each.provider_id, each.linked_at or known) for each in row.identities]
+    blocked = [UserBlocked(None, row.blocked_at or known)] if row.status == "BLOCKED" or row.blocked_at else []
+    deactivated = [UserDeactivated(known)] if row.status == "DEACTIVATED" else []
+    created = _created(
+        row,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        imported=True,
+        require_change=row.password_change_required,
+    )
+    return [created, *linked, *blocked, *deactivated]
 
 
 def _register(command: m.Register, facts: Facts) -> Decision:

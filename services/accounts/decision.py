@@ -47,17 +47,14 @@ class TellOwner(OnUser):
 
 @dataclass(frozen=True, slots=True)
 class ImportUser:
-    """Of a row of ImportUsers.
+    """Of a row of ImportUsers, whose times are as `rfc3339` writes them.
 
     Attributes:
         user_id: is to be one that no user has or ever had.
-        fresh: it was drawn just now, and so it is one.
     """
 
     user: m.ImportedUser
     user_id: str
-    created_at: str | None
-    fresh: bool = False
 
 
 Command = m.Request | OnUser | ImportUser
@@ -72,6 +69,7 @@ class Facts:
             where it was not.
         password_hash: of the command's new password.
         drawn: a fresh code or token, to be mailed; `digest` is what is kept of it.
+        taken: the address to be verified is somebody else's, which the asker must not learn: the code goes to nobody.
         session: a fresh session.
         alive: the sessions that are to be ended are there.
     """
@@ -80,6 +78,7 @@ class Facts:
     password_hash: str | None = None
     drawn: str = ""
     digest: bytes = b""
+    taken: bool = False
     session: NewSession | None = None
     alive: bool = True
 

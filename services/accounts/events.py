@@ -57,13 +57,15 @@ class UserCreated(_Event):
     metadata: Json
     app_metadata: Json
     created_at: str | None = None
-    """RFC 3339: when, where another system made him."""
+    """RFC 3339: when, where another system made him; and when it changed him last."""
     imported: bool = False
     require_change: bool = False
     """He must change his password first."""
+    updated_at: str | None = None
 
     def private(self) -> Json:
-        imported: Json = {} if self.created_at is None else {"createdAt": self.created_at}
+        imported: Json = {"createdAt": self.created_at, "updatedAt": self.updated_at}
+        imported = {name: value for name, value in imported.items() if value is not None}
         if self.require_change:
             imported["requireChange"] = True
         return imported | {
@@ -96,6 +98,7 @@ class UserCreated(_Event):
             private.get("createdAt"),
             public.get("reason") == _IMPORTED,
             private.get("requireChange", False),
+            private.get("updatedAt"),
         )
 
 
@@ -126,13 +129,15 @@ class UserUpdated(_Event):
 @dataclass(frozen=True, slots=True)
 class UserBlocked(_StatusEvent):
     reason: str | None
+    at: str | None = None
+    """RFC 3339: when, where another system did it; here as in other events that an import makes."""
 
     def private(self) -> Json:
-        return {} if self.reason is None else {"reason": self.reason}
+        return ({} if self.reason is None else {"reason": self.reason}) | _at(self.at)
 
     @classmethod
     def read(cls, private: Json, public: Json) -> Self:
-        return cls(private.get("reason"))
+        return cls(private.get("reason"), private.get("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,14 @@ class UserUnblocked(_StatusEvent):
 
 @dataclass(frozen=True, slots=True)
 class UserDeactivated(_StatusEvent):
-    pass
+    at: str | None = None
+
+    def private(self) -> Json:
+        return _at(self.at)
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +248,15 @@ class _IdentityEvent(_Event):
 
 @dataclass(frozen=True, slots=True)
 class IdentityLinked(_IdentityEvent):
-    pass
+    at: str | None = None
+
+    def private(self) -> Json:
+        # super() without a class is broken by slots: dataclass makes the class anew.
+        return _IdentityEvent.private(self) | _at(self.at)
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("provider", ERASED), private.get("providerId", ERASED), private.get("at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,6 +373,10 @@ def _names(profile: Json, metadata: Json, app_metadata: Json, external_id: bool)
     names = [f"profile.{name}" for name in profile]
     flags = {"metadata": bool(metadata), "appMetadata": bool(app_metadata), "externalId": external_id}
     return names + [name for name, changed in flags.items() if changed]
+
+
+def _at(at: str | None) -> Json:
+    return {} if at is None else {"at": at}
 
 
 def _origin(ip: str | None, user_agent: str | None) -> Json:

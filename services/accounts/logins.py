@@ -44,16 +44,25 @@ def _log_in(user: User, command: LogIn, facts: Facts) -> Verdict:
 def _refusal(user: User, facts: Facts) -> Refusal | None:
     if not facts.proves(user.password_version):
         return credentials_invalid()
+    if refusal := held(user):
+        return refusal
     details = [{"userId": user.id}]
-    if user.status == "BLOCKED":
-        return Refusal("user_blocked", "the user is blocked")
-    if user.status == "DEACTIVATED":
-        return Refusal("user_deactivated", "the user is deactivated")
     if user.status == "PENDING_VERIFICATION":
         return Refusal("email_not_verified", "the address is not verified", details=details)
     if user.password_change_required:
         return Refusal("password_change_required", "the password must be changed first", details=details)
     return None
+
+
+def held(user: User) -> Refusal | None:
+    """Why a user can do nothing, not even with a session that he still had a moment ago."""
+    match user.status:
+        case "BLOCKED":
+            return Refusal("user_blocked", "the user is blocked")
+        case "DEACTIVATED":
+            return Refusal("user_deactivated", "the user is deactivated")
+        case _:
+            return None
 
 
 def credentials_invalid() -> Refusal:

@@ -8,11 +8,12 @@ from typing import Any
 
 from denizen import messages as m
 from pydantic import SecretStr
+from typeid import TypeID
 
 from services.accounts import limits, task
-from services.accounts.credentials import token_invalid
+from services.accounts.credentials import CREDENTIALS_INVALID, token_invalid
 from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
-from services.accounts.task import Instant, Task
+from services.accounts.task import Instant, Reply, Task
 from services.accounts.tools import Tools, too_many_attempts
 from services.endpoint.call import Call
 from services.passwords import formats
@@ -48,6 +49,7 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
     if not tools.settings.register_discreet:
         return Task(call, command, Facts(password_hash=new))
     call.expected_version = None  # It would tell whether there is a user.
+    call.deadline = None  # Likewise, where it passes between here and the answer.
     key = limits.email_key(command.email)
     if not await tools.throttle.mail(key):
         raise too_many_attempts()
@@ -62,19 +64,76 @@ async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Pre
     key = limits.email_key(command.email)
     owner = await tools.secrets.by_email(key)
     if owner is not None and owner.user_id != command.user_id:
-        raise Refusal("email_taken", "another user has this email", field="email")
+        raise _email_taken()
     if not await tools.throttle.mail(key):
         raise too_many_attempts()
     return Task(call, command, _drawn_code(tools))
 
 
+async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -> Prepared:
+    """A stolen session must not move the account to another address: who has a password gives it.
+
+    Nor may it ask who has an account, or write to strangers: it is counted before anybody looks. In the discreet
+    setting a taken address is answered as a free one is, and the code goes to nobody.
+    """
+    began = time.monotonic()
+    user_id = call.actor or ""
+    proven_at = await _proven(tools, call, user_id, request)
+    key = limits.email_key(request.email)
+    if not await tools.throttle.mail(key, user_id):
+        raise too_many_attempts()
+    call.check_deadline()
+    discreet = tools.settings.register_discreet
+    call.deadline = None if discreet else call.deadline
+    owner = await tools.secrets.by_email(key)
+    taken = owner is not None and owner.user_id != user_id
+    if taken and not discreet:
+        raise _email_taken()
+    facts = replace(_drawn_code(tools), proven_at=proven_at, taken=taken)
+    command = m.ChangeEmail(user_id=user_id, email=request.email)
+    return Task(call, command, facts, began=began if discreet else None, discreet=discreet)
+
+
+async def _proven(tools: Tools, call: Call, user_id: str, request: m.ChangeMyEmail) -> int:
+    """The version of the user at which he gave his password, or had none."""
+    credential = await tools.secrets.by_id(user_id)
+    if credential.password is None:
+        return credential.version
+    secret = request.current_password
+    version = None if secret is None else await tools.proven_at(user_id, secret, call)
+    if version is None:
+        raise Refusal("invalid_credentials", CREDENTIALS_INVALID, field="currentPassword")
+    return version
+
+
+def _email_taken() -> Refusal:
+    return Refusal("email_taken", "another user has this email", field="email")
+
+
 async def _send_verification(tools: Tools, call: Call, command: m.SendVerificationEmail) -> Prepared:
     user = (await tools.user(command.user_id)).user
+    taken = False
     if user is not None:
         address = user.wanted_email[1] if user.wanted_email else user.email_key
-        if not await tools.throttle.mail(address):
+        # The code for an address that is not his yet is a mail to a stranger.
+        if not await tools.throttle.mail(address, user.id if user.wanted_email else None):
             raise too_many_attempts()
-    return Task(call, command, _drawn_code(tools))
+        owner = await tools.secrets.by_email(address)
+        taken = owner is not None and owner.user_id != user.id
+    return Task(call, command, replace(_drawn_code(tools), taken=taken), reply=_reply(call))
+
+
+def _reply(call: Call) -> Reply:
+    """What is answered to a command that was carried out; who has proved nothing is told nothing."""
+    match call.request:
+        case m.DeleteUser():
+            return task.deleted
+        case m.SendPasswordResetEmail():
+            return task.accepted
+        case m.SendVerificationEmail() if call.operation.kind == "public":
+            return task.accepted
+        case _:
+            return task.with_user
 
 
 def _drawn_code(tools: Tools) -> Facts:
@@ -94,27 +153,38 @@ async def _change_password(tools: Tools, call: Call, command: m.ChangePassword) 
     version = await tools.proven_at(command.user_id, command.current_password, call)
     if version is None:
         return Task(call, command)
-    new = await tools.new_hash(command.new_password, call, "newPassword")
+    new = await tools.new_hash(command.new_password, call, "newPassword", await _address(tools, command.user_id))
     return Task(call, command, Facts(proven_at=version, password_hash=new))
 
 
 async def _reset_password(tools: Tools, call: Call, command: m.ResetPassword) -> Prepared:
-    return Task(call, command, Facts(password_hash=await tools.new_hash(command.password, call, "password")))
+    new = await tools.new_hash(command.password, call, "password", await _address(tools, command.user_id))
+    return Task(call, command, Facts(password_hash=new))
+
+
+async def _address(tools: Tools, user_id: str) -> str | None:
+    """A user's, which is no password."""
+    user = (await tools.user(user_id)).user
+    return None if user is None else user.email
 
 
 async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmail) -> Prepared:
-    """The answer is the same, and as late, whether or not anybody has the address."""
+    """The answer is the same, and as late, whether or not anybody has the address; and so is that to a repeat.
+
+    Where nobody has it, it is asked for a user who is not: that leaves an outcome, too, under the command's id.
+    """
     began = time.monotonic()
     call.expected_version = None  # Whose, he does not know.
     key = limits.email_key(command.email)
     if not await tools.throttle.mail(key):
         raise too_many_attempts()
+    call.check_deadline()
+    call.deadline = None  # From here on it would tell who takes longer.
     owner = await tools.secrets.by_email(key)
-    if owner is None:
-        return Instant(b"{}", began)
+    user_id = str(TypeID("user")) if owner is None else owner.user_id
     token = token_urlsafe(32)
     facts = Facts(drawn=token, digest=tools.ring.claim("token", token))
-    return Task(call, RequestPasswordReset(owner.user_id), facts, task.accepted, began, discreet=True)
+    return Task(call, RequestPasswordReset(user_id), facts, task.accepted, began, discreet=True)
 
 
 async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordReset) -> Prepared:
@@ -123,7 +193,7 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
     if owner is None:
         raise token_invalid()
     user_id, version = owner
-    new = await tools.new_hash(command.password, call, "password")
+    new = await tools.new_hash(command.password, call, "password", await _address(tools, user_id))
     return Task(call, RecoverPassword(user_id), Facts(proven_at=version, password_hash=new))
 
 
@@ -148,6 +218,7 @@ PREPARE: Mapping[type[m.Request], Prepare] = {
     m.CreateUser: _create,
     m.Register: _register,
     m.ChangeEmail: _change_email,
+    m.ChangeMyEmail: _change_my_email,
     m.SendVerificationEmail: _send_verification,
     m.VerifyEmail: _verify_email,
     m.ChangePassword: _change_password,
@@ -178,8 +249,7 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
         command = RecoverPassword(outcome.user_id or "")
     elif not isinstance(command, m.UserRequest):
         command = OnUser(outcome.user_id or "")
-    if isinstance(call.request, m.SendPasswordResetEmail) or (
-        isinstance(call.request, m.Register) and tools.settings.register_discreet
-    ):
-        return Task(call, command, reply=task.accepted, began=time.monotonic(), discreet=True)
-    return Task(call, command, reply=task.deleted if isinstance(call.request, m.DeleteUser) else task.with_user)
+    kinds = (m.SendPasswordResetEmail, *((m.Register, m.ChangeMyEmail) if tools.settings.register_discreet else ()))
+    discreet = isinstance(call.request, kinds)
+    reply = task.accepted if discreet and isinstance(call.request, m.Register) else _reply(call)
+    return Task(call, command, reply=reply, began=time.monotonic() if discreet else None, discreet=discreet)

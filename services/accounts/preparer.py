@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from denizen import messages as m
+from denizen.operations import Operation
 
 from services.accounts import limits, preparation, signing_in
 from services.accounts.answers import Answers
@@ -43,10 +44,16 @@ class Preparer:
             return self._queue(Task(call, call.request))
         if len(self._running) >= _AT_ONCE:
             return False
+        if kind is m.Authenticate:
+            self._tools.guesses.reserve()
         running = asyncio.create_task(self._take(call))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return True
+
+    def full(self, operation: Operation) -> bool:
+        """Whether a request need not even be read: in a flood of logins, most are refused."""
+        return operation.request is m.Authenticate and self._tools.guesses.full
 
     async def drained(self) -> None:
         """Wait until all that was accepted is queued or answered."""
@@ -73,10 +80,11 @@ class Preparer:
         if call.operation.kind == "self":
             claims = await self._bearers.identify(call.authorization)
             call.actor = claims.user_id
-            translated = await TRANSLATE[type(call.request)](self._tools, call, claims, call.request)
-            if isinstance(translated, Instant):
-                return translated
-            call.request = translated
+            if translate := TRANSLATE.get(type(call.request)):
+                translated = await translate(self._tools, call, claims, call.request)
+                if isinstance(translated, Instant):
+                    return translated
+                call.request = translated
         if isinstance(call.request, m.Authenticate):
             return await signing_in.authenticate(self._tools, call, call.request)
         if isinstance(call.request, m.RefreshSession):
@@ -86,7 +94,12 @@ class Preparer:
         if repeated := await preparation.repeated(self._tools, call):
             return repeated
         prepare = preparation.PREPARE.get(type(call.request))
-        return await prepare(self._tools, call, call.request) if prepare else Task(call, call.request)
+        prepared = await prepare(self._tools, call, call.request) if prepare else Task(call, call.request)
+        if call.operation.kind == "self" and isinstance(call.request, _SLOW):
+            await self._bearers.identify(call.authorization)
+        return prepared
 
 
+_SLOW = (m.ChangeMyEmail, m.ChangePassword)
+"""A session may end while a password of its user waits for its turn."""
 _PREPARED = {*preparation.PREPARE, *TRANSLATE, m.Authenticate, m.RefreshSession, m.ListSessions}

@@ -6,28 +6,16 @@ from typing import Any
 from denizen import messages as m
 from denizen.tokens import TokenClaims
 
-from services.accounts.credentials import CREDENTIALS_INVALID
 from services.accounts.signing_in import list_sessions
 from services.accounts.task import Instant
 from services.accounts.tools import Tools
 from services.endpoint.call import Call
-from services.refusal import Refusal
 
 Translate = Callable[[Tools, Call, TokenClaims, Any], Awaitable[m.Request | Instant]]
 
 
 async def _update(_: Tools, __: Call, claims: TokenClaims, request: m.UpdateMe) -> m.Request:
     return m.UpdateUser(user_id=claims.user_id, **_given(request))
-
-
-async def _change_email(tools: Tools, call: Call, claims: TokenClaims, request: m.ChangeMyEmail) -> m.Request:
-    """A stolen session must not move the account to another address: who has a password gives it."""
-    credential = await tools.secrets.by_id(claims.user_id)
-    if credential.password is not None:
-        secret = request.current_password
-        if secret is None or await tools.proven_at(claims.user_id, secret, call) is None:
-            raise Refusal("invalid_credentials", CREDENTIALS_INVALID, field="currentPassword")
-    return m.ChangeEmail(user_id=claims.user_id, email=request.email)
 
 
 async def _change_password(_: Tools, __: Call, claims: TokenClaims, request: m.ChangeMyPassword) -> m.Request:
@@ -60,7 +48,6 @@ async def _list_sessions(tools: Tools, _: Call, claims: TokenClaims, __: m.ListM
 
 TRANSLATE: Mapping[type[m.Request], Translate] = {
     m.UpdateMe: _update,
-    m.ChangeMyEmail: _change_email,
     m.ChangeMyPassword: _change_password,
     m.RevokeMySession: _revoke_session,
     m.LogOut: _log_out,
@@ -69,7 +56,10 @@ TRANSLATE: Mapping[type[m.Request], Translate] = {
     m.DeleteMe: _delete,
     m.ListMySessions: _list_sessions,
 }
-"""The command of a back end that does the same for the user of the token; or the answer. Each raises Refusal."""
+"""The command of a back end that does the same for the user of the token; or the answer. Each raises Refusal.
+
+Of GetMe and the like the directory knows; ChangeMyEmail is prepared as it is.
+"""
 
 
 def _given(request: m.Request) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from denizen.operations import OPERATIONS
 from services import broker
 from services.accounts.answers import Answers
 from services.accounts.commands import Commands
+from services.accounts.guesses import Guesses
 from services.accounts.preparer import Preparer
 from services.accounts.task import Task
 from services.accounts.throttle import Throttle
@@ -48,14 +49,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
     batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
+    secrets, throttle = SecretStore(settings, ring, "accounts"), Throttle(settings, ring)
     tools = Tools(
         settings=settings,
         store=store,
-        secrets=SecretStore(settings, ring, "accounts"),
+        secrets=secrets,
         ring=ring,
         keys=ServerKeys(published, settings, ring),
         pool=pool,
-        throttle=Throttle(settings, ring),
+        throttle=throttle,
+        guesses=Guesses(throttle, secrets, pool),
     )
     preparer = Preparer(tools, Bearers(sessions, tools.keys, settings), batcher.put, answers)
     await tools.keys.signing()
@@ -64,7 +67,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         working = tasks.create_task(batcher.run())
         forgetting = tasks.create_task(_forget(store, tools.secrets))
         watching = tasks.create_task(_watch_keys(tools.keys, revocations))
-        await server.start(preparer.accept)
+        await server.start(preparer.accept, preparer.full)
         ready()
         await stop.wait()
         await server.stop_receiving()
@@ -92,9 +95,9 @@ def _poke(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:
 
 
 async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
-    """Drop what is too old to be of use: outcomes, sessions, codes, limits."""
+    """Drop what is too old to be of use: outcomes, jobs of imports, sessions, codes, limits."""
     while True:
-        for forget in (store.forget_commands, secrets.forget):
+        for forget in (store.forget_commands, store.forget_imports, secrets.forget):
             with contextlib.suppress(DatabaseUnavailable, *LOST):
                 while await forget():
                     pass
@@ -102,12 +105,12 @@ async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
 
 
 async def _watch_keys(keys: ServerKeys, revocations: Revocations) -> None:
-    """Tell verifiers of signing keys that are gone: `denizen keys rotate-signing --at-once` is an emergency."""
-    known: set[str] = set()
+    """Have verifiers refuse what a dropped key has signed: `denizen keys rotate-signing --at-once` is an emergency.
+
+    All of them each time: they may have been dropped while nobody was here, and NATS may have lost what was put.
+    """
     while True:
         with contextlib.suppress(DatabaseUnavailable, *LOST, RevocationFailed):
-            there = {key.kid for key in (await keys.jwks()).keys}
-            for key_id in known - there:
+            for key_id in await keys.dropped():
                 await revocations.put_key(key_id)
-            known = there
         await asyncio.sleep(_KEYS_SECONDS)

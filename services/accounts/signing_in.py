@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from secrets import token_bytes, token_hex
 
 import orjson
@@ -15,9 +16,11 @@ from services.accounts.decision import Facts, LogIn
 from services.accounts.logins import credentials_invalid
 from services.accounts.preparation import Prepared
 from services.accounts.task import Instant, Reply, Stream, Task
+from services.accounts.throttle import Guess
 from services.accounts.tools import Tools
 from services.accounts.user import rfc3339
 from services.endpoint.call import Call
+from services.endpoint.page import fitting, listed
 from services.eventstore.secrets import NewSession, Session
 from services.refusal import Refusal
 from services.tokens import access, refresh
@@ -26,25 +29,43 @@ from services.tokens import access, refresh
 async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Prepared:
     """Whoever the address belongs to, if anybody: the same work, the same answer, the same time.
 
+    Its place among the guesses was reserved when it was taken over.
     Its repeats are recognised by the session that it began, not by its outcome: they prove the password, too.
     """
-    account = limits.email_key(request.email)
-    password = await tools.opened(request.password, call)
-    credential, verified = await tools.guess(account, request.ip, password, tools.secrets.by_email(account), call)
+    with tools.guesses.reserved():
+        guess = Guess(limits.email_key(request.email), request.ip)
+        password = await tools.opened(request.password, call)
+        credential, verified = await tools.guesses.compare(guess, password, call.deadline)
+    call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
     if credential is None:
         return Instant(credentials_invalid(), verified.began)
     command = LogIn(credential.user_id, request.ip, request.user_agent)
     key, call.repeatable = call.key if call.repeatable else None, False
     call.expected_version = None  # It would tell who knows no password that there is a user.
+    if verified.ok and await _is_hidden(tools, credential.user_id):
+        verified = replace(verified, ok=False)
+    before = await tools.guesses.made(guess, verified, credential.user_id, key)
     if not verified.ok:
         return Task(call, command, began=verified.began)
-    if key is not None and (before := await _begun_by(tools, credential.user_id, key)):
+    if before is not None:
         return await _signed_in(tools, before)
     session = _new_session(tools, request, key)
     facts = Facts(proven_at=credential.version, session=session)
     if verified.outdated:
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
-    return Task(call, command, facts, await _reply(tools, session), verified.began)
+    repeat = None if key is None else partial(_begun, tools, credential.user_id, key)
+    return Task(call, command, facts, await _reply(tools, session), verified.began, repeat=repeat)
+
+
+async def _is_hidden(tools: Tools, user_id: str) -> bool:
+    """Whether his right password must look like a wrong one.
+
+    In the discreet setting nobody learns whether an address was free: not by signing in with what he registered either.
+    """
+    if not tools.settings.register_discreet:
+        return False
+    user = (await tools.user(user_id)).user
+    return user is not None and not user.email_verified
 
 
 async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
@@ -55,9 +76,12 @@ async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
         return None
 
 
-async def _begun_by(tools: Tools, user_id: str, command_id: str) -> Session | None:
-    sessions = await tools.secrets.sessions(user_id)
-    return next((session for session in sessions if session.command_id == command_id), None)
+async def _begun(tools: Tools, user_id: str, command_id: str) -> Instant:
+    """What a command is answered whose id is there already."""
+    session = (await tools.secrets.begun([(user_id, command_id)])).get((user_id, command_id))
+    if session is None:
+        return Instant(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
+    return await _signed_in(tools, session)
 
 
 def _new_session(tools: Tools, request: m.Authenticate, command_id: str | None) -> NewSession:
@@ -134,11 +158,11 @@ def _body(tools: Tools, key: OKPKey, session: NewSession | Session, generation: 
 
 
 async def list_sessions(tools: Tools, user_id: str, current: str | None = None) -> bytes:
-    """The body of ListSessions. Raises Refusal."""
+    """The body of ListSessions: the newest, as many as go into one answer. Raises Refusal."""
     if (await tools.user(user_id)).user is None:
         raise Refusal("user_not_found", "there is no user with this id", field="userId")
-    sessions = await tools.secrets.sessions(user_id)
-    return orjson.dumps({"data": [_shown(session, current) for session in sessions]})
+    sessions = [orjson.dumps(_shown(session, current)) for session in await tools.secrets.sessions(user_id)]
+    return listed(fitting(sessions))
 
 
 def _shown(session: Session, current: str | None) -> dict[str, object]:

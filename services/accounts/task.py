@@ -1,6 +1,6 @@
 """A command on its way: the request, what was found out before it is decided, and how it is answered."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -80,7 +80,8 @@ class Task:
         reply: makes the answer where it succeeds.
         began: when the work on its secret began (time.monotonic); its refusal goes out at a multiple of half a second
             from then on, so that its time does not tell what was compared.
-        discreet: its reply does likewise, and the refusal `email_taken` looks like it.
+        discreet: its reply does likewise; and where that is `accepted`, the refusal `email_taken` looks like it.
+        repeat: finds what to answer where a copy of it that came at the same time was first.
     """
 
     call: Call
@@ -89,6 +90,7 @@ class Task:
     reply: Reply = with_user
     began: float | None = None
     discreet: bool = False
+    repeat: Callable[[], Awaitable["Instant"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ None ever locks an owner out for good: what was used up comes back with time, an
 lately is not held up by what others try on the account from elsewhere.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 
 import orjson
@@ -35,7 +35,34 @@ _GUESSES_FROM_ONE = Limit("guesses/account+ip", burst=5, gap=30)
 _GUESSES = Limit("guesses/account", burst=25, gap=30, spares=True)
 _GUESSES_BY_ADDRESS = Limit("guesses/ip", burst=100, gap=1)
 _MAILS = Limit("mails", burst=4, gap=150)
+_MAILS_BY_USER = Limit("mails/user", burst=5, gap=150)
 _CODES = Limit("codes", burst=20, gap=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A guess at the password of an account, from an address on the network.
+
+    Attributes:
+        account: what the guesser names; an address need not belong to anybody.
+        user_id: where he names the user himself.
+    """
+
+    account: str
+    ip: str | None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The limits that a request has to do with, by their keys; `known`: where it is kept that he got in before.
+
+    `gets_in`: what is given back was right, and he is known from now on.
+    """
+
+    limits: Mapping[bytes, Limit]
+    known: bytes | None = None
+    gets_in: bool = True
 
 
 class Throttle:
@@ -49,61 +76,84 @@ class Throttle:
     async def close(self) -> None:
         await self._database.close()
 
-    async def guess(self, account: str, ip: str | None) -> bool:
-        """Count a guess at an account's password before it is made; False where it must not be made.
+    async def guess(self, guesses: Sequence[Guess]) -> list[bool]:
+        """Count guesses before they are made; False for those that must not be made."""
+        return await self._admit([self._asked(guess) for guess in guesses])
 
-        `account` is what the guesser names: an address need not belong to anybody.
-        """
-        return await self._admit(self._guesses(account, ip), self._known(account, ip))
+    async def guessed(self, guesses: Sequence[Guess]) -> None:
+        """They were right, and so they do not count."""
+        await self._give_back([self._asked(guess) for guess in guesses])
 
-    async def guessed(self, account: str, ip: str | None) -> None:
-        """It was right, and so it does not count."""
-        await self._give_back(self._guesses(account, ip), self._known(account, ip))
-
-    async def take_back(self, account: str, ip: str | None) -> None:
+    async def take_back(self, guess: Guess) -> None:
         """It was not made after all."""
-        await self._give_back(self._guesses(account, ip), None)
+        await self._give_back([replace(self._asked(guess), gets_in=False)])
 
-    async def mail(self, address: str) -> bool:
-        """Count a mail to an address; False where it must not be sent."""
-        return await self._admit([(_MAILS, address)], None)
+    async def mail(self, address: str, user_id: str | None = None) -> bool:
+        """Count a mail to an address; False where it must not be sent. `user_id`: who has it sent to a stranger."""
+        limits = {self._key(_MAILS, address): _MAILS}
+        if user_id is not None:
+            limits[self._key(_MAILS_BY_USER, user_id)] = _MAILS_BY_USER
+        return (await self._admit([_Asked(limits)])) == [True]
 
     async def code(self, user_id: str) -> bool:
         """Count a verification code that somebody tries for a user, over all the codes that are sent to him."""
-        return await self._admit([(_CODES, user_id)], None)
+        return (await self._admit([_Asked({self._key(_CODES, user_id): _CODES})])) == [True]
 
-    def _guesses(self, account: str, ip: str | None) -> Sequence[tuple[Limit, str]]:
-        network = _network(ip)
-        return [
-            (_GUESSES_FROM_ONE, f"{account}\0{network}"),
-            (_GUESSES, account),
-            *([(_GUESSES_BY_ADDRESS, network)] if network else []),
-        ]
+    def _asked(self, guess: Guess) -> _Asked:
+        network = _network(guess.ip)
+        here = f"{guess.account}\0{network}"
+        limits = {
+            self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
+            self._key(_GUESSES, guess.account): _GUESSES,
+        }
+        if network:
+            limits[self._key(_GUESSES_BY_ADDRESS, network)] = _GUESSES_BY_ADDRESS
+        return _Asked(limits, self._ring.claim("throttle/known", here) if network else None)
 
-    def _known(self, account: str, ip: str | None) -> bytes | None:
-        """What stands for somebody who got in to an account from an address; without one nobody is known."""
-        return self._ring.claim("throttle/known", f"{account}\0{_network(ip)}") if ip else None
+    def _key(self, limit: Limit, of: str) -> bytes:
+        return self._ring.claim(f"throttle/{limit.name}", of)
 
-    async def _admit(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> bool:
+    async def _admit(self, asked: Sequence[_Asked]) -> list[bool]:
+        """Whoever asks a limit that another asks too comes after him, in a statement of its own."""
+        admitted: set[int] = set()
+        remaining = list(range(len(asked)))
+        while remaining:
+            now: list[int] = []
+            taken: set[bytes] = set()
+            for index in remaining:
+                if taken.isdisjoint(asked[index].limits):
+                    now.append(index)
+                taken.update(asked[index].limits)
+            rows = [row | {"request": index} for index in now for row in _rows(asked[index])]
+            async with self._database.connection() as connection:
+                cursor = await connection.execute(sql.load(_PACKAGE, "admit"), _parameters(rows))
+                admitted.update(index for (index,) in await cursor.fetchall())
+            remaining = [index for index in remaining if index not in set(now)]
+        return [index in admitted for index in range(len(asked))]
+
+    async def _give_back(self, asked: Sequence[_Asked]) -> None:
+        rows = [row for each in asked for row in _rows(each)]
         async with self._database.connection() as connection:
-            cursor = await connection.execute(sql.load(_PACKAGE, "admit"), self._parameters(limits, known))
-            return await cursor.fetchone() == (True,)
+            await connection.execute(sql.load(_PACKAGE, "give_back"), _parameters(rows))
 
-    async def _give_back(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(sql.load(_PACKAGE, "give_back"), self._parameters(limits, known))
 
-    def _parameters(self, limits: Sequence[tuple[Limit, str]], known: bytes | None) -> dict[str, object]:
-        rows = [
-            {
-                "key": self._ring.claim(f"throttle/{limit.name}", key).hex(),
-                "burst": limit.burst,
-                "gap": limit.gap,
-                "spares": limit.spares,
-            }
-            for limit, key in limits
-        ]
-        return {"limits": orjson.dumps(rows).decode(), "known": known}
+def _rows(asked: _Asked) -> list[dict[str, object]]:
+    known = asked.known and asked.known.hex()
+    return [
+        {
+            "key": key.hex(),
+            "burst": limit.burst,
+            "gap": limit.gap,
+            "spares": limit.spares,
+            "known": known,
+            "gets_in": asked.gets_in,
+        }
+        for key, limit in asked.limits.items()
+    ]
+
+
+def _parameters(rows: Sequence[dict[str, object]]) -> dict[str, object]:
+    return {"limits": orjson.dumps(rows).decode()}
 
 
 def _network(ip: str | None) -> str:

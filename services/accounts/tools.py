@@ -1,19 +1,17 @@
 """What commands with secrets need, and what several of them do with it."""
 
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import SecretStr
 
+from services.accounts.guesses import Guesses
 from services.accounts.task import Stream, fold
-from services.accounts.throttle import Throttle
+from services.accounts.throttle import Guess, Throttle
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
-from services.eventstore.secret_store import Credential, SecretStore
+from services.eventstore.secret_store import SecretStore
 from services.eventstore.store import EventStore
 from services.passwords import policy
-from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
 from services.refusal import Refusal
 from services.sealing import unseal
@@ -32,8 +30,7 @@ class Tools:
     keys: ServerKeys
     pool: HashingPool
     throttle: Throttle
-    guessing: int = 0
-    """Passwords that are being compared, or wait for it."""
+    guesses: Guesses
 
     async def opened(self, secret: SecretStr, call: Call) -> str:
         """A secret of a request, which may be sealed."""
@@ -52,38 +49,13 @@ class Tools:
 
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
         """The version of the user at which this was his password; None where it is not."""
-        password = await self.opened(secret, call)
-        credential, verified = await self.guess(f"user/{user_id}", None, password, self.secrets.by_id(user_id), call)
+        guess = Guess(f"user/{user_id}", None, user_id)
+        self.guesses.reserve()
+        with self.guesses.reserved():
+            password = await self.opened(secret, call)
+            credential, verified = await self.guesses.compare(guess, password, call.deadline)
+        await self.guesses.made(guess, verified, user_id, None)
         return credential.version if credential is not None and verified.ok else None
-
-    async def guess(
-        self, account: str, ip: str | None, password: str, found: Coroutine[Any, Any, Credential | None], call: Call
-    ) -> tuple[Credential | None, Verified]:
-        """Whether a password is that of whom `found` finds.
-
-        Where there is no room to compare it, that is said before anything is asked of the database. A guess that was
-        right, or was not made, does not count: an owner is not held up by what he never tried.
-        """
-        try:
-            if self.guessing >= self.pool.capacity:
-                raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
-            self.guessing += 1
-            try:
-                if not await self.throttle.guess(account, ip):
-                    raise too_many_attempts()
-                credential = await found
-                try:
-                    verified = await self.pool.verify(password, credential and credential.password, call.deadline)
-                except Refusal:
-                    await self.throttle.take_back(account, ip)
-                    raise
-            finally:
-                self.guessing -= 1
-        finally:
-            found.close()
-        if verified.ok:
-            await self.throttle.guessed(account, ip)
-        return credential, verified
 
 
 def too_many_attempts() -> Refusal:

@@ -56,6 +56,7 @@ class User:
         wanted_email: the address, and its key, that replaces his once he has verified it.
         password_version: the version at which his password was set (or could have been, at his creation); what was
             proved by a password that was read before then is proved no more.
+        recorded_at: when the last event was; `updated_at` of who was imported may be earlier.
         code_version, token_version: likewise of the verification code and the reset token that were mailed last.
     """
 
@@ -72,6 +73,7 @@ class User:
     updated_at: datetime
     blocked_at: datetime | None
     version: int
+    recorded_at: datetime
     wanted_email: tuple[str, str] | None = None
     identities: tuple[Identity, ...] = ()
     password_change_required: bool = False
@@ -129,23 +131,25 @@ def evolve(user: User | None, event: UserEvent, user_id: str, at: datetime) -> U
             app_metadata=event.app_metadata,
             holds=(),
             created_at=at if event.created_at is None else datetime.fromisoformat(event.created_at),
-            updated_at=at,
+            updated_at=at if event.updated_at is None else datetime.fromisoformat(event.updated_at),
             blocked_at=None,
             version=1,
+            recorded_at=at,
             password_change_required=event.require_change,
         )
     if user is None:
         raise ValueError(f"the stream of {user_id} does not begin with UserCreated")
-    user = replace(user, version=user.version + 1, updated_at=at)
+    happened = _happened(event, at)
+    user = replace(user, version=user.version + 1, updated_at=max(user.updated_at, happened), recorded_at=at)
     match event:
         case UserUpdated():
             return _updated(user, event)
         case UserDeleted():
             return None
         case IdentityLinked() | IdentityUnlinked():
-            return replace(user, identities=_identities(user, event))
+            return replace(user, identities=_identities(user, event, happened))
         case UserBlocked() | UserUnblocked() | UserDeactivated() | UserReactivated():
-            return _evolve_status(user, event)
+            return _evolve_status(user, event, happened)
         case _:
             return _evolve_credentials(user, event)
 
@@ -160,14 +164,22 @@ def _updated(user: User, event: UserUpdated) -> User:
     )
 
 
-def _evolve_status(user: User, event: UserBlocked | UserUnblocked | UserDeactivated | UserReactivated) -> User:
+def _happened(event: UserEvent, at: datetime) -> datetime:
+    """When: as another system says, of what an import took over."""
+    said = event.at if isinstance(event, UserBlocked | UserDeactivated | IdentityLinked) else None
+    return at if said is None else datetime.fromisoformat(said)
+
+
+def _evolve_status(
+    user: User, event: UserBlocked | UserUnblocked | UserDeactivated | UserReactivated, at: datetime
+) -> User:
     match event:
         case UserBlocked():
-            return replace(user, holds=(*_without(user.holds, "BLOCKED"), "BLOCKED"), blocked_at=user.updated_at)
+            return replace(_staying(user), holds=(*_without(user.holds, "BLOCKED"), "BLOCKED"), blocked_at=at)
         case UserUnblocked():
             return replace(user, holds=_without(user.holds, "BLOCKED"), blocked_at=None)
         case UserDeactivated():
-            return replace(user, holds=(*_without(user.holds, "DEACTIVATED"), "DEACTIVATED"))
+            return replace(_staying(user), holds=(*_without(user.holds, "DEACTIVATED"), "DEACTIVATED"))
         case UserReactivated():
             return replace(user, holds=_without(user.holds, "DEACTIVATED"))
 
@@ -192,13 +204,18 @@ def _evolve_credentials(user: User, event: CredentialEvent) -> User:
             )
         case PasswordChanged():
             return replace(
-                user,
+                _staying(user),
                 password_change_required=event.require_change,
                 password_version=version,
                 token_version=version,
             )
         case PasswordResetRequested():
             return replace(user, token_version=version)
+
+
+def _staying(user: User) -> User:
+    """Without the address that he wanted: who asked for it may be a thief, and the owner has just put him out."""
+    return user if user.wanted_email is None else replace(user, wanted_email=None, code_version=user.version)
 
 
 def merge(old: Json, new: Json) -> Json:
@@ -211,8 +228,8 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _identities(user: User, event: IdentityLinked | IdentityUnlinked) -> tuple[Identity, ...]:
-    changed = Identity(event.provider, event.provider_id, user.updated_at)
+def _identities(user: User, event: IdentityLinked | IdentityUnlinked, at: datetime) -> tuple[Identity, ...]:
+    changed = Identity(event.provider, event.provider_id, at)
     others = tuple(each for each in user.identities if each.claim != changed.claim)
     return (*others, changed) if isinstance(event, IdentityLinked) else others
 

@@ -35,6 +35,7 @@ class Call:
         expected_version: the user's version that the caller has seen.
         deadline: seconds since 1970.
         min_position: for a query: what must be applied first.
+        known_at: for a query: a position at which the user was there. He is not missing before that is applied.
         reply_to: a subject in `_INBOX.`.
         authorization: the header of that name, as it was sent.
     """
@@ -50,15 +51,19 @@ class Call:
     traceparent: str | None
     min_position: int
     authorization: str | None = field(default=None, repr=False)
+    known_at: int = 0
 
     @property
     def key(self) -> str:
-        """The name under which its outcome is kept: nobody learns by an id what another kind of caller was answered."""
+        """The name under which its outcome is kept: nobody learns by an id what another was answered.
+
+        A back end's is its id alone; that it is a repeat of the same command, the outcome itself tells.
+        """
         match self.operation.kind:
             case "self":
-                return f"self/{self.actor}/{self.command_id}"
+                return f"self/{self.actor}/{self.operation.name}/{self.command_id}"
             case "public":
-                return f"public/{self.command_id}"
+                return f"public/{self.operation.name}/{self.command_id}"
             case _:
                 return self.command_id
 
@@ -83,6 +88,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
     command_id = _header(headers, h.COMMAND_ID, _COMMAND_ID, "1 to 128 visible ASCII characters")
     expected = _header(headers, h.EXPECTED_VERSION, _NUMBER, "a whole number")
     deadline = headers.get(h.DEADLINE)
+    actor = _header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters")
     traceparent = headers.get(h.TRACEPARENT)
     call = Call(
         operation=operation,
@@ -92,7 +98,8 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         repeatable=command_id is not None,
         expected_version=None if expected is None else int(expected),
         deadline=None if deadline is None else _seconds(deadline),
-        actor=_header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters"),
+        # Who is not signed in is nobody, whatever a front end says: it would forge the history.
+        actor=None if operation.kind == "public" else actor,
         # W3C Trace Context: an invalid one is ignored, never an error.
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         authorization=headers.get(h.AUTHORIZATION),

@@ -1,5 +1,6 @@
 """Subscribes the operations of a service, understands requests, and sends the answers."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -22,11 +23,19 @@ from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_INBOX = re.compile(r"_INBOX\.[^\s*>]{1,200}")
+_INBOX = re.compile(r"_INBOX\.[^\s*>]{1,4070}")
+"""NATS takes 4,096 octets after the verb of a line, with sizes; more of ours would end the connection."""
 
 QUEUE_GROUP = "users"
-HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail"})
+HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail", "Authenticate", "PublicAuthenticate"})
 """Operations that nats-py serves directly: FastStream would take 75-105 us of each message (docs/decisions/0003)."""
+_TOGETHER_SECONDS = 0.01
+"""How long the answers to requests that are refused unread wait for each other."""
+_OVERLOADED = Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+_HEADER_OCTETS = 1024
+"""Room for the headers of an answer, which count as it does."""
+_TOO_LARGE = Refusal("validation_failed", "the answer is larger than NATS takes: ask for fewer at a time (count)")
+_DONE = Refusal("internal", "it is done, but its answer is larger than NATS takes")
 
 
 class Server:
@@ -40,13 +49,17 @@ class Server:
         self._subscriptions: list[Subscription] = []
         self._discovery: Discovery | None = None
         self._client: Client | None = None
+        self._full: Callable[[Operation], bool] = lambda _: False
+        self._surplus: list[tuple[Operation, str]] = []
+        self._refusing: set[asyncio.Task[None]] = set()
 
-    async def start(self, accept: Callable[[Call], bool]) -> None:
+    async def start(self, accept: Callable[[Call], bool], full: Callable[[Operation], bool] | None = None) -> None:
         """Connect and serve. Raises nats.errors.Error.
 
         `accept` takes a request over, to answer it later by `answer` or `refuse_call`; it says False where its queue is
-        full, and may raise Refusal.
+        full, and may raise Refusal. Where `full` says so, a request is refused unread.
         """
+        self._full = full or self._full
         self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
@@ -73,17 +86,37 @@ class Server:
             # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
             log.warning("reply_subject_refused", extra={"operation": operation.id})
             return
+        if self._full(operation):
+            self._turn_away(operation, message.reply)
+            return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
             if not accept(call):
-                raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+                await self.refuse(operation, message.reply, _OVERLOADED)
         except Refusal as refusal:
             await self.refuse(operation, message.reply, refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             log.error("request_failed", extra={"operation": operation.id, "error": type(error).__name__})
             await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
 
+    def _turn_away(self, operation: Operation, reply_to: str) -> None:
+        """Refuse it in a moment, together with others: in a flood each write costs more than the answer."""
+        if not self._surplus:
+            refusing = asyncio.create_task(self._refuse_surplus())
+            self._refusing.add(refusing)
+            refusing.add_done_callback(self._refusing.discard)
+        self._surplus.append((operation, reply_to))
+
+    async def _refuse_surplus(self) -> None:
+        await asyncio.sleep(_TOGETHER_SECONDS)
+        surplus, self._surplus = self._surplus, []
+        for operation, reply_to in surplus:
+            await self.refuse(operation, reply_to, _OVERLOADED)
+
     async def answer(self, call: Call, body: bytes, headers: dict[str, str] | None = None) -> None:
+        if self._client and len(body) > self._client.max_payload - _HEADER_OCTETS:
+            await self.refuse_call(call, _TOO_LARGE if call.operation.reads else _DONE)
+            return
         self._count(call.operation, None)
         await self._publish(call.reply_to, body, headers)
 
@@ -141,6 +174,8 @@ class Server:
 
     async def close(self) -> None:
         """Send what is still in the buffer, and disconnect."""
+        while self._refusing:
+            await asyncio.wait(self._refusing)
         if self._client:
             await broker.disconnect(self._client)
 

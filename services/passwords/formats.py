@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import bcrypt
-from argon2 import Parameters, PasswordHasher, extract_parameters
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2 import Parameters, extract_parameters
+from argon2.exceptions import InvalidHashError
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 from passlib import registry
 from passlib.utils import binary
 
+from services.passwords import argon2id
 from services.passwords.policy import Unusable, normalized
 from services.passwords.spellings import canonical
 
@@ -113,8 +114,6 @@ def _form_of(text: str) -> tuple[_Format, re.Match[str]]:
 
 # --- argon2 -------------------------------------------------------------------------------------------------------
 
-_ARGON2 = PasswordHasher()
-
 
 def _argon2_bounded(match: re.Match[str]) -> bool:
     memory, passes, lanes = int(match["m"]), int(match["t"]), int(match["p"])
@@ -127,13 +126,6 @@ def _argon2_parsed(text: str) -> str:
         if binary.b64s_encode(binary.b64s_decode(part)) != part.encode():
             raise ValueError("not base64")
     return text
-
-
-def _argon2_fits(secret: bytes, stored: str) -> bool:
-    try:
-        return _ARGON2.verify(stored, secret)
-    except VerifyMismatchError:
-        return False
 
 
 # --- bcrypt -------------------------------------------------------------------------------------------------------
@@ -231,7 +223,7 @@ _FORMATS = (
         _argon2_bounded,
         "argon2: m at most 262144 (KiB), t at most 16, p at most 64, m·t at most 524288, m at least 8·p",
         _argon2_parsed,
-        _argon2_fits,
+        argon2id.fits,
     ),
     _Format(re.compile(_BCRYPT), _bcrypt_bounded, "bcrypt: cost 4 to 13", _bcrypt_parsed, _bcrypt_fits),
     _Format(

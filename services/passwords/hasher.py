@@ -5,9 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from argon2 import Parameters, PasswordHasher, Type, profiles
+from argon2 import Parameters, Type, profiles
 
-from services.passwords import formats
+from services.passwords import argon2id, formats
 from services.passwords.policy import Unusable, normalized
 from services.settings import Settings
 
@@ -39,12 +39,11 @@ class Hasher:
     def __init__(self, settings: Settings) -> None:
         """Computes one hash."""
         self._parameters = PARAMETERS[settings.hashing]
-        self._argon2 = PasswordHasher.from_parameters(self._parameters)
         self._dummy = self.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
         """A PHC string under a fresh salt. Raises policy.Unusable."""
-        return self._argon2.hash(normalized(password))
+        return argon2id.new(normalized(password).encode(), self._parameters)
 
     def verify(self, password: str, stored: str | None) -> Verified:
         """Whether the password fits; `stored` is None where nobody has a password: the same work, never ok."""

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from services.passwords import argon2id
 from services.passwords.hasher import Hasher, Verified
 from services.refusal import Refusal
 from services.settings import Settings
@@ -78,6 +79,11 @@ class HashingPool:
         """How many wait."""
         return len(self._jobs)
 
+    @property
+    def hungry(self) -> bool:
+        """Whether some thread has nothing to do, or will have nothing soon."""
+        return len(self._jobs) < len(self._threads)
+
     async def hash(self, password: str, deadline: float | None) -> str:
         """A new hash. `deadline` is as time.time() has it.
 
@@ -117,9 +123,10 @@ class HashingPool:
 
     def _work(self) -> None:
         _give_way()
-        while (job := self._next()) is not None:
-            job.run()
-            del job  # It holds a password, and the next may be long in coming.
+        with argon2id.beside():
+            while (job := self._next()) is not None:
+                job.run()
+                del job  # It holds a password, and the next may be long in coming.
 
     def _next(self) -> _Job[Any] | None:
         with self._changed:
@@ -128,7 +135,7 @@ class HashingPool:
 
 
 def _give_way() -> None:
-    """Lower the priority of this thread, and so of those that argon2 starts from it; only Linux has one for each.
+    """Lower the priority of this thread, and so of what is started from it; only Linux has one for each.
 
     One that was lower already stays: raising it takes a privilege.
     """

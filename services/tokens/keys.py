@@ -10,6 +10,7 @@ from typing import Any, Literal, LiteralString
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from denizen.messages import Jwk, Jwks, SealingKey
+from denizen.revocations import KEPT_SECONDS
 from denizen.tokens import ALGORITHM, KeySet, key_set
 from joserfc.jwk import OKPKey
 from nacl.public import PrivateKey
@@ -40,19 +41,19 @@ def _sql(name: str) -> LiteralString:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A row of server_keys. `wrapped` is empty where the private key is gone."""
+    """A row of server_keys. `wrapped` is empty where the private key is gone; where it was dropped, `public` too."""
 
     key_id: str
     kind: Kind
     epoch: int
     wrapped: bytes
     public: bytes
-    state: Literal["in_use", "retired", "gone"]
+    state: Literal["in_use", "retired", "dropped", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did: the id of the new key, and of those that it retired or, at once, deleted."""
+    """What a rotation did: the id of the new key, and of those that it retired or, at once, dropped."""
 
     key_id: str
     old: Sequence[str]
@@ -64,7 +65,8 @@ class _Snapshot:
     def __init__(self, rows: list[_Key], read_at: float) -> None:
         self.read_at = read_at
         self.gone = [key.key_id for key in rows if key.state == "gone"]
-        self.keys = {key.key_id: key for key in rows if key.state != "gone"}
+        self.dropped = [key.key_id for key in rows if key.state == "dropped" and key.kind == "signing"]
+        self.keys = {key.key_id: key for key in rows if key.state in ("in_use", "retired")}
         self.in_use = {key.kind: key for key in rows if key.state == "in_use"}
         signing = sorted((key for key in self.keys.values() if key.kind == "signing"), key=lambda key: key.state)
         self.jwks = Jwks(keys=tuple(_jwk(key) for key in signing))
@@ -82,7 +84,7 @@ class ServerKeys:
         """With a key ring it makes the keys that are missing; without one it knows the public halves alone."""
         self._database = database
         self._ring = ring
-        self._lifetimes = settings.access_token_seconds + _SIGNED_SECONDS, _SEALED_SECONDS
+        self._lifetimes = KEPT_SECONDS, settings.access_token_seconds + _SIGNED_SECONDS, _SEALED_SECONDS
         self._snapshot: _Snapshot | None = None
         self._reading: asyncio.Task[None] | None = None
         self._signing: dict[str, OKPKey] = {}
@@ -117,6 +119,10 @@ class ServerKeys:
         """The reply of GetJwks: the key that signs now, then those retired so lately that their tokens may live."""
         return (await self._read(_FRESH_SECONDS)).jwks
 
+    async def dropped(self) -> Sequence[str]:
+        """The ids of signing keys that were dropped at once so lately that verifiers may hold them for good."""
+        return (await self._read(_FRESH_SECONDS)).dropped
+
     async def sealing_public(self) -> SealingKey:
         """The reply of GetSealingKey. Raises Refusal: `overloaded`."""
         key = (await self._read(_FRESH_SECONDS)).in_use.get("sealing")
@@ -130,13 +136,13 @@ class ServerKeys:
         """Makes a new key, and retires the old one.
 
         A retired signing key signs nothing more and stays in the key set until its tokens have expired; a retired
-        sealing key opens for 10 minutes. `at_once`: the old keys are gone with the commit, and what was signed or
-        sealed by them is refused; services know it within 2 s.
+        sealing key opens for 10 minutes. `at_once`: the old keys are gone with the commit, but for their ids, and what
+        was signed or sealed by them is refused; services know it within 2 s.
         """
         row = self._new_row(kind)
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_sql("lock_keys"))
-            cursor = await connection.execute(_sql("delete_keys" if at_once else "retire_key"), {"kind": kind})
+            cursor = await connection.execute(_sql("drop_keys" if at_once else "retire_key"), {"kind": kind})
             old = [str(key_id) for (key_id,) in await cursor.fetchall()]
             await connection.execute(_sql("insert_key"), row)
         self._snapshot = None

@@ -158,7 +158,7 @@ async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> No
         with psycopg.connect(own_denizen.database_url) as owner:
             owner.execute("update denizen.projections set version = version - 1 where name = 'users'")
             owner.execute("alter table denizen.users drop column search")
-            owner.execute("drop table denizen.user_counts")
+            owner.execute("drop table denizen.user_counts, denizen.user_words")
         listed = await backend.query("ListUsers", {})
         assert listed.code == "overloaded"
         own_denizen.kill("projector")

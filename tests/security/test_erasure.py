@@ -7,7 +7,7 @@ import re
 import secrets
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -144,6 +144,7 @@ class Life:
             ("ListIdentities", {"userId": self.user}),
             ("ListSessions", {"userId": self.user}),
             ("GetUserHistory", {"userId": self.user}),
+            ("GetLoginHistory", {"userId": self.user}),
         ]
 
 
@@ -281,6 +282,62 @@ async def test_nothing_is_left_of_a_deleted_user(own_denizen: Denizen) -> None:
     assert canary.shown(life.forms, own_denizen.errors().encode()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.embedded
+async def test_a_rebuild_brings_nothing_back_and_makes_the_files_anew(own_denizen: Denizen) -> None:
+    """docs/erasure.md has what is found where in PostgreSQL's own files."""
+    url, home = own_denizen.database_url, own_denizen.home
+    async with connected(own_denizen.nats_url) as backend:
+        life = Life(backend, Path(own_denizen.addresses["mailDir"]))
+        await life.live()
+        for name in ("one", "two"):  # Of one row ANALYZE keeps no samples.
+            reply = await backend.command("CreateUser", {"email": f"{name}.{secrets.token_hex(4)}@example.com"})
+            position = str(reply.body["position"])
+            assert not (await backend.query("GetUser", {"userId": life.user}, Denizen_Min_Position=position)).code
+        _maintained(url, "analyze denizen.users", "analyze denizen.by_email")
+        there = _raw(url, home, life.forms)
+        assert there >= {"users", "by_email", "pg_statistic", "pg_wal"}, "the search finds whoever is there"
+        position = str((await backend.command("DeleteUser", {"userId": life.user})).body["position"])
+        assert (await backend.query("GetUser", {"userId": life.user}, Denizen_Min_Position=position)).code
+        _maintained(url, "vacuum")
+        assert _raw(url, home, life.forms) <= there
+
+        code, says = await asyncio.to_thread(command_line, home, "projections", "rebuild")
+        assert code == 0, says
+        for name, body in life.queries():
+            assert (await backend.query(name, body, Denizen_Min_Position=position)).code == "user_not_found", name
+        assert canary.shown(life.forms, dump(url)) == []
+        await asyncio.to_thread(_receipt, home, life.user)
+
+        _maintained(url)
+        assert _raw(url, home, life.forms) <= {"pg_statistic", "pg_wal"}
+        _maintained(url, "vacuum full pg_statistic")
+        assert _raw(url, home, life.forms) <= {"pg_wal"}
+
+
+def _maintained(url: str, *statements: str) -> None:
+    """These, and a checkpoint: what they changed is in the files, and what they dropped is not."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        for statement in (*statements, "checkpoint"):
+            owner.execute(statement.encode())
+
+
+def _raw(url: str, home: Path, forms: Iterable[bytes]) -> set[str]:
+    """In what of PostgreSQL's directory they are: relations by their names, else directories and files."""
+    with psycopg.connect(url) as owner:
+        relations = dict(
+            owner.execute(
+                "select pg_relation_filepath(oid), relname from pg_class where pg_relation_filepath(oid) is not null"
+            ).fetchall()
+        )
+    found: set[str] = set()
+    for path, content in canary.files(home / "postgres"):
+        if canary.shown(forms, content):
+            name = re.sub(r"\.\d+$", "", path[path.find("base/") :] if "base/" in path else path)
+            found.add(relations.get(name) or next((part for part in path.split("/") if part == "pg_wal"), path))
+    return found
+
+
 async def _no_reply_is_left(life: Life, position: str) -> None:
     """A repeat gets no reply of before; nor does a token, a code or an address that was his."""
     for name, body, key in life.asked:
@@ -297,8 +354,6 @@ async def _no_reply_is_left(life: Life, position: str) -> None:
         assert again.code == "token_invalid"
     listed = await life.backend.query("ListUsers", {"count": 100}, Denizen_Min_Position=position)
     assert canary.shown(life.forms, listed.data) == []
-    history = await life.backend.query("GetLoginHistory", {"userId": life.user}, Denizen_Min_Position=position)
-    assert canary.shown(life.forms, history.data) == []
 
 
 async def _settled_dump(url: str, life: Life) -> bytes:

@@ -136,3 +136,12 @@ async def test_nothing_of_this_revokes_anybody(backend: Client) -> None:
     after = json.loads((await backend.request(f"$JS.API.STREAM.INFO.{BUCKET}", timeout=5)).data)["state"]
     assert (after["messages"], after["last_seq"]) == (before["messages"], before["last_seq"])
     assert watch.table.get(f"user.{SOMEBODY}") == -1
+
+
+@pytest.mark.parametrize("length", [207, 208, 4_070])
+async def test_an_inbox_may_be_as_long_as_nats_lets_it(backend: Client, length: int) -> None:
+    inbox = ("_INBOX.backend." + "x" * length)[:length]
+    answers = await backend.subscribe(inbox)
+    await backend.publish("users.v1.query.GetJwks", b"", reply=inbox)
+    assert b"keys" in (await answers.next_msg(timeout=5)).data
+    assert await create(backend), "the service is still connected"

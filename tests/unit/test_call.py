@@ -60,6 +60,28 @@ def test_every_header() -> None:
 
 
 @pytest.mark.parametrize(
+    ("id", "key"),
+    [
+        ("BlockUser", "c1"),
+        ("PublicVerifyEmail", "public/VerifyEmail/c1"),
+        ("SelfUpdateUser", "self/user_7/UpdateUser/c1"),
+    ],
+)
+def test_an_outcome_is_kept_under_a_name_that_only_who_asks_the_same_has(id: str, key: str) -> None:
+    body: dict[str, Any] = {"userId": user_id()} if id != "SelfUpdateUser" else {}
+    call = ask(id, body | ({"code": "123456"} if id == "PublicVerifyEmail" else {}), {h.COMMAND_ID: "c1"})
+    call.actor = "user_7"
+    assert (call.key, call.metadata()["commandId"]) == (key, key)
+
+
+def test_who_is_not_signed_in_has_no_name() -> None:
+    """A front end could put any into the history."""
+    call = ask("PublicSendVerificationEmail", {"userId": user_id()}, {h.ACTOR: "admin"})
+    assert (call.actor, "actor" in call.metadata()) == (None, False)
+    assert ask("SendVerificationEmail", {"userId": user_id()}, {h.ACTOR: "admin"}).actor == "admin"
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         (h.COMMAND_ID, ""),

@@ -181,6 +181,13 @@ def test_what_is_mailed_is_kept_as_a_digest() -> None:
         (ACTIVE, ASK, ()),
         (PENDING, SEND, ()),
         (ACTIVE, BLOCK, ()),
+        (replace(PENDING, version=2), BLOCK, ()),
+        (user_after(WANT), CHANGE, ("reset", "verify")),
+        (user_after(WANT), RESET, ("reset", "verify")),
+        (user_after(WANT, ASK), RECOVER, ("reset", "verify")),
+        (user_after(WANT), BLOCK, ("verify",)),
+        (user_after(WANT), DEACTIVATE, ("verify",)),
+        (user_after(WANT, BLOCK), DEACTIVATE, ()),
         (ACTIVE, LOG_IN, ()),
     ],
 )
@@ -212,6 +219,13 @@ def test_the_owner_is_told() -> None:
     assert mails(changed(user_after(ASK), RECOVER)) == [("password_changed", "sam@example.com")]
     assert mails(changed(ACTIVE, TELL)) == [("already_registered", "sam@example.com")]
     assert changed(ACTIVE, TELL) == Changes(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
+
+
+def test_nobody_gets_the_code_for_an_address_that_is_somebody_elses() -> None:
+    for before, command in ((ACTIVE, WANT), (user_after(WANT), SEND)):
+        result = changed(before, command, taken=True)
+        assert result.mails == ()
+        assert result == replace(changed(before, command), mails=()), "and the rest is the same"
 
 
 def test_no_note_holds_a_secret() -> None:

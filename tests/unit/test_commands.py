@@ -5,7 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from denizen import messages as m
 
+from services.accounts.decision import ImportUser
+from services.accounts.task import Task
 from services.database import DatabaseUnavailable
 from services.endpoint.call import Call
 from services.eventstore.memory import MemoryEventStore
@@ -188,6 +191,47 @@ async def test_an_id_with_another_body_gets_the_first_reply() -> None:
     assert await accounts.store.head() == 1
 
 
+async def test_an_id_that_another_command_had_is_refused() -> None:
+    """A back end that is told of a success must have had it."""
+    accounts = Accounts()
+    user, other = await created(accounts), await created(accounts, "b@example.com")
+    await accounts.one(ask("UpdateUser", {"userId": user, "metadata": {"a": 1}}, id="c1"))
+    await accounts.one(ask("UnblockUser", {"userId": user}, id="c2"))
+    for again in (
+        ask("BlockUser", {"userId": user}, id="c1"),
+        ask("UpdateUser", {"userId": other, "metadata": {"a": 1}}, id="c1"),
+        ask("BlockUser", {"userId": user}, id="c2"),
+        create("c@example.com", id="c1"),
+    ):
+        error = (await accounts.one(again))["error"]
+        assert (error["code"], error["field"]) == ("validation_failed", "Nats-Msg-Id")
+    assert await accounts.store.head() == 3
+    both = [ask("BlockUser", {"userId": each}, id="c3") for each in (user, other)]
+    first, second = await accounts.run(*both)
+    assert (first["user"]["status"], code(second)) == ("BLOCKED", "validation_failed"), "in one batch likewise"
+
+
+async def test_an_outcome_from_before_there_were_names_counts() -> None:
+    accounts = Accounts()
+    user = await created(accounts)
+    await accounts.store.append([append(user, 1, 0, command_id="c1")])
+    reply = await accounts.one(ask("BlockUser", {"userId": user}, id="c1"))
+    assert (reply["version"], reply["user"]["status"]) == (1, "PENDING_VERIFICATION")
+
+
+@pytest.mark.parametrize(("end", "refusal"), [("BlockUser", "user_blocked"), ("DeactivateUser", "user_deactivated")])
+async def test_who_is_put_out_does_nothing_more_by_his_token(end: str, refusal: str) -> None:
+    """It was looked up before the block, in the same moment."""
+    accounts = Accounts()
+    user = await created(accounts)
+    own = ask("SelfUpdateUser", {"metadata": {"a": 1}})
+    own.actor, own.request = user, m.UpdateUser(user_id=user, metadata={"a": 1})
+    _, mine = await accounts.run(ask(end, {"userId": user}), own)
+    assert code(mine) == refusal
+    assert await accounts.store.head() == 2
+    assert "user" in await accounts.one(ask("UpdateUser", {"userId": user, "metadata": {"a": 1}})), "a back end may"
+
+
 async def test_copies_beside_others_in_one_batch() -> None:
     accounts = Accounts()
     calls = [create("a@example.com", id="c1"), create("a@example.com", id="c2"), create("a@example.com", id="c1")]
@@ -315,3 +359,15 @@ async def test_time_does_not_run_backwards_in_a_users_history() -> None:
     future.recorded_at = future.recorded_at.replace(year=2999)
     reply = await accounts.one(ask("BlockUser", {"userId": first["user"]["id"]}))
     assert reply["user"]["updatedAt"].startswith("2999")
+
+
+async def test_nor_in_that_of_who_was_changed_last_elsewhere() -> None:
+    accounts = Accounts()
+    row = m.ImportedUser(email="a@example.com", created_at="2019-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z")
+    reply = await accounts.one(Task(ask("ImportUsers", {"users": [{}]}), ImportUser(row, user_id())))
+    assert reply["user"]["updatedAt"].startswith("2020")
+    (came,) = await accounts.store.read(0, 1)
+    came.recorded_at = came.recorded_at.replace(year=2999)
+    await accounts.one(ask("BlockUser", {"userId": reply["user"]["id"]}))
+    _, blocked = await accounts.store.read(0, 2)
+    assert blocked.recorded_at == came.recorded_at

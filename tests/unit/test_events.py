@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from services.accounts import events
 from services.accounts.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
+from services.erasure import thin
 from services.eventstore.event import Event, Json, NewEvent
 from tests.support.log import AT, user_id
 
@@ -39,6 +40,7 @@ def test_golden(name: str) -> None:
     assert type(event).__name__ == golden["type"]
     assert as_json(event) == golden["event"]
     m.EventData.model_validate(golden["public"], strict=False)
+    assert list(thin.faults(golden["public"], golden["public"]["userId"])) == []
 
 
 def test_there_is_a_golden_event_of_every_version_of_every_type() -> None:

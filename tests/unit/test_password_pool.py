@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 
 from services.passwords.formats import verify
@@ -259,18 +260,32 @@ def test_who_lets_the_gil_go(stored: str, shared: bool) -> None:
 async def test_memory_is_bounded_by_the_threads_however_many_wait() -> None:
     async with pool_of(2, capacity=100) as pool:
         stored = await pool.hash("secret", None)
+        while len(_processes()) < 3:
+            await asyncio.gather(*(pool.hash("secret", None) for _ in range(4)))
         before = _new_peak_kib()
         results = await asyncio.gather(*(pool.verify("wrong", stored, None) for _ in range(40)))
         assert results == [Verified(ok=False, outdated=False)] * 40
         assert _peak_kib() - before < 2 * 19456 + 8192
 
 
+def _processes() -> list[Path]:
+    """Ours, and those that compute for it."""
+    ours = psutil.Process()
+    return [Path("/proc", str(each.pid)) for each in (ours, *ours.children()) if each == ours or _computes(each)]
+
+
+def _computes(process: psutil.Process) -> bool:
+    return any(argument.endswith("digests.py") for argument in process.cmdline())
+
+
 def _new_peak_kib() -> int:
     """Count the peak from now on."""
-    Path("/proc/self/clear_refs").write_text("5", "ascii")
+    for process in _processes():
+        (process / "clear_refs").write_text("5", "ascii")
     return _peak_kib()
 
 
 def _peak_kib() -> int:
-    status = Path("/proc/self/status").read_text("ascii")
-    return int(status.split("VmHWM:")[1].split()[0])
+    """Of all together."""
+    statuses = [(process / "status").read_text("ascii") for process in _processes()]
+    return sum(int(status.split("VmHWM:")[1].split()[0]) for status in statuses)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import time
 from typing import Any
 
@@ -68,12 +69,40 @@ def test_refused(body: bytes) -> None:
     assert caught.value.code == "malformed_message"
 
 
-@pytest.mark.parametrize("body", [MALFORMED["a bomb of arrays"], MALFORMED["a bomb of objects"], b"[" * 2**20])
+BOMBS = {
+    "arrays": b"[" * 2**20,
+    "objects": b'{"a":' * 200_000,
+    "pairs": b"[]" * 2**19,
+    "just not too deep": (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH) * 16_000,
+    "closed first": b"]" * 2**19 + b"[" * 2**19,
+    "between strings": b'"",[' * 2**18,
+    "between escapes": b'"\\\\\\"",[' * 2**17,
+    "a string without an end": b'"' + b"\\" * 2**19 + b"[" * 2**19,
+}
+
+
+@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS.keys())
 def test_a_bomb_costs_little(body: bytes) -> None:
-    began = time.process_time()
-    with pytest.raises(Refusal):
-        parse(body)
-    assert time.process_time() - began < 0.1
+    seconds: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        with pytest.raises(Refusal):
+            strict_json.parse(body, 2**21)
+        seconds.append(time.process_time() - began)
+    assert min(seconds) < 0.03
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["[", "]", "{", "}", "[" * 9, "]" * 7, '"[{"', '"\\"]"', '"\\\\"', "1,"])))
+def test_depth_is_told_as_a_reader_of_one_octet_after_another_tells_it(parts: list[str]) -> None:
+    text = "".join(parts)
+    depth = deepest = 0
+    for octet in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
+        depth += 1 if octet in "[{" else -1 if octet in "]}" else 0
+        deepest = max(deepest, depth)
+    with pytest.raises(Refusal) as caught:
+        parse((text + "?").encode())
+    assert ("deeper" in caught.value.message) == (deepest > MAX_DEPTH)
 
 
 def test_a_refusal_holds_no_input() -> None:
@@ -127,3 +156,34 @@ def test_what_is_json_comes_through_whole(value: dict[str, Any], escaped: bool) 
 def test_nothing_but_a_refusal_comes_of_rubbish(body: bytes) -> None:
     with contextlib.suppress(Refusal):
         assert isinstance(parse(body), dict)
+
+
+PIECES = [
+    *("0", "-0", "1", "01", "-0.0", "1.0", "1e5", "1e16", "1E400", "1e-400", "5e-324", "0.00001", "NaN", "-Infinity"),
+    *("9007199254740991", "9007199254740993", "9223372036854775807", "-9223372036854775808", "18446744073709551615"),
+    *("123456789012345678901234567890", '"a"', '"\u00e9"', r'"\u00e9"', r'"\u0000"', r'"\ud800"', r'"\ud83d\ude00"'),
+    *('"\U0001f600"', '"\ud800"', '"\x7f"', '"\x01"', r'"\/"', r'"\n"', "null", "true", "[]", "[1,2]", "{}", " 1"),
+    *('{"a":1,"a":1}', '{"a":1,"b":{"a":1}}', "", "[", "1 "),
+]
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(PIECES)), max_size=4), st.integers(0, 3))
+def test_what_is_read_quickly_is_read_alike(members: list[tuple[str, str]], cut: int) -> None:
+    """White space, which changes nothing else, has it read slowly."""
+    text = "{" + ",".join(f'"{key}":{piece}' for key, piece in members) + "}"
+    data = text.encode("utf-8", "surrogatepass")[: len(text) if cut else -1]
+    assert outcome(data) == outcome(b" " + data)
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_each_piece_is_read_quickly_as_slowly(piece: str) -> None:
+    data = f'{{"a":{piece}}}'.encode("utf-8", "surrogatepass")
+    assert outcome(data) == outcome(b" " + data)
+
+
+def outcome(data: bytes) -> str:
+    """What came of it, told apart to the type."""
+    try:
+        return repr(parse(data))
+    except Refusal as refusal:
+        return str(refusal.body())

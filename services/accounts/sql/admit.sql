@@ -1,23 +1,26 @@
 -- GCRA: each limit has a theoretical arrival time; a request is let in while it is not further ahead than the burst, and
 -- moves it on by one interval. A limit that spares known callers is not asked for one that got in before. What one limit
 -- refuses is not counted by the others, or who tries on from one address would use up what the account has for all.
-with known as (select 1 from throttles where key = %(known)s and tat > now()),
-asked as (
-    select decode(key, 'hex') as key, make_interval(secs => gap) as gap, make_interval(secs => burst * gap) as most
-    from json_to_recordset(%(limits)s::json) as l (key text, burst double precision, gap double precision, spares boolean)
-    where not (spares and exists (select from known))
+-- Of many requests at once, no two of which ask the same limit: those that are let in.
+with limits as materialized (
+    select request, decode(key, 'hex') as key, make_interval(secs => gap) as gap, make_interval(secs => burst * gap) as most,
+           spares and exists (select from throttles k where k.key = decode(known, 'hex') and k.tat > now()) as spared
+    from json_to_recordset(%(limits)s::json) as l (
+        request integer, key text, burst double precision, gap double precision, spares boolean, known text
+    )
+),
+refused as (
+    select request from limits l join throttles f using (key)
+    where not spared and greatest(f.tat, now()) + l.gap > now() + l.most
 ),
 counted as (
     insert into throttles as t (key, tat)
-    select key, now() + gap from asked
-    where not exists (
-        select from asked a join throttles f using (key) where greatest(f.tat, now()) + a.gap > now() + a.most
-    )
-    order by key -- one order in every process, so that two requests cannot wait for each other
+    select key, now() + gap from limits where not spared and request not in (select request from refused)
+    order by key -- one order in every process, so that two groups cannot wait for each other
     on conflict (key) do update
     set tat = greatest(t.tat, now()) + (excluded.tat - now())
     -- Once more, for those who come at once.
-    where greatest(t.tat, now()) + (excluded.tat - now()) <= now() + (select most from asked a where a.key = t.key)
+    where greatest(t.tat, now()) + (excluded.tat - now()) <= now() + (select most from limits l where l.key = t.key)
     returning key
 )
-select (select count(*) from counted) = (select count(*) from asked)
+select request from limits group by request having bool_and(spared or key in (select key from counted))

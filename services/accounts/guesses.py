@@ -1,0 +1,129 @@
+"""Guesses at passwords: how many may wait, and what is asked of the database about many of them in one go.
+
+Each costs an argon2id; beside it a login is cheap only in company (docs/decisions/0020-logins-in-windows.md).
+"""
+
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from services.accounts.throttle import Guess, Throttle
+from services.accounts.window import Window
+from services.eventstore.secret_store import Credential, SecretStore
+from services.eventstore.secrets import Session
+from services.passwords.hasher import Verified
+from services.passwords.pool import HashingPool
+from services.refusal import Refusal
+
+_SECONDS = 0.2
+"""How long a guess waits for others while the processors have enough to hash."""
+_OPENING_SECONDS, _ENDING_SECONDS = 0.005, 0.03
+"""And where they soon will not: those who come back for more come together then."""
+_LATE_SECONDS = 0.2
+"""Work on a hash after which a guess waits no longer: its answer would miss the time of the others (answers.py)."""
+_MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A guess that was made at a user's password.
+
+    Attributes:
+        begun: the user, and the id of the command that may have begun a session of his before.
+    """
+
+    guess: Guess
+    right: bool
+    begun: tuple[str, str] | None
+
+
+class Guesses:
+    """Methods raise Refusal and DatabaseUnavailable."""
+
+    def __init__(self, throttle: Throttle, secrets: SecretStore, pool: HashingPool) -> None:
+        self._throttle = throttle
+        self._secrets = secrets
+        self._pool = pool
+        self._waiting = 0
+        self._comparing = 0
+        self._openings = Window(self._open, most=_MOST, patience=self._until_opening)
+        self._endings = Window(self._end, most=_MOST, patience=self._until_ending)
+
+    @property
+    def full(self) -> bool:
+        """Whether no other can be taken."""
+        return max(self._waiting, self._pool.waiting) >= self._pool.capacity
+
+    def reserve(self) -> None:
+        """A place for one, to be used by `reserved`. Raises Refusal (`overloaded`) where there is none."""
+        if self.full:
+            raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
+        self._waiting += 1
+
+    @contextmanager
+    def reserved(self) -> Generator[None]:
+        """Within it a guess may be compared; then its place is free again."""
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+    async def compare(self, guess: Guess, password: str, deadline: float | None) -> tuple[Credential | None, Verified]:
+        """Whether a password is that of whom it is guessed of, if there is anybody. It counts until `made`."""
+        credential = await self._openings.ask(guess)
+        if credential == "refused":
+            raise Refusal("too_many_attempts", "too many attempts; wait a little and try again")
+        self._comparing += 1
+        try:
+            verified = await self._pool.verify(password, credential and credential.password, deadline)
+        except Exception:
+            await self._throttle.take_back(guess)
+            raise
+        finally:
+            self._comparing -= 1
+            self._openings.look()
+            self._endings.look()
+        return credential, verified
+
+    async def made(self, guess: Guess, verified: Verified, user_id: str, command_id: str | None) -> Session | None:
+        """To be told of each guess at somebody's password, before it is answered: one that was right does not count.
+
+        The session that the command began when it came before, if it is a right one. Those who come back from here
+        together go into the log together.
+        """
+        begun = (user_id, command_id) if verified.ok and command_id is not None else None
+        late = time.monotonic() - verified.began > _LATE_SECONDS
+        return await self._endings.ask(_Made(guess, verified.ok, begun), at_once=late)
+
+    def _until_opening(self) -> float:
+        if not self._pool.waiting:
+            return 0
+        return _OPENING_SECONDS if self._pool.hungry else _SECONDS
+
+    def _until_ending(self) -> float:
+        if not self._comparing:
+            return 0
+        return _ENDING_SECONDS if self._pool.hungry else _SECONDS
+
+    async def _open(self, guesses: Sequence[Guess]) -> list[Credential | Literal["refused"] | None]:
+        """A guess is counted before anybody looks whom it is about."""
+        admitted = await self._throttle.guess(guesses)
+        accounts = [guess.account for guess, let in zip(guesses, admitted, strict=True) if let and not guess.user_id]
+        found = await self._secrets.by_emails(accounts)
+        result: list[Credential | Literal["refused"] | None] = []
+        for guess, let in zip(guesses, admitted, strict=True):
+            if not let:
+                result.append("refused")
+            elif guess.user_id:
+                result.append(await self._secrets.by_id(guess.user_id))
+            else:
+                result.append(found.get(guess.account))
+        return result
+
+    async def _end(self, made: Sequence[_Made]) -> list[Session | None]:
+        if right := [each.guess for each in made if each.right]:
+            await self._throttle.guessed(right)
+        begun = await self._secrets.begun({each.begun for each in made if each.begun})
+        return [begun.get(each.begun) if each.begun else None for each in made]

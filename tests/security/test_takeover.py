@@ -1,0 +1,324 @@
+"""Who knows an address, an id or an old session, and tries to learn or to take more than is his."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import bcrypt
+import psycopg
+import pytest
+from denizen.revocations import Watch
+
+from services.accounts.answers import FLOOR_SECONDS
+from tests.support import log
+from tests.support.backend import Json, Reply, email
+from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.servers import Denizen
+from tests.support.tokens import session_id
+
+NEW = "another good one 77"
+
+
+@pytest.fixture
+async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A trusted back end."""
+    async with talking(denizen) as made:
+        yield made
+
+
+@pytest.fixture
+async def front(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A front end, which anybody has asked."""
+    async with talking(denizen, "frontend") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def post(denizen: Denizen) -> Postbox:
+    return Postbox(denizen)
+
+
+# --- ids of commands ----------------------------------------------------------------------------------------------
+
+
+async def test_an_address_and_an_id_show_nobody(talk: Talk, front: Talk) -> None:
+    user = await talk.member()
+    key = email()
+    assert (await front.public("SendPasswordResetEmail", {"email": user["email"]}, Nats_Msg_Id=key)).body == {}
+    for name, body in (
+        ("ConfirmPasswordReset", {"token": "rubbish", "password": NEW}),
+        ("VerifyEmail", {"userId": user["id"], "code": "123456"}),
+        ("SendVerificationEmail", {"userId": user["id"]}),
+        ("RefreshSession", {"refreshToken": "x"}),
+        ("Authenticate", {"email": user["email"], "password": NEW}),
+    ):
+        reply = await front.public(name, body, Nats_Msg_Id=key)
+        assert reply.code, name
+        assert user["email"].encode() not in reply.data
+
+
+async def test_an_id_that_was_used_does_not_make_a_block_succeed(talk: Talk) -> None:
+    user, other = await talk.member(), await talk.member()
+    key = email()
+    await talk.done("UpdateUser", {"userId": user["id"], "metadata": {"a": 1}}, Nats_Msg_Id=key)
+    assert (await talk.command("BlockUser", {"userId": user["id"]}, Nats_Msg_Id=key)).code == "validation_failed"
+    update = {"userId": other["id"], "metadata": {"a": 1}}
+    assert (await talk.command("UpdateUser", update, Nats_Msg_Id=key)).code == "validation_failed"
+    reset = {"token": "rubbish", "password": NEW}
+    assert (await talk.command("ConfirmPasswordReset", reset, Nats_Msg_Id=key)).code == "validation_failed"
+    assert (await talk.fresh(user))["status"] == "ACTIVE"
+    await talk.done("UpdateUser", {"userId": user["id"], "metadata": {"a": 1}}, Nats_Msg_Id=key)
+
+
+async def test_one_id_repeated_does_not_tell_who_has_an_account(talk: Talk, front: Talk, post: Postbox) -> None:
+    user, nobody = await talk.member(), email()
+    answers: list[list[str]] = []
+    for address in (user["email"], nobody):
+        body, key = {"email": address}, email()
+        answers.append(
+            [(await front.public("SendPasswordResetEmail", body, Nats_Msg_Id=key)).data.decode() for _ in range(7)]
+        )
+    assert answers[0] == answers[1]
+    assert answers[0] == ["{}"] * 7, "the first reply, and no mail is counted for a repeat"
+    # Nor does a mail of one's own, asked for under the same id: it comes in neither case.
+    mine, known = await talk.member(), await talk.member()
+    for address in (known["email"], email()):
+        key = email()
+        await front.public("SendPasswordResetEmail", {"email": address}, Nats_Msg_Id=key)
+        assert (await front.public("SendPasswordResetEmail", {"email": mine["email"]}, Nats_Msg_Id=key)).body == {}
+    assert not (await front.public("SendPasswordResetEmail", {"email": mine["email"]})).code
+    assert len(await post.mails(mine["email"], "new password")) == 1
+    assert len(await post.mails(user["email"], "new password")) == 1, "a repeat sends no second one"
+
+
+# --- what a request without proof learns --------------------------------------------------------------------------
+
+
+async def test_who_asks_for_a_code_is_not_shown_the_user(talk: Talk, front: Talk, post: Postbox) -> None:
+    user = await talk.create(profile={"firstName": "Ada"}, appMetadata={"plan": "secret"})
+    key = email()
+    for _ in range(2):
+        assert (await front.public("SendVerificationEmail", {"userId": user["id"]}, Nats_Msg_Id=key)).body == {}
+    code = await post.code(user["email"])
+    assert len(await post.mails(user["email"], "verification code")) == 1
+    assert (await front.public("VerifyEmail", {"userId": user["id"], "code": code})).body["user"]["id"] == user["id"]
+    assert (await talk.command("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
+
+
+async def test_a_front_end_puts_no_name_into_the_history(talk: Talk, front: Talk) -> None:
+    address = email()
+    registered = await front.public("Register", {"email": address, "password": PASSWORD}, Denizen_Actor="admin")
+    at = str(registered.body["position"])
+    history = await talk.query("GetUserHistory", {"userId": registered.body["user"]["id"]}, Denizen_Min_Position=at)
+    assert [each["actor"] for each in history.body["data"]] == [None]
+
+
+def deadline(seconds: float) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
+
+
+async def test_a_deadline_does_not_tell_who_has_an_account(talk: Talk, front: Talk) -> None:
+    """It passes while the password is compared: with a hash that takes long, for whom there is one."""
+    slow = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
+    user = await talk.create(passwordHash=slow, emailVerified=True)
+
+    async def guess(number: int) -> tuple[Reply, bool]:
+        """An attempt, and whether it was refused before anything was compared: such answers do not wait."""
+        began = time.monotonic()
+        body = {"email": user["email"], "password": NEW, "ip": f"2001:db8:77:{number:x}::1"}
+        reply = await front.public("Authenticate", body, Denizen_Deadline=deadline(0.1 + 0.01 * number))
+        early = time.monotonic() - began < FLOOR_SECONDS or b"turn came" in reply.data
+        return reply, early and reply.code == "deadline_exceeded"
+
+    reply, early = await guess(0)
+    for number in range(1, 20):
+        if early:
+            reply, early = await guess(number)
+    assert reply.code == "invalid_credentials"
+
+
+@contextmanager
+def locked(denizen: Denizen, table: str) -> Generator[Callable[[], Awaitable[None]]]:
+    """Hold a table back; what is given waits until somebody stands before it."""
+    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as owner:
+        owner.execute(f"lock table {table} in access exclusive mode".encode())
+
+        async def stand() -> bool:
+            query = "select from pg_stat_activity where wait_event_type = 'Lock' and query like %s"
+            with psycopg.connect(denizen.database_url) as other:
+                return other.execute(query, [f"%{table}%"]).fetchone() is not None
+
+        async def waited_for() -> None:
+            await log.until(stand, f"somebody waits for {table}")
+
+        yield waited_for
+
+
+async def test_nor_does_one_that_passes_while_the_owner_is_looked_up(talk: Talk, front: Talk, denizen: Denizen) -> None:
+    user = await talk.member()
+    replies: list[Reply] = []
+    for address in (user["email"], email()):
+        with locked(denizen, "claims") as waited_for:
+            until = time.time() + 0.5
+            sending = asyncio.create_task(
+                front.public("SendPasswordResetEmail", {"email": address}, Denizen_Deadline=deadline(0.5))
+            )
+            await waited_for()
+            await asyncio.sleep(max(until - time.time(), 0) + 0.01)
+        replies.append(await sending)
+    assert [reply.data for reply in replies] == [b"{}", b"{}"]
+
+
+# --- a stolen session ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["ConfirmPasswordReset", "ResetPassword", "ChangePassword", "BlockUser"])
+async def test_who_is_put_out_does_not_move_the_account(talk: Talk, front: Talk, post: Postbox, end: str) -> None:
+    user = await talk.member()
+    token, evil = (await talk.sign_in(user))["accessToken"], email()
+    assert not (await front.self(token, "ChangeEmail", {"email": evil, "currentPassword": PASSWORD})).code
+    code = await post.code(evil)
+    body: dict[str, Json] = {
+        "ResetPassword": {"userId": user["id"], "password": NEW},
+        "ChangePassword": {"userId": user["id"], "currentPassword": PASSWORD, "newPassword": NEW},
+        "BlockUser": {"userId": user["id"]},
+    }
+    if end == "ConfirmPasswordReset":
+        await front.public("SendPasswordResetEmail", {"email": user["email"]})
+        body[end] = {"token": await post.token(user["email"]), "password": NEW}
+    await talk.done(end, body[end])
+    assert (await front.public("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid"
+    assert (await front.public("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
+    assert (await talk.fresh(user))["email"] == user["email"]
+
+
+@pytest.mark.parametrize("end", ["BlockUser", "RevokeSessions"])
+@pytest.mark.parametrize("change", ["ChangeEmail", "ChangePassword"])
+async def test_a_session_that_ends_while_a_password_waits(
+    talk: Talk, front: Talk, denizen: Denizen, change: str, end: str
+) -> None:
+    user = await talk.member()
+    token = (await talk.sign_in(user))["accessToken"]
+    body = {"currentPassword": PASSWORD} | ({"email": email()} if change == "ChangeEmail" else {"newPassword": NEW})
+    with locked(denizen, "throttles") as waited_for:
+        changing = asyncio.create_task(front.self(token, change, body))
+        await waited_for()
+        await talk.done(end, {"userId": user["id"]})
+    assert (await changing).code == "token_invalid"
+    assert (await talk.fresh(user))["version"] == (2 if end == "BlockUser" else 1)
+
+
+@pytest.mark.parametrize("end", ["LogOut", "RefreshSession", "RevokeSessions"])
+async def test_a_login_that_was_recorded_begins_no_second_session(talk: Talk, front: Talk, end: str) -> None:
+    user, key = await talk.member(), email()
+    login = {"email": user["email"], "password": PASSWORD}
+    first = (await front.public("Authenticate", login, Nats_Msg_Id=key)).body
+    assert (await front.public("Authenticate", login, Nats_Msg_Id=key)).body["sessionId"] == first["sessionId"]
+    match end:
+        case "LogOut":
+            await front.self(first["accessToken"], end)
+        case "RefreshSession":
+            await front.public(end, {"refreshToken": first["refreshToken"]}, Nats_Msg_Id=key)
+        case _:
+            await talk.done(end, {"userId": user["id"]})
+    assert (await front.public("Authenticate", login, Nats_Msg_Id=key)).code == "invalid_credentials"
+    alive = (await talk.query("ListSessions", {"userId": user["id"]})).body["data"]
+    assert [each["id"] for each in alive] == ([first["sessionId"]] if end == "RefreshSession" else [])
+    assert (await talk.fresh(user))["loginCount"] == 1
+    assert await talk.alive((await front.public("Authenticate", login, Nats_Msg_Id=email())).body)
+
+
+async def test_nobody_writes_to_strangers_or_asks_who_they_are(talk: Talk, front: Talk) -> None:
+    user, other = await talk.member(), await talk.member()
+    token = (await talk.sign_in(user))["accessToken"]
+
+    async def want(address: str) -> str:
+        return (await front.self(token, "ChangeEmail", {"email": address, "currentPassword": PASSWORD})).code
+
+    assert [await want(other["email"]) for _ in range(2)] == ["email_taken"] * 2
+    assert [await want(email()) for _ in range(3)] == [""] * 3
+    assert [await want(each) for each in (email(), other["email"])] == ["too_many_attempts"] * 2
+    assert not (await talk.command("ChangeEmail", {"userId": user["id"], "email": email()})).code, "a back end may"
+
+
+async def test_sessions_that_are_invented_are_not_told_to_verifiers(talk: Talk, front: Talk, denizen: Denizen) -> None:
+    user = await talk.member()
+    mine, other = await talk.sign_in(user), await talk.sign_in(user)
+    invented, key = [session_id() for _ in range(3)], email()
+    for each in invented[:2]:
+        assert not (await front.self(mine["accessToken"], "RevokeSession", {"sessionId": each})).code
+    for _ in range(2):
+        await talk.done("RevokeSession", {"userId": user["id"], "sessionId": invented[2]}, Nats_Msg_Id=key)
+    await talk.done("RevokeSession", {"userId": user["id"], "sessionId": other["sessionId"]})
+    watch = Watch()
+    async with talking(denizen, "subscriber") as subscriber:
+        await watch.prove(subscriber.client, 5)
+    assert watch.table.get(f"session.{other['sessionId']}") == 0
+    assert [watch.table.get(f"session.{each}") for each in invented] == [-1] * 3
+
+
+async def test_the_address_is_no_password(talk: Talk, post: Postbox) -> None:
+    user = await talk.member()
+    address = user["email"].upper()
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    token = await post.token(user["email"])
+    for name, body in (
+        ("ChangePassword", {"userId": user["id"], "currentPassword": PASSWORD, "newPassword": address}),
+        ("ResetPassword", {"userId": user["id"], "password": address}),
+        ("ConfirmPasswordReset", {"token": token, "password": address}),
+    ):
+        assert (await talk.command(name, body)).code == "weak_password", name
+
+
+# --- the discreet setting -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def discreet(tmp_path: Path) -> Iterator[Denizen]:
+    instance = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
+    instance.start()
+    yield instance
+    assert instance.stop() == 0
+    assert instance.leftovers() == []
+
+
+async def test_the_discreet_setting_tells_nobody(discreet: Denizen) -> None:
+    post = Postbox(discreet)
+    async with talking(discreet) as talk, talking(discreet, "frontend") as front:
+        user, thief = await talk.member(), await talk.member()
+        free = email()
+
+        # By signing in with what one registered just now.
+        tried: list[list[str]] = []
+        for address in (free, user["email"]):
+            body = {"email": address, "password": NEW}
+            assert (await front.public("Register", body)).body == {}
+            login = {**body, "ip": "192.0.2.7"}
+            tried.append([(await front.public("Authenticate", login)).data.decode() for _ in range(6)])
+        assert tried[0] == tried[1]
+        assert ["invalid_credentials" in each for each in tried[0]] == [True] * 5 + [False]
+        found = (await talk.query("GetUserByEmail", {"email": free})).body
+        assert not (await front.public("VerifyEmail", {"userId": found["id"], "code": await post.code(free)})).code
+        assert await talk.alive(await talk.sign_in(found, NEW, ip="192.0.2.8"))
+
+        # By wanting it.
+        token = (await talk.sign_in(thief))["accessToken"]
+        wanted = email()
+        answers: list[Json] = []
+        for address in (wanted, user["email"]):
+            body = {"email": address, "currentPassword": PASSWORD}
+            answers.append((await front.self(token, "ChangeEmail", body)).body)
+        assert [answer["version"] for answer in answers] == [2, 3]
+        assert [answer["user"]["email"] for answer in answers] == [thief["email"]] * 2
+        assert len(await post.mails(wanted, "verification code")) == 1
+        assert (await front.public("SendVerificationEmail", {"userId": thief["id"]})).body == {}
+        await front.public("SendPasswordResetEmail", {"email": thief["email"]})
+        await post.mails(thief["email"], "new password")  # Whatever was to be sent before it is there.
+        assert [mail["Subject"] for mail in await post.mails(user["email"], "", 0)] == [
+            mail["Subject"] for mail in await post.mails(user["email"], "account")
+        ], "that he is registered: the code for his address goes to nobody"
+        assert len(await post.mails(user["email"], "account")) == 1
+        assert (await talk.fresh(user))["version"] == 1
