@@ -1,7 +1,9 @@
 """Arguments that commands share, and secrets, which are no arguments: everybody on the machine sees those."""
 
 import sys
-from typing import Annotated
+from contextlib import AbstractContextManager, redirect_stdout
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 import typer
 from denizen.transport import CommandOptions
@@ -28,10 +30,25 @@ def options(key: str | None, expected_version: int | None, actor: str | None) ->
     return given
 
 
+def time(text: str) -> datetime:
+    """For an option's `parser`: a date or time as in ISO 8601, of UTC where it names no zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("is not like 2026-11-24 or 2026-11-24T12:00:00Z") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def asking() -> AbstractContextManager[Any]:
+    """While a terminal is asked: typer would write the last letter of its question to stdout, which is the answer's."""
+    return redirect_stdout(sys.stderr)
+
+
 def secret(name: str, *, hidden: bool = True, twice: bool = False) -> str:
     """A secret that is asked for on a terminal (`hidden`: not shown there), else the one line of standard input."""
     if sys.stdin.isatty():
-        return str(typer.prompt(name, hide_input=hidden, confirmation_prompt=twice, err=True))
+        with asking():
+            return str(typer.prompt(name, hide_input=hidden, confirmation_prompt=twice, err=True))
     octets = sys.stdin.buffer.read(_LONGEST_SECRET + 1)
     try:
         text = octets.decode().removesuffix("\n").removesuffix("\r")

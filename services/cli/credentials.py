@@ -1,90 +1,61 @@
 """Those of `denizen users` that are about passwords and addresses."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from denizen.messages import User
+from denizen.transport import CommandOptions
 
-from services.cli import show
-from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, options, secret
+from services.cli.arguments import Actor, AsJson, Key, UserId, options, secret
+from services.cli.changing import changing
 from services.cli.environment import client
+
+if TYPE_CHECKING:
+    from denizen import Client
+
+Email = Annotated[str, typer.Argument(show_default=False)]
 
 app = typer.Typer()
 
 
-@app.command("reset-password")
+@changing(app)
 def reset_password(
+    denizen: "Client",
+    given: CommandOptions,
     user_id: UserId,
     *,
     require_change: Annotated[
         bool, typer.Option("--require-change", help="Who signs in with it must change it first.")
     ] = False,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+) -> User:
     """Set a user's password, asked for on a terminal, else read from standard input. Ends every session."""
     password = secret("Password", twice=True)
-    with client() as denizen:
-        user = denizen.auth.users.reset_password(
-            user_id,
-            password=password,
-            require_change=require_change,
-            **options(idempotency_key, expected_version, actor),
-        )
-    show.user(user, as_json)
+    return denizen.auth.users.reset_password(user_id, password=password, require_change=require_change, **given)
 
 
-@app.command("send-verification-email")
-def send_verification_email(
-    user_id: UserId,
-    *,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+@changing(app)
+def send_verification_email(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
     """Mail a code to the address that is to be verified: the new one where a change was asked for."""
-    with client() as denizen:
-        user = denizen.auth.users.send_verification_email(user_id, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    user = denizen.auth.users.send_verification_email(user_id, **given)
+    assert user, "a back end is shown him"
+    return user
 
 
-@app.command("verify-email")
-def verify_email(
-    user_id: UserId,
-    *,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+@changing(app)
+def verify_email(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
     """Verify an address by the code that was mailed, asked for on a terminal, else read from standard input."""
-    code = secret("Code", hidden=False)
-    with client() as denizen:
-        user = denizen.auth.users.verify_email(user_id, code=code, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    return denizen.auth.users.verify_email(user_id, code=secret("Code", hidden=False), **given)
 
 
-@app.command("change-email")
-def change_email(
-    user_id: UserId,
-    email: Annotated[str, typer.Argument(show_default=False)],
-    *,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+@changing(app)
+def change_email(denizen: "Client", given: CommandOptions, user_id: UserId, email: Email) -> User:
     """Mail a code to a user's new address. `verify-email` with it makes the address the user's."""
-    with client() as denizen:
-        user = denizen.auth.users.change_email(user_id, email, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    return denizen.auth.users.change_email(user_id, email, **given)
 
 
 @app.command("send-password-reset-email")
 def send_password_reset_email(
-    email: Annotated[str, typer.Argument(show_default=False)],
+    email: Email,
     *,
     idempotency_key: Key = None,
     actor: Actor = None,

@@ -1,15 +1,24 @@
 """`denizen export`."""
 
+import os
+import secrets
+import shutil
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Literal
 
 import typer
 from denizen.messages import Status
 
+from services.cli.arguments import time
 from services.cli.environment import client, operator
+
+if TYPE_CHECKING:
+    from denizen import Client
+    from denizen.transfer import ExportOptions, ExportPiece
 
 app = typer.Typer(add_completion=False)
 
@@ -22,9 +31,17 @@ def export(
         str | None, typer.Option(help="With commas between: id,email,profile.firstName,metadata.plan; by default all.")
     ] = None,
     status: Annotated[Status | None, typer.Option()] = None,
-    created_after: Annotated[datetime | None, typer.Option(help="Then or later, UTC.")] = None,
-    created_before: Annotated[datetime | None, typer.Option(help="UTC.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="By default standard output.")] = None,
+    created_after: Annotated[
+        datetime | None, typer.Option(parser=time, metavar="TIME", help="Then or later; UTC.")
+    ] = None,
+    created_before: Annotated[datetime | None, typer.Option(parser=time, metavar="TIME", help="UTC.")] = None,
+    search: Annotated[str | None, typer.Option(help="Words of an address or name, as `users list` finds them.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", dir_okay=False, help="By default standard output. It is there when it is whole."
+        ),
+    ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="CSV: leave cells that a spreadsheet takes for formulas as they are.")
     ] = False,
@@ -39,39 +56,110 @@ def export(
     chosen = [field.strip() for field in fields.split(",")] if fields else []
     if with_hashes and "passwordHash" not in chosen:
         chosen = [*(chosen or _all_fields()), "passwordHash"]
+    options: ExportOptions = {
+        "format": format,
+        "fields": chosen,
+        "status": status,
+        "created_after": created_after,
+        "created_before": created_before,
+        "search": search,
+        "raw": raw,
+        "hashes": with_hashes,
+    }
     position = octets = 0
     with ExitStack() as stack:
+        file = stack.enter_context(_output(output, private=with_hashes))
+        advance = stack.enter_context(_bar())
         denizen = stack.enter_context(operator() if with_hashes else client())
-        options: dict[str, Any] = {
-            "format": format,
-            "fields": chosen,
-            "status": status,
-            "created_after": _utc(created_after),
-            "created_before": _utc(created_before),
-            "raw": raw,
-            "hashes": with_hashes,
-        }
-        file = None
-        for piece in denizen.auth.users.export(**options):
-            # Not before there is something: a refusal leaves the file that is there alone.
-            file = file or (stack.enter_context(output.open("wb")) if output else sys.stdout.buffer)
-            file.write(piece.data)
+        for piece in _pieces(denizen, options):
+            _write(file, piece.data, output)
             position, octets = piece.position, octets + len(piece.data)
-        if file is not None:
-            file.flush()
+            advance(octets)
     if as_json:
         typer.echo(f'{{"position": {position}, "octets": {octets}}}', err=True)
     else:
         typer.echo(f"{octets:,} octets, as of log position {position}", err=True)
 
 
+@contextmanager
+def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
+    """The file to write to: one beside the one that is there, whose place it takes at the end.
+
+    `private`: nobody but its owner can read it.
+    """
+    if path is None:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    with ExitStack() as stack:
+        try:
+            part = _part(path)
+            file = stack.enter_context(open(part or path, "xb" if part else "wb", opener=_private if private else None))
+            if part is not None:
+                stack.callback(part.unlink, missing_ok=True)
+                if path.exists() and not private:
+                    shutil.copymode(path, part)
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--output") from error
+        yield file
+        file.close()
+        if part is not None:
+            part.replace(path.resolve())
+
+
+def _part(path: Path) -> Path | None:
+    """What a file is called until it is whole, in this run; None where it is no file, but a pipe or device."""
+    if path.exists() and not path.is_file():
+        return None
+    real = path.resolve()
+    return real.with_name(f"{real.name}.{secrets.token_hex(4)}.part")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _write(file: IO[bytes], data: bytes, path: Path | None) -> None:
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:
+        if path is None:
+            raise
+        typer.echo(f"{path} cannot be written: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _pieces(denizen: "Client", options: "ExportOptions") -> "Iterator[ExportPiece]":
+    from denizen import DenizenError
+
+    begun = False
+    try:
+        for piece in denizen.auth.users.export(**options):
+            begun = True
+            yield piece
+    except DenizenError:
+        if begun:
+            typer.echo("The export ended before its end, and nobody can go on with it: begin it again.", err=True)
+        raise
+
+
+@contextmanager
+def _bar() -> Generator[Callable[[int], None]]:
+    """Octets and their rate, on a terminal; how many there will be is not known before the end."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = TextColumn("Exporting"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda octets: progress.update(task, completed=octets)
+
+
 def _all_fields() -> list[str]:
     from denizen.messages import User
 
     return [str(field.alias) for field in User.model_fields.values()]
-
-
-def _utc(at: datetime | None) -> datetime | None:
-    from datetime import UTC
-
-    return None if at is None else at.replace(tzinfo=UTC) if at.tzinfo is None else at

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_HEAD = b'{"importId"'
+"""What a file of results begins with."""
 System = Literal["auth0", "keycloak", "supabase", "clerk", "django", "firebase"]
 
 
@@ -28,7 +30,10 @@ def import_users(
     system: Annotated[System | None, typer.Option("--from", help="The system that the file was exported from.")] = None,
     format: Annotated[Literal["jsonl", "json", "csv"] | None, typer.Option(help="If it cannot be guessed.")] = None,
     hash_config: Annotated[
-        Path | None, typer.Option(help="Firebase: the project's hash parameters, a JSON file (docs/import.md).")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Firebase: a file of what its console shows as hash parameters."
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, change nothing.")] = False,
     on_conflict: Annotated[
@@ -45,20 +50,21 @@ def import_users(
     Exit code 0 where every row is in, 1 where one failed or it was stopped.
     """
     source: Any = sys.stdin.buffer if file == "-" else file
-    path = None if file == "-" else Path(file)
-    if path is not None and not path.is_file():
-        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+    path = _regular(file)
+    preset = _preset(system, hash_config)
     settings = (system, format, on_conflict, None if hash_config is None else hash_config.read_bytes())
-    name = import_id or (None if path is None else _of_content(path, settings))
+    with _reading(file):
+        name = import_id or (None if path is None else _of_content(path, settings))
     with ExitStack() as stack:
         stack.enter_context(_stopping(resumable=name is not None and not dry_run))
-        told, note = stack.enter_context(_results(results, name, dry_run=dry_run))
+        told, note = stack.enter_context(_results(results, path, name, dry_run=dry_run))
         advance = stack.enter_context(_bar(path))
         denizen = stack.enter_context(client())
+        stack.enter_context(_reading(file))
         summary = denizen.auth.users.import_users(
             source,
             format=format,
-            preset=_preset(system, hash_config),
+            preset=preset,
             dry_run=dry_run,
             on_conflict=on_conflict,
             import_id=name,
@@ -66,8 +72,32 @@ def import_users(
             on_progress=advance,
             told=told,
         )
-    _tell(summary, dry_run=dry_run, as_json=as_json)
+    _tell(summary, results, dry_run=dry_run, as_json=as_json)
     raise typer.Exit(1 if summary.failed else 0)
+
+
+def _regular(file: str) -> Path | None:
+    """The file, where it can be read more than once: no standard input, and no pipe, as `<(…)` of a shell is."""
+    if file == "-":
+        return None
+    path = Path(file)
+    if not path.exists() or path.is_dir():
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+    return path if path.is_file() else None
+
+
+@contextmanager
+def _reading(file: str) -> Generator[None]:
+    """Says so where it cannot be read, or not to its end."""
+    try:
+        yield
+    except OSError as error:
+        raise _stopped("standard input" if file == "-" else file, "read", error) from error
+
+
+def _stopped(what: object, how: str, error: OSError) -> typer.Exit:
+    typer.echo(f"{what} cannot be {how}: {error.strerror or error}", err=True)
+    return typer.Exit(1)
 
 
 @contextmanager
@@ -90,9 +120,11 @@ def _preset(system: System | None, hash_config: Path | None) -> Any:
     if system != "firebase":
         raise typer.BadParameter("only --from firebase has one", param_hint="--hash-config")
     try:
-        return firebase(HashConfig(**orjson.loads(hash_config.read_bytes())))
-    except (OSError, TypeError, ValueError) as error:
-        raise typer.BadParameter("not the hash parameters of a Firebase project", param_hint="--hash-config") from error
+        return firebase(HashConfig.parse(hash_config.read_text("utf-8")))
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("the file is no text in UTF-8", param_hint="--hash-config") from error
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--hash-config") from error
 
 
 def _of_content(file: Path, settings: object) -> str:
@@ -105,7 +137,7 @@ def _of_content(file: Path, settings: object) -> str:
 
 @contextmanager
 def _results(
-    path: Path | None, import_id: str | None, *, dry_run: bool
+    path: Path | None, source: Path | None, import_id: str | None, *, dry_run: bool
 ) -> "Generator[tuple[int, Callable[[ImportResult], None] | None]]":
     """How many results an earlier run of this job has written to the file, and what writes one behind them.
 
@@ -115,10 +147,16 @@ def _results(
         yield 0, None
         return
     head = orjson.dumps({"importId": import_id, "dryRun": dry_run}) + b"\n"
-    told, size = (0, 0) if import_id is None or dry_run else _written(path, head)
-    with path.open("r+b" if size else "wb") as file:
-        file.truncate(size)
-        file.seek(size)
+    with ExitStack() as stack:
+        try:
+            _check_overwritten(path, source)
+            told, size = (0, 0) if import_id is None or dry_run else _written(path, head)
+            file = stack.enter_context(path.open("r+b" if size else "wb"))
+            if path.is_file():
+                file.truncate(size)
+                file.seek(size)
+        except OSError as error:
+            raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--results") from error
         if not size:
             file.write(head)
             file.flush()
@@ -126,9 +164,26 @@ def _results(
         def note(result: "ImportResult") -> None:
             error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
             line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
-            file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
+            try:
+                file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
+            except OSError as error:
+                raise _stopped(path, "written", error) from error
 
         yield told, note
+
+
+def _check_overwritten(path: Path, source: Path | None) -> None:
+    """Only results may give way to results. Raises OSError."""
+    if not path.is_file():
+        return
+    if source is not None and path.samefile(source):
+        raise typer.BadParameter(f"{path} is the file of users itself", param_hint="--results")
+    with path.open("rb") as file:
+        begin = file.read(len(_HEAD))
+    if begin not in (b"", _HEAD):
+        raise typer.BadParameter(
+            f"{path} is there already, and holds no results of an import; name another file", param_hint="--results"
+        )
 
 
 def _written(path: Path, head: bytes) -> tuple[int, int]:
@@ -178,7 +233,7 @@ def _lines(file: Path) -> int | None:
         return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b"")) or None
 
 
-def _tell(summary: "ImportSummary", *, dry_run: bool, as_json: bool) -> None:
+def _tell(summary: "ImportSummary", results: Path | None, *, dry_run: bool, as_json: bool) -> None:
     counts = {name: getattr(summary, name) for name in ("created", "updated", "skipped", "failed")}
     if as_json:
         told = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before, **counts}
@@ -195,4 +250,5 @@ def _tell(summary: "ImportSummary", *, dry_run: bool, as_json: bool) -> None:
             at = f" ({error.field})" if error.field else ""
             typer.echo(f"  line {result.line}: {error.code}: {error.message}{at}", err=True)
     if summary.failed > len(shown):
-        typer.echo(f"  and {summary.failed - len(shown):,} more: --results FILE has them all", err=True)
+        where = f"{results} has them all" if results else "--results FILE keeps them all"
+        typer.echo(f"  and {summary.failed - len(shown):,} more: {where}", err=True)

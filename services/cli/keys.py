@@ -103,7 +103,7 @@ def rotate_signing(
     if as_json:
         _print("signing", rotation, at_once)
         return
-    rest = "refused within 2 seconds" if at_once else "good until they expire"
+    rest = "refused within 2 seconds, while an accounts service runs" if at_once else "good until they expire"
     typer.echo(f"Access tokens are signed with the key {rotation.key_id}; those of older keys are {rest}.")
 
 

@@ -1,12 +1,18 @@
 """`denizen sessions`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from denizen.messages import User
+from denizen.transport import CommandOptions
 
 from services.cli import show
-from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, options
+from services.cli.arguments import AsJson, UserId
+from services.cli.changing import changing
 from services.cli.environment import client
+
+if TYPE_CHECKING:
+    from denizen import Client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -38,32 +44,18 @@ def list_sessions(user_id: UserId, as_json: AsJson = False) -> None:
     show.table(["id", "created", "refreshed", "expires", "ip", "user agent"], rows, f"{len(rows)} sessions")
 
 
-@app.command()
+@changing(app)
 def revoke(
+    denizen: "Client",
+    given: CommandOptions,
     user_id: UserId,
     session_id: Annotated[str, typer.Argument(help="sess_…", show_default=False)],
-    *,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+) -> User:
     """End a session: its tokens are refused everywhere at once. Harmless where it has ended."""
-    with client() as denizen:
-        user = denizen.auth.sessions.revoke(user_id, session_id, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    return denizen.auth.sessions.revoke(user_id, session_id, **given)
 
 
-@app.command("revoke-all")
-def revoke_all(
-    user_id: UserId,
-    *,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+@changing(app)
+def revoke_all(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
     """End every session of a user."""
-    with client() as denizen:
-        user = denizen.auth.sessions.revoke_all(user_id, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    return denizen.auth.sessions.revoke_all(user_id, **given)

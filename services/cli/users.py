@@ -2,14 +2,20 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from denizen.messages import Sort, Status, User
+from denizen.transport import CommandOptions
 
-from services.cli import credentials, show
-from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, options, secret
+from services.cli import credentials, history, show
+from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, asking, options, secret, time
+from services.cli.changing import changing
 from services.cli.environment import client
+
+if TYPE_CHECKING:
+    from denizen import Client
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -72,14 +78,19 @@ def get(
     user_id: Annotated[str | None, typer.Argument(help="user_…", show_default=False)] = None,
     email: Annotated[str | None, typer.Option(help="In any case.")] = None,
     external_id: Annotated[str | None, typer.Option()] = None,
+    as_of: Annotated[
+        datetime | None, typer.Option(parser=time, metavar="TIME", help="As the user with USER_ID was then; UTC.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a user, found by id, e-mail address or external id."""
     if sum(given is not None for given in (user_id, email, external_id)) != 1:
         raise typer.BadParameter("name the user by one of USER_ID, --email and --external-id")
+    if as_of is not None and user_id is None:
+        raise typer.BadParameter("goes with USER_ID alone", param_hint="--as-of")
     with client() as denizen:
         if user_id is not None:
-            user = denizen.auth.users.get(user_id)
+            user = denizen.auth.users.get(user_id, as_of=as_of)
         elif email is not None:
             user = denizen.auth.users.get_by_email(email)
         else:
@@ -118,68 +129,52 @@ def _name(user: User) -> str:
     return profile.display_name or " ".join(filter(None, (profile.first_name, profile.last_name)))
 
 
-@app.command()
+@changing(app)
 def update(
+    denizen: "Client",
+    given: CommandOptions,
     user_id: UserId,
     *,
     profile: Section = None,
     metadata: Section = None,
     app_metadata: Section = None,
     external_id: Annotated[str | None, typer.Option(help="An empty one removes it.")] = None,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+) -> User:
     """Change a user. The objects merge at their top level; null removes a key."""
-    given: dict[str, Any] = {} if external_id is None else {"external_id": external_id or None}
-    with client() as denizen:
-        user = denizen.auth.users.update(
-            user_id,
-            profile=profile,
-            metadata=metadata,
-            app_metadata=app_metadata,
-            **given,
-            **options(idempotency_key, expected_version, actor),
-        )
-    show.user(user, as_json)
+    changed: dict[str, Any] = {} if external_id is None else {"external_id": external_id or None}
+    return denizen.auth.users.update(
+        user_id, profile=profile, metadata=metadata, app_metadata=app_metadata, **changed, **given
+    )
 
 
-@app.command()
+@changing(app)
 def block(
+    denizen: "Client",
+    given: CommandOptions,
     user_id: UserId,
     *,
     reason: Annotated[str | None, typer.Option(help="Kept encrypted, for the history.")] = None,
-    idempotency_key: Key = None,
-    expected_version: Expected = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
+) -> User:
     """Block a user, whatever the status."""
-    with client() as denizen:
-        user = denizen.auth.users.block(user_id, reason=reason, **options(idempotency_key, expected_version, actor))
-    show.user(user, as_json)
+    return denizen.auth.users.block(user_id, reason=reason, **given)
 
 
-def _transition(name: str, summary: str) -> None:
-    @app.command(name, help=summary)
-    def _(
-        user_id: UserId,
-        *,
-        idempotency_key: Key = None,
-        expected_version: Expected = None,
-        actor: Actor = None,
-        as_json: AsJson = False,
-    ) -> None:
-        with client() as denizen:
-            change = getattr(denizen.auth.users, name)
-            user = change(user_id, **options(idempotency_key, expected_version, actor))
-        show.user(user, as_json)
+@changing(app)
+def unblock(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+    """Return a blocked user to the status before."""
+    return denizen.auth.users.unblock(user_id, **given)
 
 
-_transition("unblock", "Return a blocked user to the status before.")
-_transition("deactivate", "Deactivate a user, whatever the status.")
-_transition("reactivate", "Return a deactivated user to the status before.")
+@changing(app)
+def deactivate(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+    """Deactivate a user, whatever the status."""
+    return denizen.auth.users.deactivate(user_id, **given)
+
+
+@changing(app)
+def reactivate(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+    """Return a deactivated user to the status before."""
+    return denizen.auth.users.reactivate(user_id, **given)
 
 
 @app.command()
@@ -194,26 +189,12 @@ def delete(
 ) -> None:
     """Erase a user for good: what the log holds of him cannot be read any more."""
     if not yes and sys.stdin.isatty():
-        typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)
+        with asking():
+            typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)
     with client() as denizen:
         denizen.auth.users.delete(user_id, **options(idempotency_key, expected_version, actor))
     typer.echo(json.dumps({"userId": user_id}) if as_json else f"{user_id} is erased.")
 
 
-@app.command("login-history")
-def login_history(
-    user_id: UserId,
-    count: Annotated[int, typer.Option(min=1, max=500)] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List a user's attempts to sign in, newest first."""
-    with client() as denizen:
-        page = denizen.auth.users.login_history(user_id, count=count)
-    if as_json:
-        typer.echo(page.model_dump_json(by_alias=True))
-        return
-    rows = [(show.time(login.time), login.outcome, login.ip or "", login.user_agent or "") for login in page]
-    show.table(["time", "outcome", "ip", "user agent"], rows, f"{len(page)} attempts")
-
-
 app.add_typer(credentials.app)
+app.add_typer(history.app)

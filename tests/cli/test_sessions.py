@@ -199,7 +199,7 @@ def test_a_user_is_erased(shell: Operator) -> None:
     assert f"Erase {other} for good?" in shown
     assert shell.run("users", "get", other)[0] == 0
     code, out, _ = shell.typed(["y"], "users", "delete", other)
-    assert (code, out.strip()) == (0, f"{other} is erased.")
+    assert (code, out) == (0, f"{other} is erased.\n")
     assert shell.run("users", "get", other)[0] == 1
 
 
@@ -209,6 +209,7 @@ def test_a_terminal_asks_for_a_password_and_does_not_show_it(shell: Operator, cl
     code, out, shown = shell.typed([password, password], *create)
     assert code == 0, shown
     assert password not in shown + out
+    assert out.startswith("{"), "questions are none of the output"
     user = json.loads(out)["id"]
     client.auth.sessions.authenticate(email=address, password=password)
     other = new_password()
@@ -216,6 +217,9 @@ def test_a_terminal_asks_for_a_password_and_does_not_show_it(shell: Operator, cl
     assert code == 0, shown
     assert other not in shown + out
     client.auth.sessions.authenticate(email=address, password=other)
+    code, out, shown = shell.typed(["123456"], "users", "verify-email", user)
+    assert (code, out) == (1, "")
+    assert "Code: " in shown
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"two\nlines of it\n", b"x" * 5000, b"\xff\xfe password"])

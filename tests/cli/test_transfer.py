@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -18,6 +20,8 @@ from tests.cli.test_commands import Shell
 from tests.support.servers import REPOSITORY, Denizen, eventually
 from tests.transfer.support import HASHES, PASSWORD, Json, name
 from tests.transfer.test_imports import TOO_DEAR
+
+SAMPLES = REPOSITORY / "tests" / "importing" / "samples"
 
 
 @pytest.fixture
@@ -81,6 +85,10 @@ BAD_LINES: dict[str, tuple[Json | bytes, str, str | None]] = {
     "a line of 10 MB": (b'{"email": "' + b"canary" * 1_700_000 + b'"}', "malformed_message", None),
     "a row that no message holds": ({"email": "canary", "metadata": {"a": "x" * 900_000}}, "malformed_message", None),
     "a key twice": (b'{"email": "a@example.com", "email": "canary"}', "malformed_message", None),
+    "an identity twice": (
+        {"email": "a@example.com", "identities": [{"provider": "x", "providerId": "canary"}] * 2},
+        "validation_failed", "identities",
+    ),
     "missing field": ({"externalId": "canary"}, "validation_failed", "email"),
     "bad e-mail": ({"email": "canary@"}, "validation_failed", "email"),
     "bad hash": ({"email": "a@example.com", "passwordHash": "canary"}, "validation_failed", "passwordHash"),
@@ -197,6 +205,108 @@ def test_from_another_system(shell: Shell, client: contract.Client, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    "sample", ["auth0.jsonl", "keycloak.json", "supabase.csv", "clerk.csv", "django.csv", "firebase.json"]
+)
+def test_each_preset_with_a_login_afterwards(
+    shell: Shell, client: contract.Client, tmp_path: Path, sample: str
+) -> None:
+    """The sample as it is, but for the domain, and the id at Google, which several have."""
+    tag = name()
+    content = (SAMPLES / sample).read_text("utf-8")
+    file = tmp_path / sample
+    file.write_text(content.replace("example.com", f"{tag}.example").replace("113000000000000000001", tag), "utf-8")
+    system = sample.partition(".")[0]
+    more = ["--hash-config", str(SAMPLES / "firebase-hash-config.txt")] if system == "firebase" else []
+    code, out, err = shell.run("import", str(file), "--from", system, *more, "--json")
+    done = json.loads(out)
+    bad = 1 if system in ("clerk", "firebase") else 0  # md5, and a user without an address
+    assert (code, done["failed"], done["created"] >= 6) == (bad, bad, True), err
+    ada = f"ada@{tag}.example"
+    signed_in = client.auth.sessions.authenticate(email=ada, password="ada's password").user
+    assert (signed_in.email, signed_in.external_id is not None) == (ada, True)
+    with pytest.raises(contract.InvalidCredentials):
+        client.auth.sessions.authenticate(email=ada, password="another password")
+    if system == "firebase":  # Whom Firebase itself made: the example of github.com/firebase/scrypt.
+        client.auth.sessions.authenticate(email=f"user1@{tag}.example", password="user1password")
+
+
+@pytest.mark.parametrize("content", [b"", b"algorithm: BCRYPT", b"base64_signer_key: canary", b"\xff"])
+def test_hash_parameters_that_are_none(shell: Shell, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "config.txt"
+    file.write_bytes(content)
+    code, out, err = shell.run("import", "-", "--from", "firebase", "--hash-config", str(file))
+    assert (code, out) == (2, "")
+    assert "hash parameters" in err or "UTF-8" in err
+    assert "canary" not in err
+
+
+@pytest.mark.parametrize("kept", [0.5, 0.999])
+def test_a_gzip_that_was_cut_off(shell: Shell, tmp_path: Path, kept: float) -> None:
+    whole = gzip.compress("".join(json.dumps(each) + "\n" for each in users(2000)).encode())
+    file = tmp_path / "users.jsonl.gz"
+    file.write_bytes(whole[: int(len(whole) * kept)])
+    code, out, err = shell.run("import", str(file), "--dry-run")
+    assert (code, out, err) == (1, "", f"{file} cannot be read: the gzip data is damaged or cut off\n")
+
+
+def test_a_pipe_of_the_shell(shell: Shell) -> None:
+    """As `denizen import <(…)` has it."""
+    reading, writing = os.pipe()
+    began = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "import", f"/dev/fd/{reading}", "--json"],
+        cwd=REPOSITORY,
+        env=shell.environment,
+        pass_fds=[reading],
+        stdout=subprocess.PIPE,
+    )
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(gzip.compress(json.dumps(users(1)[0]).encode()))
+    out, _ = began.communicate(timeout=30)
+    assert (began.returncode, json.loads(out)["created"]) == (0, 1)
+
+
+def test_another_file_under_the_name_of_a_job(shell: Shell, tmp_path: Path) -> None:
+    job = name()
+    one, other = (written(tmp_path / f"{number}.jsonl", users(2)) for number in (1, 2))
+    assert shell.json("import", str(one), "--import-id", job)["created"] == 2
+    code, out, err = shell.run("import", str(other), "--import-id", job)
+    assert (code, out) == (1, "")
+    assert "name another job" in err
+    assert shell.json("import", str(one), "--import-id", job)["before"] == 2
+
+
+def test_results_overwrite_nothing_but_results(shell: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "users.jsonl", users(30))
+    content = file.read_bytes()
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file)
+    note = tmp_path / "note.txt"
+    note.write_text("{}")
+    for results, sentence in (
+        (file, "is the file of users itself"),
+        (link, "is the file of users itself"),
+        (note, "no results of an import"),
+        (tmp_path / "missing" / "results.jsonl", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+    ):
+        code, out, err = shell.run("import", str(file), "--dry-run", "--results", str(results))
+        assert (code, out) == (2, "")
+        assert sentence in " ".join(err.replace("│", " ").split())
+    assert (file.read_bytes(), note.read_text()) == (content, "{}")
+    (tmp_path / "empty").touch()
+    assert shell.run("import", str(file), "--dry-run", "--results", str(tmp_path / "empty"))[0] == 0
+    assert shell.run("import", str(file), "--dry-run", "--results", "/dev/null")[0] == 0
+
+
+def test_where_all_bad_rows_are_is_said(shell: Shell, tmp_path: Path) -> None:
+    file, kept = written(tmp_path / "users.jsonl", [{"email": "bad"}] * 25), tmp_path / "results.jsonl"
+    assert "and 5 more: --results FILE keeps them all" in shell.run("import", str(file), "--dry-run")[2]
+    _, _, err = shell.run("import", str(file), "--dry-run", "--results", str(kept))
+    assert f"and 5 more: {kept} has them all" in err
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["import"],
@@ -204,6 +314,7 @@ def test_from_another_system(shell: Shell, client: contract.Client, tmp_path: Pa
         ["import", "-", "--from", "nobody"],
         ["import", "-", "--format", "xml"],
         ["import", "-", "--on-conflict", "merge"],
+        ["import", "-", "--from", "firebase", "--hash-config", "nowhere.txt"],
         ["export", "--format", "xml"],
         ["export", "--status", "GONE"],
         ["export", "--created-after", "yesterday"],
@@ -318,6 +429,8 @@ def test_an_export_in_each_form(shell: Shell, tmp_path: Path) -> None:
     assert json.loads(err)["octets"] == output.stat().st_size
     assert "PENDING_VERIFICATION" not in output.read_text("utf-8")
     assert shell.run("export", "--created-after", "2999-01-01")[1] == ""
+    address = rows[1]["email"]
+    assert json.loads(shell.run("export", "--search", address.upper(), "--fields", "email")[1]) == {"email": address}
 
 
 def test_a_refused_export_leaves_the_file_alone(shell: Shell, tmp_path: Path) -> None:
@@ -326,6 +439,80 @@ def test_a_refused_export_leaves_the_file_alone(shell: Shell, tmp_path: Path) ->
     code, _, err = shell.run("export", "--output", str(output), "--fields", "id,passwordHash")
     assert (code, err.partition(":")[0]) == (1, "forbidden")
     assert output.read_text() == "yesterday's"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.slow
+def test_an_export_that_breaks_off_leaves_the_file_alone(own_denizen: Denizen, tmp_path: Path) -> None:
+    shell = Shell(own_denizen.home)
+    with contract.Client(own_denizen.nats_url) as client:
+        client.auth.users.import_users(users(1_500, metadata={"text": "x" * 8_000}))
+    output, pipe = tmp_path / "users.jsonl", tmp_path / "pipe"
+    output.write_text("yesterday's")
+    others = tmp_path / "users.jsonl.part"
+    others.write_text("somebody's")
+    os.mkfifo(pipe)
+
+    def parts() -> list[Path]:
+        return list(tmp_path.glob("users.jsonl.*.part"))
+
+    # Who reads nothing holds the export up after its first pieces.
+    held = shell.start("export", "-o", str(pipe))
+    reading = os.open(pipe, os.O_RDONLY)
+    assert os.read(reading, 1)
+    own_denizen.kill("transfer")
+    with os.fdopen(reading, "rb") as rest:
+        rest.read()
+    _, err = held.communicate(timeout=60)
+    assert held.returncode == 1
+    assert "begin it again" in err
+    assert pipe.is_fifo()
+    held = shell.start("export", "-o", str(output))
+    eventually(lambda: any(part.stat().st_size > 100 for part in parts()), what="a part of the file")
+    held.send_signal(signal.SIGINT)
+    assert held.wait(30) != 0
+    held.communicate()
+    assert output.read_text() == "yesterday's"
+    assert others.read_text() == "somebody's"
+    assert parts() == []
+
+
+def test_where_an_export_cannot_be_written(shell: Shell, tmp_path: Path) -> None:
+    for output in (tmp_path / "nowhere" / "users.csv", tmp_path):
+        code, out, err = shell.run("export", "-o", str(output))
+        assert (code, out) == (2, "")
+        assert "--output" in err
+        assert "Traceback" not in err
+    code, _, err = shell.run("export", "-o", "/dev/full")
+    assert (code, "/dev/full cannot be written" in err) == (1, True)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_the_mode_of_an_exported_file(shell: Shell, tmp_path: Path) -> None:
+    output, link = tmp_path / "users.jsonl", tmp_path / "link"
+    link.symlink_to(output)
+    shell.run("export", "--fields", "email", "--with-hashes", "-o", str(link))
+    assert (link.is_symlink(), output.stat().st_mode & 0o777) == (True, 0o600)
+    output.chmod(0o640)
+    assert shell.run("export", "--fields", "email", "-o", str(link))[0] == 0
+    assert (link.is_symlink(), output.stat().st_mode & 0o777) == (True, 0o640)
+    assert sorted(tmp_path.iterdir()) == [link, output]
+
+
+def test_an_export_tells_a_terminal_how_far_it_is(shell: Shell, tmp_path: Path) -> None:
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "export", "-o", str(tmp_path / "users.csv")],
+        cwd=REPOSITORY,
+        env={**shell.environment, "TERM": "xterm"},
+        stderr=its,
+    )
+    os.close(its)
+    assert process.wait(30) == 0
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "Exporting" in shown
+    assert "octets, as of log position" in shown
 
 
 def test_an_operator_exports_hashes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
