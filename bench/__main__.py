@@ -10,13 +10,25 @@ from typing import Annotated
 import typer
 
 import projections
-from bench import directory, load, logins, report, revocation, store, system, transfer
+from bench import directory, load, logins, moving, report, revocation, store, system, transfer
 from bench.load import Kind, Load, Result
 from bench.report import Row
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-PARTS = ["start", "store", "requests", "latency", "revocation", "logins", "memory", "verify", "directory", "transfer"]
+PARTS = [
+    "start",
+    "store",
+    "requests",
+    "latency",
+    "revocation",
+    "logins",
+    "memory",
+    "verify",
+    "directory",
+    "transfer",
+    "moving",
+]
 MILLISECONDS = "ms"
 
 
@@ -40,7 +52,7 @@ def main(
     as_json: Annotated[Path | None, typer.Option("--json", help="Where to write the results.")] = None,
     as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Where to write the table.")] = None,
 ) -> None:
-    """Measure Denizen beside this machine's limits. A full run takes about ten minutes."""
+    """Measure Denizen beside this machine's limits. A full run takes about a quarter of an hour."""
     unknown = set(only or []) - set(PARTS)
     if unknown:
         raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
@@ -74,6 +86,7 @@ def _measure(plan: Plan, parts: list[str]) -> list[Row]:
             "verify": lambda: [_verify(denizen)],
             "directory": lambda: _directory(plan, denizen.database_url),
             "transfer": lambda: transfer.measure(denizen, 4 * plan.rows),
+            "moving": lambda: moving.exports(20 * plan.rows) + moving.round_trip(2 * plan.rows),
         }
         for part, measure in measured.items():
             if part in parts:
@@ -205,18 +218,19 @@ _LOGINS_IN_FLIGHT = (8, 16, 32, 64)
 
 
 def _logins(plan: Plan, denizen: system.System) -> list[Row]:
-    """Beside what the machine can hash; and in a flood of ten times that."""
-    limit = "argon2id, all cores"
-    hashes = Row(limit, "/s")
-    rates = [
-        Row(f"logins, {n} in flight", "/s", limit=limit, limits=hashes.values, target=0.9) for n in _LOGINS_IN_FLIGHT
-    ]
-    name = "in a flood of 10 times the rate"
-    answered = Row(f"logins {name}", "/s", limit=limit, limits=hashes.values, target=0.9)
-    queries = Row(f"GetUserByEmail at 200/s {name}, p99", MILLISECONDS, target=50, smaller=True)
-    surplus = Row(f"overloaded {name}, share", "")
-    at_once = Row(f"overloaded {name}, p99", MILLISECONDS, smaller=True)
-    client = Row(f"the client's share of a core {name}", "", smaller=True)
+    """Beside what the machine can hash; and in a flood of ten times that.
+
+    The target is of what argon2-cffi can do, which everybody has; beside it is what our own way of hashing can do.
+    """
+    theirs, ours = "argon2id by argon2-cffi, all cores", "argon2id as we compute it, all cores"
+    hashes, quicker = Row(theirs, "/s"), Row(ours, "/s")
+    flooded = "in a flood of 10 times the rate"
+    rates = {n: f"logins, {n} in flight" for n in _LOGINS_IN_FLIGHT} | {0: f"logins {flooded}"}
+    beside = {n: Row(name, "/s", limit=theirs, limits=hashes.values, target=0.9) for n, name in rates.items()}
+    queries = Row(f"GetUserByEmail at {logins.QUERIES}/s {flooded}, p99", MILLISECONDS, target=50, smaller=True)
+    surplus = Row(f"overloaded {flooded}, share", "")
+    at_once = Row(f"overloaded {flooded}, p99", MILLISECONDS, smaller=True)
+    client = Row(f"the client's share of a core {flooded}", "", smaller=True)
     memory = [Row(f"memory of accounts, {when} the flood", "MB", smaller=True) for when in ("before", "in", "after")]
     # So many that none is tried as often as guesses are limited, however fast the machine.
     count = max(2000, round(20 * logins.hash_rate(1)))
@@ -224,20 +238,22 @@ def _logins(plan: Plan, denizen: system.System) -> list[Row]:
     for number in range(plan.rounds):
         typer.echo(f"logins, round {number + 1} of {plan.rounds}", err=True)
         hashes.values.append(logins.hash_rate(plan.seconds))
-        for in_flight, row in zip(_LOGINS_IN_FLIGHT, rates, strict=True):
+        quicker.values.append(logins.hash_rate(plan.seconds, ours=True))
+        for in_flight in _LOGINS_IN_FLIGHT:
             load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds, in_flight)
-            row.values.append(_admitted(load.run()).rate)
+            beside[in_flight].values.append(_admitted(load.run()).rate)
         rate = 10 * hashes.values[-1]
         load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds + 1, rate=rate)
         flood = logins.flood(denizen, load)
-        answered.values.append(_admitted(flood.outcome).rate)
+        beside[0].values.append(_admitted(flood.outcome).rate)
         queries.values.append(flood.query_p99)
         surplus.values.append(flood.outcome.overloaded)
         at_once.values.append(flood.outcome.overloaded_p99)
         client.values.append(flood.outcome.cpu)
         for row, value in zip(memory, (flood.before, flood.peak, flood.after), strict=True):
             row.values.append(value)
-    return [hashes, *rates, answered, queries, surplus, at_once, client, *memory]
+    stricter = [Row(row.name, "/s", row.values, ours, quicker.values) for row in beside.values()]
+    return [hashes, quicker, *beside.values(), *stricter, queries, surplus, at_once, client, *memory]
 
 
 def _admitted(outcome: logins.Outcome) -> logins.Outcome:

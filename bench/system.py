@@ -55,11 +55,15 @@ class System:
             self._process = None
 
     def memory(self) -> dict[str, float]:
-        """Megabytes by process: resident (RSS); of PostgreSQL the sum of its processes' shares (PSS)."""
+        """Megabytes by process and what it started: resident (RSS); of PostgreSQL the sum of the shares (PSS)."""
         assert self._process is not None
         children: dict[str, dict[str, Any]] = orjson.loads((self.home / "children.json").read_bytes())
         processes = {name: psutil.Process(child["pid"]) for name, child in children.items()}
-        result = {name: process.memory_info().rss for name, process in processes.items() if name != "postgres"}
+        result = {
+            name: sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
+            for name, process in processes.items()
+            if name != "postgres"
+        }
         result["up"] = psutil.Process(self._process.pid).memory_info().rss
         server = processes["postgres"]
         result["postgres"] = sum(each.memory_full_info().pss for each in (server, *server.children(recursive=True)))

@@ -1,16 +1,15 @@
-"""Imports beside COPY of the same rows, what people who are there notice of them, and exports."""
+"""Imports beside COPY of the same rows, and what people who are there notice of them."""
 
 import asyncio
 import json
 import os
-import random
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import orjson
 import psutil
 import psycopg
 
-from bench import load
+from bench import load, population
 from bench.load import Load
 from bench.report import Row
 from bench.system import ROOT, System
@@ -27,27 +26,28 @@ from bench.system import ROOT, System
 _HASH = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 _MILLISECONDS = "ms"
 _STREAM_SECONDS = 120
+_WATCH_SECONDS = 2
 
 
-def users(count: int, tag: str) -> Iterator[dict[str, Any]]:
-    """Prehashed, with profile, metadata and external id."""
-    dice = random.Random(tag)
-    for number in range(count):
+def users(count: int, begin: int = 0) -> Iterator[dict[str, Any]]:
+    """Those of `bench.population` from the n-th on: prehashed, with profile, metadata and external id."""
+    for number in range(begin, begin + count):
+        who = population.person(number)
         yield {
-            "email": f"{dice.getrandbits(40):010x}.{number}.{tag}@example.com",
+            "email": who["email"],
             "emailVerified": True,
-            "externalId": f"crm-{tag}-{number}",
+            "externalId": f"crm-{number}",
             "passwordHash": _HASH,
-            "profile": {"firstName": "Ada", "lastName": f"Lovelace {dice.getrandbits(24):06x}", "locale": "en-GB"},
+            "profile": {"firstName": who["firstName"], "lastName": who["lastName"], "locale": "en-GB"},
             "metadata": {"plan": "pro", "seats": number % 100, "tags": ["a", "b"]},
             "createdAt": "2024-05-06T07:08:09Z",
         }
 
 
-def write(path: Path, count: int, tag: str) -> Path:
+def write(path: Path, count: int, begin: int = 0) -> Path:
     """A file of JSONL."""
     with path.open("wb") as file:
-        file.writelines(orjson.dumps(user) + b"\n" for user in users(count, tag))
+        file.writelines(orjson.dumps(user) + b"\n" for user in users(count, begin))
     return path
 
 
@@ -77,67 +77,68 @@ def copied(url: str, path: Path) -> float:
 @dataclass
 class Import:
     """What came of one: seconds from the start of the command until it said done, and from then on until all was
-    visible, and published; megabytes by process before, at most, and after.
+    visible, and published; megabytes of each process all the while.
     """
 
     seconds: float
     visible: float
     published: float
-    before: dict[str, float]
-    after: dict[str, float]
-    peak: dict[str, float] = field(default_factory=dict[str, float])
+    memory: dict[str, list[float]]
 
 
 def imported(denizen: System, path: Path, count: int) -> Import:
     """Import a file by the command line."""
-    before = denizen.memory()
     began = time.perf_counter()
-    process = _denizen(denizen, "import", str(path), "--json")
-    with _watched(denizen, process) as peak:
+    process = command(denizen, "import", str(path), "--json")
+    with watched(denizen, process) as memory:
         out, _ = process.communicate()
         seconds = time.perf_counter() - began
     if json.loads(out)["created"] != count:
         raise RuntimeError("not all rows were imported")
     done = time.perf_counter()
-    visible = _until(denizen, _is_applied) - done
-    published = _until(denizen, _is_published) - done
-    return Import(seconds, visible, published, before, denizen.memory(), peak)
+    visible = until(denizen, is_applied) - done
+    published = until(denizen, is_published) - done
+    return Import(seconds, visible, published, memory)
 
 
 @contextmanager
-def _watched(denizen: System, client: "subprocess.Popen[bytes]") -> Generator[dict[str, float]]:
-    """The most that each process has had in memory, the client's too."""
-    peak: dict[str, float] = {}
+def watched(
+    denizen: System, client: "subprocess.Popen[bytes]", each: float = _WATCH_SECONDS
+) -> Generator[dict[str, list[float]]]:
+    """The megabytes of every process, the client's too, each so many seconds."""
+    memory: dict[str, list[float]] = {}
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.5):
+        while not ended.wait(each):
             try:
-                now = denizen.memory() | {"import": psutil.Process(client.pid).memory_info().rss / 1e6}
+                now = denizen.memory() | {"client": psutil.Process(client.pid).memory_info().rss / 1e6}
             except psutil.NoSuchProcess:
                 continue  # PostgreSQL's workers come and go, and the client has ended by now.
-            peak.update({name: max(octets, peak.get(name, 0)) for name, octets in now.items()})
+            for name, megabytes in now.items():
+                memory.setdefault(name, []).append(megabytes)
 
     watching = threading.Thread(target=watch)
     watching.start()
     try:
-        yield peak
+        yield memory
     finally:
         ended.set()
         watching.join()
 
 
-def _until(denizen: System, condition: Callable[[System], bool]) -> float:
+def until(denizen: System, condition: Callable[[System], bool], seconds: float = _STREAM_SECONDS) -> float:
     """When a condition came about."""
-    until = time.perf_counter() + _STREAM_SECONDS
+    deadline = time.perf_counter() + seconds
     while not condition(denizen):
-        if time.perf_counter() > until:
+        if time.perf_counter() > deadline:
             raise RuntimeError("the projections or the stream do not follow")
         time.sleep(0.02)
     return time.perf_counter()
 
 
-def _is_applied(denizen: System) -> bool:
+def is_applied(denizen: System) -> bool:
+    """Whether every projection shows the whole log."""
     with psycopg.connect(denizen.database_url) as connection:
         row = connection.execute(
             "select min(p.position) = min(h.position) from denizen.projections p, denizen.log_head h"
@@ -145,7 +146,8 @@ def _is_applied(denizen: System) -> bool:
         return row == (True,)
 
 
-def _is_published(denizen: System) -> bool:
+def is_published(denizen: System) -> bool:
+    """Whether the stream has the whole log."""
     with psycopg.connect(denizen.database_url) as connection:
         row = connection.execute("select position from denizen.log_head").fetchone()
     assert row is not None
@@ -165,22 +167,8 @@ def _messages(url: str) -> int:
     return asyncio.run(ask())
 
 
-def exported(denizen: System, path: Path, *arguments: str) -> tuple[float, float]:
-    """Users a second, and the most megabytes that the service had beyond what it had before."""
-    before = denizen.memory()["transfer"]
-    began = time.perf_counter()
-    process = _denizen(denizen, "export", "--output", str(path), *arguments)
-    with _watched(denizen, process) as peak:
-        process.communicate()
-        seconds = time.perf_counter() - began
-    if process.returncode != 0:
-        raise RuntimeError("the export failed")
-    with path.open("rb") as file:
-        lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    return lines / seconds, peak.get("transfer", before) - before
-
-
-def _denizen(denizen: System, *arguments: str) -> "subprocess.Popen[bytes]":
+def command(denizen: System, *arguments: str) -> "subprocess.Popen[bytes]":
+    """A command of `denizen` beside it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
     return subprocess.Popen(
         [sys.executable, "-m", "services.cli", *arguments],
@@ -193,13 +181,13 @@ def _denizen(denizen: System, *arguments: str) -> "subprocess.Popen[bytes]":
 
 
 def measure(denizen: System, count: int) -> list[Row]:
-    """An import by itself; one beside live traffic; exports of both."""
+    """An import by itself; one beside live traffic."""
     limit = "COPY of the same rows"
     copy, alone = Row(limit, "/s"), Row(f"denizen import, {count:,} users", "/s", least=8_000, target=15_000)
     name = "after the import said done"
     visible = Row(f"all projections up to date, {name}", "s", target=5, smaller=True)
     published = Row(f"all events on the stream, {name}", "s", smaller=True)
-    file = write(denizen.home / "import.jsonl", count, "first")
+    file = write(denizen.home / "import.jsonl", count)
     copy.values.append(copied(denizen.database_url, file))
     first = imported(denizen, file, count)
     alone.values.append(count / first.seconds)
@@ -208,7 +196,7 @@ def measure(denizen: System, count: int) -> list[Row]:
     published.values.append(first.published)
 
     # As long as the import goes on, and no longer.
-    file = write(denizen.home / "import.jsonl", count, "second")
+    file = write(denizen.home / "import.jsonl", count, begin=count)
     seconds = max(0.8 * first.seconds, 1)
     live = [
         (Load(denizen.nats_url, "CreateUser", seconds, rate=200), _tail("CreateUser at 200/s", 100)),
@@ -225,17 +213,10 @@ def measure(denizen: System, count: int) -> list[Row]:
 
     rows = [copy, alone, beside, visible, published, *(row for _, row in live), loaded]
     file.unlink()
-    target = denizen.home / "export"
-    for what, arguments in (("JSONL", ()), ("CSV", ("--format", "csv"))):
-        rate, grown = exported(denizen, target, *arguments)
-        rows.append(Row(f"denizen export, {what}, {2 * count:,} users", "/s", [rate], target=50_000))
-        rows.append(Row(f"memory that transfer grew by in an export, {what}", "MB", [grown], smaller=True))
-    target.unlink()
-    for when, memory in (("before", first.before), ("most in", first.peak), ("after", first.after)):
-        rows += [
-            Row(f"memory of {process}, {when} the import", "MB", [megabytes], smaller=True)
-            for process, megabytes in memory.items()
-        ]
+    rows += [
+        Row(f"memory of {process} in the import, each {_WATCH_SECONDS} s", "MB", series, smaller=True)
+        for process, series in first.memory.items()
+    ]
     return rows
 
 

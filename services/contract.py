@@ -30,7 +30,8 @@ _DEADLINE: Document = {
 _CONDITIONS: Document = {
     headers.COMMAND_ID: {
         "type": "string",
-        "description": "The command id: a repeat within 24 h gets the first reply and changes nothing. "
+        "description": "The command id: a repeat within 24 h gets the first reply and changes nothing; another command "
+        "with it is refused with validation_failed. "
         "Needed where a secret is sealed, which it is bound to.",
     },
     headers.EXPECTED_VERSION: {
@@ -52,8 +53,8 @@ def request_headers(operation: Operation) -> Document:
     """The headers that a request can have, as a schema."""
     properties: Document = {} if operation.kind != "self" else dict(_BEARER)
     properties |= _MIN_POSITION if operation.reads else _CONDITIONS
-    if operation.kind == "self":
-        properties.pop(headers.ACTOR, None)  # It is the user of the token.
+    if operation.kind in ("self", "public"):
+        properties.pop(headers.ACTOR, None)  # It is the user of the token, or nobody.
     schema = {"type": "object", "properties": properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}}
     return schema | ({"required": [headers.AUTHORIZATION]} if operation.kind == "self" else {})
 

@@ -22,7 +22,7 @@ _PAUSE_SECONDS = 0.2
 _CONNECT_SECONDS = 5.0
 
 _ALWAYS_LEFT = (
-    "PostgreSQL's own files: dead rows until vacuum, the write-ahead log until it is recycled (docs/erasure.md)",
+    "PostgreSQL's own files: freed pages until `denizen projections rebuild`, the write-ahead log (docs/erasure.md)",
     "backups: what they hold of the log is unreadable once the key epoch is rotated (`denizen keys rotate`)",
     "mails that were sent, and whatever other services keep: the address is not known here any more",
 )
