@@ -23,7 +23,6 @@ from denizen import (
 from denizen.operations import OPERATIONS
 from nats.aio.msg import Msg
 
-from services.embedded.home import Home
 from tests.support.backend import email
 from tests.support.people import PASSWORD, Postbox
 from tests.support.servers import Denizen
@@ -186,7 +185,7 @@ def test_errors_by_code(client: Client) -> None:
 
 
 def frontend_options(denizen: Denizen) -> dict[str, Any]:
-    return {"user": "frontend", "password": Home(denizen.home).password("nats-frontend")}
+    return {"user": "frontend", "password": denizen.nats_password("frontend")}
 
 
 def test_a_front_end_asks_on_subjects_of_its_own(denizen: Denizen, client: Client) -> None:
@@ -211,7 +210,7 @@ async def test_no_secret_leaves_a_client_as_it_is(denizen: Denizen, post: Postbo
     async def hear(message: Msg) -> None:
         heard.append(message)
 
-    password = Home(denizen.home).password("nats-responder")
+    password = denizen.nats_password("responder")
     tap = await nats.connect(denizen.nats_url, user="responder", password=password)
     for kind in ("command", "public", "self"):
         await tap.subscribe(f"users.v1.{kind}.*", cb=hear)

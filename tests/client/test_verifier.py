@@ -26,6 +26,9 @@ from tests.support.gate import Gate
 from tests.support.servers import REPOSITORY, NatsServer
 from tests.support.tokens import Signer, new_key, session_id, user_id
 
+pytestmark = pytest.mark.embedded
+"""The keys that are served here must not be another's: the NATS of the containers has a whole Denizen on it."""
+
 
 async def connected(server: NatsServer, user: str) -> Client:
     return await nats.connect(

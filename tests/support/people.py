@@ -12,7 +12,6 @@ from typing import Any
 import nats
 from denizen.operations import OPERATIONS
 
-from services.embedded.home import Home
 from tests.support import smtp
 from tests.support.backend import Backend, Json, Reply, email
 from tests.support.servers import Denizen
@@ -116,7 +115,7 @@ async def talking(denizen: Denizen, user: str | None = None) -> AsyncGenerator[T
     """A connection as a back end, or as another user of NATS."""
     credentials: dict[str, Any] = {}
     if user is not None:
-        credentials = {"user": user, "password": Home(denizen.home).password(f"nats-{user}")}
+        credentials = {"user": user, "password": denizen.nats_password(user)}
     prefix = f"_INBOX.{user or 'backend'}".encode()
     client = await nats.connect(denizen.nats_url, inbox_prefix=prefix, **credentials)
     try:

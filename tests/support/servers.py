@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import orjson
 import psutil
 
+from services.embedded.home import Home
 from services.embedded.program import Program
 
 REPOSITORY = Path(__file__).parents[2]
@@ -92,6 +93,11 @@ class Denizen:
     def nats_url(self) -> str:
         """The trusted back end's."""
         return str(self.addresses["natsUrl"])
+
+    def nats_password(self, user: str) -> str:
+        """Of a user of NATS, whose server may be another than its own."""
+        given = self._environment.get(f"DENIZEN_NATS_{user.upper()}_PASSWORD")
+        return given or Home(self.home).password(f"nats-{user}")
 
     @property
     def database_url(self) -> str:
