@@ -9,9 +9,9 @@ from typing import Any, Self, Unpack
 
 from denizen.blocking import Blocking, LoopThread, blocking
 from denizen.events import Events, Handler, Subscription
+from denizen.exporting import ExportOptions, ExportPiece
 from denizen.messages import Sort, Status, User
 from denizen.sessions import Me, Sessions
-from denizen.transfer import ExportOptions, ExportPiece
 from denizen.transport import Transport
 from denizen.users import PAGE, Users
 

@@ -1,4 +1,4 @@
-"""`client.auth.users.import_users` and `export`: many users at a time."""
+"""`client.auth.users.import_users`: many users, as a job."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
-from denizen import headers as h
 from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row, read
 from denizen.importing.reading import Source
-from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict, Status
-from denizen.operations import QUERIES
+from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
 from denizen.transport import CommandOptions, Transport
 from pydantic_core import to_json
 
@@ -33,9 +30,6 @@ _CHUNK_SECONDS = 300.0
 _TRY_SECONDS = 5.0
 """How long one answer is waited for. A chunk that is sent again while it still waits there is answered, and does no
 harm."""
-_PIECE_SECONDS = 30.0
-_GONE_SECONDS = 2.0
-"""An export that nobody listens for is gone, but for the moment in which NATS was restarted."""
 _SHOWN = 1000
 _ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
 """As the service says it."""
@@ -302,72 +296,3 @@ class Import:
 
 def _bad(row: BadRow) -> ImportResult:
     return ImportResult(row.line, "failed", error=ErrorBody(code=row.code, message=row.message, field=row.field))
-
-
-@dataclass(frozen=True, slots=True)
-class ExportPiece:
-    """A piece of an exported file; `position` is that of the log which the whole file shows."""
-
-    data: bytes
-    position: int
-    number: int
-    follows: str | None
-    """The subject on which the next piece is asked for."""
-
-
-class ExportOptions(TypedDict, total=False):
-    """What to export.
-
-    Attributes:
-        format: `jsonl` where it is not given.
-        fields: `id`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all.
-        status, created_after, created_before, search: whom.
-        raw: cells of CSV that a spreadsheet takes for formulas stay as they are; else a `'` goes before them.
-        hashes: the field `passwordHash` can be asked for; only as the NATS user `operator`.
-    """
-
-    format: Literal["csv", "jsonl", "json"]
-    fields: Sequence[str]
-    status: Status | None
-    created_after: datetime | None
-    created_before: datetime | None
-    search: str | None
-    raw: bool
-    hashes: bool
-
-
-async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
-    """Begin an export. Raises DenizenError."""
-    times = {"createdAfter": options.get("created_after"), "createdBefore": options.get("created_before")}
-    chosen = {name: rfc3339(at) for name, at in times.items() if at is not None}
-    texts = {"status": options.get("status"), "search": options.get("search")}
-    chosen |= {name: text for name, text in texts.items() if text}
-    body = {
-        "format": options.get("format", "jsonl"),
-        "fields": list(options.get("fields", ())),
-        "filter": chosen,
-        "raw": options.get("raw", False),
-    }
-    subject = QUERIES["ExportUsersWithHashes" if options.get("hashes") else "ExportUsers"].subject
-    return _piece(0, *await transport.piece(subject, body, _PIECE_SECONDS, attempt=_PIECE_SECONDS))
-
-
-async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
-    """The piece behind one that has another behind it. Raises DenizenError."""
-    assert piece.follows is not None
-    number = piece.number + 1
-    reply = await transport.piece(
-        piece.follows, {"piece": number}, _PIECE_SECONDS, attempt=_TRY_SECONDS, gone=_GONE_SECONDS
-    )
-    return _piece(number, *reply)
-
-
-def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> ExportPiece:
-    return ExportPiece(data, int(headers.get(h.POSITION, 0)), number, headers.get(h.EXPORT))
-
-
-def rfc3339(at: datetime) -> str:
-    """Raises ValueError where the time has no zone."""
-    if at.tzinfo is None:
-        raise ValueError("a time needs its zone")
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

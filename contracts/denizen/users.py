@@ -6,19 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Unpack
 
+from denizen.exporting import ExportOptions, ExportPiece, first_piece, next_piece, rfc3339
 from denizen.importing import Format, Preset
 from denizen.importing.reading import Source
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
-from denizen.transfer import (
-    ExportOptions,
-    ExportPiece,
-    Import,
-    ImportResult,
-    ImportSummary,
-    first_piece,
-    next_piece,
-    rfc3339,
-)
+from denizen.transfer import Import, ImportResult, ImportSummary
 from denizen.transport import CommandOptions, Transport
 
 Json = Mapping[str, Any]

@@ -18,7 +18,7 @@ from services.cli.environment import client, operator
 
 if TYPE_CHECKING:
     from denizen import Client
-    from denizen.transfer import ExportOptions, ExportPiece
+    from denizen.exporting import ExportOptions, ExportPiece
 
 app = typer.Typer(add_completion=False)
 

@@ -242,8 +242,7 @@ def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
 async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Row]]:
     """The slow work and then the lock of the head, in one round trip: the head, and the tips of the streams.
 
-    Raises Rejected where a command id or a claim is taken, or a session was begun by a copy of its command: under the
-    lock of the head that is for certain.
+    Raises Rejected where a command id or a claim is taken.
     """
     async with connection.pipeline():
         await connection.execute("begin")
@@ -257,13 +256,9 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
             await connection.execute(_sql("insert_data_keys"), [rows.dumps(batch.data_keys)])
         head = await connection.execute(_sql("lock_head"))
         tips = await connection.execute(_sql("stream_tips"), [arrays.texts(batch.streams)])
-        copies = await connection.execute(_sql("find_begun"), batch.secrets.begun()) if batch.secrets.commands else None
     rejected = batch.taken(await takes.fetchall()) if takes else {}
     if commands:
         rejected |= batch.repeated(await commands.fetchall())
-    if copies:
-        begun = {(user_id, command_id) for _, user_id, _, _, _, command_id, *_ in await copies.fetchall()}
-        rejected |= {batch.secrets.commands[each]: Repeated() for each in begun}
     if rejected:
         raise rows.Rejected(rejected)
     ((position,),) = await head.fetchall()

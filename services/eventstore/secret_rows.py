@@ -17,8 +17,6 @@ class Secrets:
 
     rows: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
     starting: dict[int, Json] = field(default_factory=dict[int, Json])
-    commands: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    """By user and command id: the appends that begin a session, where a copy of the command may have begun it."""
 
     def add(self, index: int, user_id: str, changes: Changes, key: DataKey) -> None:
         """The changes of the append at `index`; `key` is the user's."""
@@ -35,8 +33,6 @@ class Secrets:
             self._row("put_codes", user_id, purpose=code.purpose, digest=code.digest.hex(), expires_at=code.expires_at)
         if changes.session is not None:
             self.starting[index] = self._row("start_sessions", user_id, **_session(changes.session, key))
-            if changes.session.command_id is not None:
-                self.commands[user_id, changes.session.command_id] = index
         for mail in changes.mails:
             self._row("queue_mails", user_id, **_mail(mail, key))
 
@@ -44,10 +40,6 @@ class Secrets:
         row = {"user_id": user_id, **columns}
         self.rows.setdefault(statement, []).append(row)
         return row
-
-    def begun(self) -> tuple[list[str], list[str]]:
-        """Users and command ids, for find_begun.sql."""
-        return [user_id for user_id, _ in self.commands], [command_id for _, command_id in self.commands]
 
     def placed(self, index: int, position: int) -> None:
         """The append at `index` ends at this position of the log."""

@@ -64,8 +64,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     def accept(call: Call) -> bool:
         if not isinstance(call.request, m.ImportUsers):
             return others.put(call)
-        chunks.reverse()
-        return chunks[0].put(call)
+        chunks.reverse()  # In turns.
+        return any(chunk.put(call) for chunk in chunks)
 
     async with asyncio.TaskGroup() as tasks:
         working = [tasks.create_task(batcher.run()) for batcher in (*chunks, others)]

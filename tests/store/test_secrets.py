@@ -371,15 +371,18 @@ async def test_of_copies_of_a_login_that_race_one_begins_a_session(
     await stored(a, append(A), append(B))
     await owner.execute("begin")
     await owner.execute("select from log_head for update")
-    first = asyncio.create_task(a.append([login(A, session(command_id="c"))]))
+    first = asyncio.create_task(a.append([login(A, session(command_id="c"), command_id="A c")]))
     await waits(owner, database_url, "a")
-    copy = asyncio.create_task(b.append([login(A, session(command_id="c")), login(B, session(command_id="c"))]))
+    of_another = login(B, session(command_id="c"), command_id="B c")
+    copy = asyncio.create_task(b.append([login(A, session(command_id="c"), command_id="A c"), of_another]))
     await waits(owner, database_url, "a", "b")
     await owner.execute("commit")
     assert await first == [Appended(3)]
     assert await copy == [Repeated(), Appended(4)], "another user's command is another one"
-    assert await b.append([login(A, session(command_id="c"), logins=1)]) == [Repeated()], "so it is later"
-    assert await b.append([login(A, session(command_id="d"), logins=1)]) == [Appended(5)]
+    assert await b.append([login(A, session(command_id="c"), logins=1, command_id="A c")]) == [Repeated()], (
+        "so it is later"
+    )
+    assert await b.append([login(A, session(command_id="d"), logins=1, command_id="A d")]) == [Appended(5)]
     begun = await secrets.begun([(A, "c"), (A, "d"), (B, "c"), (B, "d")])
     assert {key: each.position for key, each in begun.items()} == {(A, "c"): 3, (A, "d"): 5, (B, "c"): 4}
     await expire(owner, "sessions")

@@ -12,7 +12,7 @@ import denizen as contract
 import psycopg
 import pytest
 import pytest_asyncio
-from denizen import transfer
+from denizen.exporting import ExportPiece
 from denizen.transfer import ImportResult, ImportSummary
 from denizen.transport import Transport
 from nats.errors import NoRespondersError
@@ -269,7 +269,7 @@ def test_an_export_of_the_blocking_client(denizen: Denizen) -> None:
 
 
 async def test_an_export_that_is_gone_says_so_at_once(client: contract.AsyncClient, denizen: Denizen) -> None:
-    gone = transfer.ExportPiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
+    gone = ExportPiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
     began = time.monotonic()
     with pytest.raises(contract.NoAnswer):
         await client.auth.users.export_piece(gone, {})

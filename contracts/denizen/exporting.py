@@ -1,0 +1,88 @@
+"""`client.auth.users.export`: a file of users, piece by piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, TypedDict
+
+from denizen import headers as h
+from denizen.messages import Status
+from denizen.operations import QUERIES
+from denizen.transport import Transport
+
+_PIECE_SECONDS = 30.0
+_TRY_SECONDS = 5.0
+"""How long one answer is waited for, when it is not the first."""
+_GONE_SECONDS = 2.0
+"""An export that nobody listens for is gone, but for the moment in which NATS was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPiece:
+    """A piece of an exported file; `position` is that of the log which the whole file shows."""
+
+    data: bytes
+    position: int
+    number: int
+    follows: str | None
+    """The subject on which the next piece is asked for."""
+
+
+class ExportOptions(TypedDict, total=False):
+    """What to export.
+
+    Attributes:
+        format: `jsonl` where it is not given.
+        fields: `id`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all.
+        status, created_after, created_before, search: whom.
+        raw: cells of CSV that a spreadsheet takes for formulas stay as they are; else a `'` goes before them.
+        hashes: the field `passwordHash` can be asked for; only as the NATS user `operator`.
+    """
+
+    format: Literal["csv", "jsonl", "json"]
+    fields: Sequence[str]
+    status: Status | None
+    created_after: datetime | None
+    created_before: datetime | None
+    search: str | None
+    raw: bool
+    hashes: bool
+
+
+async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
+    """Begin an export. Raises DenizenError."""
+    times = {"createdAfter": options.get("created_after"), "createdBefore": options.get("created_before")}
+    chosen = {name: rfc3339(at) for name, at in times.items() if at is not None}
+    texts = {"status": options.get("status"), "search": options.get("search")}
+    chosen |= {name: text for name, text in texts.items() if text}
+    body = {
+        "format": options.get("format", "jsonl"),
+        "fields": list(options.get("fields", ())),
+        "filter": chosen,
+        "raw": options.get("raw", False),
+    }
+    subject = QUERIES["ExportUsersWithHashes" if options.get("hashes") else "ExportUsers"].subject
+    return _piece(0, *await transport.piece(subject, body, _PIECE_SECONDS, attempt=_PIECE_SECONDS))
+
+
+async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
+    """The piece behind one that has another behind it. Raises DenizenError."""
+    assert piece.follows is not None
+    number = piece.number + 1
+    reply = await transport.piece(
+        piece.follows, {"piece": number}, _PIECE_SECONDS, attempt=_TRY_SECONDS, gone=_GONE_SECONDS
+    )
+    return _piece(number, *reply)
+
+
+def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> ExportPiece:
+    return ExportPiece(data, int(headers.get(h.POSITION, 0)), number, headers.get(h.EXPORT))
+
+
+def rfc3339(at: datetime) -> str:
+    """Raises ValueError where the time has no zone."""
+    if at.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
