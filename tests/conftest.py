@@ -3,7 +3,7 @@
 `--servers=containers` takes PostgreSQL and NATS from the images of compose.yaml instead of the embedded ones.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
 from services.eventstore.migrate import migrate
 from tests.support import containers
+from tests.support.people import Postbox, Talk, talking
 from tests.support.servers import Denizen, NatsServer, PostgresServer, running
 
 CELL = "denizen"
@@ -110,6 +111,12 @@ def own_denizen(tmp_path: Path) -> Iterator[Denizen]:
     yield from _up(tmp_path / "home")
 
 
+@pytest.fixture
+def discreet(tmp_path: Path) -> Iterator[Denizen]:
+    """One whose Register tells nobody who has an account."""
+    yield from _up(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
+
+
 def _up(home: Path, **environment: str) -> Generator[Denizen]:
     instance = Denizen(home, **environment)
     instance.start()
@@ -117,3 +124,22 @@ def _up(home: Path, **environment: str) -> Generator[Denizen]:
     if instance.process.poll() is None:
         assert instance.stop() == 0
     assert instance.leftovers() == []
+
+
+@pytest.fixture
+async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A trusted back end."""
+    async with talking(denizen) as made:
+        yield made
+
+
+@pytest.fixture
+async def front(denizen: Denizen) -> AsyncIterator[Talk]:
+    """A front end, which NATS lets ask little."""
+    async with talking(denizen, "frontend") as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def post(denizen: Denizen) -> Postbox:
+    return Postbox(denizen)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
 from typing import Any
 
 import psycopg
@@ -11,18 +10,12 @@ import pytest
 from denizen import AsyncClient
 
 from tests.support.backend import Json, email
-from tests.support.people import Talk, talking
+from tests.support.people import Talk
 from tests.support.servers import Denizen
 
 MIB = 1024 * 1024
 LARGE = {"metadata": {"x": "x" * 16_000}, "appMetadata": {"x": "\N{SNOWMAN}" * 5_000}}
 """31,800 octets of a user: 28 of them go into a page."""
-
-
-@pytest.fixture
-async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
-    async with talking(denizen) as made:
-        yield made
 
 
 async def walk(talk: Talk, query: str, at: int, **body: Any) -> list[list[Json]]:

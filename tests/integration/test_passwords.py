@@ -3,37 +3,15 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import bcrypt
-import psycopg
 import pytest
 
 from tests.support.backend import Json, email
-from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.people import PASSWORD, Postbox, Talk, sql, talking
 from tests.support.servers import Denizen
 
 NEW = "another good one 77"
-
-
-@pytest.fixture
-async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
-    async with talking(denizen) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def post(denizen: Denizen) -> Postbox:
-    return Postbox(denizen)
-
-
-def sql(denizen: Denizen, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """As the owner of the database."""
-    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
-        cursor = connection.execute(statement.encode(), parameters)
-        return cursor.fetchall() if cursor.description else []
 
 
 def expire_codes(denizen: Denizen, user: Json) -> None:
@@ -376,15 +354,6 @@ async def test_deletion(talk: Talk, denizen: Denizen, kind: str) -> None:
 
 
 # --- the discreet setting -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def discreet(tmp_path: Path) -> Iterator[Denizen]:
-    made = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
-    made.start()
-    yield made
-    assert made.stop() == 0
-    assert made.leftovers() == []
 
 
 @pytest.mark.embedded

@@ -1,44 +1,15 @@
 """Who gets in and for how long, from a plain NATS client that knows only the contract."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
 
-import psycopg
 import pytest
 from denizen.sealing import seal
 
 from tests.support.backend import Json, Reply, email
-from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.people import PASSWORD, Postbox, Talk, sql
 from tests.support.servers import Denizen
 
 NEW = "another good one 77"
-
-
-@pytest.fixture
-async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
-    """A trusted back end."""
-    async with talking(denizen) as made:
-        yield made
-
-
-@pytest.fixture
-async def front(denizen: Denizen) -> AsyncIterator[Talk]:
-    """A front end, which NATS lets ask little."""
-    async with talking(denizen, "frontend") as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def post(denizen: Denizen) -> Postbox:
-    return Postbox(denizen)
-
-
-def sql(denizen: Denizen, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """As the owner of the database."""
-    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
-        cursor = connection.execute(statement.encode(), parameters)
-        return cursor.fetchall() if cursor.description else []
 
 
 # --- from registration to the login history -----------------------------------------------------------------------

@@ -10,9 +10,8 @@ import os
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import bcrypt
 import pytest
@@ -132,17 +131,8 @@ async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> Non
     await assert_alike({"known": in_turn(known, send), "unknown": in_turn(unknown, send)}, 40, gap=0.03)
 
 
-@pytest.fixture
-def discreet_denizen(tmp_path: Path) -> Iterator[Denizen]:
-    instance = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
-    instance.start()
-    yield instance
-    assert instance.stop() == 0
-    assert instance.leftovers() == []
-
-
-async def test_a_discreet_registration_does_not_tell(discreet_denizen: Denizen) -> None:
-    async with connected(discreet_denizen.nats_url) as backend:
+async def test_a_discreet_registration_does_not_tell(discreet: Denizen) -> None:
+    async with connected(discreet.nats_url) as backend:
 
         async def register(body: Json) -> Reply:
             return await backend.ask("users.v1.public.Register", {**body, "password": PASSWORD}, 10)

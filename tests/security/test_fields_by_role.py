@@ -1,7 +1,7 @@
 """Threat 8: nobody sets a field that is not his to set, on any subject, and nobody acts as another user."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -10,7 +10,7 @@ from denizen import messages as m
 from denizen.operations import PUBLIC, SELF, Operation
 
 from tests.support.backend import Json, email
-from tests.support.people import PASSWORD, Talk, talking
+from tests.support.people import PASSWORD, Talk
 from tests.support.servers import Denizen
 
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
@@ -85,18 +85,6 @@ FIELDS: dict[str, set[str]] = {
 }
 """Design section 3: what those who are not trusted may say. Another field here is another privilege."""
 OPERATIONS = [*PUBLIC.values(), *SELF.values()]
-
-
-@pytest.fixture
-async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
-    async with talking(denizen) as made:
-        yield made
-
-
-@pytest.fixture
-async def front(denizen: Denizen) -> AsyncIterator[Talk]:
-    async with talking(denizen, "frontend") as made:
-        yield made
 
 
 def named(operation: Operation) -> str:

@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import bcrypt
 import psycopg
@@ -20,25 +19,6 @@ from tests.support.servers import Denizen
 from tests.support.tokens import session_id
 
 NEW = "another good one 77"
-
-
-@pytest.fixture
-async def talk(denizen: Denizen) -> AsyncIterator[Talk]:
-    """A trusted back end."""
-    async with talking(denizen) as made:
-        yield made
-
-
-@pytest.fixture
-async def front(denizen: Denizen) -> AsyncIterator[Talk]:
-    """A front end, which anybody has asked."""
-    async with talking(denizen, "frontend") as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def post(denizen: Denizen) -> Postbox:
-    return Postbox(denizen)
 
 
 # --- ids of commands ----------------------------------------------------------------------------------------------
@@ -274,15 +254,6 @@ async def test_the_address_is_no_password(talk: Talk, post: Postbox) -> None:
 
 
 # --- the discreet setting -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def discreet(tmp_path: Path) -> Iterator[Denizen]:
-    instance = Denizen(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
-    instance.start()
-    yield instance
-    assert instance.stop() == 0
-    assert instance.leftovers() == []
 
 
 async def test_the_discreet_setting_tells_nobody(discreet: Denizen) -> None:

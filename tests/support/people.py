@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import psycopg
 from denizen.operations import OPERATIONS
 
 from tests.support import smtp
@@ -75,6 +76,13 @@ class Talk(Backend):
         me = await self.self(session["accessToken"], "GetMe")
         assert {verified.code, mine.code, me.code} in ({""}, {"token_invalid"})
         return not verified.code
+
+
+def sql(denizen: Denizen, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """As the owner of the database."""
+    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
+        cursor = connection.execute(statement.encode(), parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 class Postbox:
