@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from services.embedded.program import CannotStart, Program, launched
+from services.embedded.program import CannotStart, GivesUp, Program, launched
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,7 @@ _LONGEST_BACKOFF = 1.0
 _STEADY_SECONDS = 10
 """A child that has lived this long counts as healthy again."""
 _FEW_DEATHS = 5
+_ROOM_SECONDS = 1.0
 _LOG_BYTES = 10_000_000
 _NOTABLE = re.compile(rb'"level":"(error|critical)"|\[(ERR|FTL)\]|(FATAL|PANIC): ')
 """Lines that people should see at once: of our services, nats-server, PostgreSQL."""
@@ -172,11 +173,14 @@ class Child:
             self._signal(self.program.stop_signal)
         self._changed()
         becoming_ready = asyncio.create_task(self._await_ready())
-        copying = asyncio.create_task(self._copy_output(process))
+        gave_up = asyncio.Event()
+        copying = asyncio.create_task(self._copy_output(process, gave_up))
+        renewing = asyncio.create_task(self._renew(gave_up))
         try:
             return await process.wait()
         finally:
             becoming_ready.cancel()
+            renewing.cancel()
             # Not to its end: a grandchild may hold the pipe for long.
             await asyncio.wait([copying], timeout=0.2)
             copying.cancel()
@@ -192,7 +196,15 @@ class Child:
             log.info("back", extra={"child": self.program.name})
         self.ready.set()
 
-    async def _copy_output(self, process: asyncio.subprocess.Process) -> None:
+    async def _renew(self, gave_up: asyncio.Event) -> None:
+        """End a program that lives on and does its work no more, as soon as a new start would help."""
+        if isinstance(self.program, GivesUp):
+            await gave_up.wait()
+            while not await asyncio.to_thread(self.program.would_work_again):
+                await asyncio.sleep(_ROOM_SECONDS)
+            self._signal(self.program.stop_signal)
+
+    async def _copy_output(self, process: asyncio.subprocess.Process, gave_up: asyncio.Event) -> None:
         assert process.stdout is not None
         file = LogFile(self._log)
         rest = b""
@@ -202,6 +214,8 @@ class Child:
                 *lines, rest = (rest + chunk).split(b"\n")
                 rest = rest[-65536:]
                 for line in filter(_NOTABLE.search, () if self._stopping else lines):
+                    if isinstance(self.program, GivesUp) and self.program.has_given_up(line):
+                        gave_up.set()
                     log.error("said", extra={"child": self.program.name, "line": line.decode(errors="replace")})
         finally:
             file.close()

@@ -167,7 +167,7 @@ async def _stream(settings: Settings) -> str:
             headers = cast(dict[str, str], last.headers or {})
             published = int(headers.get("ce-sequence", 0))
     if head - published > 10_000:
-        raise Wanting(f"{head - published} events are not published yet: is the relay running?")
+        raise Wanting(f"{head - published} events are not published yet: is the relay running, has NATS room on disk?")
     return f"{STREAM} is {head - published} events behind the log"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 from importlib.metadata import files
@@ -19,6 +20,8 @@ jetstream {{
   # The default acknowledges before it syncs.
   sync_interval: always
   max_memory_store: 64MB
+  # The default is three quarters of what is free at the start, and no more when there is more. The disk is the limit.
+  max_file_store: 100TB
 }}
 max_payload: 1MB
 write_deadline: "5s"
@@ -26,6 +29,8 @@ write_deadline: "5s"
 no_auth_user: backend
 include {accounts}
 """
+_DISK_FULL = b"no space left on device"
+_ROOM_OCTETS = 64_000_000
 
 
 class Nats:
@@ -78,6 +83,13 @@ class Nats:
         except OSError:
             return False
         return self._answered
+
+    def has_given_up(self, line: bytes) -> bool:
+        """A stream that could not be written to takes nothing more, also when there is room again (2.15.1)."""
+        return _DISK_FULL in line
+
+    def would_work_again(self) -> bool:
+        return shutil.disk_usage(self._directory).free >= _ROOM_OCTETS
 
 
 def _binary() -> str:

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 _LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
@@ -30,6 +30,19 @@ class Program(Protocol):
 
     def is_ready(self) -> bool:
         """Whether it answers, asked every few milliseconds after a start. Raises CannotStart."""
+        ...
+
+
+@runtime_checkable
+class GivesUp(Protocol):
+    """A program that can go on living without doing its work, until it is started anew."""
+
+    def has_given_up(self, line: bytes) -> bool:
+        """Whether a line that it wrote says so."""
+        ...
+
+    def would_work_again(self) -> bool:
+        """Whether a new start would help by now."""
         ...
 
 
