@@ -2,15 +2,15 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "\u0131": "i", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"}
 )
 """Letters that people write without their stroke, though Unicode does not take them apart."""
 _WORD = re.compile(r"[^\W_]+")
+_INDEXED = re.compile("[0-9A-Za-z]+")
 _FIELD_LENGTH = 350
 """Characters of a field that are searched: compatibility forms grow up to 18 times as long. A word of so many, in seven
 letters each, is an entry of an index, which holds 2,700 octets at most."""
@@ -35,10 +35,10 @@ _MARKS = _Marks()
 
 def fold(text: str) -> str:
     """`Łukasz Müller` as `lukasz muller`: NFKD, marks dropped, casefold. Folding it again changes nothing."""
-    if text.isascii():
-        return text.lower()
     # Folding can undo the normal form, and what comes of it can be folded again (Unicode 3.13): twice.
     for _ in range(2):
+        if text.isascii():
+            return text.lower()
         text = unicodedata.normalize("NFKD", text).translate(_MARKS).casefold().translate(_LETTERS)
     return text
 
@@ -49,14 +49,22 @@ def indexable(folded: str) -> str:
     pg_trgm knows as letters those of the database's locale, which may be ASCII's alone. A text is part of another where
     that is so of these.
     """
-    return folded if folded.isascii() else "".join(map(_letters, folded))
+    return folded if folded.isascii() else folded.translate(_LETTERS_OF)
 
 
-@cache
-def _letters(character: str) -> str:
-    number = ord(character)
+class _Letters(dict[int, str]):
+    """A table of str.translate that spells what is not ASCII; it learns as it goes."""
+
+    def __missing__(self, code: int) -> str:
+        return self.setdefault(code, _letters(code))
+
+
+_LETTERS_OF = _Letters()
+
+
+def _letters(number: int) -> str:
     if number < 128:
-        return character
+        return chr(number)
     short = number < _SHORT
     digits = ""
     for _ in range(3 if short else 6):
@@ -65,8 +73,7 @@ def _letters(character: str) -> str:
     return ("ABCDEFGHIJKL"[number] if short else "M") + digits
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """A user as lists see him.
 
     Attributes:
@@ -75,19 +82,38 @@ class Folded:
         search: the pieces of e-mail and names between white space, and the words in them, a space before each:
             ` ada.lovelace@example.com ada lovelace example com`. So a term without white space is part of a field
             where it is part of this text, and begins a word where it follows a space. In `indexable` form.
+        words: the words of `search`.
     """
 
     email: str
     name: str
     search: str
+    words: Iterable[str]
 
 
 def folded(document: dict[str, Any]) -> Folded:
     """What becomes of a user's document."""
     profile = document["profile"]
-    texts = document["email"], profile.get("firstName"), profile.get("lastName"), profile.get("displayName")
-    email, first, last, display = (fold(text)[:_FIELD_LENGTH] if text else "" for text in texts)
+    get = profile.get
+    email = _field(document["email"])
+    first, last, display = _field(get("firstName")), _field(get("lastName")), _field(get("displayName"))
     name = " ".join((display or f"{first} {last}").split())
     text = f"{email} {first} {last} {display}"
-    search = " ".join(dict.fromkeys(text.split() + _WORD.findall(text)))
-    return Folded(email[:_KEY_LENGTH], name[:_KEY_LENGTH] or _NO_NAME, indexable(f" {search}"))
+    found = _WORD.findall(text)
+    search = " ".join(dict.fromkeys(text.split() + found))
+    return Folded(
+        email[:_KEY_LENGTH],
+        name[:_KEY_LENGTH] or _NO_NAME,
+        indexable(f" {search}"),
+        # What is not ASCII is letters in there, also where it was none.
+        set(found) if text.isascii() else words(indexable(search)),
+    )
+
+
+def _field(text: str | None) -> str:
+    return fold(text)[:_FIELD_LENGTH] if text else ""
+
+
+def words(search: str) -> set[str]:
+    """The words of what a user is searched by: letters and digits that follow each other."""
+    return set(_INDEXED.findall(search))

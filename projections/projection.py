@@ -45,9 +45,11 @@ class Projection:
         name: as in the table of checkpoints.
         version: raised with each change of the tables or of what an event does to them; they are then built anew.
         tables: their names.
-        create: SQL that makes the tables where they are missing, with the indexes that `apply` needs.
-        index: SQL that makes the other indexes where they are missing; a rebuild does so once the tables are full.
+        create: SQL that makes the tables where they are missing, with the indexes that `fill` needs.
+        index: SQL that makes all else where it is missing, for tables of its own; a rebuild does so when they are full.
         apply: brings the tables up to date with events that follow each other in the log; twice is harmless.
+        fill: puts what whole users have come to into tables without `index`. The events are by user: of one whose
+            creation is among them nothing is there yet, of another all is but the logins.
     """
 
     name: str
@@ -55,7 +57,8 @@ class Projection:
     tables: tuple[str, ...]
     create: LiteralString
     apply: Apply
-    index: LiteralString = ""
+    fill: Apply
+    index: tuple[LiteralString, ...] = ()
 
 
 def sql(name: str) -> LiteralString:
@@ -71,5 +74,6 @@ async def copy(connection: Connection, statement: LiteralString, rows: Iterable[
     """
     remaining = iter(rows)
     async with connection.cursor().copy(statement) as into:
-        while some := "".join(f"{row}\n" for row in islice(remaining, _ROWS_SENT)):
-            await into.write(some.replace("\\", "\\\\"))
+        while some := list(islice(remaining, _ROWS_SENT)):
+            some.append("")
+            await into.write("\n".join(some).replace("\\", "\\\\"))

@@ -21,6 +21,8 @@ _BESIDE = ("LoginFailed", "SessionsRevoked")
 """Events that change nothing that is shown here."""
 
 Json = dict[str, Any]
+_COLUMNS = "user_id", "status", "doc", "login_position", "email", "name", "search"
+_Row = tuple[str, str, str, str, str, str, str]
 
 
 @dataclass(slots=True)
@@ -39,8 +41,7 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
     # Before they are read: a rebuild's swap that waits for readers must not find us between reading and writing.
     await connection.execute(_LOCK)
     # Also of those created here: where events are applied again they are there.
-    cursor = await connection.execute(_SELECT, [" ".join(touched)])
-    found = await cursor.fetchall()
+    found = await _select(connection, touched)
     stored = {user_id: _User(doc, position) for user_id, doc, position, _ in found}
     users = dict(stored)
     for event in events:
@@ -51,38 +52,53 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
     await _count(connection, [users[user_id] for user_id in after], [stored[user_id] for user_id in searches])
 
 
-async def _write(connection: Connection, users: Mapping[str, _User], stored: Mapping[str, _User]) -> dict[str, str]:
-    """Bring the table from what is stored to these users; what they are searched by, where that was written."""
-    searches: dict[str, str] = {}
+async def fill(connection: Connection, events: Sequence[Event]) -> None:
+    """Fold whole users; of one whose logins go on from before there is a row, and nothing but logins change it."""
+    touched = {event.user_id for event in events if event.type not in _BESIDE}
+    there = touched - {event.user_id for event in events if event.type == "UserCreated"}
+    found = await _select(connection, there) if there else []
+    stored = {user_id: _User(doc, position) for user_id, doc, position, _ in found}
+    users = dict(stored)
+    for event in events:
+        _apply(users, event)
+    after = await _write(connection, users, stored)
+    await words.fill(connection, {user_id: some for user_id, some in after.items() if user_id not in stored})
+    await _count(connection, [user for user_id, user in users.items() if user_id not in stored], [])
 
-    def rows(chosen: Iterable[tuple[str, _User]]) -> Iterator[dict[str, str]]:
+
+async def _select(connection: Connection, user_ids: Iterable[str]) -> list[tuple[str, Json, int, str]]:
+    """The rows of users who have one: id, document, position of the last login, and what they are searched by."""
+    return await (await connection.execute(_SELECT, [" ".join(user_ids)])).fetchall()
+
+
+async def _write(
+    connection: Connection, users: Mapping[str, _User], stored: Mapping[str, _User]
+) -> dict[str, Iterable[str]]:
+    """Bring the table from what is stored to these users; the words of those who were written."""
+    written: dict[str, Iterable[str]] = {}
+
+    def rows(chosen: Iterable[tuple[str, _User]]) -> Iterator[_Row]:
         for user_id, user in chosen:
-            folded = folding.folded(user.doc)
-            searches[user_id] = folded.search
-            yield {
-                "user_id": user_id,
-                "status": user.doc["status"],
-                "doc": orjson.dumps(user.doc).decode(),
-                "login_position": str(user.login_position),
-                "email": folded.email,
-                "name": folded.name,
-                "search": folded.search,
-            }
+            doc = user.doc
+            email, name, search, written[user_id] = folding.folded(doc)
+            yield user_id, doc["status"], orjson.dumps(doc).decode(), str(user.login_position), email, name, search
 
     if new := [(user_id, user) for user_id, user in users.items() if user_id not in stored]:
-        await copy(connection, _COPY, ("\t".join(row.values()) for row in rows(new)))
+        await copy(connection, _COPY, map("\t".join, rows(new)))
     if changed := [(user_id, user) for user_id, user in users.items() if stored.get(user_id, user) is not user]:
-        await connection.execute(_UPDATE, [orjson.dumps(list(rows(changed))).decode()])
+        objects = [dict(zip(_COLUMNS, row, strict=True)) for row in rows(changed)]
+        await connection.execute(_UPDATE, [orjson.dumps(objects).decode()])
     if gone := stored.keys() - users.keys():
         await connection.execute(_DELETE, [list(gone)])
-    return searches
+    return written
 
 
 async def _count(connection: Connection, now: Iterable[_User], before: Iterable[_User]) -> None:
     """Move the numbers of users by status."""
     counts = Counter(user.doc["status"] for user in now)
     counts.subtract(user.doc["status"] for user in before)
-    moves = [{"status": status, "change": change} for status, change in counts.items() if change]
+    # Sorted: two processes of a rebuild must not wait for each other.
+    moves = [{"status": status, "change": change} for status, change in sorted(counts.items()) if change]
     if moves:
         await connection.execute(_COUNT, [orjson.dumps(moves).decode()])
 
@@ -176,9 +192,17 @@ def _identity(private: Json, at: str) -> Json:
 
 
 def _rfc3339(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    """With six digits of a second, in a quarter of the time that isoformat takes."""
+    text = orjson.dumps(at.astimezone(UTC), option=orjson.OPT_UTC_Z).decode()
+    return text[1:-1] if at.microsecond else f"{text[1:-2]}.000000Z"
 
 
 USERS = Projection(
-    "users", 4, ("users", "user_counts", "user_words", "words"), sql("users_create"), apply, sql("users_index")
+    "users",
+    4,
+    ("users", "user_counts", "user_words", "words"),
+    sql("users_create"),
+    apply,
+    fill,
+    (sql("user_words_index"), sql("words_index"), sql("users_index")),
 )

@@ -1,20 +1,27 @@
 """The words of users' addresses and names, as searches look them up: a part of the projection `users`."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from projections import folding
 from projections.projection import Connection, copy, sql
 
 _COPY = sql("user_words_copy")
 _DELETE = sql("user_words_delete")
 _ADD = sql("words_add")
 _FORGET = sql("words_forget")
-_WORD = re.compile("[0-9A-Za-z]+")
+
+Words = Mapping[str, Iterable[str]]
+"""The words of users, by id; each once."""
 
 
-async def change(connection: Connection, after: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Users' words become those of `users.search`, by id; `before`: what the rows had that were there."""
-    is_now, was = _rows(after), _rows(before)
+async def fill(connection: Connection, words: Words) -> None:
+    """Put users' words into a table without an index; the list of all words is made with it."""
+    await copy(connection, _COPY, _rows(words))
+
+
+async def change(connection: Connection, after: Words, before: Mapping[str, str]) -> None:
+    """Users' words become these; `before`: the `users.search` of the rows that were there."""
+    is_now, was = set(_rows(after)), set(_rows({user_id: folding.words(text) for user_id, text in before.items()}))
     # Sorted: neighbours in the index are written together.
     if new := sorted(is_now - was):
         await copy(connection, _COPY, new)
@@ -25,9 +32,9 @@ async def change(connection: Connection, after: Mapping[str, str], before: Mappi
         await connection.execute(_FORGET, [_words(gone)])
 
 
-def _rows(texts: Mapping[str, str]) -> set[str]:
+def _rows(words: Words) -> list[str]:
     """A word, a tab, and the id of a user who has it."""
-    return {f"{word}\t{user_id}" for user_id, search in texts.items() for word in _WORD.findall(search)}
+    return [f"{word}\t{user_id}" for user_id, some in words.items() for word in some]
 
 
 def _words(rows: list[str]) -> str:

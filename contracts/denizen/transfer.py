@@ -177,7 +177,7 @@ def _claims(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"identity {each['provider']}", each["providerId"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Said:
     """What became of a row; `user` where it could be read, and was sent."""
 
@@ -262,7 +262,7 @@ class Import:
             command_id = secrets.token_hex(16)
             about = to_json({"importId": self.summary.import_id, "chunk": chunk.number, **self._options})
             users = [
-                await self._sealed(row.user, encoded, command_id)
+                await self._sealed(row.user, command_id) if _is_plain(row.user.get("password")) else encoded
                 for row, encoded in zip(chunk.rows, chunk.encoded, strict=True)
             ]
             body = b'{"users":[%b],%b' % (b",".join(users), about[1:])
@@ -273,12 +273,10 @@ class Import:
                 said.append(_Said(ImportResult(row.line, each.status, each.user_id, each.error), row.user))
         return sorted(said, key=lambda each: each.result.line)
 
-    async def _sealed(self, user: Mapping[str, Any], encoded: bytes, command_id: str) -> bytes:
+    async def _sealed(self, user: Mapping[str, Any], command_id: str) -> bytes:
         """Its password sealed. Its hash is not: for a thousand hashes that would take longer than their import."""
-        password: Any = user.get("password")
-        if not _is_plain(password):
-            return encoded
-        return to_json({**user, "password": await self._transport.sealed(password, command_id, _CHUNK_SECONDS)})
+        sealed = await self._transport.sealed(user["password"], command_id, _CHUNK_SECONDS)
+        return to_json({**user, "password": sealed})
 
     async def _note(self, chunk: _Chunk, sending: asyncio.Task[list[_Said]]) -> None:
         for number, each in enumerate(await sending, chunk.before + 1):

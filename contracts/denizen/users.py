@@ -209,7 +209,8 @@ class Users:
         """A page of at most 500 users, and how many there are in all; `next_cursor` leads to the next page.
 
         `search`: words, each part of the e-mail address or of a name, whatever its case and accents; who has exactly
-        this address or external id comes first. With a cursor all but `count` must be as for the page before.
+        this address or external id comes first. With a cursor all but `count` must be as for the page before. A page
+        can end before it is full, even empty: go by `next_cursor`, or let `iter_all` do it.
         """
         body: dict[str, Any] = {"count": count, "offset": offset, "sort": sort}
         given = {"cursor": cursor, "status": status, "search": search}

@@ -17,12 +17,11 @@ create table if not exists user_counts (
 
 -- Who has a word in his address or names: letters and digits that follow each other in `search`.
 create table if not exists user_words (
-    word    text collate "C",
-    user_id text collate "C",
-    primary key (word, user_id)
+    word    text not null collate "C",
+    user_id text not null collate "C"
 ) with (autovacuum_vacuum_insert_scale_factor = 0.02); -- searches read the index alone where pages are marked
 
 -- Each of these words once: what a part of a word is looked up in.
 create table if not exists words (
-    word text primary key collate "C"
+    word text not null collate "C"
 );

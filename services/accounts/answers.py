@@ -13,7 +13,7 @@ from services.accounts.task import Instant, Task, accepted
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.refusal import Refusal
-from services.revocations import Revocation, RevocationFailed, Revocations
+from services.revocations import RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5
 """Answers that must not tell by their time what was compared go out at multiples of this: longer than any hash takes
@@ -69,9 +69,11 @@ class Answers:
         await self._answer(call, answer)
 
     async def _revoke_first(self, call: Call, answer: Answer, ended: Ended) -> None:
-        key = f"session.{ended.session_id}" if ended.session_id else f"user.{ended.user_id}"
         try:
-            await self._revocations.put([Revocation(key, 0 if ended.session_id else ended.position)])
+            if ended.session_id:
+                await self._revocations.put_session(ended.session_id)
+            else:
+                await self._revocations.put_user(ended.user_id, ended.position)
         except RevocationFailed:
             # It is in the log, and so the relay tells everybody as soon as NATS lets it.
             answer = Answer(

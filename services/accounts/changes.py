@@ -41,9 +41,9 @@ def changes(
 
     `before` and `after`: the user, None where he is new or deleted.
     """
-    kinds = {type(event) for event in events}
-    if kinds == {UserCreated}:  # Most of all: it ends nothing, and nobody is told.
+    if len(events) == 1 and type(events[0]) is UserCreated:  # Most of all: it ends nothing, and nobody is told.
         return None if facts.password_hash is None else Changes(password=facts.password_hash)
+    kinds = {type(event) for event in events}
     if UserDeleted in kinds:
         return Changes(erase=True)
     letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))

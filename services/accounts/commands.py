@@ -1,5 +1,6 @@
 """Runs commands, many at a time: read what they need, decide each, store all in one append, answer each."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -138,10 +139,7 @@ class Commands:
     async def _store_all(self, decided: Sequence[Decided], waiting: dict[Task, None]) -> None:
         """Store what was decided, and answer; a claim that is somebody else's makes a refusal, which is kept too."""
         results = await self._store.append([each.append for each in decided]) if decided else []
-        stored = [each.append for each, result in zip(decided, results, strict=True) if isinstance(result, Appended)]
-        mails = any(append.changes and append.changes.mails for append in stored)
-        if mails or any(append.events for append in stored):
-            await self._appended(mails)
+        stored: list[tuple[Decided, int, bool]] = []
         kept: list[Decided] = []
         copies: list[tuple[Task, Callable[[], Awaitable[Instant]]]] = []
         positions: dict[str, int] = {}
@@ -150,7 +148,7 @@ class Commands:
                 case Appended(position):
                     stream = each.append.stream
                     positions[stream] = position or positions.get(stream, each.after.position)
-                    await self._succeed(each, positions[stream], waiting, added=position > 0)
+                    stored.append((each, positions[stream], position > 0))
                 case ClaimTaken(kind):
                     code, field = TAKEN[kind]
                     refusal = Refusal(code, f"another user has this {field}", field=field)
@@ -162,12 +160,31 @@ class Commands:
                     copies.append((each.task, each.task.repeat))
                 case VersionConflict() | Repeated():
                     pass  # The next round sees what happened.
+        await self._tell(stored, waiting)
         if kept:
             await self._store_all(kept, waiting)
         for task, repeat in copies:
             first = await repeat()
             del waiting[task]
             await self._send(task, Answer(first.said, first.position))
+
+    async def _tell(self, stored: Sequence[tuple[Decided, int, bool]], waiting: dict[Task, None]) -> None:
+        """Answer what was stored, what ends sessions first. With each: the position to name, and were events added?"""
+        ending = [each for each in stored if is_urgent(each[0].task)]
+        for each, position, added in ending:
+            await self._succeed(each, position, waiting, added=added)
+        if ending:
+            # One turn of the loop begins to tell the verifiers, one more has nats-py write it: before the answers of
+            # this batch are made, the next batch is decided, and other services are woken.
+            for _ in range(2):
+                await asyncio.sleep(0)
+        appends = [each.append for each, _, _ in stored]
+        mails = any(append.changes and append.changes.mails for append in appends)
+        if mails or any(append.events for append in appends):
+            await self._appended(mails)
+        for each, position, added in stored:
+            if each.task in waiting:
+                await self._succeed(each, position, waiting, added=added)
 
     async def _succeed(self, each: Decided, position: int, waiting: dict[Task, None], *, added: bool) -> None:
         if each.refusal is not None:
@@ -224,6 +241,11 @@ class Commands:
     async def _settle(self, task: Task, refusal: Refusal, waiting: dict[Task, None]) -> None:
         del waiting[task]
         await self._send(task, Answer(refusal))
+
+
+def is_urgent(task: Task) -> bool:
+    """Whether it ends sessions: every verifier is told before anything else is done."""
+    return isinstance(task.command, (*_ENDS_SESSIONS, m.RevokeSession))
 
 
 def _is_repeat(call: Call, outcome: Outcome) -> bool:

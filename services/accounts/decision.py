@@ -45,7 +45,7 @@ class TellOwner(OnUser):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ImportUser:
     """Of a row of ImportUsers, whose times are as `rfc3339` writes them.
 

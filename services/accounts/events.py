@@ -2,6 +2,8 @@
 
 Each event says what of it is personal (`private`, stored encrypted), which fields it changed (`changed`, published;
 never the keys of metadata), and which ids and reason codes are published with it (`named`).
+
+Nobody changes one. That they are not frozen is for the time that takes: twice as much for each that is made.
 """
 
 from collections.abc import Mapping
@@ -18,7 +20,7 @@ PasswordReason = Literal["changed", "reset", "recovered"]
 """By the user himself, by an operator, by a token that was mailed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Event:
     """Nothing personal, nothing changed, nothing named."""
 
@@ -47,7 +49,7 @@ class _StatusEvent(_Event):
 # --- of the user's own stream -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserCreated(_Event):
     email: str
     email_key: str
@@ -64,11 +66,7 @@ class UserCreated(_Event):
     updated_at: str | None = None
 
     def private(self) -> Json:
-        imported: Json = {"createdAt": self.created_at, "updatedAt": self.updated_at}
-        imported = {name: value for name, value in imported.items() if value is not None}
-        if self.require_change:
-            imported["requireChange"] = True
-        return imported | {
+        private: Json = {
             "email": self.email,
             "emailKey": self.email_key,
             "emailVerified": self.email_verified,
@@ -77,6 +75,13 @@ class UserCreated(_Event):
             "metadata": self.metadata,
             "appMetadata": self.app_metadata,
         }
+        if self.created_at is not None:
+            private["createdAt"] = self.created_at
+        if self.updated_at is not None:
+            private["updatedAt"] = self.updated_at
+        if self.require_change:
+            private["requireChange"] = True
+        return private
 
     def changed(self) -> list[str]:
         external_id = self.external_id is not None
@@ -102,7 +107,7 @@ class UserCreated(_Event):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserUpdated(_Event):
     """What changed, and only that: a key of null was removed."""
 
@@ -126,7 +131,7 @@ class UserUpdated(_Event):
         return cls(private.get("profile", {}), private.get("metadata", {}), private.get("appMetadata", {}), external_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserBlocked(_StatusEvent):
     reason: str | None
     at: str | None = None
@@ -140,12 +145,12 @@ class UserBlocked(_StatusEvent):
         return cls(private.get("reason"), private.get("at"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserUnblocked(_StatusEvent):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserDeactivated(_StatusEvent):
     at: str | None = None
 
@@ -157,17 +162,17 @@ class UserDeactivated(_StatusEvent):
         return cls(private.get("at"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserReactivated(_StatusEvent):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UserDeleted(_Event):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EmailVerificationRequested(_Event):
     """A code was mailed: to the user's address, or to the one that he wants instead."""
 
@@ -182,13 +187,13 @@ class EmailVerificationRequested(_Event):
         return cls(private.get("email"), private.get("emailKey"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EmailVerified(_Event):
     def changed(self) -> list[str]:
         return ["emailVerified", "status"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EmailChanged(_Event):
     """The new address is verified."""
 
@@ -206,7 +211,7 @@ class EmailChanged(_Event):
         return cls(private.get("email", ERASED), private.get("emailKey", ERASED))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PasswordChanged(_Event):
     reason: PasswordReason
     require_change: bool
@@ -225,12 +230,12 @@ class PasswordChanged(_Event):
         return cls(public["reason"], private.get("requireChange", False))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PasswordResetRequested(_Event):
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _IdentityEvent(_Event):
     provider: str
     provider_id: str
@@ -246,7 +251,7 @@ class _IdentityEvent(_Event):
         return cls(private.get("provider", ERASED), private.get("providerId", ERASED))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IdentityLinked(_IdentityEvent):
     at: str | None = None
 
@@ -259,7 +264,7 @@ class IdentityLinked(_IdentityEvent):
         return cls(private.get("provider", ERASED), private.get("providerId", ERASED), private.get("at"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class IdentityUnlinked(_IdentityEvent):
     pass
 
@@ -267,7 +272,7 @@ class IdentityUnlinked(_IdentityEvent):
 # --- of the stream of his logins --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoginSucceeded(_Event):
     session_id: str
     ip: str | None
@@ -284,7 +289,7 @@ class LoginSucceeded(_Event):
         return cls(public["sessionId"], private.get("ip"), private.get("userAgent"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoginFailed(_Event):
     reason: str
     """The code of the refusal."""
@@ -302,7 +307,7 @@ class LoginFailed(_Event):
         return cls(public["reason"], private.get("ip"), private.get("userAgent"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionsRevoked(_Event):
     session_id: str | None
     """None: all of them."""
@@ -358,8 +363,10 @@ _TYPES: Mapping[str, type[AnyEvent]] = {kind.__name__: kind for kind in SCHEMA_V
 
 def encode(event: AnyEvent, user_id: str, version: int, status: Status) -> NewEvent:
     """The event as it is stored; `version` and `status` are the user's after it."""
+    kind = type(event)
     public: Json = {"userId": user_id, "version": version, "status": status, "changed": event.changed()}
-    return NewEvent(type(event).__name__, SCHEMA_VERSION[type(event)], public | event.named(), event.private() or None)
+    public.update(event.named())
+    return NewEvent(kind.__name__, SCHEMA_VERSION[kind], public, event.private() or None)
 
 
 def decode(event: Event) -> AnyEvent:
@@ -371,8 +378,13 @@ def decode(event: Event) -> AnyEvent:
 
 def _names(profile: Json, metadata: Json, app_metadata: Json, external_id: bool) -> list[str]:
     names = [f"profile.{name}" for name in profile]
-    flags = {"metadata": bool(metadata), "appMetadata": bool(app_metadata), "externalId": external_id}
-    return names + [name for name, changed in flags.items() if changed]
+    if metadata:
+        names.append("metadata")
+    if app_metadata:
+        names.append("appMetadata")
+    if external_id:
+        names.append("externalId")
+    return names
 
 
 def _at(at: str | None) -> Json:

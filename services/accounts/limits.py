@@ -85,8 +85,12 @@ def _ip_faults(address: str) -> list[tuple[str, str]]:
     return []
 
 
+def _has_control(text: str) -> bool:
+    return not text.isprintable() and _CONTROL.search(text) is not None
+
+
 def _text_faults(field: str) -> Callable[[str], list[tuple[str, str]]]:
-    return lambda text: [(field, "holds control characters")] * bool(_CONTROL.search(text))
+    return lambda text: [(field, "holds control characters")] if _has_control(text) else []
 
 
 def _metadata_faults(field: str) -> Callable[[Json], list[tuple[str, str]]]:
@@ -100,7 +104,7 @@ def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:
         if value is None:
             continue
         fault = ""
-        if _CONTROL.search(value):
+        if _has_control(value):
             fault = "holds control characters"
         elif field == "locale" and not _is_locale(value):
             fault = "is not a language tag as in BCP 47"

@@ -8,7 +8,7 @@ from denizen.operations import OPERATIONS
 
 from services import broker
 from services.accounts.answers import Answers
-from services.accounts.commands import Commands
+from services.accounts.commands import Commands, is_urgent
 from services.accounts.guesses import Guesses
 from services.accounts.preparer import Preparer
 from services.accounts.task import Task
@@ -28,6 +28,9 @@ from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 
 _BATCH = 256
+_APART_SECONDS = 0.005
+"""From append to append while commands keep coming: each takes 2 ms of processor time whatever its size. At 2,000/s it
+saved 0.4 of a core, all processes together, and cost the commands 1.5 ms (p50; their p99 fell)."""
 _WAITING = 4096
 """Commands that wait for their turn; about half a second's work. Who comes later is told `overloaded`."""
 _FORGET_SECONDS = 60
@@ -47,7 +50,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     pool = HashingPool(settings)
     answers = Answers(server, revocations, pool.hash_seconds)
     commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
-    batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING)
+    batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
     secrets, throttle = SecretStore(settings, ring, "accounts"), Throttle(settings, ring)
     tools = Tools(
@@ -60,7 +63,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         throttle=throttle,
         guesses=Guesses(throttle, secrets, pool),
     )
-    preparer = Preparer(tools, Bearers(sessions, tools.keys, settings), batcher.put, answers)
+    bearers = Bearers(sessions, tools.keys, settings)
+    preparer = Preparer(tools, bearers, lambda task: batcher.put(task, urgent=is_urgent(task)), answers)
     await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:

@@ -1,6 +1,5 @@
 """`denizen projections`."""
 
-import asyncio
 import gc
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import psycopg
 import typer
+import uvloop
 
 import projections
 from projections import Projection
@@ -22,6 +22,7 @@ from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.projector.checkpoints import ProjectionNewer
+from services.projector.filling import SecondProcessEnded
 from services.projector.rebuild import Rebuild, RebuildRunning, Rebuilt, TableInUse
 from services.settings import Settings
 
@@ -110,8 +111,8 @@ def _settings() -> Settings:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
-        return asyncio.run(work)
-    except (keys.KeysMissing, DatabaseUnavailable, RebuildRunning, TableInUse) as error:
+        return uvloop.run(work)
+    except (keys.KeysMissing, DatabaseUnavailable, RebuildRunning, SecondProcessEnded, TableInUse) as error:
         typer.echo(f"{error}.", err=True)
     except ProjectionNewer as error:
         typer.echo(f"A later version of Denizen made the projection {error}.", err=True)

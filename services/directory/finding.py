@@ -1,29 +1,80 @@
-"""How many have a word like a part of what is searched for, by the index of words alone."""
+"""Who has a word like a part of what is searched for, and about how many do, by indexes of words alone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import LiteralString
 
 from services import sql
 from services.database import Database
 
+SAMPLED = 32
+"""Users for each one in the sample."""
+_MOST_WORDS = 3_000
+_MOST_SAMPLED = 32_000
+"""Words like a part, and users of the sample who have them, that are looked at to weigh it."""
 _PARTS: tuple[LiteralString, ...] = ("part1", "part2", "part3", "part4", "part5", "part6", "part7", "part8")
+_INDEXES: tuple[LiteralString, ...] = ("0", "1", "2", "3", "4", "5", "6", "7")
 
 
-def parameters(parts: Sequence[str]) -> Mapping[str, str]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part, and how much it finds.
+
+    Attributes:
+        index: its place among the parts.
+        beginning: words begin with it.
+        words: how many are like it, of the first 3,000.
+        sampled: the users of the sample who have one, each once for each of their words.
+        edge: one of these users, where that was asked for and there are enough.
+        everybody: all users, whatever they have.
+    """
+
+    index: int
+    beginning: bool
+    words: int
+    sampled: int
+    edge: str | None
+    everybody: int
+
+    @property
+    def users(self) -> int:
+        """About how many have a word like it; where it is not `whole`, at least."""
+        return SAMPLED * self.sampled
+
+    @property
+    def whole(self) -> bool:
+        """All these users of the sample were counted."""
+        return self.sampled < _MOST_SAMPLED and (self.beginning or self.words < _MOST_WORDS)
+
+    def holders(self) -> LiteralString:
+        """SQL: the ids of those within {window} who have a word like it, again for each such word."""
+        many = self.beginning and self.words == _MOST_WORDS
+        return _load("holders_beginning" if many else "holders", _PARTS[self.index])
+
+    def sample(self) -> LiteralString:
+        """SQL: the ids of those of the sample."""
+        return _load("sampled_beginning" if self.beginning else "sampled", _PARTS[self.index])
+
+
+def parameters(parts: Sequence[str]) -> Mapping[str, str | int]:
     """The named parameters of these parts."""
-    return dict(zip(_PARTS, parts, strict=False))
+    return {**dict(zip(_PARTS, parts, strict=False)), "most_words": _MOST_WORDS, "most_sampled": _MOST_SAMPLED}
 
 
-def holders(chosen: Sequence[int]) -> LiteralString:
-    """SQL: the ids of those who have a word like each of the chosen parts; of one part, again for each such word."""
-    return "\nintersect\n".join([_load("holders", _PARTS[index]) for index in chosen])
-
-
-async def count(database: Database, parts: Sequence[str], most: int) -> list[int]:
-    """How many users have a word like each part, by at most so many of their words."""
-    counts = ", ".join([f"({_load('count_holders', name)})" for name in _PARTS[: len(parts)]])
-    (row,) = await database.fetch("select " + counts, {**parameters(parts), "most": most})
-    return list(row)
+async def weigh(
+    database: Database, parts: Sequence[str], edge: LiteralString, values: Mapping[str, object]
+) -> list[Part]:
+    """The rarest first. `edge`: SQL of one of `sampled`; `values`: the parameters."""
+    beginning = [not part.startswith("%") for part in parts]
+    query = "\nunion all\n".join(
+        [
+            _load("weigh_beginning" if begins else "weigh", name).replace("{index}", index)
+            for begins, name, index in zip(beginning, _PARTS, _INDEXES, strict=False)
+        ]
+    )
+    rows = await database.fetch(query.replace("{edge}", edge), values)
+    weighed = [Part(index, beginning[int(index)], *rest) for index, *rest in rows]
+    return sorted(weighed, key=lambda part: (not part.whole, part.sampled))
 
 
 def _load(name: str, part: LiteralString) -> LiteralString:

@@ -1,5 +1,6 @@
 """ListUsers: pages in any order, of all users or of those with a status or found by a search."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from services import sql
 from services.database import Database, Row
 from services.directory import finding
 from services.directory.cursor import Cursor, decode
+from services.directory.way import NEAR, Way, way
 from services.endpoint.page import fitting, listed
 from services.refusal import Refusal
 from services.search import Condition, condition, exactly
@@ -26,33 +28,11 @@ PLANS: Mapping[str, str] = {
 }
 """What the connections of lists are to be opened with."""
 
-_EXACT_TOTAL = 10_000
-"""Found users up to which their number is counted, however many the planner expects."""
-_FEW = 1_000, _EXACT_TOTAL
-"""Found users up to which all are gathered at once; whether there are more is looked up in steps."""
-_TOO_MANY = 100_000
-"""Where the planner expects so many, at least a tenth of them are there, and none is counted."""
+_PATIENCE_SECONDS = 0.05
+"""How long a page is looked for among more users while nobody is found."""
 _COLUMNS: Mapping[str, LiteralString] = {"createdAt": "user_id", "email": "email", "name": "name"}
 """Ids are UUIDv7, which sort by time."""
 _ANYBODY = Condition("true", {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a page is found.
-
-    Attributes:
-        page, total: the SQL files of it and of the number of all.
-        match: that `u` is found, and not listed apart from the others.
-        found: all that are, as what comes behind FROM.
-        estimate: about how many they are, where they may be too many to count.
-    """
-
-    page: LiteralString
-    total: LiteralString
-    match: LiteralString
-    found: LiteralString = ""
-    estimate: int | None = None
 
 
 class Search(m.ListUsers):
@@ -64,6 +44,44 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
     if request.cursor is not None and request.offset:
         raise Refusal("validation_failed", "cannot be given together with a cursor", field="offset")
     cursor = Cursor(request.sort, "", "") if request.cursor is None else decode(request.cursor, request.sort)
+    page = first = await _page(database, request, cursor)
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while not page.found and page.behind is not None and time.monotonic() < until:
+        page = await _page(database, request, page.behind)
+    documents = [row[2].encode() for row in page.found[: request.count]]
+    shown = fitting(documents)
+    behind = page.behind
+    if len(page.found) > len(shown):
+        behind = _after(page.cursor, page.exact, page.found[len(shown) - 1])
+    total, estimated = first.total, first.estimated
+    if estimated:
+        total = max(total, len(page.found))
+        if behind is None and not cursor.user_id and not request.offset:
+            total, estimated = len(page.found), False  # All are shown.
+    following = behind.encode() if behind else None
+    return first.position, listed(shown, total=total, totalIsEstimate=estimated, nextCursor=following)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Users who are found behind a cursor, one more than asked for where there are more.
+
+    Attributes:
+        found: id, sort key and document of each.
+        exact: those who are exactly what is searched for.
+        behind: where others may be, where not all were looked at.
+    """
+
+    cursor: Cursor
+    exact: Sequence[str]
+    position: int
+    total: int
+    estimated: bool
+    found: Sequence[Row]
+    behind: Cursor | None
+
+
+async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, near: bool = True) -> _Page:
     searched = _ANYBODY if request.search is None else condition(request.search)
     exact = await _exact(database, request.search, cursor)
     apart = [*cursor.first, *exact]
@@ -74,52 +92,22 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
         "offset": request.offset,
         "count": request.count + 1,
         "most": request.offset + request.count + 1,
+        "near": NEAR,
         "exact": exact,
         "apart": apart,
         **searched.parameters,
         **finding.parameters(searched.parts),
     }
-    way = await _way(database, request, searched, parameters)
-    statement = _statement(way, request.sort, beyond_cursor=bool(cursor.user_id))
-    rows = await database.fetch(statement, {**parameters, "estimate": way.estimate})
-    position, total = (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
-    found = [row[2:] for row in rows if row[2] is not None]
-    estimated = way.estimate is not None and total > _EXACT_TOTAL
-    documents = [row[2].encode() for row in found[: request.count]]
-    shown = fitting(documents)
-    following = _after(cursor, exact, found[len(shown) - 1]).encode() if len(found) > len(shown) else None
-    return position, listed(shown, total=total, totalIsEstimate=estimated, nextCursor=following)
-
-
-async def _way(database: Database, request: m.ListUsers, searched: Condition, parameters: Mapping[str, object]) -> _Way:
-    others: LiteralString = "u.user_id <> all(%(apart)s)"
-    match = f"(%(status)s::text is null or u.status = %(status)s) and {others} and {searched.sql}"
-    if not searched.parts:
-        if request.status is None:
-            return _Way("list_users", "list_total", match)
-        page = "list_with_status" if request.sort.endswith("createdAt") else "list_matching"
-        return _Way(page, "list_total", match, f"users u where {match}")
-    words_tell = searched.plain and request.status is None
-
-    def found(parts: Sequence[int]) -> LiteralString:
-        by_words = words_tell and request.sort.endswith("createdAt")
-        found = sql.load("services.directory", "found_by_words" if by_words else "found_among")
-        return found.replace("{holders}", finding.holders(parts))
-
-    counts: list[int] = []
-    for few in _FEW:
-        counts = await finding.count(database, searched.parts, 3 * few)
-        if min(counts) <= few:
-            # Who has all of the rarer words is read from their index sooner than texts are compared.
-            rarer = [index for index, number in enumerate(counts) if number < 3 * few]
-            return _Way("list_few", "list_total_few", match, found(rarer))
-    estimate = await _estimate(database, match, parameters)
-    if words_tell and min(counts, default=0) > _EXACT_TOTAL:
-        return _Way("list_matching", "list_total_estimated", match, found([0]), max(estimate, _EXACT_TOTAL + 1))
-    counts = await finding.count(database, searched.parts, _TOO_MANY)
-    rarer = [index for index, number in enumerate(counts) if number < _TOO_MANY] or list(range(len(counts)))
-    total = "list_total_matching" if estimate < _TOO_MANY else "list_total_estimated"
-    return _Way("list_matching", total, match, found(rarer), estimate)
+    chosen, values = await way(database, request, searched, parameters, beyond_cursor=bool(cursor.user_id), near=near)
+    statement = _statement(chosen, request.sort, beyond_cursor=bool(cursor.user_id))
+    rows = await database.fetch(statement, {**parameters, **values})
+    position, total, estimated = rows[0][:3] if rows else (0, 0, False)
+    found = [row[3:] for row in rows if row[3] is not None]
+    if chosen.page == "list_near" and len(found) <= request.count:
+        return await _page(database, request, cursor, near=False)
+    edge = values.get("edge")
+    behind = Cursor(cursor.sort, edge, edge, tuple(apart)) if edge else None
+    return _Page(cursor, exact, position, total, estimated, found, behind)
 
 
 async def _exact(database: Database, search: str | None, cursor: Cursor) -> list[str]:
@@ -128,12 +116,6 @@ async def _exact(database: Database, search: str | None, cursor: Cursor) -> list
         return []
     rows = await database.fetch(sql.load("services.directory", "list_exact"), exactly(search))
     return [user_id for user_id in dict.fromkeys(user_id for (user_id,) in rows) if user_id not in cursor.first]
-
-
-async def _estimate(database: Database, match: LiteralString, parameters: Mapping[str, object]) -> int:
-    statement = sql.load("services.directory", "list_estimate").replace("{match}", match)
-    (((plan,),),) = await database.fetch(statement, parameters)
-    return int(plan["Plan"]["Plan Rows"])
 
 
 def _after(cursor: Cursor, exact: Sequence[str], shown: Row) -> Cursor:
@@ -145,7 +127,7 @@ def _after(cursor: Cursor, exact: Sequence[str], shown: Row) -> Cursor:
 
 
 @lru_cache(256)
-def _statement(way: _Way, sort: Sort, *, beyond_cursor: bool) -> LiteralString:
+def _statement(way: Way, sort: Sort, *, beyond_cursor: bool) -> LiteralString:
     """The SQL of a page: the files that are named, with their parts in place."""
     descending = sort.startswith("-")
     after_key = "(key, user_id) {beyond} (%(key)s, %(last)s)" if beyond_cursor else "true"

@@ -55,6 +55,10 @@ def bigints(numbers: Iterable[int]) -> Array:
     return Array([number.to_bytes(8, "big", signed=True) for number in numbers], 20)
 
 
+def smallints(numbers: Iterable[int]) -> Array:
+    return Array([number.to_bytes(2, "big", signed=True) for number in numbers], 21)
+
+
 def integers(numbers: Iterable[int]) -> Array:
     return Array([number.to_bytes(4, "big", signed=True) for number in numbers], 23)
 

@@ -34,6 +34,23 @@ class NewEvent:
 
 
 @dataclass(slots=True)
+class Told:
+    """What is told of an event to those who fold it: as in `Event`."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    public: Json
+    private: Json | None
+    recorded_at: datetime
+
+    @property
+    def user_id(self) -> str:
+        return self.stream.partition("/")[0]
+
+
+@dataclass(slots=True)
 class Event:
     """An event of the log.
 

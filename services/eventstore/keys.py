@@ -23,6 +23,8 @@ _NONCE = 12  # octets, NIST SP 800-38D
 class DataKey:
     """The key of one user's personal data: AES-256-GCM, a random nonce of 96 bits before each ciphertext."""
 
+    __slots__ = ("_cipher",)
+
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
@@ -71,7 +73,7 @@ class KeyRing:
 
     def new_data_key(self, user_id: str) -> tuple[DataKey, bytes]:
         """A fresh key, and its wrapped form under `epoch`."""
-        key = AESGCM.generate_key(256)
+        key = os.urandom(32)
         return DataKey(key), self.wrap(user_id, key)
 
     def unwrap(self, user_id: str, epoch: int, wrapped: bytes) -> DataKey:

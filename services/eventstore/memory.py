@@ -1,9 +1,10 @@
 """The log in memory: the same contract without a server, for tests of what stands on it."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from services.eventstore.event import Event
 from services.eventstore.store import (
+    END,
     Append,
     Appended,
     Claim,
@@ -12,7 +13,12 @@ from services.eventstore.store import (
     Repeated,
     Result,
     VersionConflict,
+    user_of,
+    whole_streams,
 )
+
+_PAGE = 1000
+"""Events of users that are read at a time."""
 
 
 class MemoryEventStore:
@@ -26,6 +32,7 @@ class MemoryEventStore:
         self._streams: dict[str, list[Event]] = {}
         self._claims: dict[Claim, str] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._erased: set[str] = set()
 
     async def append(self, batch: Sequence[Append]) -> list[Result]:
         return [self._append(append) for append in batch]
@@ -57,6 +64,8 @@ class MemoryEventStore:
             )
             self._log.append(event)
             self._streams.setdefault(append.stream, []).append(event)
+        if append.changes and append.changes.erase:
+            self._erased.add(append.user_id)
         if append.command_id:
             version = append.expected + len(append.events) if append.requires is None else append.requires
             beside = len(self._log) if append.requires is not None and append.events else None
@@ -75,6 +84,23 @@ class MemoryEventStore:
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return self._log[after : after + limit]
+
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Event]]:
+        chosen = [stream for stream in sorted(self._streams) if first <= stream < end]
+        streams = [stream for stream in chosen if user_of(stream) not in self._erased]
+        told = [event for stream in streams for event in self._streams[stream] if event.position <= until]
+        held: list[Event] = []
+        for start in range(0, len(told), _PAGE):
+            held += told[start : start + _PAGE]
+            if whole := whole_streams(held):
+                yield held[:whole]
+                held = held[whole:]
+        if held:
+            yield held
+
+    async def middle(self, until: int) -> str:
+        users = sorted(event.user_id for event in self._log[:until])
+        return users[len(users) // 2]
 
     async def head(self) -> int:
         return len(self._log)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import LiteralString
 
 import psycopg
@@ -11,9 +11,10 @@ import psycopg
 from services import sql
 from services.database import LOST, Connection, Database, DatabaseUnavailable, Row
 from services.eventstore import arrays, rows
-from services.eventstore.event import Event
+from services.eventstore.event import Event, Told
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.eventstore.store import (
+    END,
     Append,
     Appended,
     Claim,
@@ -23,6 +24,7 @@ from services.eventstore.store import (
     Repeated,
     Result,
     plan,
+    whole_streams,
 )
 from services.settings import Settings
 
@@ -34,6 +36,8 @@ _TRANSACTION_SECONDS = 6
 """How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (7 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
+IN_ORDER = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+"""How read_users.sql is planned: it would read and sort the log for each page where users' events lie far apart."""
 _LIVING_EPOCH = "living_epoch"
 """What a new data key of a retired epoch violates (migrations/0004)."""
 
@@ -43,16 +47,18 @@ def _sql(name: str) -> LiteralString:
 
 
 class PostgresEventStore:
-    """An EventStore on one cell. One connection writes and one reads; each is opened when first needed."""
+    """A Log on one cell. One connection writes, one reads, and one reads users; each is opened when first needed."""
 
     def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
         self._writer = Database(settings, f"{name} append", transaction_seconds=_TRANSACTION_SECONDS)
         self._reader = Database(settings, f"{name} read")
+        self._users = Database(settings, f"{name} users", options=IN_ORDER)
         self._keys = rows.DataKeys(ring)
 
     async def close(self) -> None:
         await self._writer.close()
         await self._reader.close()
+        await self._users.close()
 
     async def check_keys(self) -> None:
         """Raises KeysMissing where this log was written under another key than ours of that name."""
@@ -196,6 +202,22 @@ class PostgresEventStore:
     async def read(self, after: int, limit: int) -> list[Event]:
         return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
 
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Told]]:
+        after, held = (first, 0), list[Told]()
+        keys = rows.DataKeys(self._keys.ring, 1)  # No user comes again: to keep more would only crowd the caches.
+        while found := await self._users.fetch(_sql("read_users"), [*after, end, until], binary=True):
+            _, *after, _, _, _, _, _, _ = found[-1]
+            held += [told for row in found if (told := rows.told(row, keys)) is not None]
+            if whole := whole_streams(held):
+                yield held[:whole]
+                held = held[whole:]
+        if held:
+            yield held
+
+    async def middle(self, until: int) -> str:
+        ((user_id,),) = await self._read("middle_user", [until])
+        return str(user_id)
+
     async def head(self) -> int:
         ((position,),) = await self._read("head", [])
         return int(position)
@@ -251,9 +273,11 @@ async def _lock(connection: Connection, batch: rows.Batch) -> tuple[int, list[Ro
         )
         if batch.releases:
             await connection.execute(_sql("release_claims"), [rows.dumps(batch.releases)])
-        takes = await connection.execute(_sql("take_claims"), [rows.dumps(batch.takes)]) if batch.takes else None
+        takes = None
+        if batch.takes:
+            takes = await connection.execute(_sql("take_claims"), rows.claim_columns(batch.takes), binary=True)
         if batch.data_keys:
-            await connection.execute(_sql("insert_data_keys"), [rows.dumps(batch.data_keys)])
+            await connection.execute(_sql("insert_data_keys"), rows.key_columns(batch.data_keys))
         head = await connection.execute(_sql("lock_head"))
         tips = await connection.execute(_sql("stream_tips"), [arrays.texts(batch.streams)])
     rejected = batch.taken(await takes.fetchall()) if takes else {}

@@ -9,7 +9,7 @@ import orjson
 from services.database import Row
 from services.eventstore import arrays
 from services.eventstore.chain import START, link
-from services.eventstore.event import Event, Json
+from services.eventstore.event import Event, Json, Told
 from services.eventstore.keys import DataKey, KeyRing
 from services.eventstore.secret_rows import Secrets
 from services.eventstore.store import (
@@ -23,6 +23,8 @@ from services.eventstore.store import (
     user_of,
 )
 
+_NEW = 0, START
+"""Version and hash of a stream without events."""
 _CACHED_KEYS = 4_000
 """Data keys kept unwrapped in a process: about 10 MB."""
 
@@ -38,8 +40,9 @@ class Rejected(Exception):
 class DataKeys:
     """Unwrapped data keys of the users seen last."""
 
-    def __init__(self, ring: KeyRing) -> None:
+    def __init__(self, ring: KeyRing, size: int = _CACHED_KEYS) -> None:
         self.ring = ring
+        self._size = size
         self._cache: OrderedDict[str, DataKey] = OrderedDict()
 
     def get(self, user_id: str) -> DataKey | None:
@@ -51,7 +54,7 @@ class DataKeys:
 
     def put(self, user_id: str, key: DataKey) -> None:
         self._cache[user_id] = key
-        if len(self._cache) > _CACHED_KEYS:
+        if len(self._cache) > self._size:
             self._cache.popitem(last=False)
 
     def unwrap(self, user_id: str, epoch: int, wrapped: bytes) -> DataKey:
@@ -71,9 +74,9 @@ class Batch:
 
     appends: Mapping[int, Append]
     commands: list[Json] = field(default_factory=list[Json])
-    takes: list[Json] = field(default_factory=list[Json])
+    takes: list[tuple[bytes, str]] = field(default_factory=list[tuple[bytes, str]])
     releases: list[Json] = field(default_factory=list[Json])
-    data_keys: list[Json] = field(default_factory=list[Json])
+    data_keys: list[tuple[str, int, bytes]] = field(default_factory=list[tuple[str, int, bytes]])
     new_keys: dict[str, DataKey] = field(default_factory=dict[str, DataKey])
     secrets: Secrets = field(default_factory=Secrets)
     ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
@@ -81,7 +84,8 @@ class Batch:
 
     @property
     def streams(self) -> list[str]:
-        return list({stream for append in self.appends.values() for stream in append.versions})
+        based = {append.stream for append in self.appends.values() if append.stream}
+        return list(based | {append.user_id for append in self.appends.values() if append.requires is not None})
 
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
         """The appends whose claims are not among those that the database let us have."""
@@ -110,13 +114,14 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
         for kind, value in append.take:
             key = keys.ring.claim(kind, value)
             batch.wanted[key] = index, kind
-            batch.takes.append({"key": key.hex(), "user_id": append.stream})
+            batch.takes.append((key, append.stream))
         for kind, value in append.release:
             batch.releases.append({"key": keys.ring.claim(kind, value).hex(), "user_id": append.stream})
         user_id = append.user_id
-        if append.events and append.expected == 0 and user_id == append.stream and user_id not in batch.new_keys:
+        is_new = append.expected == 0 and user_id == append.stream and bool(append.events)
+        if is_new and user_id not in batch.new_keys:
             batch.new_keys[user_id], wrapped = keys.ring.new_data_key(user_id)
-            batch.data_keys.append({"user_id": user_id, "epoch": keys.ring.epoch, "wrapped": wrapped.hex()})
+            batch.data_keys.append((user_id, keys.ring.epoch, wrapped))
         key = batch.new_keys.get(user_id) or keys.get(user_id)
         batch.ciphertexts[index] = _encrypt(index, append, key)
         if append.changes:
@@ -165,10 +170,12 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
     results: dict[int, Result] = {}
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
-        if any(tip.get(stream, (0, START))[0] != based for stream, based in append.versions.items()):
+        version, previous = tip.get(append.stream, _NEW)
+        if (append.stream and version != append.expected) or (
+            append.requires is not None and tip.get(append.user_id, _NEW)[0] != append.requires
+        ):
             rejected[index] = VersionConflict()
             continue
-        version, previous = tip.get(append.stream, (0, START))
         for new, ciphertext in zip(append.events, batch.ciphertexts[index], strict=True):
             version += 1
             row = {
@@ -195,15 +202,39 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
 
 def event(row: Row, keys: DataKeys) -> Event:
     """A row of load_streams.sql or read_log.sql; `private` is None where the user's data key is gone."""
-    *columns, ciphertext, metadata, recorded_at, epoch, wrapped = row
-    position, event_id, stream, version, type, schema_version, public = columns
+    position, id, stream, version, type, schema_version, public, ciphertext, metadata, recorded_at, epoch, wrapped = row
     private = None
     if epoch is None:
         keys.drop(user_of(stream))
     elif ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = key.decrypt(ciphertext, _bound_to(stream, version, type))
-    return Event(position, event_id, stream, version, type, schema_version, public, private, metadata, recorded_at)
+    return Event(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
+
+
+def told(row: Row, keys: DataKeys) -> Told | None:
+    """A row of read_users.sql; None where the user was erased."""
+    position, stream, version, type, public, ciphertext, recorded_at, epoch, wrapped = row
+    if epoch is None:
+        keys.drop(user_of(stream))
+        return None
+    private = None
+    if ciphertext is not None:
+        key = keys.unwrap(user_of(stream), epoch, wrapped)
+        private = key.decrypt(ciphertext, _bound_to(stream, version, type))
+    return Told(position, stream, version, type, orjson.loads(public), private, recorded_at)
+
+
+def claim_columns(takes: list[tuple[bytes, str]]) -> list[arrays.Array]:
+    """Claims for take_claims.sql, in its order."""
+    keys, user_ids = zip(*sorted(takes), strict=True)
+    return [arrays.octets(keys), arrays.texts(user_ids)]
+
+
+def key_columns(data_keys: list[tuple[str, int, bytes]]) -> list[arrays.Array]:
+    """Data keys for insert_data_keys.sql."""
+    user_ids, epochs, wrapped = zip(*data_keys, strict=True)
+    return [arrays.texts(user_ids), arrays.smallints(epochs), arrays.octets(wrapped)]
 
 
 def columns(events: Sequence[Row]) -> list[arrays.Array]:

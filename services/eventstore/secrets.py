@@ -1,7 +1,7 @@
 """What an append changes beside the log, in the same transaction: passwords, codes, sessions, mails."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -63,7 +63,7 @@ class Mail:
         return {"kind": self.kind, "to": self.to, "locale": self.locale, "values": dict(self.values)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Changes:
     """What one append changes for its user. What ends is removed before what begins is stored.
 
@@ -80,7 +80,7 @@ class Changes:
     spent: Sequence[Purpose] = ()
     session: NewSession | None = None
     end_sessions: str | None = None
-    mails: Sequence[Mail] = field(default_factory=tuple[Mail, ...])
+    mails: Sequence[Mail] = ()
     erase: bool = False
 
 

@@ -1,11 +1,12 @@
 """What an event store does, whichever keeps the log."""
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from services.eventstore.event import Event, Json, NewEvent
+from services.eventstore.event import Event, Json, NewEvent, Told
 from services.eventstore.secrets import Changes
 
 ClaimKind = Literal["email", "externalId", "identity"]
@@ -141,6 +142,36 @@ class EventStore(Protocol):
         ...
 
 
+END = "~"
+"""Behind every user's id."""
+
+
+class Log(EventStore, Protocol):
+    """An EventStore that is also read user by user."""
+
+    def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[Sequence[Told | Event]]:
+        """The events up to position `until` of users who are not erased, by user id; about a thousand at a time.
+
+        A user's own stream is in one piece, then come his logins. Who is erased meanwhile may be there or not. Of the
+        users from the id `first` on, before `end`.
+        """
+        ...
+
+    async def middle(self, until: int) -> str:
+        """The id of a user with about half of the events up to position `until` before him; the log is not empty."""
+        ...
+
+
+def whole_streams(events: Sequence[Told | Event]) -> int:
+    """How many of the events, by stream and version, are not of a user's own stream that may go on behind them.
+
+    A stream of logins may be long, and is told in pieces.
+    """
+    if not events or "/" in (last := events[-1].stream):
+        return len(events)
+    return bisect_left(events, last, key=lambda event: event.stream)
+
+
 @dataclass(slots=True)
 class Plan:
     """Which appends of a batch can share a transaction: of those that touch one claim or bear one id, the first.
@@ -161,12 +192,14 @@ def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
     result = Plan()
     for index in indices:
         append = batch[index]
-        named = (append.command_id,) if append.command_id else ()
-        touches: set[Claim | str] = {*append.take, *append.release, *named}
+        touches: list[Claim | str] = [*append.take, *append.release]
+        if append.command_id:
+            touches.append(append.command_id)
         if append.changes:
-            touches.add(f"secrets of {append.user_id}")
-        rivals = {touched[each] for each in touches if each in touched}
-        rivals |= {waiting[stream] for stream in append.versions if stream in waiting}  # It builds on one that waits.
+            touches.append(f"secrets of {append.user_id}")
+        rivals = [touched[each] for each in touches if each in touched]
+        if waiting:  # It builds on one that waits.
+            rivals += [waiting[stream] for stream in append.versions if stream in waiting]
         touched.update(dict.fromkeys(touches, index))
         if rivals:
             result.later[index] = max(rivals)

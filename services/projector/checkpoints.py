@@ -34,14 +34,9 @@ async def prepare(connection: Connection, projections: Sequence[Projection]) -> 
             if empty and projection.name not in stored:
                 await connection.execute(projection.create)
                 await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
-                await index(connection, projection)
+                for index in projection.index:
+                    await connection.execute(index)
         return await read(connection, projections)
-
-
-async def index(connection: Connection, projection: Projection) -> None:
-    """Make the indexes that queries need, where they are missing."""
-    if projection.index:
-        await connection.execute(projection.index)
 
 
 async def read(connection: Connection, projections: Sequence[Projection]) -> dict[str, int]:

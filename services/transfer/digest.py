@@ -23,6 +23,8 @@ def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:
 def _lasting(row: dict[str, Any]) -> dict[str, Any]:
     """What is the same in a repeat."""
     hashed = row.get("passwordHash")
-    sealed = {"passwordHash"} if isinstance(hashed, str) and hashed.startswith(PREFIX) else set[str]()
-    left_out = row.keys() & ({"password"} | sealed)
-    return {name: value for name, value in row.items() if name not in left_out} if left_out else row
+    is_sealed = isinstance(hashed, str) and hashed.startswith(PREFIX)
+    if not is_sealed and "password" not in row:
+        return row
+    left_out = ("password", "passwordHash") if is_sealed else ("password",)
+    return {name: value for name, value in row.items() if name not in left_out}

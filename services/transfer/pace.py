@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-_ALONE, _IN_COMPANY = 256, 64
+_ALONE, _IN_COMPANY = 500, 64
 """Rows of one append: how long others wait for the head of the log is how long that takes."""
 _COMPANY_SECONDS = 2.0
 """How long we are not alone after somebody else appended."""

@@ -25,7 +25,7 @@ _SKEW = timedelta(minutes=5)
 """Clocks of two machines differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """A row that can be.
 
@@ -57,17 +57,16 @@ class Reader:
         """Raises Refusal where the row cannot be, DatabaseUnavailable."""
         user = _timed(understand_body(m.ImportedUser, {**_EMPTY, **raw}))
         limits.check(user)
-        for identity in user.identities:
-            limits.check(m.LinkIdentity.model_construct(**dict(identity)))
-        if len({(each.provider, each.provider_id) for each in user.identities}) < len(user.identities):
-            raise Refusal("validation_failed", "an identity is there twice", field="identities")
+        if user.identities:
+            _check_identities(user.identities)
         password, facts = await self._secret(user)
         created_at = None if user.created_at is None else datetime.fromisoformat(user.created_at)
         return Row(index, user, user.id or self.ids.of(index, created_at), password, facts)
 
     async def _secret(self, user: m.ImportedUser) -> tuple[str | None, Facts]:
         """A password that is to be hashed, or the hash, as it is."""
-        hashed, password = await self._opened(user.password_hash), await self._opened(user.password)
+        hashed = None if user.password_hash is None else await self._opened(user.password_hash)
+        password = None if user.password is None else await self._opened(user.password)
         if hashed is not None and password is not None:
             raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
         if password is not None and password.startswith(_HASHED):
@@ -81,32 +80,37 @@ class Reader:
         except formats.HashRejected as error:
             raise Refusal("validation_failed", str(error), field="passwordHash") from None
 
-    async def _opened(self, secret: SecretStr | None) -> str | None:
-        if secret is None:
-            return None
+    async def _opened(self, secret: SecretStr) -> str:
         command_id = self.call.command_id if self.call.repeatable else None
         return await unseal(secret.get_secret_value(), command_id, self.keys)
 
 
+def _check_identities(identities: list[m.LinkedIdentity]) -> None:
+    """Raises Refusal."""
+    for identity in identities:
+        limits.check(m.LinkIdentity.model_construct(**dict(identity)))
+    if len({(each.provider, each.provider_id) for each in identities}) < len(identities):
+        raise Refusal("validation_failed", "an identity is there twice", field="identities")
+
+
 def _timed(row: m.ImportedUser) -> m.ImportedUser:
     """The row, its times as `rfc3339` writes them: so they compare as texts. Raises Refusal."""
-    created, updated = _time(row.created_at, "createdAt"), _time(row.updated_at, "updatedAt")
+    created = row.created_at and _time(row.created_at, "createdAt")
+    updated = row.updated_at and _time(row.updated_at, "updatedAt")
     if updated is not None and updated < (created or rfc3339(datetime.now(UTC))):
         raise Refusal("validation_failed", "lies before createdAt, which is now where it is absent", field="updatedAt")
-    blocked = _time(row.blocked_at, "blockedAt", updated)
+    blocked = row.blocked_at and _time(row.blocked_at, "blockedAt", updated)
     if blocked is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
         raise Refusal("validation_failed", "is of a user who is neither BLOCKED nor DEACTIVATED", field="blockedAt")
-    identities = [
-        each.model_copy(update={"linked_at": _time(each.linked_at, f"identities.{index}.linkedAt", updated)})
-        for index, each in enumerate(row.identities)
-    ]
-    times = {"created_at": created, "updated_at": updated, "blocked_at": blocked, "identities": identities}
-    return row.model_copy(update=times)
+    for index, each in enumerate(row.identities):
+        linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
+        vars(each)["linked_at"] = linked
+    # Nobody else has this row yet, and a copy takes as long as all its checks.
+    vars(row).update(created_at=created, updated_at=updated, blocked_at=blocked)
+    return row
 
 
-def _time(text: str | None, field: str, latest: str | None = None) -> str | None:
-    if text is None:
-        return None
+def _time(text: str, field: str, latest: str | None = None) -> str:
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):

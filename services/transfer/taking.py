@@ -52,6 +52,7 @@ class Taking:
         self._holders = holders
         self._call = call
         self._metadata = call.metadata()
+        self._prefix = f"{call.key}/"
         self._appended = appended
 
     async def earlier(self, wanted: Sequence[Row]) -> dict[int, Said]:
@@ -228,7 +229,7 @@ class Taking:
         return {user_id: events[0].metadata["commandId"] for user_id, events in stored.items()}
 
     def _key(self, row: Row) -> str:
-        return f"{self._call.key}/{row.index}"
+        return f"{self._prefix}{row.index}"
 
     def _update_id(self, row: Row) -> str:
         return f"{self._call.command_id}/{row.index}/update"
@@ -278,8 +279,9 @@ def _user_id(stream: Stream, _: int) -> bytes:
 
 def done(index: int, status: str, user_id: str | None = None) -> Json:
     """A result as the contract has it."""
-    result: Json = {"index": index, "status": status}
-    return result if user_id is None else result | {"userId": user_id}
+    if user_id is None:
+        return {"index": index, "status": status}
+    return {"index": index, "status": status, "userId": user_id}
 
 
 def forgotten(index: int) -> Json:

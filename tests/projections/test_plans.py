@@ -14,24 +14,26 @@ from denizen.messages import Sort
 import projections
 from services import sql
 from services.database import Database, Parameters, Row
+from services.directory import listing, way
 from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS
+from services.eventstore.postgres import IN_ORDER
 from services.projector import checkpoints
 from tests.support import log
-from tests.support.read_side import WORDS
+from tests.support.read_side import USER_ID, WORDS
 
-_USERS = """
+_USERS = f"""
 insert into users (user_id, status, doc, email, name, search)
-select 'user_' || lpad(n::text, 26, '0'), case when n %% 100 = 0 then 'BLOCKED' else 'ACTIVE' end,
-       '{"version":1}'::json, n || '@example.com', md5(n::text),
+select {USER_ID}, case when n %% 100 = 0 then 'BLOCKED' else 'ACTIVE' end,
+       '{{"version":1}}'::json, n || '@example.com', md5(n::text),
        ' ' || n || '@example.com ' || md5(n::text) || ' ' || n || ' example com'
 from generate_series(%s::int, %s::int) n;
-"""
+""".encode()
 _FILL = """
 set search_path to denizen;
 insert into user_counts select status, count(*) from users group by status;
-insert into by_email select n || '@example.com', 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
-insert into by_external_id select n::text, 'user_' || lpad(n::text, 26, '0') from generate_series(1, 10000) n;
+insert into by_email select email, user_id from users;
+insert into by_external_id select split_part(email, '@', 1), user_id from users;
 analyze;
 """
 
@@ -121,11 +123,12 @@ _WORDS_OF_A_PART = r"using words_pkey on words|Bitmap Index Scan on words_pkey|B
 
 async def test_rare_terms_are_looked_up(database: Database, database_url: str) -> None:
     """Rare, short, absent, several, across words: words by their parts, and then who has them."""
-    searches = ["777", "c4ca4238a0", "zz", "7@e", "nobody", "99 ab", "777@exam"]
+    searches = ["777", "c4ca4238a0", "zz", "77@e", "nobody", "99 ab", "777@exam"]
     for sort, status, search in product(_SORTS, _STATUSES, searches):
         steps = await listed(database_url, search=search, sort=sort, status=status)
         assert re.search(_WORDS_OF_A_PART, steps), steps
         assert "Index Only Scan using user_words_pkey" in steps, steps
+        assert "Index Only Scan using user_words_sampled" in steps, steps
 
 
 async def test_who_is_found_by_a_part_of_a_word_is_read_from_indexes_alone(
@@ -159,14 +162,42 @@ async def test_frequent_terms_fill_a_page_in_order(database: Database, database_
         steps = await listed(database_url, search=search, sort=sort)
         assert f"using {_KEYS[sort.removeprefix('-')]} on users" in steps, steps
         gathered = re.findall(r"CTE Scan on found .*", steps)
-        assert gathered, steps
+        assert gathered or sort.endswith("createdAt"), steps
         assert all("never executed" in step for step in gathered), steps
+
+
+async def test_of_frequent_words_so_many_users_are_looked_at(
+    database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By time, and not all who have them."""
+    monkeypatch.setattr(way, "_COMPARED", 640)
+    monkeypatch.setattr(listing, "_PATIENCE_SECONDS", 0)
+    for sort in ("createdAt", "-createdAt"):
+        steps = await listed(database_url, search="com.exa", sort=sort)
+        looked_at = re.findall(r"Index Scan using users_pkey on users users_\d+ .*loops=(\d+)", steps)
+        assert [640 < int(number) <= 672 for number in looked_at] == [True, True], steps
+        assert not re.search(r"user_words.*rows=[1-9]\d{4}", steps), steps
+
+
+def _add_events(database_url: str, users: int) -> None:
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(
+            f"""set search_path to denizen;
+            create temporary table new as
+                select n, 'user_' || lpad(n::text, 26, '0') as user_id from generate_series(1, {users}) n;
+            insert into events
+                (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
+            select n, gen_random_uuid(), user_id, 1, 'UserCreated', 1, '{{}}', '{{}}', now(), '' from new;
+            insert into data_keys select user_id, 1, '' from new;
+            insert into commands select n::text, null, null, null, now() from new;""".encode()
+        )
 
 
 @pytest.mark.parametrize(
     ("package", "name"),
     [
         ("services.eventstore", "read_log"),
+        ("services.eventstore", "middle_user"),
         ("services.relay", "read_public"),
         ("services.eventstore", "load_streams"),
         ("services.eventstore", "stream_tips"),
@@ -174,20 +205,43 @@ async def test_frequent_terms_fill_a_page_in_order(database: Database, database_
     ],
 )
 async def test_the_log_is_read_by_index(database: Database, database_url: str, package: str, name: str) -> None:
+    _add_events(database_url, 10_000)
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("analyze")
+    steps = await plan(database, sql.load(package, name))
+    for table in ("events", "commands", "data_keys"):
+        assert f"Seq Scan on {table}" not in steps, steps
+
+
+async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> None:
+    """Also where their events lie far apart, and where many do not count."""
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(
             """set search_path to denizen;
             insert into events
                 (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
-            select n, gen_random_uuid(), 'user_' || lpad(n::text, 26, '0'), 1, 'UserCreated', 1, '{}', '{}', now(), ''
+            select n, gen_random_uuid(), 'user_' || substr(md5(n::text), 1, 26), 1, 'UserCreated', 1, '{}', '{}', now(),
+                   ''
             from generate_series(1, 10000) n;
-            insert into data_keys select 'user_' || lpad(n::text, 26, '0'), 1, '' from generate_series(1, 10000) n;
-            insert into commands select n::text, null, null, null, now() from generate_series(1, 10000) n;
+            insert into data_keys select user_id, 1, '' from events;
             analyze;"""
         )
-    steps = await plan(database, sql.load(package, name))
-    for table in ("events", "commands", "data_keys"):
-        assert f"Seq Scan on {table}" not in steps, steps
+    database = Database(log.settings(database_url), "plans", options=IN_ORDER)
+    steps = await plan(database, sql.load("services.eventstore", "read_users"))
+    assert "Index Scan using events_stream_version_key" in steps, steps
+    assert "Index Scan using data_keys_pkey" in steps, steps
+    assert "Sort" not in steps, steps
+    await database.close()
+
+
+@pytest.mark.parametrize("name", ["load_streams", "read_log"])
+async def test_keys_are_not_read_as_a_whole_where_there_were_few(
+    database: Database, database_url: str, name: str
+) -> None:
+    """A plan stays until the tables are analyzed, perhaps a minute later, when there are many."""
+    _add_events(database_url, 1_000)
+    steps = await plan(database, sql.load("services.eventstore", name))
+    assert "Seq Scan on data_keys" not in steps, steps
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,12 @@
 """Projections built anew beside the live ones: the same as those, whatever goes on meanwhile and whatever fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import base64
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from ctypes import c_int64
 from typing import Any
+from zlib import crc32
 
 import orjson
 import psycopg
@@ -10,15 +14,21 @@ import pytest
 from denizen import messages as m
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import projections
+from services import sql
 from services.database import DatabaseUnavailable
 from services.directory.lookups import LOOKUPS, look_up
-from services.eventstore.event import Event
+from services.eventstore import memory
+from services.eventstore.event import Event, Told
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.postgres import PostgresEventStore
-from services.projector import checkpoints, rebuild
+from services.eventstore.store import END
+from services.projector import checkpoints, filling, rebuild
+from services.projector.filling import Half, SecondProcessEnded
 from services.projector.rebuild import Rebuild, RebuildRunning, TableInUse, leftovers
+from services.settings import Settings
 from tests.support import log
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.read_side import BATCHES, ReadSide, commanded, task
@@ -38,6 +48,12 @@ class Watched(MemoryEventStore):
         if self.hook is not None:
             await self.hook()
         return found
+
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Event]]:
+        async for found in super().users(until, first, end):
+            if self.hook is not None:
+                await self.hook()
+            yield found
 
 
 class World:
@@ -117,8 +133,23 @@ def test_what_is_rebuilt_is_what_was_live(
             await check(world)
 
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(memory, "_PAGE", data.draw(st.integers(1, 5)))
         patched.setattr(rebuild, "_BATCH", data.draw(st.integers(1, 5)))
         runner.run(run())
+
+
+async def test_logins_that_come_in_pieces_are_all_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    active = ask("CreateUser", {"email": "ada@example.com", "emailVerified": True})
+    user_id = (await world.accounts.one(active))["user"]["id"]
+    await world.create(2)
+    for last in range(5):
+        await world.accounts.one(task("LogIn", {"userId": user_id, "ip": f"192.0.2.{last}"}))
+    await world.catch_up()
+    live = await world.read_side.tables()
+    assert (live[0][user_id]["loginCount"], live[0][user_id]["lastLoginIp"]) == (5, "192.0.2.4")
+    monkeypatch.setattr(memory, "_PAGE", 2)
+    await world.rebuild()
+    assert await world.read_side.tables() == live
 
 
 async def test_the_log_grows_and_the_projector_goes_on(world: World) -> None:
@@ -251,7 +282,7 @@ async def test_one_that_fails_leaves_the_live_ones(world: World, monkeypatch: py
     async def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(checkpoints, "index", fail)
+    monkeypatch.setattr(rebuild, "_share", fail)
     with pytest.raises(ZeroDivisionError):
         await world.rebuild()
     assert (await world.read_side.tables(), await world.positions(), await world.scratch()) == (before, positions, [])
@@ -369,11 +400,75 @@ class _Deleting(PostgresEventStore):
     accounts: Accounts
     user_id: str
 
-    async def read(self, after: int, limit: int) -> list[Event]:
-        found = await super().read(after, limit)
-        if any(event.user_id == self.user_id and event.private for event in found):
-            await self.accounts.one(task("DeleteUser", {"userId": self.user_id}))
-        return found
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Told]]:
+        async for found in super().users(until, first, end):
+            if any(event.user_id == self.user_id and event.private for event in found):
+                await self.accounts.one(task("DeleteUser", {"userId": self.user_id}))
+            yield found
+
+
+async def test_two_processes_build_what_one_does(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = _with_keys(database_url)
+    store = PostgresEventStore(settings, log.ring(), "test")
+    created = [
+        ("CreateUser", {"email": f"{n}@example.com", "externalId": str(n), "emailVerified": True}) for n in range(9)
+    ]
+    changed = [("ChangeEmail", {"userId": n, "email": f"{n + 1}@example.com"}) for n in (8, 7, 1, 0)]
+    others = [("BlockUser", {"userId": 3}), ("DeleteUser", {"userId": 5}), ("LogIn", {"userId": 1, "ip": "192.0.2.1"})]
+    async with ReadSide(database_url) as read_side:
+        stored = await commanded([created, *([each] for each in changed), others], store)
+        await read_side.apply(stored)
+        live = await read_side.tables()
+        assert len(live[0]) == 8
+        with psycopg.connect(database_url) as owner:
+            owner.execute("truncate denizen.users, denizen.by_email, denizen.by_external_id, denizen.login_history")
+        monkeypatch.setattr(rebuild, "_MANY", 1)
+        seen: list[tuple[int, int]] = []
+        await Rebuild(settings, store).run(projections.ALL, lambda done, total: seen.append((done, total)))
+        assert await read_side.tables() == live
+        assert seen[-1] == (len(stored), len(stored))
+    await store.close()
+
+
+async def test_a_second_process_that_fails_leaves_the_live_ones(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here it has other keys than we."""
+    store = PostgresEventStore(log.settings(database_url), log.ring(), "test")
+    async with ReadSide(database_url) as read_side:
+        stored = await commanded([[("CreateUser", {"email": f"{n}@example.com"}) for n in range(4)]], store)
+        await read_side.apply(stored)
+        live = await read_side.tables()
+        monkeypatch.setattr(rebuild, "_MANY", 1)
+        with pytest.raises(SecondProcessEnded):
+            await Rebuild(_with_keys(database_url, key=1), store).run(projections.ALL)
+        assert await read_side.tables() == live
+        async with read_side.database.connection() as connection:
+            assert await leftovers(connection, "denizen") == []
+    await store.close()
+
+
+async def test_a_second_process_whose_parent_was_killed_keeps_rebuilds_away_and_writes_nothing(world: World) -> None:
+    await world.create(3)
+    lock = crc32(b"denizen/rebuild/second")
+    with psycopg.connect(world.url, autocommit=True) as orphan:
+        orphan.execute(sql.load("services.projector", "share_lock"), [lock])
+        with pytest.raises(RebuildRunning):
+            await world.rebuild()
+    assert (await world.rebuild()).position == 3
+    before = await world.read_side.tables()
+    settings = _with_keys(world.url)
+    half = Half(settings, {"search_path": "denizen"}, lock, os.getpid(), [each.name for each in projections.ALL], "", 3)
+    with pytest.raises(SecondProcessEnded):
+        await filling._fill(half, c_int64())  # pyright: ignore[reportPrivateUsage]
+    assert await world.read_side.tables() == before
+
+
+def _with_keys(url: str, key: int = 7) -> Settings:
+    """Settings that have the keys of `log.ring`, for another process."""
+    key_encryption_key, claim_key = (base64.b64encode(bytes([octet]) * 32).decode() for octet in (key, 8))
+    keys = {"key_encryption_keys": SecretStr(f"1:{key_encryption_key}"), "claim_key": SecretStr(claim_key)}
+    return log.settings(url).model_copy(update=keys)
 
 
 async def _everything(url: str) -> str:

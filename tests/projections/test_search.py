@@ -2,12 +2,17 @@
 
 import re
 
+import psycopg
+import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from typeid import TypeID
 
 from projections.folding import folded
+from services import sql
 from services.refusal import Refusal
 from services.search import Condition, condition
+from services.transfer.ids import Ids
 
 _LETTERS = "aAb1\u00e4\u0142\u0431\u738b\u2013-._@'\\\\% "
 _TEXT = st.text(_LETTERS, max_size=12)
@@ -70,3 +75,15 @@ def test_parts_can_be_looked_up_by_trigrams() -> None:
 def test_of_an_address_the_local_part_is_looked_up() -> None:
     assert condition("Ada.L@Example.com").parts == ("%ada", "l")
     assert condition("x@gmail.com").parts == ("gmail", "com%"), "one letter could be the end of any word"
+
+
+def test_one_user_in_32_is_in_the_sample(database_url: str) -> None:
+    """Also of those who were imported, in messages of few rows and of many."""
+    (sampled,) = re.findall(r" and (right.+)\n", sql.load("services.directory", "sampled_beginning"))
+    few = [ids.of(index, None) for ids in (Ids.drawn() for _ in range(6_400)) for index in range(5)]
+    many = [ids.of(index, None) for ids in (Ids.drawn() for _ in range(32)) for index in range(1_000)]
+    with psycopg.connect(database_url) as connection:
+        for ids in ([str(TypeID("user")) for _ in range(32_000)], few, many):
+            query = f"select count(*) from unnest(%s::text[]) as user_id where {sampled}"
+            ((count,),) = connection.execute(query.encode(), [ids]).fetchall()
+            assert count == pytest.approx(1_000, abs=200)

@@ -8,7 +8,7 @@ import pytest_asyncio
 from services.eventstore.keys import KeyRing
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import EventStore
+from services.eventstore.store import Log
 from tests.support.log import ring, settings
 
 OpenStore = Callable[..., PostgresEventStore]
@@ -29,7 +29,7 @@ async def open_store(database_url: str) -> AsyncGenerator[OpenStore]:
 
 
 @pytest_asyncio.fixture(params=["memory", "postgres"])
-async def store(request: pytest.FixtureRequest) -> AsyncGenerator[EventStore]:
+async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Log]:
     """Each of the stores there are, empty."""
     if request.param == "memory":
         yield MemoryEventStore()

@@ -19,6 +19,7 @@ _JSON = st.recursive(
 _TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 _MADE: list[tuple[str, Any, SearchStrategy[Any]]] = [
     ("bigint", arrays.bigints, st.integers(-(2**63), 2**63 - 1)),
+    ("smallint", arrays.smallints, st.integers(-(2**15), 2**15 - 1)),
     ("integer", arrays.integers, st.integers(-(2**31), 2**31 - 1)),
     ("text", arrays.texts, _TEXT),
     ("bytea", arrays.octets, st.none() | st.binary()),

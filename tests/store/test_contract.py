@@ -4,16 +4,19 @@ from dataclasses import replace
 from uuid import UUID
 
 from services.eventstore.event import Event
+from services.eventstore.secrets import Changes
 from services.eventstore.store import (
     Append,
     Appended,
     Claim,
     ClaimTaken,
     EventStore,
+    Log,
     Outcome,
     Repeated,
     Result,
     VersionConflict,
+    logins_of,
 )
 from tests.support.log import AT, append, event, user_id
 
@@ -21,7 +24,7 @@ X: Claim = ("email", "x@example.com")
 Y: Claim = ("email", "y@example.com")
 NAME: Claim = ("externalId", "name")
 NOTHING = {"error": {"code": "invalid_transition", "message": "no", "details": [1]}}
-A, B, C = user_id(), user_id(), user_id()
+A, B, C = sorted((user_id(), user_id(), user_id()))
 
 
 async def do(store: EventStore, *batch: Append) -> list[Result]:
@@ -35,6 +38,11 @@ async def one(store: EventStore, append: Append) -> Result:
 
 def places(events: list[Event]) -> list[tuple[int, str, int]]:
     return [(each.position, each.stream, each.version) for each in events]
+
+
+async def users(store: Log, until: int, *between: str) -> list[tuple[int, str, int]]:
+    told = [each async for some in store.users(until, *between) for each in some]
+    return [(each.position, each.stream, each.version) for each in told]
 
 
 # --- append and read --------------------------------------------------------------------------------------------
@@ -68,6 +76,45 @@ async def test_no_private_data_is_not_empty_private_data(store: EventStore) -> N
     without.private = None
     await one(store, Append(A, 0, [without, empty], {}, AT))
     assert [each.private for each in await store.read(0, 10)] == [None, {}]
+
+
+async def test_users_are_read_one_after_another(store: Log) -> None:
+    """Each stream of theirs in order, his own before that of his logins; up to a position, and some of them."""
+    await do(store, append(B), append(A, 0, 2), append(C), append(logins_of(A)), append(A, 2))
+    await do(store, append(logins_of(A), 1))
+    whole = [(2, A, 1), (3, A, 2), (6, A, 3), (5, logins_of(A), 1), (7, logins_of(A), 2), (1, B, 1), (4, C, 1)]
+    assert await users(store, 99) == whole
+    assert await users(store, 5) == [place for place in whole if place[0] <= 5]
+    assert await users(store, 99, B) == [(1, B, 1), (4, C, 1)]
+    assert await users(store, 99, A, B) == whole[:5]
+    assert await users(store, 0) == []
+    assert await store.middle(7) == A
+    (told,) = [each async for some in store.users(1) for each in some]
+    assert (told.user_id, told.type, told.public, told.private) == (
+        B,
+        "UserUpdated",
+        {"number": 1},
+        {"note": "private 1"},
+    )
+    assert told.recorded_at == AT
+
+
+async def test_a_users_own_stream_is_read_in_one_piece(store: Log) -> None:
+    """And one of logins, which may be longer than memory, is not."""
+    await do(store, append(A, 0, 990), append(logins_of(A), 0, 2400), append(B, 0, 1200), append(C, 0, 3))
+    pieces = [[each.stream for each in some] async for some in store.users(99_999)]
+    for user, events in ((A, 990), (B, 1200), (C, 3)):
+        assert [some.count(user) for some in pieces if user in some] == [events]
+    assert sum(some.count(logins_of(A)) for some in pieces) == 2400
+    assert max(map(len, pieces)) == 1200
+
+
+async def test_of_erased_users_nothing_is_read(store: Log) -> None:
+    await do(store, append(A, 0, 2), append(B), append(logins_of(B)))
+    erasing = append(B, 1)
+    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    await one(store, erasing)
+    assert await users(store, 99) == [(1, A, 1), (2, A, 2)]
 
 
 async def test_positions_are_contiguous_over_batches_and_streams(store: EventStore) -> None:

@@ -77,6 +77,9 @@ _COMMANDS = st.one_of(
 BATCHES = st.lists(st.lists(_COMMANDS, min_size=1, max_size=6), min_size=1, max_size=6)
 
 
+USER_ID = "'user_' || lpad((n / 32)::text, 25, '0') || substr('0123456789abcdefghjkmnpqrstvwxyz', mod(n, 32) + 1, 1)"
+"""SQL: the id of the n-th user, in order; one of 32 ends with each letter."""
+
 WORDS = """
 insert into denizen.user_words
 select distinct word, user_id

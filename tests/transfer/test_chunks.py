@@ -78,23 +78,23 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
 
 async def test_half_a_chunk_is_completed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the service died between two appends. It is known again, and so are other rows in its place."""
-    rows = users(500)
+    rows = users(1000)
     async with taker(database_url) as one:
         broken_off(monkeypatch, 1)
         with pytest.raises(DatabaseUnavailable):
             await one.take(rows, importId="job", chunk=0)
         monkeypatch.undo()
         stored = events(database_url)
-        assert 0 < len(stored) < 500
+        assert 0 < len(stored) < 1000
         assert (await one.status("job"))["chunks"] == []
         with pytest.raises(Refusal) as refused:
             await one.take([rows[1], *rows[1:]], importId="job", chunk=0)
         assert refused.value.field == "importId"
         reply = await one.take(rows, importId="job", chunk=0)
         assert [each["userId"] for each in reply["results"][: len(stored)]] == [user_id for user_id, _ in stored]
-        assert reply["success"] == 500
-        assert (await one.status("job"))["created"] == 500
-    assert len(events(database_url)) == 500
+        assert reply["success"] == 1000
+        assert (await one.status("job"))["created"] == 1000
+    assert len(events(database_url)) == 1000
 
 
 @pytest.mark.parametrize(

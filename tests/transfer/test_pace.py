@@ -34,28 +34,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def test_alone_it_never_rests(clock: Clock) -> None:
     one = Pace()
-    for position in range(256, 256 * 20, 256):
+    for position in range(500, 500 * 20, 500):
         await one.rest()
         clock.now += 0.05
-        one.appended(256, position)
-        assert one.rows == 256
+        one.appended(500, position)
+        assert one.rows == 500
     assert clock.slept == []
 
 
 async def test_in_company_it_rests_as_long_as_it_works_and_holds_the_log_for_less(clock: Clock) -> None:
     one = Pace()
-    one.appended(256, 256)
+    one.appended(500, 500)
     clock.now += 0.04
-    one.appended(256, 513)  # One event was somebody else's.
+    one.appended(500, 1001)  # One event was somebody else's.
     assert one.rows == 64
     await one.rest()
     assert clock.slept == [pytest.approx(0.04)]
     clock.now += 0.01
-    one.appended(64, 577)
+    one.appended(64, 1065)
     await one.rest()
     assert clock.slept[1:] == [pytest.approx(0.01)]
     clock.now += 10
-    one.appended(64, 800)
+    one.appended(64, 1300)
     await one.rest()
     assert len(clock.slept) == 2, "nobody counted for ten seconds"
 
@@ -75,7 +75,7 @@ async def test_company_that_is_gone_is_forgotten(clock: Clock) -> None:
     one.appended(1, 3)
     assert one.rows == 64
     clock.now += 2.1
-    assert one.rows == 256
+    assert one.rows == 500
     await one.rest()
     assert clock.slept == []
 
@@ -85,13 +85,13 @@ async def test_what_was_not_counted_is_no_company(clock: Clock) -> None:
     one.appended(10, 10)
     one.lose_count()
     one.appended(10, 60)
-    assert one.rows == 256
+    assert one.rows == 500
 
 
 async def test_a_rehearsal_is_alone(clock: Clock) -> None:
     one = Pace()
     for _ in range(3):
-        one.appended(256, 0)
+        one.appended(500, 0)
         await one.rest()
-        assert one.rows == 256
+        assert one.rows == 500
     assert clock.slept == []

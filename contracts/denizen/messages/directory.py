@@ -35,7 +35,8 @@ class ListUsers(Request):
     """A page of users. Pages that follow `nextCursor` show each user that stays exactly once, whoever comes or goes."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
-    """At most: a page ends before it grows larger than a message, and `nextCursor` leads on."""
+    """At most: a page ends before it grows larger than a message, or before its search takes long, even empty; then
+    `nextCursor` leads on."""
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Users to skip; not together with `cursor`."""
     cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$")] | None = None
@@ -54,7 +55,7 @@ class UserList(Message):
     total: int
     """How many there are on all pages."""
     total_is_estimate: bool = False
-    """A search found more than 10,000: `total` is then about how many."""
+    """More than about 2,000 have what is searched for among their words: `total` is then about how many are found."""
     next_cursor: str | None = None
 
     def __iter__(self) -> Iterator[User]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]

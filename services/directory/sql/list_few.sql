@@ -10,7 +10,7 @@ with found as materialized (
     (select 9, user_id, key from found where {after_key}
      order by key {order}, user_id {order} limit %(most)s)
 )
-select a.position, t.count, u.user_id, p.key, u.doc::text
+select a.position, t.count, t.estimated, u.user_id, p.key, u.doc::text
 from (select min(position) as position from projections where name in ('users', 'by_email', 'by_external_id')) a
 cross join ({total}) t
 left join (

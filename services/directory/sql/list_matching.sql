@@ -9,7 +9,7 @@ with found as materialized (
     from (select user_id, {key} as key, status, search from users
           where {after}
           order by {key} {order}, user_id {order}
-          limit 5000) as u
+          limit %(near)s) as u
     where {match}
     order by key {order}, user_id {order}
     limit %(most)s
@@ -25,7 +25,7 @@ with found as materialized (
      where (select count(*) from near) < %(most)s and {after_key}
      order by key {order}, user_id {order} limit %(most)s)
 )
-select a.position, t.count, u.user_id, p.key, u.doc::text
+select a.position, t.count, t.estimated, u.user_id, p.key, u.doc::text
 from (select min(position) as position from projections where name in ('users', 'by_email', 'by_external_id')) a
 cross join ({total}) t
 left join (

@@ -1,2 +1,2 @@
 -- So many that they are not counted.
-select %(estimate)s::bigint as count
+select %(estimate)s::bigint as count, true as estimated

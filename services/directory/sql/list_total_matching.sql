@@ -1,5 +1,7 @@
--- How many are found, of whom the exact ones are counted apart: all where there are no more than 10,000, else more.
-select case when gathered.count > 10000 then greatest(gathered.count, %(estimate)s::bigint) else gathered.count end
-     + (select count(*) from users
-        where user_id = any(%(apart)s) and (%(status)s::text is null or status = %(status)s)) as count
-from (select count(*) from (select from found limit 10001) as some_of_them) as gathered
+-- How many are found: counted where all had to be gathered for the page.
+select case when estimated then %(estimate)s::bigint
+            else (select count(*) from found)
+               + (select count(*) from users
+                  where user_id = any(%(apart)s) and (%(status)s::text is null or status = %(status)s)) end as count,
+       estimated
+from (select %(edge)s::text is not null or (select count(*) from near) = %(most)s as estimated) as e
