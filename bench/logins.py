@@ -18,6 +18,7 @@ import orjson
 import uvloop
 from argon2 import PasswordHasher
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from bench.load import Load, finish
 from bench.system import ROOT, System
@@ -26,11 +27,17 @@ from services.passwords.hasher import PARAMETERS
 
 _TIMEOUT = 30.0
 _PASSWORD = "correct horse battery"
+_LOGIN = b'{"email":"%b","password":"%b","ip":"10.%d.%d.%d"}'
+_OVERLOADED, _NOBODY = b'{"error":{"code":"overloaded",', b'{"error":{"code":"nobody answers"}}'
 _CFFI = PasswordHasher.from_parameters(PARAMETERS["owasp"])
 QUERIES = 50
 """GetUserByEmail a second beside a flood: enough to tell a p99 by, for they take from the logins' processor, too."""
 _SETTLED = 1.0
 """Seconds from which on the answers of a flood are counted: the queue is full by then."""
+_TICK = 0.002
+"""Seconds between looks at what is due: two or three go out together, for each look takes from the service, too."""
+_LOOK = 0.05
+"""Seconds between looks at whether all are answered."""
 
 
 def hash_rate(seconds: float, *, ours: bool = False) -> float:
@@ -124,13 +131,13 @@ class Flood:
 
 def flood(denizen: System, logins: Logins) -> Flood:
     """Logins at a rate that cannot be answered, and GetUserByEmail beside them."""
-    before = denizen.memory()["accounts"]
+    before = denizen.memory_of("accounts")
     peaks: list[float] = [before]
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.2):
-            peaks.append(denizen.memory()["accounts"])
+        while not ended.wait(0.5):
+            peaks.append(denizen.memory_of("accounts"))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -141,7 +148,7 @@ def flood(denizen: System, logins: Logins) -> Flood:
     finally:
         ended.set()
         watching.join()
-    return Flood(outcome, query_p99, before, max(peaks), denizen.memory()["accounts"])
+    return Flood(outcome, query_p99, before, max(peaks), denizen.memory_of("accounts"))
 
 
 def prepare(url: str, count: int) -> str:
@@ -171,44 +178,57 @@ def _email(accounts: str, number: int) -> str:
 
 
 class _Client:
-    """Sends logins, and notes what comes back."""
+    """Sends logins and notes what comes back, with little work for each: the service has the same processors."""
 
     def __init__(self, client: Client, logins: Logins) -> None:
         self._client = client
         self._logins = logins
+        self._inbox = client.new_inbox()
         self._numbers = random.sample(range(logins.count), logins.count)
-        self._next = 0
+        self._due: list[float] = []
+        self._until = 0.0
         self.answers: list[tuple[float, float, str]] = []
         """When it came, how long it took, and the code of the refusal."""
 
-    async def log_in(self, due: float) -> None:
-        self._next += 1
-        body = {
-            "email": _email(self._logins.accounts, self._numbers[self._next % self._logins.count]),
-            "password": _PASSWORD,
-            "ip": f"10.{random.getrandbits(8)}.{random.getrandbits(8)}.{random.getrandbits(8)}",
-        }
-        reply = await self._client.request("users.v1.command.Authenticate", orjson.dumps(body), timeout=_TIMEOUT)
+    async def run(self, began: float, until: float) -> None:
+        """Until each is answered. Raises TimeoutError."""
+        self._until = until
+        answers = await self._client.subscribe(f"{self._inbox}.*", cb=self._note)
+        async with asyncio.timeout(self._logins.seconds + _TIMEOUT):
+            if self._logins.rate:
+                await self._open(began)
+            else:
+                for _ in range(self._logins.in_flight):
+                    await self._send(time.perf_counter())
+            while time.perf_counter() < until or len(self.answers) < len(self._due):
+                await asyncio.sleep(_LOOK)
+        await answers.unsubscribe()
+
+    async def _open(self, began: float) -> None:
+        """Each when it is due; its time counts from then, so that a stall is not hidden by sending less."""
+        for number in range(round(self._logins.rate * self._logins.seconds)):
+            due = began + number / self._logins.rate
+            while due > time.perf_counter():
+                await asyncio.sleep(_TICK)
+            await self._send(due)
+
+    async def _send(self, due: float) -> None:
+        account = self._numbers[len(self._due) % self._logins.count]
+        email = _email(self._logins.accounts, account)
+        body = _LOGIN % (email.encode(), _PASSWORD.encode(), *random.randbytes(3))
+        self._due.append(due)
+        await self._client.publish("users.v1.command.Authenticate", body, reply=f"{self._inbox}.{len(self._due) - 1}")
+
+    async def _note(self, message: Msg) -> None:
         now = time.perf_counter()
-        refused = bool(reply.headers and "Nats-Service-Error" in reply.headers)
-        code = orjson.loads(reply.data)["error"]["code"] if refused else ""
-        self.answers.append((now, now - due, code))
-
-    async def closed(self, until: float) -> None:
-        async def worker() -> None:
-            while (now := time.perf_counter()) < until:
-                await self.log_in(now)
-
-        await asyncio.gather(*(worker() for _ in range(self._logins.in_flight)))
-
-    async def open(self, began: float, until: float) -> None:
-        async with asyncio.TaskGroup() as running:
-            number = 0
-            while (due := began + number / self._logins.rate) < until:
-                if (early := due - time.perf_counter()) > 0:
-                    await asyncio.sleep(early)
-                running.create_task(self.log_in(due))
-                number += 1
+        taken = now - self._due[int(message.subject.rpartition(".")[2])]
+        if message.data.startswith(_OVERLOADED):
+            code = "overloaded"
+        else:
+            code = orjson.loads(message.data or _NOBODY).get("error", {}).get("code", "")
+        self.answers.append((now, taken, code))
+        if not self._logins.rate and now < self._until:
+            await self._send(now)
 
 
 async def main(logins: Logins) -> Outcome:
@@ -217,7 +237,7 @@ async def main(logins: Logins) -> Outcome:
     cpu, began = time.process_time(), time.perf_counter()
     until = began + logins.seconds
     since = began + (_SETTLED if logins.rate else 0)
-    await (client.open(began, until) if logins.rate else client.closed(until))
+    await client.run(began, until)
     share = (time.process_time() - cpu) / (time.perf_counter() - began)
     await connection.close()
     good = [taken for at, taken, code in client.answers if not code and since <= at < until]

@@ -57,17 +57,24 @@ class System:
     def memory(self) -> dict[str, float]:
         """Megabytes by process and what it started: resident (RSS); of PostgreSQL the sum of the shares (PSS)."""
         assert self._process is not None
-        children: dict[str, dict[str, Any]] = orjson.loads((self.home / "children.json").read_bytes())
-        processes = {name: psutil.Process(child["pid"]) for name, child in children.items()}
-        result = {
-            name: sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
-            for name, process in processes.items()
-            if name != "postgres"
-        }
+        processes = self._processes()
+        result = {name: _resident(process) for name, process in processes.items() if name != "postgres"}
         result["up"] = psutil.Process(self._process.pid).memory_info().rss
         server = processes["postgres"]
         result["postgres"] = sum(each.memory_full_info().pss for each in (server, *server.children(recursive=True)))
         return {name: octets / 1e6 for name, octets in sorted(result.items())}
+
+    def memory_of(self, name: str) -> float:
+        """Of one process and what it started, in a tenth of the time; not of PostgreSQL."""
+        return _resident(self._processes()[name]) / 1e6
+
+    def _processes(self) -> dict[str, psutil.Process]:
+        children: dict[str, dict[str, Any]] = orjson.loads((self.home / "children.json").read_bytes())
+        return {name: psutil.Process(child["pid"]) for name, child in children.items()}
+
+
+def _resident(process: psutil.Process) -> int:
+    return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
 
 
 @contextmanager

@@ -87,15 +87,15 @@ class Revocations:
 
     async def put_user(self, user_id: str, position: int) -> None:
         """Refuse the user's tokens of sessions that began before the position. Raises RevocationFailed."""
-        await self.put([Revocation(f"user.{user_id}", position)])
+        await self._put(Revocation(f"user.{user_id}", position))
 
     async def put_session(self, session_id: str) -> None:
         """Refuse the session's tokens. Raises RevocationFailed."""
-        await self.put([Revocation(f"session.{session_id}")])
+        await self._put(Revocation(f"session.{session_id}"))
 
     async def put_key(self, key_id: str) -> None:
         """Refuse the tokens that a key has signed. Raises RevocationFailed."""
-        await self.put([Revocation(f"key.{key_id}")])
+        await self._put(Revocation(f"key.{key_id}"))
 
     async def put(self, revocations: Iterable[Revocation]) -> None:
         """Store them, many at a time. Raises RevocationFailed where one was not within five seconds."""

@@ -27,11 +27,12 @@ _INBOX = re.compile(r"_INBOX\.[^\s*>]{1,4070}")
 """NATS takes 4,096 octets after the verb of a line, with sizes; more of ours would end the connection."""
 
 QUEUE_GROUP = "users"
-HOT = frozenset({"CreateUser", "GetUser", "GetUserByEmail", "Authenticate", "PublicAuthenticate"})
+HOT = frozenset({"CreateUser", "BlockUser", "GetUser", "GetUserByEmail", "Authenticate", "PublicAuthenticate"})
 """Operations that nats-py serves directly: FastStream would take 75-105 us of each message (docs/decisions/0003)."""
 _TOGETHER_SECONDS = 0.01
-"""How long the answers to requests that are refused unread wait for each other."""
+"""How long requests gather that are refused unread."""
 _OVERLOADED = Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+_OVERLOADED_BODY, _OVERLOADED_HEADERS = orjson.dumps(_OVERLOADED.body()), _OVERLOADED.headers()
 _HEADER_OCTETS = 1024
 """Room for the headers of an answer, which count as it does."""
 _TOO_LARGE = Refusal("validation_failed", "the answer is larger than NATS takes: ask for fewer at a time (count)")
@@ -47,11 +48,10 @@ class Server:
         security = SASLPlaintext(options.pop("user"), options.pop("password") or "")
         self._broker = NatsBroker(**options, security=security, logger=None, apply_types=False, decoder=_raw_message)
         self._subscriptions: list[Subscription] = []
+        self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
         self._client: Client | None = None
         self._full: Callable[[Operation], bool] = lambda _: False
-        self._surplus: list[tuple[Operation, str]] = []
-        self._refusing: set[asyncio.Task[None]] = set()
 
     async def start(self, accept: Callable[[Call], bool], full: Callable[[Operation], bool] | None = None) -> None:
         """Connect and serve. Raises nats.errors.Error.
@@ -72,7 +72,8 @@ class Server:
         for operation in self._operations:
             if operation.id in HOT:
                 handler = self._handler(operation, accept)
-                self._subscriptions.append(await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler))
+                self._hot[operation.id] = await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler)
+                self._subscriptions.append(self._hot[operation.id])
         await discovery.start()
 
     def _handler(self, operation: Operation, accept: Callable[[Call], bool]) -> Callable[[Msg], Awaitable[None]]:
@@ -87,7 +88,7 @@ class Server:
             log.warning("reply_subject_refused", extra={"operation": operation.id})
             return
         if self._full(operation):
-            self._turn_away(operation, message.reply)
+            await self._turn_away(operation, message.reply)
             return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
@@ -99,19 +100,13 @@ class Server:
             log.error("request_failed", extra={"operation": operation.id, "error": type(error).__name__})
             await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
 
-    def _turn_away(self, operation: Operation, reply_to: str) -> None:
-        """Refuse it in a moment, together with others: in a flood each write costs more than the answer."""
-        if not self._surplus:
-            refusing = asyncio.create_task(self._refuse_surplus())
-            self._refusing.add(refusing)
-            refusing.add_done_callback(self._refusing.discard)
-        self._surplus.append((operation, reply_to))
-
-    async def _refuse_surplus(self) -> None:
-        await asyncio.sleep(_TOGETHER_SECONDS)
-        surplus, self._surplus = self._surplus, []
-        for operation, reply_to in surplus:
-            await self.refuse(operation, reply_to, _OVERLOADED)
+    async def _turn_away(self, operation: Operation, reply_to: str) -> None:
+        """Refuse it unread; then let others gather: in a flood it is waking up and writing that costs, not answers."""
+        self._count(operation, _OVERLOADED)
+        await self._publish(reply_to, _OVERLOADED_BODY, _OVERLOADED_HEADERS)
+        subscription = self._hot.get(operation.id)
+        if subscription and not subscription.pending_msgs:
+            await asyncio.sleep(_TOGETHER_SECONDS)
 
     async def answer(self, call: Call, body: bytes, headers: dict[str, str] | None = None) -> None:
         if self._client and len(body) > self._client.max_payload - _HEADER_OCTETS:
@@ -174,8 +169,6 @@ class Server:
 
     async def close(self) -> None:
         """Send what is still in the buffer, and disconnect."""
-        while self._refusing:
-            await asyncio.wait(self._refusing)
         if self._client:
             await broker.disconnect(self._client)
 

@@ -15,8 +15,25 @@ from services.relay.feed import PublicEvent
 STREAM = "USERS_EVENTS"
 _PREFIX = "users.v1.event"
 _ACK_SECONDS = 5.0
+_DUPLICATES_SECONDS = 1.0
+"""How long nats-server remembers the ids of events, 120 octets each: that none is there twice, their order says."""
 _MOST_CONSUMERS = 256
 """Of everybody together; each costs NATS memory and files, and whoever may subscribe may make them."""
+
+
+class _Lines(str):
+    """The value of a header and the headers behind it, line by line, where nothing is left to be stripped or replaced.
+
+    nats-py takes 8 us to write the ten headers of an event one by one, half as much as all that the relay does.
+    """
+
+    __slots__ = ()
+
+    def strip(self, _: object = None, /) -> "_Lines":
+        return self
+
+    def translate(self, _: object, /) -> str:
+        return self
 
 
 class NotInOrder(Exception):
@@ -43,6 +60,7 @@ async def declare(client: Client, replicas: int) -> None:
                 description="Denizen's events, in the order of its log",
                 subjects=[f"{_PREFIX}.*.*"],
                 num_replicas=replicas,
+                duplicate_window=_DUPLICATES_SECONDS,
                 max_consumers=_MOST_CONSUMERS,  # NATS changes it on no stream that is there
                 # The log is what is durable: a tail that a crash takes is filled again from it, with the same sequence
                 # numbers, and nats-server rewinds consumers that were ahead. One sync an event would cost 60 us.
@@ -94,18 +112,12 @@ def _subject(event: PublicEvent) -> str:
 
 def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
     """CloudEvents 1.0, binary mode of its NATS binding."""
-    headers = {
-        "ce-specversion": "1.0",
-        "ce-id": event.event_id,
-        "ce-type": f"users.v1.{event.type}",
-        "ce-source": source,
-        "ce-subject": event.user_id,
-        "ce-time": event.recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "ce-sequence": str(event.position),
-        "content-type": "application/json",
-        h.COMMAND_ID: event.event_id,
-        "Nats-Expected-Last-Sequence": str(follows),
-    }
+    lines = (
+        f"1.0\r\nce-id: {event.event_id}\r\nce-type: users.v1.{event.type}\r\nce-source: {source}"
+        f"\r\nce-subject: {event.user_id}\r\nce-time: {event.recorded_at.isoformat('T', 'microseconds')[:-6]}Z"
+        f"\r\nce-sequence: {event.position}\r\ncontent-type: application/json"
+        f"\r\n{h.COMMAND_ID}: {event.event_id}\r\nNats-Expected-Last-Sequence: {follows}"
+    )
     if event.traceparent is not None:
-        headers[h.TRACEPARENT] = event.traceparent
-    return headers
+        lines += f"\r\n{h.TRACEPARENT}: {event.traceparent}"
+    return {"ce-specversion": _Lines(lines)}

@@ -49,7 +49,8 @@ async def test_the_main_job(backend: Backend) -> None:
         assert found.body == user | {"loginCount": 0}
         assert int(found.headers["Denizen-Position"]) >= int(at)
 
-    blocked = await backend.command("BlockUser", {"userId": user["id"], "reason": "chargeback"})
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    blocked = await backend.command("BlockUser", {"userId": user["id"], "reason": "chargeback"}, traceparent=trace)
     assert (blocked.body["user"]["status"], blocked.body["version"]) == ("BLOCKED", 2)
     assert blocked.body["user"]["blockedAt"] is not None
     assert blocked.body["position"] > created.body["position"]
@@ -63,6 +64,17 @@ async def test_the_main_job(backend: Backend) -> None:
         "changed": ["status"],
     }
     headers = dict(event.headers or {})
+    assert headers.keys() == {
+        *(f"ce-{name}" for name in ("specversion", "id", "type", "source", "subject", "time", "sequence")),
+        "content-type",
+        "Nats-Msg-Id",
+        "Nats-Expected-Last-Sequence",
+        "traceparent",
+    }
+    assert headers["traceparent"] == trace
+    assert headers["content-type"] == "application/json"
+    assert headers["ce-source"].startswith("/denizen/")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", headers["ce-time"])
     assert headers["ce-specversion"] == "1.0"
     assert headers["ce-type"] == "users.v1.UserBlocked"
     assert headers["ce-subject"] == user["id"]

@@ -1,6 +1,7 @@
 """The queue before the log: bounded, in order, and nothing that it took is forgotten."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -52,6 +53,78 @@ async def test_a_full_queue_takes_nothing_more_until_there_is_room() -> None:
         await batcher.drained()
         running.cancel()
     assert work.batches == [[0], [1, 2], [5]]
+
+
+async def turns() -> None:
+    """Whatever can go on has gone on."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def after_three(work: Work, batcher: Batcher[int]) -> None:
+    """A batch of three is done."""
+    assert all(batcher.put(item) for item in range(3))
+    await work.started.acquire()
+    work.go.release()
+    await turns()
+    assert work.batches == [[0, 1, 2]]
+
+
+async def test_the_next_batch_waits_until_as_many_are_back() -> None:
+    work = Work()
+    batcher = Batcher(work, most=8, capacity=10, apart=60)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(batcher.run())
+        await after_three(work, batcher)
+        batcher.put(3)
+        batcher.put(4)
+        await turns()
+        assert len(work.batches) == 1
+        batcher.put(5)
+        await asyncio.wait_for(work.started.acquire(), 1)
+        assert all(batcher.put(item) for item in (6, 7, 8, 9))  # Others, who come during the work, are not counted.
+        work.go.release()
+        await turns()
+        batcher.put(10)
+        batcher.put(11)
+        await turns()
+        assert len(work.batches) == 2
+        batcher.put(12)
+        await asyncio.wait_for(work.started.acquire(), 1)
+        running.cancel()
+    assert work.batches[1:] == [[3, 4, 5], [6, 7, 8, 9, 10, 11, 12]]
+
+
+async def test_what_is_urgent_waits_for_no_company() -> None:
+    work = Work()
+    batcher = Batcher(work, most=8, capacity=10, apart=60)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(batcher.run())
+        await after_three(work, batcher)
+        batcher.put(3)
+        batcher.put(4, urgent=True)
+        await asyncio.wait_for(work.started.acquire(), 1)
+        batcher.put(5, urgent=True)  # Likewise where it comes during the work.
+        work.go.release()
+        await asyncio.wait_for(work.started.acquire(), 1)
+        running.cancel()
+    assert work.batches[1:] == [[3, 4], [5]]
+
+
+async def test_company_is_waited_for_no_longer_than_said() -> None:
+    work = Work()
+    batcher = Batcher(work, most=8, capacity=10, apart=0.2)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(batcher.run())
+        began = time.monotonic()
+        await after_three(work, batcher)
+        batcher.put(3)
+        await asyncio.wait_for(work.started.acquire(), 5)
+        assert time.monotonic() - began >= 0.19
+        work.go.release()
+        await asyncio.wait_for(batcher.drained(), 5)
+        running.cancel()
+    assert work.batches[1:] == [[3]]
 
 
 async def test_it_is_not_drained_while_work_is_under_way() -> None:

@@ -1,5 +1,6 @@
 """Commands over the log in memory: each is answered once, and a repeat like the first time."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
+from services.accounts.commands import Answer
 from services.accounts.decision import ImportUser
 from services.accounts.task import Task
 from services.database import DatabaseUnavailable
@@ -101,6 +103,45 @@ async def test_one_user_twice_in_a_batch() -> None:
     assert replies[1]["user"]["metadata"] == {"a": 1, "b": 2}
     assert code(replies[4]) == "invalid_transition"
     assert accounts.pokes == 2
+
+
+class Noting(Accounts):
+    """Notes what is sent when; who hears that sessions ended does so two turns of the loop later, as over NATS."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def _send(self, task: Task, answer: Answer) -> None:
+        await super()._send(task, answer)
+        self.order.append(task.call.operation.name)
+        if answer.ended is not None:
+            self._telling.add(asyncio.create_task(self._tell()))
+
+    async def _tell(self) -> None:
+        await asyncio.sleep(0)
+        self.order.append("told")
+
+    async def _appended(self, mails: bool) -> None:
+        await super()._appended(mails)
+        self.order.append("poke")
+
+
+async def test_who_is_blocked_is_told_of_before_anything_else() -> None:
+    accounts = Noting()
+    users = [await created(accounts, f"{name}@example.com") for name in "abc"]
+    accounts.order.clear()
+    replies = await accounts.run(
+        ask("UpdateUser", {"userId": users[0], "metadata": {"a": 1}}),
+        create("d@example.com"),
+        ask("BlockUser", {"userId": users[1]}),
+        ask("BlockUser", {"userId": users[0]}),
+        ask("UnblockUser", {"userId": users[0]}),
+    )
+    assert accounts.order == ["BlockUser"] * 2 + ["told"] * 2 + ["poke", "UpdateUser", "CreateUser", "UnblockUser"]
+    assert [reply["position"] for reply in replies] == [4, 5, 6, 7, 8]
+    assert [ended.position for ended in accounts.ended] == [6, 7]
 
 
 async def test_what_changes_nothing_tells_the_users_last_position() -> None:
