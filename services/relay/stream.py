@@ -21,21 +21,6 @@ _MOST_CONSUMERS = 256
 """Of everybody together; each costs NATS memory and files, and whoever may subscribe may make them."""
 
 
-class _Lines(str):
-    """The value of a header and the headers behind it, line by line, where nothing is left to be stripped or replaced.
-
-    nats-py takes 8 us to write the ten headers of an event one by one, half as much as all that the relay does.
-    """
-
-    __slots__ = ()
-
-    def strip(self, _: object = None, /) -> "_Lines":
-        return self
-
-    def translate(self, _: object, /) -> str:
-        return self
-
-
 class NotInOrder(Exception):
     """The stream did not take the events at the place where we thought that it was."""
 
@@ -112,12 +97,18 @@ def _subject(event: PublicEvent) -> str:
 
 def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
     """CloudEvents 1.0, binary mode of its NATS binding."""
-    lines = (
-        f"1.0\r\nce-id: {event.event_id}\r\nce-type: users.v1.{event.type}\r\nce-source: {source}"
-        f"\r\nce-subject: {event.user_id}\r\nce-time: {event.recorded_at.isoformat('T', 'microseconds')[:-6]}Z"
-        f"\r\nce-sequence: {event.position}\r\ncontent-type: application/json"
-        f"\r\n{h.COMMAND_ID}: {event.event_id}\r\nNats-Expected-Last-Sequence: {follows}"
-    )
+    headers = {
+        "ce-specversion": "1.0",
+        "ce-id": event.event_id,
+        "ce-type": f"users.v1.{event.type}",
+        "ce-source": source,
+        "ce-subject": event.user_id,
+        "ce-time": event.recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "ce-sequence": str(event.position),
+        "content-type": "application/json",
+        h.COMMAND_ID: event.event_id,
+        "Nats-Expected-Last-Sequence": str(follows),
+    }
     if event.traceparent is not None:
-        lines += f"\r\n{h.TRACEPARENT}: {event.traceparent}"
-    return {"ce-specversion": _Lines(lines)}
+        headers[h.TRACEPARENT] = event.traceparent
+    return headers
