@@ -199,7 +199,7 @@ def _rfc3339(at: datetime) -> str:
 
 USERS = Projection(
     "users",
-    4,
+    5,
     ("users", "user_counts", "user_words", "words"),
     sql("users_create"),
     apply,
