@@ -227,6 +227,8 @@ def _logins(plan: Plan, denizen: system.System) -> list[Row]:
     flooded = "in a flood of 10 times the rate"
     rates = {n: f"logins, {n} in flight" for n in _LOGINS_IN_FLIGHT} | {0: f"logins {flooded}"}
     beside = {n: Row(name, "/s", limit=theirs, limits=hashes.values, target=0.9) for n, name in rates.items()}
+    around: list[float] = []
+    beside[0].limits = around
     queries = Row(f"GetUserByEmail at {logins.QUERIES}/s {flooded}, p99", MILLISECONDS, target=50, smaller=True)
     surplus = Row(f"overloaded {flooded}, share", "")
     at_once = Row(f"overloaded {flooded}, p99", MILLISECONDS, smaller=True)
@@ -237,9 +239,9 @@ def _logins(plan: Plan, denizen: system.System) -> list[Row]:
     accounts = logins.prepare(denizen.nats_url, count)
     for number in range(plan.rounds):
         typer.echo(f"logins, round {number + 1} of {plan.rounds}", err=True)
-        hashes.values.append(logins.hash_rate(plan.seconds))
-        # The flood first: its rate is of that moment, and the machine is another one half a minute later.
-        rate = 10 * hashes.values[-1]
+        # Before and after the flood, and before the rest: the machine is another one half a minute later.
+        before = logins.hash_rate(plan.seconds)
+        rate = 10 * before
         load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds + 1, rate=rate)
         flood = logins.flood(denizen, load)
         beside[0].values.append(_admitted(flood.outcome).rate)
@@ -249,6 +251,9 @@ def _logins(plan: Plan, denizen: system.System) -> list[Row]:
         client.values.append(flood.outcome.cpu)
         for row, value in zip(memory, (flood.before, flood.peak, flood.after), strict=True):
             row.values.append(value)
+        after = logins.hash_rate(plan.seconds)
+        around.append((before + after) / 2)
+        hashes.values.append(after)
         quicker.values.append(logins.hash_rate(plan.seconds, ours=True))
         for in_flight in _LOGINS_IN_FLIGHT:
             load = logins.Logins(denizen.nats_url, accounts, count, plan.seconds, in_flight)

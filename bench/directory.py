@@ -184,7 +184,7 @@ async def _measure(settings: Settings, users: int, rounds: int) -> dict[str, lis
         "search, five letters of a name": lambda n: ask(search=name.text(n)[1:6]),
         "search, nine characters of an address": lambda n: ask(search=address.text(n)[3:12]),
         "search, first and last name": lambda n: ask(search=f"{population.person(n)['firstName']} {name.text(n)[:4]}"),
-        "hostile search, com.exa": lambda _: ask(search="com.exa"),
+        "search, hostile (com.exa)": lambda _: ask(search="com.exa"),
         "count by status": lambda n: ask(count=1, status=("ACTIVE", "BLOCKED")[n % 2]),
     }
     dice = random.Random(2)

@@ -53,10 +53,11 @@ class Batcher(Generic[T]):
                 self._idle.set()
                 continue
             began = time.monotonic()
-            self._enough.clear()
+            if not self._items:
+                self._enough.clear()
             await self._work(batch)
             self._wanted = len(self._items) + len(batch)
-            if (rest := began + self._apart - time.monotonic()) > 0:
+            if len(self._items) < self._most and (rest := began + self._apart - time.monotonic()) > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(rest):
                         await self._enough.wait()

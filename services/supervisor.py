@@ -197,12 +197,14 @@ class Child:
         self.ready.set()
 
     async def _renew(self, gave_up: asyncio.Event) -> None:
-        """End a program that lives on and does its work no more, as soon as a new start would help."""
+        """End a program that lives on and does its work no more, when a new start would help, but not at once again."""
         if isinstance(self.program, GivesUp):
-            await gave_up.wait()
+            await asyncio.gather(gave_up.wait(), asyncio.sleep(_STEADY_SECONDS))
             while not await asyncio.to_thread(self.program.would_work_again):
                 await asyncio.sleep(_ROOM_SECONDS)
             self._signal(self.program.stop_signal)
+            await asyncio.sleep(_STOP_SECONDS)
+            self._signal(signal.SIGKILL)
 
     async def _copy_output(self, process: asyncio.subprocess.Process, gave_up: asyncio.Event) -> None:
         assert process.stdout is not None

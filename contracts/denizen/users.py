@@ -199,7 +199,7 @@ class Users:
         self,
         *,
         count: int = 50,
-        offset: int = 0,
+        offset: int | None = None,
         cursor: str | None = None,
         status: Status | None = None,
         search: str | None = None,
@@ -209,11 +209,11 @@ class Users:
         """A page of at most 500 users, and how many there are in all; `next_cursor` leads to the next page.
 
         `search`: words, each part of the e-mail address or of a name, whatever its case and accents; who has exactly
-        this address or external id comes first. With a cursor all but `count` must be as for the page before. A page
-        can end before it is full, even empty: go by `next_cursor`, or let `iter_all` do it.
+        this address or external id comes first. With a cursor all but `count` must be as for the page before. Unless
+        an `offset` is given a page can end before it is full, even empty: go by `next_cursor`, or let `iter_all` do it.
         """
-        body: dict[str, Any] = {"count": count, "offset": offset, "sort": sort}
-        given = {"cursor": cursor, "status": status, "search": search}
+        body: dict[str, Any] = {"count": count, "sort": sort}
+        given = {"offset": offset, "cursor": cursor, "status": status, "search": search}
         body |= {name: value for name, value in given.items() if value is not None}
         return UserList.model_validate_json(await self._transport.query("ListUsers", body, timeout))
 

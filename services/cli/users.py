@@ -102,7 +102,7 @@ def get(
 def list_users(
     *,
     count: Annotated[int, typer.Option(min=1, max=500)] = 50,
-    offset: Annotated[int, typer.Option(min=0)] = 0,
+    offset: Annotated[int | None, typer.Option(min=0, help="Users to skip; not with --cursor.")] = None,
     cursor: Annotated[str | None, typer.Option(help="Of the page before, with the same options but --count.")] = None,
     status: Annotated[Status | None, typer.Option()] = None,
     search: Annotated[str | None, typer.Option(help="Words, each part of the e-mail address or a name.")] = None,

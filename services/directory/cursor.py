@@ -11,7 +11,8 @@ from services.refusal import Refusal
 
 _USER_ID = re.compile(r"user_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _KEY_LENGTH = 128
-_MOST_FIRST = 2
+_MOST_FIRST = 8
+"""Two, and again as many wherever another user has taken the address or external id meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ class Part:
         index: its place among the parts.
         beginning: words begin with it.
         words: how many are like it, of the first 3,000.
-        sampled: the users of the sample who have one, each once for each of their words.
+        holding: words like it of users of the sample, of the first 32,000.
+        sampled: the users of the sample who have one.
         edge: one of these users, where that was asked for and there are enough.
         everybody: all users, whatever they have.
     """
@@ -32,6 +33,7 @@ class Part:
     index: int
     beginning: bool
     words: int
+    holding: int
     sampled: int
     edge: str | None
     everybody: int
@@ -44,7 +46,7 @@ class Part:
     @property
     def whole(self) -> bool:
         """All these users of the sample were counted."""
-        return self.sampled < _MOST_SAMPLED and (self.beginning or self.words < _MOST_WORDS)
+        return self.holding < _MOST_SAMPLED and (self.beginning or self.words < _MOST_WORDS)
 
     def holders(self) -> LiteralString:
         """SQL: the ids of those within {window} who have a word like it, again for each such word."""

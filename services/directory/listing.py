@@ -56,7 +56,7 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
     total, estimated = first.total, first.estimated
     if estimated:
         total = max(total, len(page.found))
-        if behind is None and not cursor.user_id and not request.offset:
+        if behind is None and request.cursor is None and not request.offset:
             total, estimated = len(page.found), False  # All are shown.
     following = behind.encode() if behind else None
     return first.position, listed(shown, total=total, totalIsEstimate=estimated, nextCursor=following)

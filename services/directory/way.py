@@ -100,7 +100,8 @@ class _Search:
             return Way("list_few", "list_total_few", self.match, found), {}
         estimate = await self._about(parts, parameters) if planned is None else planned
         values: dict[str, Any] = {"estimate": estimate, "edge": None}
-        if not by_time or self.request.offset or not rarest.whole:
+        # Who counts in offsets needs full pages, one after another in the order of all.
+        if not by_time or "offset" in self.request.model_fields_set or not rarest.whole:
             return Way("list_matching", "list_total_matching", self.match, _found(all_found, parts, _MANY)), values
         if near and estimate * NEAR > 3 * self.request.count * rarest.everybody:
             return Way("list_near", "list_total_estimated", self.match), values

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -29,7 +30,8 @@ write_deadline: "5s"
 no_auth_user: backend
 include {accounts}
 """
-_DISK_FULL = b"no space left on device"
+_DISK_FULL = re.compile(rb"^\[\d+\] \S+ \S+ \[ERR\] JetStream [^\"]*: no space left on device\s*$")
+"""Said by nats-server of itself: other lines of its log hold what clients choose, and would let anybody restart it."""
 _ROOM_OCTETS = 64_000_000
 
 
@@ -86,10 +88,13 @@ class Nats:
 
     def has_given_up(self, line: bytes) -> bool:
         """A stream that could not be written to takes nothing more, also when there is room again (2.15.1)."""
-        return _DISK_FULL in line
+        return _DISK_FULL.match(line) is not None
 
     def would_work_again(self) -> bool:
-        return shutil.disk_usage(self._directory).free >= _ROOM_OCTETS
+        try:
+            return shutil.disk_usage(self._directory).free >= _ROOM_OCTETS
+        except OSError:
+            return False
 
 
 def _binary() -> str:

@@ -38,6 +38,8 @@ _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
 IN_ORDER = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
 """How read_users.sql is planned: it would read and sort the log for each page where users' events lie far apart."""
+_USERS_SECONDS = 29
+"""Of a page of whole users, whose events may lie far apart on a slow disk; PostgreSQL breaks it off after 30."""
 _LIVING_EPOCH = "living_epoch"
 """What a new data key of a retired epoch violates (migrations/0004)."""
 
@@ -52,7 +54,7 @@ class PostgresEventStore:
     def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
         self._writer = Database(settings, f"{name} append", transaction_seconds=_TRANSACTION_SECONDS)
         self._reader = Database(settings, f"{name} read")
-        self._users = Database(settings, f"{name} users", options=IN_ORDER)
+        self._users = Database(settings, f"{name} users", use_seconds=_USERS_SECONDS, options=IN_ORDER)
         self._keys = rows.DataKeys(ring)
 
     async def close(self) -> None:

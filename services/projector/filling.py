@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -22,6 +23,8 @@ from services.eventstore import keys
 from services.eventstore.event import Event, Told
 from services.eventstore.postgres import PostgresEventStore
 from services.settings import Settings
+
+log = logging.getLogger(__name__)
 
 Users = AsyncGenerator[Sequence[Event | Told]]
 """Their events, as Log.users tells them."""
@@ -106,8 +109,9 @@ def _run(half: Half, count: c_int64) -> None:
     gc.set_threshold(50_000, 20, 100)
     try:
         uvloop.run(_fill(half, count))
-    except (psycopg.Error, DatabaseUnavailable, keys.KeysMissing, SecondProcessEnded):
-        # Without a word: messages of PostgreSQL can quote a row.
+    except (psycopg.Error, DatabaseUnavailable, keys.KeysMissing, SecondProcessEnded) as error:
+        # Its name alone: messages of PostgreSQL can quote a row.
+        log.error("second_process_failed: %s", type(error).__name__)
         raise SystemExit(1) from None
 
 

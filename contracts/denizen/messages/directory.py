@@ -38,7 +38,7 @@ class ListUsers(Request):
     """At most: a page ends before it grows larger than a message, or before its search takes long, even empty; then
     `nextCursor` leads on."""
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Users to skip; not together with `cursor`."""
+    """Users to skip; not together with `cursor`. Where it is given, a search takes the time that a full page takes."""
     cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$")] | None = None
     """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
     status: Status | None = None

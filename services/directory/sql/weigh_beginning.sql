@@ -1,10 +1,13 @@
 -- As weigh.sql, where words begin with {part}: those are neighbours in the indexes.
 (with first_words as (
     select from words where word like {part} limit %(most_words)s
-), sampled as materialized (
+), holding as materialized (
     select user_id from user_words
     where word like {part} and right(user_id, 1) = substr(user_id, 27, 1)
     limit %(most_sampled)s
+), sampled as materialized (
+    select distinct user_id from holding
 )
-select {index} as part, (select count(*) from first_words) as words, (select count(*) from sampled) as sampled, ({edge}) as edge,
+select {index} as part, (select count(*) from first_words) as words, (select count(*) from holding) as holding,
+       (select count(*) from sampled) as sampled, ({edge}) as edge,
        (select coalesce(sum(count), 0)::bigint from user_counts) as everybody)
