@@ -17,6 +17,8 @@ from tests.support.servers import Denizen, eventually
 from tests.transfer.support import HASHES, Json, name
 
 KILLS = 10
+ROWS, CHUNKS = 40_000, 80
+"""More than are imported while so many are killed."""
 
 
 def file_of(path: Path, count: int) -> tuple[Path, str]:
@@ -70,7 +72,7 @@ def assert_each_row_once(denizen: Denizen, job: str, count: int, summary: Json, 
 @pytest.mark.slow
 def test_the_client_is_killed_again_and_again(denizen: Denizen, tmp_path: Path) -> None:
     shell = Shell(denizen.home)
-    file, job = file_of(tmp_path / "users.jsonl", 15_000)
+    file, job = file_of(tmp_path / "users.jsonl", ROWS)
     kept = tmp_path / "results.jsonl"
     arguments = ("import", str(file), "--import-id", job, "--results", str(kept), "--json")
     dice = random.Random(5)
@@ -81,18 +83,18 @@ def test_the_client_is_killed_again_and_again(denizen: Denizen, tmp_path: Path) 
         _pause(dice)
         process.kill()
         process.communicate()
-    assert done_chunks(denizen, job) < 30, "the kills came too late"
+    assert done_chunks(denizen, job) < CHUNKS, "the kills came too late"
     code, out, err = shell.run(*arguments)
     assert code == 1, err
     summary = json.loads(out)
     assert summary["before"] > 0
-    assert_each_row_once(denizen, job, 15_000, summary, kept)
+    assert_each_row_once(denizen, job, ROWS, summary, kept)
 
 
 @pytest.mark.slow
 def test_the_service_and_the_database_are_killed_again_and_again(denizen: Denizen, tmp_path: Path) -> None:
     shell = Shell(denizen.home)
-    file, job = file_of(tmp_path / "users.jsonl", 20_000)
+    file, job = file_of(tmp_path / "users.jsonl", ROWS)
     kept = tmp_path / "results.jsonl"
     process = shell.start("import", str(file), "--import-id", job, "--results", str(kept), "--json")
     dice = random.Random(6)
@@ -105,7 +107,7 @@ def test_the_service_and_the_database_are_killed_again_and_again(denizen: Denize
         eventually(lambda pid=pid: pid not in denizen.pids().values(), 20, "another process")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err
-    assert_each_row_once(denizen, job, 20_000, json.loads(out), kept)
+    assert_each_row_once(denizen, job, ROWS, json.loads(out), kept)
 
 
 def _await_or_end(process: "subprocess.Popen[Any]", condition: Callable[[], bool]) -> None:
