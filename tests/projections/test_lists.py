@@ -358,6 +358,41 @@ async def test_who_has_frequent_words_is_looked_at_in_windows(
     await read_side.close()
 
 
+async def test_pages_by_offset_are_full(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way, "_COMPARED", 640)
+    monkeypatch.setattr(listing, "_PATIENCE_SECONDS", 0)
+    read_side = ReadSide(database_url)
+    await read_side.empty()
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        fill(owner, 12_000)
+        owner.execute("update denizen.users set status = 'BLOCKED' where email in ('001344', '005312')")
+    asked: Json = {"search": "common", "status": "BLOCKED", "sort": "createdAt"}
+    assert len((await read_side.page(**asked))["data"]) < 2, "else this shows nothing"
+    assert [user["id"] for user in (await read_side.page(**asked, offset=0))["data"]] == [_id(1_344), _id(5_312)]
+    await read_side.close()
+
+
+async def test_numbers_are_of_users_and_of_all_pages(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(way, "_COMPARED", 20_000)
+    read_side = ReadSide(database_url)
+    await read_side.empty()
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        fill(owner, 12_000)
+        owner.execute("update denizen.users set search = search || ' commons commonly'")
+        owner.execute(WORDS)
+        owner.execute("update denizen.users set status = 'BLOCKED' where email in ('001344', '005312')")
+        owner.execute("insert into denizen.by_external_id values ('common', %s)", [_id(1_344)])
+    total, _ = await _total(read_side, "common")
+    assert total == pytest.approx(12_000, rel=0.01), "whoever has three such words is one"
+    asked: Json = {"search": "common", "status": "BLOCKED"}
+    first = await read_side.page(**asked, count=1)
+    assert [user["id"] for user in first["data"]] == [_id(1_344)]
+    second = await read_side.page(**asked, count=200, cursor=first["nextCursor"])
+    assert [user["id"] for user in second["data"]] == [_id(5_312)]
+    assert second["total"] == 2 or second["totalIsEstimate"]
+    await read_side.close()
+
+
 async def _total(read_side: ReadSide, search: str) -> tuple[int, bool]:
     page = await read_side.page(search=search)
     return page["total"], page["totalIsEstimate"]

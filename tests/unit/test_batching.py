@@ -128,6 +128,20 @@ async def test_what_is_urgent_behind_a_full_batch_waits_for_no_company() -> None
     assert work.batches == [[0], [1, 2], [3, 4], [5]]
 
 
+async def test_a_full_batch_waits_for_no_company() -> None:
+    work = Work()
+    batcher = Batcher(work, most=2, capacity=10, apart=60)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(batcher.run())
+        batcher.put(0)
+        await work.started.acquire()
+        assert all(batcher.put(item) for item in (1, 2))
+        work.go.release()
+        await asyncio.wait_for(work.started.acquire(), 1)
+        running.cancel()
+    assert work.batches == [[0], [1, 2]]
+
+
 async def test_company_is_waited_for_no_longer_than_said() -> None:
     work = Work()
     batcher = Batcher(work, most=8, capacity=10, apart=0.2)
