@@ -14,7 +14,7 @@ from services.settings import Settings
 Topic = Literal["log", "applied", "mail"]
 """`log`: events were appended. `applied`: the projections moved on. `mail`: mails wait to be sent."""
 POLL_SECONDS = 0.1
-_REST_SECONDS = 0.02
+_REST_SECONDS = 0.01
 _LONG_REST_SECONDS = 0.1
 _MANY = 256
 """Events that no live traffic brings within a short rest: those of an import share what a batch costs by longer."""
@@ -52,8 +52,8 @@ class Signal:
 class Rest:
     """The pause after a batch: commits gather, and share what a batch costs whatever its size.
 
-    Twice as long as the batch took, 20 ms at most, 100 ms where many came. Measured: 12% of all CPU time saved at full
-    load, 0.2 ms lost to one who reads after each write.
+    As long as the batch took, 10 ms at most; where many came twice as long, 100 ms at most. Measured at 2,000 commands a
+    second: half the delay of 20 ms for all, and at full load as many commands a second.
     """
 
     def __init__(self) -> None:
@@ -61,5 +61,5 @@ class Rest:
 
     async def take(self, events: int) -> None:
         """`events`: how many there were in the batch."""
-        longest = _LONG_REST_SECONDS if events >= _MANY else _REST_SECONDS
-        await asyncio.sleep(min(2 * (time.monotonic() - self._began), longest))
+        took = time.monotonic() - self._began
+        await asyncio.sleep(min(2 * took, _LONG_REST_SECONDS) if events >= _MANY else min(took, _REST_SECONDS))

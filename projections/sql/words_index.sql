@@ -9,6 +9,6 @@ begin
         alter table words add primary key (word);
     end if;
     execute format('create index if not exists words_parts on words using gin (word %I.gin_trgm_ops)
-                    with (gin_pending_list_limit = 256)', home);
+                    with (gin_pending_list_limit = 64)', home);
 end
 $$;
