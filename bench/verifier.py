@@ -35,12 +35,13 @@ class Holder:
         """As the table; from now on the token is refused."""
         self._add(key, position)
         user = key.removeprefix("user.")
-        if user in self._tokens:
-            asyncio.get_running_loop().call_later(_TRIED_SECONDS, self._try, user, time.monotonic())
+        # Once: the relay puts again what the accounts put.
+        if token := self._tokens.pop(user, None):
+            asyncio.get_running_loop().call_later(_TRIED_SECONDS, self._try, user, token, time.monotonic())
 
-    def _try(self, user: str, since: float) -> None:
+    def _try(self, user: str, token: str, since: float) -> None:
         try:
-            self._verifier.verify(self._tokens.pop(user))
+            self._verifier.verify(token)
         except TokenInvalid:
             self._remaining[user] -= 1
             if not self._remaining[user]:
