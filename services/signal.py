@@ -52,8 +52,8 @@ class Signal:
 class Rest:
     """The pause after a batch: commits gather, and share what a batch costs whatever its size.
 
-    As long as the batch took, 10 ms at most; where many came twice as long, 100 ms at most. Measured at 2,000 commands a
-    second: half the delay of 20 ms for all, and at full load as many commands a second.
+    As long as the batch took, 10 ms at most; where many came twice as long, 100 ms at most. Measured at 2,000 commands
+    a second: half the delay of 20 ms for all, and at full load as many commands a second.
     """
 
     def __init__(self) -> None:
