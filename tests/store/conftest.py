@@ -1,7 +1,9 @@
 """Stores to test: in memory and on PostgreSQL, and several on one database."""
 
 from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -37,3 +39,12 @@ async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Log]:
     opened = PostgresEventStore(settings(request.getfixturevalue("database_url")), ring(), "contract")
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture
+async def owner(database_url: str) -> AsyncGenerator[psycopg.AsyncConnection[tuple[Any, ...]]]:
+    """Somebody else's connection; each statement is a transaction until `begin`."""
+    async with await psycopg.AsyncConnection.connect(
+        database_url, options="-c search_path=denizen", autocommit=True
+    ) as connection:
+        yield connection

@@ -63,14 +63,6 @@ async def guesses(database_url: str, pool: HashingPool) -> AsyncGenerator[Guesse
     await secrets.close()
 
 
-@pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
 async def compared(guesses: Guesses, guess: Guess, password: str, deadline: float | None = None) -> str:
     """The whole way of a guess: `right`, `wrong`, `nobody`, or the code of the refusal."""
     try:

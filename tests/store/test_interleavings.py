@@ -19,15 +19,6 @@ A, B = user_id(), user_id()
 
 
 @pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    """Somebody else's connection; each statement is a transaction until `begin`."""
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
-@pytest_asyncio.fixture
 async def onlooker(database_url: str) -> AsyncGenerator[Connection]:
     """Looks into the server while others wait."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:

@@ -22,14 +22,6 @@ A = user_id()
 
 
 @pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
-@pytest_asyncio.fixture
 async def proxy(database_url: str) -> AsyncGenerator[Proxy]:
     async with Proxy(database_url).running() as proxy:
         yield proxy

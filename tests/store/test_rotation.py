@@ -43,14 +43,6 @@ def environment(url: str, **octets: int) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
-@pytest_asyncio.fixture
 async def open_store() -> AsyncGenerator[Callable[[Settings], PostgresEventStore]]:
     """`open_store(settings)`: a service's store, which has just started."""
     opened: list[PostgresEventStore] = []

@@ -41,14 +41,6 @@ A, B = user_id(), user_id()
 
 
 @pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
-@pytest_asyncio.fixture
 async def open_secrets(database_url: str) -> AsyncGenerator[OpenSecrets]:
     opened: list[SecretStore] = []
 

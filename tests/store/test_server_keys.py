@@ -68,14 +68,6 @@ def open_keys(open_database: OpenDatabase) -> OpenKeys:
     return open_one
 
 
-@pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
 class Clock:
     """The clock by which the services know how old what they know of the keys is."""
 

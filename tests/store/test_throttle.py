@@ -21,14 +21,6 @@ HOME, AWAY = "192.0.2.1", "198.51.100.9"
 
 
 @pytest_asyncio.fixture
-async def owner(database_url: str) -> AsyncGenerator[Connection]:
-    async with await psycopg.AsyncConnection.connect(
-        database_url, options="-c search_path=denizen", autocommit=True
-    ) as connection:
-        yield connection
-
-
-@pytest_asyncio.fixture
 async def open_throttle(database_url: str) -> AsyncGenerator[OpenThrottle]:
     opened: list[Throttle] = []
 
