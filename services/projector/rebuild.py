@@ -13,7 +13,7 @@ from psycopg.abc import Query
 
 from projections import Projection
 from services import sql
-from services.database import Connection, Database, DatabaseUnavailable
+from services.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.eventstore.store import Log
 from services.projector import checkpoints, filling
 from services.settings import Settings
@@ -96,6 +96,7 @@ class Rebuild:
         self._settings = settings
         self._store = store
         self._options = options = {
+            **WHOLE_TABLES,
             "search_path": f"{self._scratch},{self._live}",
             # What is lost with the server is built again; the swap waits for the disk.
             "synchronous_commit": "off",

@@ -15,7 +15,7 @@ from denizen import headers as h
 from denizen import messages as m
 
 from services import sql
-from services.database import LOST, Connection, Database, DatabaseUnavailable
+from services.database import LOST, WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.endpoint import strict_json
 from services.endpoint.call import Call
 from services.refusal import Refusal
@@ -35,7 +35,7 @@ _AT_ONCE = 4
 _PATIENCE_SECONDS = 1.0
 """How long an export waits for the position that it demands."""
 _LONGEST_SECONDS = 24 * 3600
-_PATIENT = {"idle_in_transaction_session_timeout": "120s"}
+_OPTIONS = {**WHOLE_TABLES, "idle_in_transaction_session_timeout": "120s"}
 
 Piece = tuple[bytes, dict[str, str]]
 """A part of the file, and the headers that go with it."""
@@ -171,7 +171,7 @@ class _Export:
 
     async def _read(self, min_position: int) -> AsyncGenerator[Piece]:
         encoder = Encoder(self._request.format, self._request.fields, raw=self._request.raw)
-        database = Database(self._settings, "transfer export", use_seconds=_LONGEST_SECONDS, options=_PATIENT)
+        database = Database(self._settings, "transfer export", use_seconds=_LONGEST_SECONDS, options=_OPTIONS)
         try:
             async with database.connection() as connection:
                 await self._reach(connection, min_position)

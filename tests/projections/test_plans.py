@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from itertools import count, product
+from itertools import product
 from typing import Any, LiteralString
 
 import orjson
@@ -21,6 +21,7 @@ from services.eventstore.postgres import IN_ORDER
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import USER_ID, WORDS
+from tests.support.statements import numbered
 
 _USERS = f"""
 insert into users (user_id, status, doc, email, name, search)
@@ -59,12 +60,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def plan(database: Database, query: str) -> str:
     """How the server runs a query whatever its parameters are, as our connections want it; a step a line."""
-    numbers = count(1)
-    names: dict[str, int] = {}
-    generic = re.sub("%s", lambda _: f"${next(numbers)}", query)
-    generic = re.sub(r"%\((\w+)\)s", lambda name: f"${names.setdefault(name[1], len(names) + 1)}", generic)
     async with database.connection() as connection:
-        rows = await connection.execute(f"explain (generic_plan, costs off) {generic}".encode())
+        rows = await connection.execute(f"explain (generic_plan, costs off) {numbered(query)}".encode())
         return "\n".join(str(row[0]) for row in await rows.fetchall())
 
 
@@ -232,16 +229,6 @@ async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> Non
     assert "Index Scan using data_keys_pkey" in steps, steps
     assert "Sort" not in steps, steps
     await database.close()
-
-
-@pytest.mark.parametrize("name", ["load_streams", "read_log"])
-async def test_keys_are_not_read_as_a_whole_where_there_were_few(
-    database: Database, database_url: str, name: str
-) -> None:
-    """A plan stays until the tables are analyzed, perhaps a minute later, when there are many."""
-    _add_events(database_url, 1_000)
-    steps = await plan(database, sql.load("services.eventstore", name))
-    assert "Seq Scan on data_keys" not in steps, steps
 
 
 @pytest.mark.parametrize(

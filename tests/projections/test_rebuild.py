@@ -1,7 +1,6 @@
 """Projections built anew beside the live ones: the same as those, whatever goes on meanwhile and whatever fails."""
 
 import asyncio
-import base64
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from ctypes import c_int64
@@ -14,7 +13,6 @@ import pytest
 from denizen import messages as m
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 import projections
 from services import sql
@@ -28,7 +26,6 @@ from services.eventstore.store import END
 from services.projector import checkpoints, filling, rebuild
 from services.projector.filling import Half, SecondProcessEnded
 from services.projector.rebuild import Rebuild, RebuildRunning, TableInUse, leftovers
-from services.settings import Settings
 from tests.support import log
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.read_side import BATCHES, ReadSide, commanded, task
@@ -408,7 +405,7 @@ class _Deleting(PostgresEventStore):
 
 
 async def test_two_processes_build_what_one_does(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = _with_keys(database_url)
+    settings = log.with_keys(database_url)
     store = PostgresEventStore(settings, log.ring(), "test")
     created = [
         ("CreateUser", {"email": f"{n}@example.com", "externalId": str(n), "emailVerified": True}) for n in range(9)
@@ -441,7 +438,7 @@ async def test_a_second_process_that_fails_leaves_the_live_ones(
         live = await read_side.tables()
         monkeypatch.setattr(rebuild, "_MANY", 1)
         with pytest.raises(SecondProcessEnded):
-            await Rebuild(_with_keys(database_url, key=1), store).run(projections.ALL)
+            await Rebuild(log.with_keys(database_url, key=1), store).run(projections.ALL)
         assert await read_side.tables() == live
         async with read_side.database.connection() as connection:
             assert await leftovers(connection, "denizen") == []
@@ -457,18 +454,11 @@ async def test_a_second_process_whose_parent_was_killed_keeps_rebuilds_away_and_
             await world.rebuild()
     assert (await world.rebuild()).position == 3
     before = await world.read_side.tables()
-    settings = _with_keys(world.url)
+    settings = log.with_keys(world.url)
     half = Half(settings, {"search_path": "denizen"}, lock, os.getpid(), [each.name for each in projections.ALL], "", 3)
     with pytest.raises(SecondProcessEnded):
         await filling._fill(half, c_int64())  # pyright: ignore[reportPrivateUsage]
     assert await world.read_side.tables() == before
-
-
-def _with_keys(url: str, key: int = 7) -> Settings:
-    """Settings that have the keys of `log.ring`, for another process."""
-    key_encryption_key, claim_key = (base64.b64encode(bytes([octet]) * 32).decode() for octet in (key, 8))
-    keys = {"key_encryption_keys": SecretStr(f"1:{key_encryption_key}"), "claim_key": SecretStr(claim_key)}
-    return log.settings(url).model_copy(update=keys)
 
 
 async def _everything(url: str) -> str:

@@ -1,6 +1,7 @@
 """What tests of the log share: keys, settings, and the smallest events and appends."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,13 @@ def ring(epoch: int = 1, key: int = 7, claims: int = 8) -> KeyRing:
 
 def settings(url: str, home: Path = Path("/nonexistent")) -> Settings:
     return Settings(database_url=SecretStr(url), home=home)
+
+
+def with_keys(url: str, key: int = 7) -> Settings:
+    """Settings that have the keys of `ring`, for another process."""
+    key_encryption_key, claim_key = (base64.b64encode(bytes([octet]) * 32).decode() for octet in (key, 8))
+    keys = {"key_encryption_keys": SecretStr(f"1:{key_encryption_key}"), "claim_key": SecretStr(claim_key)}
+    return settings(url).model_copy(update=keys)
 
 
 def user_id() -> str:

@@ -2,16 +2,17 @@
 -- moves it on by one interval. A limit that spares known callers is not asked for one that got in before. What one limit
 -- refuses is not counted by the others, or who tries on from one address would use up what the account has for all.
 -- Of many requests at once, no two of which ask the same limit: those that are let in.
+-- Subqueries by key, no join and no EXISTS: those would read all keys there are.
 with limits as materialized (
     select request, decode(key, 'hex') as key, make_interval(secs => gap) as gap, make_interval(secs => burst * gap) as most,
-           spares and exists (select from throttles k where k.key = decode(known, 'hex') and k.tat > now()) as spared
+           spares and coalesce((select tat from throttles where key = decode(known, 'hex')) > now(), false) as spared
     from json_to_recordset(%(limits)s::json) as l (
         request integer, key text, burst double precision, gap double precision, spares boolean, known text
     )
 ),
 refused as (
-    select request from limits l join throttles f using (key)
-    where not spared and greatest(f.tat, now()) + l.gap > now() + l.most
+    select request from limits l
+    where not spared and greatest((select tat from throttles f where f.key = l.key), now()) + l.gap > now() + l.most
 ),
 counted as (
     insert into throttles as t (key, tat)

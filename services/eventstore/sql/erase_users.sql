@@ -1,7 +1,8 @@
--- Without its data key what the log holds of a user cannot be read any more, by anybody.
+-- Without its data key what the log holds of a user cannot be read any more, by anybody. As arrays: planned while tables
+-- were empty, joins would read all.
 with erased as (select user_id from json_to_recordset(%s::json) as u (user_id text)),
-     passwords_gone as (delete from passwords where user_id in (select user_id from erased)),
-     codes_gone as (delete from codes where user_id in (select user_id from erased)),
-     sessions_gone as (delete from sessions where user_id in (select user_id from erased)),
-     mails_gone as (delete from mails where user_id in (select user_id from erased))
-delete from data_keys where user_id in (select user_id from erased)
+     passwords_gone as (delete from passwords where user_id = any(array(select user_id from erased))),
+     codes_gone as (delete from codes where user_id = any(array(select user_id from erased))),
+     sessions_gone as (delete from sessions where user_id = any(array(select user_id from erased))),
+     mails_gone as (delete from mails where user_id = any(array(select user_id from erased)))
+delete from data_keys where user_id = any(array(select user_id from erased))
