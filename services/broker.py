@@ -4,6 +4,7 @@ import logging
 from typing import Any, Literal
 
 import nats
+from denizen.hardening import hardened
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -61,7 +62,7 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
 
 async def connect(settings: Settings, user: NatsUser) -> Client:
     """A connection under one of our users. Raises nats.errors.Error where the server is out of reach or refuses it."""
-    return await nats.connect(**options(settings, user), allow_reconnect=True)
+    return hardened(await nats.connect(**options(settings, user), allow_reconnect=True))
 
 
 async def disconnect(client: Client) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import nats
 from denizen import errors
 from denizen import headers as h
+from denizen.hardening import hardened
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
 from denizen.sealing import seal
@@ -71,7 +72,7 @@ class Transport:
             if self._client is None or self._client.is_closed:
                 try:
                     async with asyncio.timeout(seconds if seconds is not None else self._timeout):
-                        self._client = await nats.connect(**self._connect_options())
+                        self._client = hardened(await nats.connect(**self._connect_options()))
                 except (NatsError, OSError, TimeoutError) as error:
                     reason = self._fault or error
                     raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error

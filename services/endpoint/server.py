@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 
 import orjson
+from denizen.hardening import hardened
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
 from faststream.security import SASLPlaintext
@@ -33,6 +34,7 @@ _TOGETHER_SECONDS = 0.01
 """How long requests gather that are refused unread."""
 _OVERLOADED = Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
 _OVERLOADED_BODY, _OVERLOADED_HEADERS = orjson.dumps(_OVERLOADED.body()), _OVERLOADED.headers()
+_UNREADABLE = Refusal("validation_failed", "the headers cannot be read; nothing was done")
 _HEADER_OCTETS = 1024
 """Room for the headers of an answer, which count as it does."""
 _TOO_LARGE = Refusal("validation_failed", "the answer is larger than NATS takes: ask for fewer at a time (count)")
@@ -60,7 +62,7 @@ class Server:
         full, and may raise Refusal. Where `full` says so, a request is refused unread.
         """
         self._full = full or self._full
-        self._client = client = await self._broker.connect()
+        self._client = client = hardened(await self._broker.connect(), self._refuse_unreadable)
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
             if operation.id not in HOT:
@@ -99,6 +101,11 @@ class Server:
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             log.error("request_failed", extra={"operation": operation.id, "error": type(error).__name__})
             await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
+
+    async def _refuse_unreadable(self, reply: bytes) -> None:
+        reply_to = reply.decode(errors="replace")
+        if _INBOX.fullmatch(reply_to) and "\N{REPLACEMENT CHARACTER}" not in reply_to:
+            await self._publish(reply_to, orjson.dumps(_UNREADABLE.body()), _UNREADABLE.headers())
 
     async def _turn_away(self, operation: Operation, reply_to: str) -> None:
         """Refuse it unread; then let others gather: in a flood it is waking up and writing that costs, not answers."""
