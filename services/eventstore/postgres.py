@@ -70,10 +70,11 @@ class PostgresEventStore:
                 if (await cursor.fetchone()) != (ours,):
                     raise KeysMissing(f"the key {name} is not the one that this log was written under")
 
-    async def _advance(self) -> None:
+    async def _advance(self, retired: int) -> None:
         """Data keys are wrapped under a newer epoch by now: take its key. Raises KeysMissing where it is not here."""
         ring = self._keys.ring
-        retired = ring.epoch
+        if ring.epoch != retired:
+            return  # Another append has, since this one was prepared.
         ring.reload()
         await self.check_keys()
         ring.advance()
@@ -101,6 +102,7 @@ class PostgresEventStore:
         results: dict[int, Result] = {}
         races = 0
         while remaining := {index: append for index, append in appends.items() if index not in results}:
+            epoch = self._keys.ring.epoch
             try:
                 results |= await self._transaction(remaining)
             except rows.Rejected as rejected:
@@ -112,11 +114,11 @@ class PostgresEventStore:
             except psycopg.errors.CheckViolation as error:
                 if error.diag.constraint_name != _LIVING_EPOCH:
                     raise
-                await self._advance()
+                await self._advance(epoch)
             except KeysMissing:
                 if self._keys.ring.epoch in self._keys.ring.epochs:
                     raise
-                await self._advance()  # A rotation has begun and ended while nobody was created here.
+                await self._advance(epoch)  # A rotation has begun and ended while nobody was created here.
         return results
 
     async def _transaction(self, appends: Mapping[int, Append]) -> dict[int, Result]:

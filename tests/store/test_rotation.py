@@ -170,6 +170,17 @@ async def test_a_running_service_takes_the_new_key(files: Settings, open_store: 
     assert len(await reader.read(0, 10)) == 3
 
 
+async def test_so_do_appends_that_were_prepared_at_once(
+    files: Settings, open_store: OpenStore, owner: Connection
+) -> None:
+    """Those behind find that the key was taken already."""
+    service, users = open_store(files), [user_id() for _ in range(8)]
+    await run(files)
+    results = await asyncio.gather(*(service.append([append(user)]) for user in users))
+    assert [type(result) for (result,) in results] == [Appended] * 8
+    assert await epochs(owner) == {2}
+
+
 async def test_it_does_so_also_where_nobody_was_created_until_the_old_key_was_forgotten(
     files: Settings, owner: Connection
 ) -> None:
