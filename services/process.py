@@ -14,25 +14,28 @@ import uvloop
 from pydantic import ValidationError
 
 from services import log as logs
-from services.settings import Settings
+from services.settings import Settings, faults
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
 """`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
+_NEEDED = ("database_url", "nats_url")
+"""Settings that no service can do without."""
 _stop: ContextVar[asyncio.Event | None] = ContextVar("stop", default=None)
 
 
 def serve(service: str, run: Run) -> int:
-    """Run a service until SIGTERM or SIGINT; the exit code: 0 after a clean end, 1 where it failed."""
+    """Run a service until SIGTERM or SIGINT; the exit code: 0 after a clean end, 1 a failure, 2 wrong settings."""
     logs.configure(service)
     try:
         settings = Settings()
+        wrong = [f"DENIZEN_{name.upper()}: is not set" for name in _NEEDED if getattr(settings, name) is None]
     except ValidationError as error:
-        log.error(
-            "settings_invalid", extra={"settings": [_fault(fault["loc"], fault["msg"]) for fault in error.errors()]}
-        )
-        return 1
+        settings, wrong = None, faults(error)
+    if settings is None or wrong:
+        log.error("settings_invalid", extra={"settings": wrong})
+        return 2
     # Our garbage has few cycles, and what is imported is none: looking for it cost 3% of an import.
     gc.freeze()
     gc.set_threshold(20_000)
@@ -43,10 +46,6 @@ def serve(service: str, run: Run) -> int:
         return 1
     log.info("stopped")
     return 0
-
-
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    return f"DENIZEN_{'_'.join(str(part) for part in location).upper()}: {message}"
 
 
 async def live(settings: Settings, run: Run) -> None:

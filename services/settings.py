@@ -1,10 +1,12 @@
 """Settings of every service, from the environment (`DENIZEN_…`)."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services import urls
 
 
 class Settings(BaseSettings):
@@ -58,3 +60,34 @@ class Settings(BaseSettings):
     """Page of yours that takes a code: `https://app.example.com/verify?user={user_id}&code={code}`."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of each JetStream stream in the NATS cluster; 3 in production."""
+
+    @field_validator("nats_url")
+    @classmethod
+    def _nats_servers(cls, value: str | None) -> str | None:
+        if value is not None:
+            urls.nats(value)
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            urls.smtp(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _both_keys_or_none(self) -> Self:
+        # With one of them the files' keys would be taken, and nobody would know.
+        if self.key_encryption_keys and not self.claim_key:
+            raise ValueError("DENIZEN_CLAIM_KEY: must be set too where DENIZEN_KEY_ENCRYPTION_KEYS is")
+        if self.claim_key and not self.key_encryption_keys:
+            raise ValueError("DENIZEN_KEY_ENCRYPTION_KEYS: must be set too where DENIZEN_CLAIM_KEY is")
+        return self
+
+
+def faults(error: ValidationError) -> list[str]:
+    """A line for each setting that is wrong: its name, and what is wrong with it; not its value."""
+    return [
+        ": ".join([*(f"DENIZEN_{name}".upper() for name in fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        for fault in error.errors(include_input=False, include_url=False)
+    ]

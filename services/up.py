@@ -112,7 +112,7 @@ class _Everything:
         from services import migration
         from services.eventstore import keys
 
-        if not (self._settings.key_encryption_keys and self._settings.claim_key):
+        if not keys.in_environment(self._settings):
             keys.create_missing(self._home.path)
         await asyncio.to_thread(migration.migrate_when_reachable, database_url, self._settings.cell, _READY_SECONDS / 2)
 

@@ -48,7 +48,7 @@ class Finding:
 
 @app.command()
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
-    """Check keys, PostgreSQL, log, projections, NATS, services and stream. Exit code 1 if one is wanting.
+    """Check keys, PostgreSQL, log, triggers, projections, NATS, services and stream. Exit code 1 if one is wanting.
 
     Looks where DENIZEN_DATABASE_URL and DENIZEN_NATS_URL say, else at the `denizen up` on DENIZEN_HOME.
     """
@@ -68,6 +68,7 @@ async def _examine(settings: Settings) -> list[Finding]:
         "keys": _keys,
         "postgresql": _postgresql,
         "log": _log,
+        "triggers": _triggers,
         "nats": _nats,
         "services": _services,
         "stream": _stream,
@@ -121,6 +122,13 @@ async def _log(settings: Settings) -> str:
     if lag > 10_000:
         raise Wanting(f"the projections are {lag} events behind: is the projector running?")
     return f"{head} events; the slowest projection is {lag} behind"
+
+
+async def _triggers(settings: Settings) -> str:
+    idle = [name for (name,) in await _fetch(settings, "doctor_triggers")]
+    if idle:
+        raise Wanting(f"{', '.join(idle)}: disabled or dropped; enable them, then run `denizen log verify`")
+    return "the log is append-only, and nothing is wrapped under keys that were rotated away"
 
 
 async def _nats(settings: Settings) -> str:

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from services.embedded.home import with_addresses
-from services.settings import Settings
+from services.settings import Settings, faults
 
 if TYPE_CHECKING:
     from denizen import Client
@@ -25,8 +25,8 @@ def read() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        for fault in error.errors(include_input=False, include_url=False):
-            typer.echo(f"DENIZEN_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg']}", err=True)
+        for fault in faults(error):
+            typer.echo(fault, err=True)
         raise typer.Exit(2) from error
 
 

@@ -96,7 +96,7 @@ class KeyRing:
 
 
 def in_environment(settings: Settings) -> bool:
-    """Whether the keys are set there; else they are files."""
+    """Whether the keys are set there, both of them; else they are files."""
     return bool(settings.key_encryption_keys and settings.claim_key)
 
 

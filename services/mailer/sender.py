@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from contextlib import suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from aiosmtplib import (
     SMTP,
@@ -16,6 +16,7 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
+from services import urls
 from services.mailer.letter import Letter
 from services.mailer.render import NotConfigured
 
@@ -113,19 +114,16 @@ def _verdict(error: SMTPResponseException) -> Answer | ServerFailed:
 
 
 def _client(url: SecretStr | None) -> SMTP:
-    """`smtps://user:password@host:465`, the parts before the @ percent-encoded. Raises NotConfigured."""
+    """A client of the server that `urls.smtp` understands. Raises NotConfigured."""
     if url is None:
         raise NotConfigured("DENIZEN_SMTP_URL is not set")
     try:
-        parts = urlsplit(url.get_secret_value())
-        port = parts.port
-    except ValueError:
-        raise NotConfigured("DENIZEN_SMTP_URL is not a URL") from None
-    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise NotConfigured("DENIZEN_SMTP_URL is not smtp://host:port or smtps://host:port")
+        parts = urls.smtp(url.get_secret_value())
+    except ValueError as error:
+        raise NotConfigured(f"DENIZEN_SMTP_URL {error}") from None
     return SMTP(
         hostname=parts.hostname,
-        port=port,
+        port=parts.port,
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         use_tls=parts.scheme == "smtps",
