@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
 
@@ -95,13 +95,18 @@ class BlockingUsers(Blocking[Users]):
     list_identities = blocking(Users.list_identities)
     import_users = blocking(Users.import_users)
     _export_piece = blocking(Users.export_piece)
+    _export_end = blocking(Users.export_end)
 
-    def export(self, **options: Unpack[ExportOptions]) -> Iterator[ExportPiece]:
-        """As `Users.export`."""
+    def export(self, **options: Unpack[ExportOptions]) -> Generator[ExportPiece]:
+        """As `Users.export`; `contextlib.closing` closes it."""
         piece: ExportPiece | None = None
-        while piece is None or piece.follows is not None:
-            piece = self._export_piece(piece, options)
-            yield piece
+        try:
+            while piece is None or piece.follows is not None:
+                piece = self._export_piece(piece, options)
+                yield piece
+        finally:
+            if piece is not None and self._thread.is_alive():
+                self._export_end(piece)
 
     def iter_all(
         self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"

@@ -10,7 +10,7 @@ from typing import Literal, TypedDict
 from denizen import headers as h
 from denizen.messages import Status
 from denizen.operations import QUERIES
-from denizen.transport import Transport
+from denizen.transport import Transport, refuse_unknown
 
 _PIECE_SECONDS = 30.0
 _TRY_SECONDS = 5.0
@@ -53,6 +53,7 @@ class ExportOptions(TypedDict, total=False):
 
 async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
     """Begin an export. Raises DenizenError."""
+    refuse_unknown(options, ExportOptions.__optional_keys__)
     times = {"createdAfter": options.get("created_after"), "createdBefore": options.get("created_before")}
     chosen = {name: rfc3339(at) for name, at in times.items() if at is not None}
     texts = {"status": options.get("status"), "search": options.get("search")}
@@ -75,6 +76,12 @@ async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
         piece.follows, {"piece": number}, _PIECE_SECONDS, attempt=_TRY_SECONDS, gone=_GONE_SECONDS
     )
     return _piece(number, *reply)
+
+
+async def end(transport: Transport, piece: ExportPiece) -> None:
+    """Nobody asks for what follows a piece: its snapshot need not be held until it is given up."""
+    if piece.follows is not None:
+        await transport.tell(piece.follows, {"end": True})
 
 
 def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> ExportPiece:

@@ -2,6 +2,8 @@
 
 COMMAND_ID = "Nats-Msg-Id"
 """Request: the command id. A repeat within 24 h gets the first reply and changes nothing. Event: the event id."""
+COMMAND_ID_FORM = r"[\x21-\x7e]{1,128}"
+"""Regular expression of a whole command id."""
 EXPECTED_VERSION = "Denizen-Expected-Version"
 """Request: the user's version that the caller has seen; another one is refused with `version_conflict`."""
 DEADLINE = "Denizen-Deadline"

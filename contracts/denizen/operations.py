@@ -85,16 +85,18 @@ def _in_directory(operation: Operation) -> Operation:
 
 _MEANWHILE = ("user_blocked", "user_deactivated", "user_not_found")
 """What may have become of the user since his token was looked up."""
+_DELETED = ("user_not_found",)
+"""To a repeat, where the user that the first one made or changed was deleted since."""
 _EXISTING = ("user_not_found", "version_conflict")
 _PASSWORD = ("weak_password",)
 _SIGN_IN = ("invalid_credentials", "user_blocked", "user_deactivated", "email_not_verified", "too_many_attempts")
 _PROVEN = ("invalid_credentials", "too_many_attempts")
 
 _COMMANDS = (
-    _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD),
-    _command(
-        m.Register, "Somebody registers.", "email_taken", "version_conflict", *_PASSWORD, reply=m.RegisterReply
-    ),
+    _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD,
+             *_DELETED),
+    _command(m.Register, "Somebody registers.", "email_taken", "version_conflict", "too_many_attempts", *_PASSWORD,
+             *_DELETED, reply=m.RegisterReply),
     _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
     _command(m.ChangeEmail, "Ask for another address, which is to be verified.", *_EXISTING, "email_taken",
              "invalid_transition", "too_many_attempts"),
@@ -108,7 +110,7 @@ _COMMANDS = (
     _command(m.SendPasswordResetEmail, "Mail a token by which the password can be set.", "too_many_attempts",
              reply=m.Accepted),
     _command(m.ConfirmPasswordReset, "Set a password by the token that was mailed; ends every session.",
-             "token_invalid", "version_conflict", *_PASSWORD),
+             "token_invalid", "version_conflict", *_PASSWORD, *_DELETED),
     _command(m.BlockUser, "Block a user, from any status; ends every session.", *_EXISTING),
     _command(m.UnblockUser, "Return a blocked user to what it was.", *_EXISTING, "invalid_transition"),
     _command(m.DeactivateUser, "Deactivate a user, from any status; ends every session.", *_EXISTING),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import random
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -114,18 +116,23 @@ class Transport:
 
         `body` as octets is JSON, its secrets sealed; `attempt`: how long one try is waited for.
         """
+        refuse_unknown(options, CommandOptions.__optional_keys__)
         operation = self._operation(name, token)
         timeout = options.get("timeout", self._timeout)
         until = time.monotonic() + timeout
         deadline = datetime.fromtimestamp(time.time() + timeout, UTC)
-        command_id = options.get("idempotency_key") or _new_command_id()
+        key = options.get("idempotency_key")
+        command_id = _new_command_id() if key is None else key
+        # nats-py strips what it sends, and secrets are sealed for the id as it was given.
+        if not re.fullmatch(h.COMMAND_ID_FORM, command_id):
+            raise errors.ValidationFailed("must be 1 to 128 visible ASCII characters", field=h.COMMAND_ID)
         headers = {h.COMMAND_ID: command_id, h.DEADLINE: deadline.isoformat().replace("+00:00", "Z")}
         if "expected_version" in options:
             headers[h.EXPECTED_VERSION] = str(options["expected_version"])
         if "actor" in options:
             headers[h.ACTOR] = options["actor"]
         if token is not None:
-            headers[h.AUTHORIZATION] = f"Bearer {token}"
+            headers[h.AUTHORIZATION] = _bearer(token)
         sealed = body if isinstance(body, bytes) else await self._sealed(operation, body, command_id, timeout)
         reply = await self._ask(operation.subject, sealed, headers, until - time.monotonic(), attempt)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
@@ -157,7 +164,7 @@ class Transport:
         """The reply of a query, which shows at least all that this client has seen. Raises DenizenError."""
         headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
         if token is not None:
-            headers[h.AUTHORIZATION] = f"Bearer {token}"
+            headers[h.AUTHORIZATION] = _bearer(token)
         operation = QUERIES[name] if token is None else SELF[name]
         reply = await self._ask(operation.subject, body, headers, self._timeout if timeout is None else timeout)
         self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
@@ -173,6 +180,12 @@ class Transport:
         headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
         reply = await self._ask(subject, body, headers, timeout, attempt, gone=gone)
         return reply.data, reply.headers or {}
+
+    async def tell(self, subject: str, body: Mapping[str, Any]) -> None:
+        """Say what nobody needs to hear: it is not waited for, and lost where there is no connection just now."""
+        if self._client is not None:
+            with contextlib.suppress(NatsError, OSError):
+                await self._client.publish(subject, _encoded(body), reply=self._client.new_inbox())
 
     async def sealed(self, secret: str, command_id: str, timeout: float) -> str:
         """A secret, sealed for Denizen and for the command with this id. Raises DenizenError."""
@@ -235,9 +248,25 @@ class Transport:
             self._client = None
 
 
+def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Raises TypeError, as Python does: a condition that is misspelt would be none."""
+    for name in options.keys() - known:
+        raise TypeError(f"got an unexpected keyword argument {name!r}")
+
+
+def _bearer(token: str) -> str:
+    """Raises TypeError where the token is no text: what others wrap it in would be written as it prints."""
+    return "Bearer " + token
+
+
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    """Without white space, as Denizen reads it fastest."""
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    """Without white space, as Denizen reads it fastest. Raises MalformedMessage."""
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise errors.MalformedMessage("a string holds half a surrogate pair") from None
+    except (TypeError, ValueError, RecursionError):
+        raise errors.MalformedMessage("the body holds a value that JSON has not") from None
 
 
 def _new_command_id() -> str:

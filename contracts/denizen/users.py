@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Unpack
 
-from denizen.exporting import ExportOptions, ExportPiece, first_piece, next_piece, rfc3339
+from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece, rfc3339
 from denizen.importing import Format, Preset
 from denizen.importing.reading import Source
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
@@ -278,16 +278,27 @@ class Users:
         )
         return await job.run(source, format, preset)
 
-    async def export(self, **options: Unpack[ExportOptions]) -> AsyncIterator[ExportPiece]:
-        """A file of all users that match, as they were at one position of the log, piece by piece."""
+    async def export(self, **options: Unpack[ExportOptions]) -> AsyncGenerator[ExportPiece]:
+        """A file of all users that match, as they were at one position of the log, piece by piece.
+
+        Who stops before its end does well to close it (contextlib.aclosing): the service need not hold it any more.
+        """
         piece: ExportPiece | None = None
-        while piece is None or piece.follows is not None:
-            piece = await self.export_piece(piece, options)
-            yield piece
+        try:
+            while piece is None or piece.follows is not None:
+                piece = await self.export_piece(piece, options)
+                yield piece
+        finally:
+            if piece is not None:
+                await self.export_end(piece)
 
     async def export_piece(self, after: ExportPiece | None, options: ExportOptions) -> ExportPiece:
         """The first piece of an export, or the one after another. Raises DenizenError."""
         return await (first_piece(self._transport, options) if after is None else next_piece(self._transport, after))
+
+    async def export_end(self, after: ExportPiece) -> None:
+        """Ask for no piece after this one."""
+        await end(self._transport, after)
 
     async def iter_all(
         self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"

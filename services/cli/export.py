@@ -3,9 +3,10 @@
 import os
 import secrets
 import shutil
+import signal
 import sys
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Literal
@@ -15,6 +16,7 @@ from denizen.messages import Status
 
 from services.cli.arguments import time
 from services.cli.environment import client, operator
+from services.cli.files import shut, stopped
 
 if TYPE_CHECKING:
     from denizen import Client
@@ -67,11 +69,12 @@ def export(
         "hashes": with_hashes,
     }
     position = octets = 0
+    _end_by_signals()
     with ExitStack() as stack:
         file = stack.enter_context(_output(output, private=with_hashes))
         advance = stack.enter_context(_bar())
         denizen = stack.enter_context(operator() if with_hashes else client())
-        for piece in _pieces(denizen, options):
+        for piece in stack.enter_context(closing(_pieces(denizen, options))):
             _write(file, piece.data, output)
             position, octets = piece.position, octets + len(piece.data)
             advance(octets)
@@ -81,6 +84,20 @@ def export(
         typer.echo(f"{octets:,} octets, as of log position {position}", err=True)
 
 
+def _end_by_signals() -> None:
+    """SIGTERM and SIGHUP end the command in order, as Ctrl-C does; what `nohup` has ignored stays so."""
+    heeded = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+
+    def end(number: int, _: object) -> None:
+        # Another one would come between what is done in the end: systemd sends both.
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for each in heeded:
+        signal.signal(each, end)
+
+
 @contextmanager
 def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
     """The file to write to: one beside the one that is there, whose place it takes at the end.
@@ -88,8 +105,9 @@ def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
     `private`: nobody but its owner can read it.
     """
     if path is None:
+        if sys.stdout is None:
+            raise typer.BadParameter("standard output is closed", param_hint="--output")
         yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
         return
     with ExitStack() as stack:
         try:
@@ -101,6 +119,7 @@ def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
                     shutil.copymode(path, part)
         except OSError as error:
             raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--output") from error
+        stack.callback(shut, file)
         yield file
         file.close()
         if part is not None:
@@ -125,19 +144,22 @@ def _write(file: IO[bytes], data: bytes, path: Path | None) -> None:
         file.flush()
     except OSError as error:
         if path is None:
-            raise
-        typer.echo(f"{path} cannot be written: {error.strerror}", err=True)
-        raise typer.Exit(1) from error
+            if isinstance(error, BrokenPipeError):
+                raise
+            # Python would try once more in the end, and say that it failed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise stopped(path or "standard output", "written", error) from error
 
 
-def _pieces(denizen: "Client", options: "ExportOptions") -> "Iterator[ExportPiece]":
+def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPiece]":
     from denizen import DenizenError
 
     begun = False
     try:
-        for piece in denizen.auth.users.export(**options):
-            begun = True
-            yield piece
+        with closing(denizen.auth.users.export(**options)) as pieces:
+            for piece in pieces:
+                begun = True
+                yield piece
     except DenizenError:
         if begun:
             typer.echo("The export ended before its end, and nobody can go on with it: begin it again.", err=True)
@@ -147,7 +169,7 @@ def _pieces(denizen: "Client", options: "ExportOptions") -> "Iterator[ExportPiec
 @contextmanager
 def _bar() -> Generator[Callable[[int], None]]:
     """Octets and their rate, on a terminal; how many there will be is not known before the end."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

@@ -12,6 +12,7 @@ import orjson
 import typer
 
 from services.cli.environment import client
+from services.cli.files import shut, stopped
 
 if TYPE_CHECKING:
     from denizen.transfer import ImportResult, ImportSummary
@@ -49,7 +50,11 @@ def import_users(
 
     Exit code 0 where every row is in, 1 where one failed or it was stopped.
     """
-    source: Any = sys.stdin.buffer if file == "-" else file
+    source: Any = file
+    if file == "-":
+        if sys.stdin is None:
+            raise typer.BadParameter("standard input is closed", param_hint="FILE")
+        source = sys.stdin.buffer
     path = _regular(file)
     preset = _preset(system, hash_config)
     settings = (system, format, on_conflict, None if hash_config is None else hash_config.read_bytes())
@@ -92,12 +97,7 @@ def _reading(file: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise _stopped("standard input" if file == "-" else file, "read", error) from error
-
-
-def _stopped(what: object, how: str, error: OSError) -> typer.Exit:
-    typer.echo(f"{what} cannot be {how}: {error.strerror or error}", err=True)
-    return typer.Exit(1)
+        raise stopped("standard input" if file == "-" else file, "read", error) from error
 
 
 @contextmanager
@@ -108,7 +108,6 @@ def _stopping(*, resumable: bool) -> Generator[None]:
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from there" if resumable else "stopped", err=True)
         # Not at the end of what it waits for: standard input may never end.
-        sys.stderr.flush()
         os._exit(1)
 
 
@@ -152,24 +151,35 @@ def _results(
             _check_overwritten(path, source)
             told, size = (0, 0) if import_id is None or dry_run else _written(path, head)
             file = stack.enter_context(path.open("r+b" if size else "wb"))
+            stack.callback(shut, file)
             if path.is_file():
                 file.truncate(size)
                 file.seek(size)
         except OSError as error:
             raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--results") from error
-        if not size:
-            file.write(head)
-            file.flush()
+        with _writing(path):
+            if not size:
+                file.write(head)
+                file.flush()
 
         def note(result: "ImportResult") -> None:
             error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
             line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
-            try:
+            with _writing(path):
                 file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
-            except OSError as error:
-                raise _stopped(path, "written", error) from error
 
         yield told, note
+        with _writing(path):
+            file.close()
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    """Says so where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise stopped(path, "written", error) from error
 
 
 def _check_overwritten(path: Path, source: Path | None) -> None:
@@ -207,7 +217,7 @@ def _written(path: Path, head: bytes) -> tuple[int, int]:
 @contextmanager
 def _bar(file: Path | None) -> "Generator[Callable[[ImportSummary], None] | None]":
     """Rows, their rate and the time left, on a terminal."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

@@ -29,7 +29,10 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> 
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(*headings, box=None, pad_edge=False)
+    drawn = Table(box=None, pad_edge=False)
+    for heading in headings:
+        # Nothing is cut off, and what the next command needs stays in one piece, to be copied.
+        drawn.add_column(heading, no_wrap=heading == "id", overflow="fold")
     for row in cells:
         drawn.add_row(*row)
     Console(markup=False).print(drawn)

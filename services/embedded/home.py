@@ -38,19 +38,23 @@ class Home:
 
     @contextlib.contextmanager
     def held(self) -> Generator[None]:
-        """Hold the directory alone. The lock dies with this process. Raises CannotStart where another has it."""
+        """Hold the directory alone. The lock dies with this process. Raises CannotStart, also where another has it."""
         try:
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError:
             raise CannotStart(f"{self.path} belongs to another user") from None
+        except OSError as error:
+            raise CannotStart(f"cannot write in {self.path}: {error.strerror}") from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
             except BlockingIOError:
                 other = os.read(descriptor, 32).decode("ascii", "replace").strip()
                 raise CannotStart(f"another `denizen up` (process {other or 'unknown'}) runs on {self.path}") from None
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            except OSError as error:
+                raise CannotStart(f"cannot write in {self.path}: {error.strerror}") from error
             yield
         finally:
             os.close(descriptor)

@@ -10,17 +10,18 @@ from typing import Any, TypeVar
 import uuid_utils
 from denizen import headers as h
 from denizen.messages import Request
+from denizen.messages.base import RFC3339
 from denizen.operations import Operation
 from pydantic import ValidationError
 
 from services.endpoint import strict_json
 from services.refusal import Refusal
 
-_COMMAND_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_COMMAND_ID = re.compile(h.COMMAND_ID_FORM)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_RFC3339 = re.compile(RFC3339)
 
 R = TypeVar("R", bound=Request)
 

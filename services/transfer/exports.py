@@ -75,7 +75,16 @@ class Exports:
             raise Refusal("overloaded", "too many exports are under way; try again later")
         subject = f"{call.operation.subject}-{token_hex(12)}"
         export = _Export(self._settings, request, chosen, subject)
-        end = await self._serve(subject, export.answer)
+
+        async def answer(body: bytes) -> Piece:
+            asked = strict_json.parse(body, _ASKED_OCTETS)
+            if asked.get("end") is True:
+                if not running.cancelling():  # Said twice, it would break off the closing of its connection.
+                    running.cancel()
+                return b"", {}
+            return await export.answer(asked.get("piece"))
+
+        end = await self._serve(subject, answer)
         running = asyncio.create_task(export.run(end, call.min_position, self._patience))
         self._running[running] = export
         running.add_done_callback(self._running.pop)
@@ -159,9 +168,8 @@ class _Export:
             self._refusal = Refusal("internal", f"{piece.message}; begin the export again") if begun else piece
         raise self._refusal
 
-    async def answer(self, body: bytes) -> Piece:
+    async def answer(self, number: object) -> Piece:
         """The piece of a number: the next one, or the last one again, whose answer was lost. Raises Refusal."""
-        number = strict_json.parse(body, _ASKED_OCTETS).get("piece")
         async with self._turn:
             if number == self._number:
                 return self._last

@@ -2,15 +2,18 @@
 
 import json
 import os
+import pty
 import secrets
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 
+from services.settings import Settings
 from tests.support.servers import REPOSITORY, Denizen
 
 
@@ -81,6 +84,27 @@ def test_people_see_lines(shell: Shell) -> None:
     assert address in out
 
 
+def test_a_terminal_shows_ids_whole(shell: Shell) -> None:
+    address = f"somebody.with.a.long.address.{email()}"
+    user = shell.json("users", "create", "--email", address, "--profile", '{"displayName": "Somebody with a Name"}')
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", "users", "list", "--count", "1"],
+        cwd=REPOSITORY,
+        env={**shell.environment, "COLUMNS": "80", "TERM": "xterm"},
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(its)
+    assert process.wait(30) == 0
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert user["id"] in shown
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    cells = [line[len(user["id"]) :].split() for line in shown.splitlines()[1:]]
+    assert "".join(cell[0] for cell in cells if cell).startswith(address[:40])
+
+
 def test_refusals_and_wrong_usage_have_their_exit_codes(shell: Shell) -> None:
     address = email()
     shell.json("users", "create", "--email", address)
@@ -116,7 +140,9 @@ def test_events_are_followed(shell: Shell) -> None:
 def test_the_doctor_finds_all_well(shell: Shell) -> None:
     findings = shell.json("doctor")
     assert findings["ok"]
-    assert [each["check"] for each in findings["checks"]] == ["keys", "postgresql", "log", "nats", "services", "stream"]
+    assert [each["check"] for each in findings["checks"]] == [
+        *("keys", "postgresql", "log", "triggers", "nats", "services", "stream")
+    ]
 
 
 def test_the_doctor_finds_what_is_wanting(tmp_path: Path) -> None:
@@ -142,8 +168,52 @@ def test_the_doctor_finds_keys_that_others_can_read(denizen: Denizen, shell: She
     assert "chmod 600" in out
 
 
+def triggers(url: str, home: Path) -> dict[str, Any]:
+    """What the doctor finds about them."""
+    _, out, _ = Shell(home, DENIZEN_DATABASE_URL=url, DENIZEN_NATS_URL="nats://127.0.0.1:1").run("doctor", "--json")
+    return next(each for each in json.loads(out)["checks"] if each["check"] == "triggers")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table denizen.events disable trigger all",
+        "alter table denizen.events enable replica trigger append_only",
+        "drop trigger append_only on denizen.events",
+    ],
+)
+def test_the_doctor_finds_a_trigger_that_does_not_fire(
+    database_url: str, tmp_path: Path, statement: LiteralString
+) -> None:
+    assert triggers(database_url, tmp_path)["ok"]
+    with psycopg.connect(database_url) as owner:
+        owner.execute(statement)
+    found = triggers(database_url, tmp_path)
+    assert not found["ok"]
+    assert found["says"].startswith("events.append_only: disabled")
+
+
+def test_the_doctor_knows_each_trigger_that_migrations_make(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url, options="-c search_path=denizen") as owner:
+        made = owner.execute(
+            "select tgrelid::regclass || '.' || tgname from pg_trigger where not tgisinternal order by 1"
+        )
+        names = [name for (name,) in made.fetchall()]
+        owner.execute("drop function refuse_change, refuse_retired_epoch cascade")
+    assert len(names) > 1
+    assert triggers(database_url, tmp_path)["says"].startswith(f"{', '.join(names)}: ")
+
+
 def test_log_verify_says_that_the_log_is_intact(shell: Shell) -> None:
     assert shell.json("log", "verify")["intact"]
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    # As of a file system that is read-only; those who run the tests may be root, whom no mode holds up.
+    (tmp_path / "lock").mkdir()
+    code, out, err = Shell(tmp_path).run("up")
+    assert (code, out) == (1, "")
+    assert err == f"denizen up: cannot write in {tmp_path}: Is a directory\n"
 
 
 def test_without_a_denizen_one_line_says_so(tmp_path: Path) -> None:
@@ -160,6 +230,49 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
         code, _, err = Shell(tmp_path, DENIZEN_NATS_PORT="many").run(*command)
         assert (code, err.splitlines()) == (2, [err.strip()]), command
         assert err.startswith("DENIZEN_NATS_PORT")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("NATS_URL", url) for url in ("http://canary", "nats://a,http://canary", "ws://canary", "nats://", "a,,b")),
+        *(("NATS_URL", url) for url in ("nats://canary:0x1", "nats://[canary", "NATS://canary", "xnats://canary")),
+        *(("SMTP_URL", url) for url in ("ftp://canary", "canary:25", "smtp://canary:0x1", "smtp://canary/path")),
+        ("CLAIM_KEY", "canary"),
+        ("KEY_ENCRYPTION_KEYS", "1:canary"),
+    ],
+)
+def test_a_setting_that_could_never_work_is_refused_at_once(tmp_path: Path, name: str, value: str) -> None:
+    wanting = {"CLAIM_KEY": "KEY_ENCRYPTION_KEYS", "KEY_ENCRYPTION_KEYS": "CLAIM_KEY"}.get(name, name)
+    code, out, err = Shell(tmp_path, **{f"DENIZEN_{name}": value}).run("up")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"DENIZEN_{wanting}: ")
+    assert "canary" not in err
+    assert list(tmp_path.iterdir()) == [], "nothing was started or made"
+    _service_refuses({f"DENIZEN_{name}": value}, tmp_path, [err.strip()])
+
+
+@pytest.mark.parametrize("service", ["accounts", "relay", "mailer"])
+def test_a_service_names_what_is_not_set(tmp_path: Path, service: str) -> None:
+    both = {"DENIZEN_DATABASE_URL": "postgresql://localhost:1/denizen", "DENIZEN_NATS_URL": "nats://localhost:1"}
+    for missing in (list(both), ["DENIZEN_DATABASE_URL"], ["DENIZEN_NATS_URL"]):
+        given = {name: value for name, value in both.items() if name not in missing}
+        _service_refuses(given, tmp_path, [f"{name}: is not set" for name in missing], service)
+
+
+def _service_refuses(environment: dict[str, str], home: Path, told: list[str], service: str = "accounts") -> None:
+    code, out, err = Shell(home, **environment).run("run", service)
+    assert (code, out) == (2, "")
+    (line,) = map(json.loads, err.splitlines())
+    assert (line["event"], line["settings"]) == ("settings_invalid", told)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nats://a:4222", "tls://a,tls://b:1", "a", "a:4222,b", "nats://user:word@a:4222", "nats://[::1]:4222, nats://b"],
+)
+def test_addresses_of_nats_that_nats_py_takes(url: str) -> None:
+    assert Settings(nats_url=url).nats_url == url
 
 
 @pytest.mark.parametrize(

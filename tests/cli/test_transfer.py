@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -483,9 +484,96 @@ def test_where_an_export_cannot_be_written(shell: Shell, tmp_path: Path) -> None
         assert (code, out) == (2, "")
         assert "--output" in err
         assert "Traceback" not in err
-    code, _, err = shell.run("export", "-o", "/dev/full")
+    code, _, err = shell.run("export", "--format", "csv", "-o", "/dev/full")
     assert (code, "/dev/full cannot be written" in err) == (1, True)
     assert Path("/dev/full").is_char_device()
+
+
+def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
+    """Runs what a shell makes of a command; $DENIZEN in it is ours."""
+    denizen = f"{sys.executable} -m services.cli"
+    process = subprocess.run(
+        ["/bin/bash", "-c", command.replace("$DENIZEN", denizen)],
+        cwd=REPOSITORY,
+        env=shell.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return process.returncode, process.stdout, process.stderr
+
+
+def test_exports_that_break_take_no_place(shell: Shell, client: contract.Client) -> None:
+    client.auth.users.import_users(users(1200, metadata={"text": "x" * 3000}))
+    full = 'for n in 1 2 3 4 5; do $DENIZEN export > /dev/full; echo "$?"; done'
+    code, out, err = in_shell(shell, full)
+    assert (code, out) == (0, "1\n" * 5)
+    assert err == "standard output cannot be written: No space left on device\n" * 5
+    code, out, err = in_shell(shell, "for n in 1 2 3 4 5; do $DENIZEN export | head -c 1; done")
+    assert (code, out, err) == (0, "{" * 5, "")
+    assert shell.run("export", "--fields", "id")[0] == 0
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a NATS that never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"nats://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_stopped_leaves_no_part(
+    denizen: Denizen, silent: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "users.jsonl"
+    began = Shell(denizen.home, DENIZEN_NATS_URL=silent).start("export", "-o", str(output))
+    eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
+    began.send_signal(number)
+    began.communicate(timeout=10)
+    assert began.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_under_nohup_outlives_its_terminal(denizen: Denizen, silent: str, tmp_path: Path) -> None:
+    shell = Shell(denizen.home, DENIZEN_NATS_URL=silent)
+    began = subprocess.Popen(
+        ["/bin/sh", "-c", 'trap "" HUP; exec "$0" -m services.cli export -o "$1"', sys.executable, tmp_path / "users"],
+        cwd=REPOSITORY,
+        env=shell.environment,
+    )
+    eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
+    began.send_signal(signal.SIGHUP)
+    began.send_signal(signal.SIGTERM)
+    assert began.wait(10) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("count", [20, 400])
+def test_results_and_exports_that_fill_the_disk(shell: Shell, tmp_path: Path, count: int) -> None:
+    """Of 20 rows they fail when the file is closed, of 400 before."""
+    file = written(tmp_path / "users.jsonl", users(count))
+    kept, output = tmp_path / "results.jsonl", tmp_path / "exported.jsonl"
+    # A kilobyte at most.
+    code, out, err = in_shell(shell, f"ulimit -f 1; $DENIZEN import {file} --results {kept}")
+    assert (code, out, err) == (1, "", f"{kept} cannot be written: File too large\n")
+    code, out, err = in_shell(shell, f"$DENIZEN import {file} --results /dev/full")
+    assert (code, out, err) == (1, "", "/dev/full cannot be written: No space left on device\n")
+    # With room for it, the same command completes the file.
+    assert shell.json("import", str(file), "--results", str(kept))["created"] == count
+    assert [each["line"] for each in results(kept)] == list(range(1, count + 1))
+    code, out, err = in_shell(shell, f"ulimit -f 1; $DENIZEN export -o {output}")
+    assert (code, out, err) == (1, "", f"{output} cannot be written: File too large\n")
+    assert sorted(tmp_path.iterdir()) == [kept, file]
+
+
+def test_closed_streams(shell: Shell, tmp_path: Path) -> None:
+    file = written(tmp_path / "users.jsonl", users(2))
+    for command, what in (("import - <&-", "standard input"), ("export >&-", "standard output")):
+        code, out, err = in_shell(shell, f"$DENIZEN {command}")
+        assert (code, out) == (2, "")
+        assert f"{what} is closed" in err
+    for command in (f"import {file}", "export --fields id"):
+        assert in_shell(shell, f"$DENIZEN {command} 2>&-")[0] == 0
 
 
 def test_the_mode_of_an_exported_file(shell: Shell, tmp_path: Path) -> None:

@@ -353,6 +353,21 @@ async def test_deletion(talk: Talk, denizen: Denizen, kind: str) -> None:
     assert again["id"] != user["id"]
 
 
+@pytest.mark.parametrize(("kind", "name"), [("command", "CreateUser"), ("command", "Register"), ("public", "Register")])
+async def test_who_repeats_is_told_that_the_user_was_deleted(talk: Talk, post: Postbox, kind: str, name: str) -> None:
+    """As the contract lists it."""
+    asked = talk.command if kind == "command" else talk.public
+    address = email()
+    create = {"email": address, "password": PASSWORD}
+    user = (await asked(name, create, Nats_Msg_Id=address)).body["user"]
+    await talk.done("SendPasswordResetEmail", {"email": address})
+    reset = {"token": await post.token(address), "password": NEW}
+    assert not (await asked("ConfirmPasswordReset", reset, Nats_Msg_Id=f"{address}/reset")).code
+    await talk.done("DeleteUser", {"userId": user["id"]})
+    assert (await asked(name, create, Nats_Msg_Id=address)).code == "user_not_found"
+    assert (await asked("ConfirmPasswordReset", reset, Nats_Msg_Id=f"{address}/reset")).code == "user_not_found"
+
+
 # --- the discreet setting -----------------------------------------------------------------------------------------
 
 
@@ -390,3 +405,8 @@ async def test_discreet_registration(discreet: Denizen) -> None:
             ]
             assert [reply.body for reply in replies] == [{}] * 3
         assert len(await post.mails(owner["email"], "have an account already", 3)) == 3
+
+        # It writes to people unasked: that is limited, whoever has the address.
+        another = email()
+        codes = [(await front.public("Register", {"email": another, "password": NEW})).code for _ in range(5)]
+        assert codes == [""] * 4 + ["too_many_attempts"]

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import denizen as contract
@@ -19,7 +20,7 @@ from nats.errors import NoRespondersError
 from typeid import TypeID
 
 from tests.support.backend import connected
-from tests.support.servers import Denizen
+from tests.support.servers import Denizen, eventually
 from tests.transfer.support import HASHES, PASSWORD, Json, name
 
 
@@ -288,3 +289,39 @@ async def test_a_piece_whose_answer_was_lost_is_asked_for_again(client: contract
         answers = await asyncio.gather(*(backend.ask(subject, {"piece": 1}) for _ in range(3)))
         assert {answer.data for answer in answers} == {answers[0].data}
         assert answers[0].data != first.data
+        assert (await backend.ask(subject, {"end": True})).data == b""
+
+
+async def test_exports_that_are_stopped_take_no_place(denizen: Denizen, client: contract.AsyncClient) -> None:
+    await client.auth.users.import_users(users(1200, metadata={"text": "x" * 3000}))
+    others = _snapshots(denizen)
+    for _ in range(5):
+        async with aclosing(client.auth.users.export()) as pieces:
+            assert (await anext(pieces)).follows is not None
+        await asyncio.to_thread(_held, denizen, others, 0)
+    with contract.Client(denizen.nats_url) as blocking:
+        for _ in range(5):
+            for _ in blocking.auth.users.export():
+                break
+            _held(denizen, others, 0)
+        kept = blocking.auth.users.export()
+        piece = next(kept)
+        _held(denizen, others, 1)
+    # Of a client that is closed it ends in silence.
+    kept.close()
+    await client.auth.users.export_end(piece)
+    await asyncio.to_thread(_held, denizen, others, 0)
+
+
+def _snapshots(denizen: Denizen) -> set[int]:
+    """The database's processes that hold one for an export."""
+    with psycopg.connect(denizen.database_url) as connection:
+        found = connection.execute(
+            "select pid from pg_stat_activity where application_name = 'denizen transfer export'"
+        )
+        return {pid for (pid,) in found}
+
+
+def _held(denizen: Denizen, others: set[int], count: int) -> None:
+    """Wait until so many snapshots are held but for others: for less long than an export is that nobody asks for."""
+    eventually(lambda: len(_snapshots(denizen) - others) == count, 15, f"{count} exports")

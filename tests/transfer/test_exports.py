@@ -290,6 +290,18 @@ async def test_an_export_that_is_abandoned_ends(filled: str) -> None:
         await one.ended()
 
 
+async def test_one_that_is_not_wanted_any_more_ends(filled: str) -> None:
+    async with exporter(filled) as one:
+        (_, headers) = await one.begin()
+        answer = one.serving[headers[h.EXPORT]]
+        for body in (b'{"end": false}', b'{"end": 1}'):
+            with pytest.raises(Refusal):
+                await answer(body)
+        assert one.connections() == 1
+        assert await answer(b'{"end": true}') == await answer(b'{"end": true}') == (b"", {})
+        await one.ended()
+
+
 async def test_few_at_a_time(filled: str) -> None:
     async with exporter(filled) as one:
         begun = [await one.begin() for _ in range(4)]

@@ -112,17 +112,36 @@ def test_a_traceparent_that_cannot_be_is_ignored() -> None:
     assert ask("GetUser", {"userId": user_id()}, {h.TRACEPARENT: "00-zz"}).traceparent is None
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        "%Y-%m-%dT%H:%M:%SZ",
-        "%Y-%m-%dT%H:%M:%S.%fZ",
-        "%Y-%m-%dt%H:%M:%Sz",
-        "%Y-%m-%dT%H:%M:%S.5Z",
-        "%Y-%m-%dT%H:%M:%S.123456789Z",
-        "%Y-%m-%dT%H:%M:%S+00:00",
-    ],
-)
+FORMS = [
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%dT%H:%M:%S.%fZ",
+    "%Y-%m-%dt%H:%M:%Sz",
+    "%Y-%m-%dT%H:%M:%S.5Z",
+    "%Y-%m-%dT%H:%M:%S.123456789Z",
+    "%Y-%m-%dT%H:%M:%S+00:00",
+]
+NO_TIMES = [
+    "",
+    "tomorrow",
+    "1764000000",
+    "2999-01-01",
+    "2999-01-01T00:00:00",
+    "2999-01-01 00:00:00Z",
+    "2999-01-01T00:00:00Zulu",
+    "29990101T000000Z",
+    "2999-01-01T00:00Z",
+    "2999-01-01T00:00:30:45Z",
+    "2999-01-01T000030.25Z",
+    "2999-01-01T00:00:30.Z",
+    "2999-01-01T00:00:30,5Z",
+    "2999-01-01T00:00:30.1234567890Z",
+    "2999-01-01T00:00:30+0100",
+    "2999-01-01T00:00:30Z\n",
+    "\u0662999-01-01T00:00:30Z",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_deadlines(form: str) -> None:
     now = datetime.now(UTC)
     ahead, behind = now + timedelta(minutes=1), now - timedelta(minutes=1)
@@ -145,16 +164,9 @@ def test_a_deadline_elsewhere() -> None:
 @pytest.mark.parametrize(
     "deadline",
     [
-        "",
-        "tomorrow",
-        "1764000000",
-        "2999-01-01",
-        "2999-01-01T00:00:00",
-        "2999-01-01 00:00:00Z",
+        *NO_TIMES,
         "2999-13-01T00:00:00Z",
         "2999-01-01T25:00:00Z",
-        "2999-01-01T00:00:00Zulu",
-        "29990101T000000Z",
         "2999-01-01T00:00:00+99:00",
         "0000-01-01T00:00:00Z",
     ],
@@ -162,6 +174,18 @@ def test_a_deadline_elsewhere() -> None:
 def test_a_deadline_that_is_none(deadline: str) -> None:
     refusal = refused("GetUser", {"userId": user_id()}, {h.DEADLINE: deadline})
     assert (refusal.code, refusal.field) == ("validation_failed", h.DEADLINE)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_times(form: str) -> None:
+    user, time = user_id(), datetime.now(UTC).strftime(form)
+    assert ask("GetUser", {"userId": user, "asOf": time}).request == m.GetUser(user_id=user, as_of=time)
+
+
+@pytest.mark.parametrize("time", NO_TIMES)
+def test_a_time_that_has_not_the_form_of_a_deadline(time: str) -> None:
+    refusal = refused("GetUser", {"userId": user_id(), "asOf": time})
+    assert (refusal.code, refusal.field, refusal.message) == ("validation_failed", "asOf", "not a time as in RFC 3339")
 
 
 def test_a_deadline_that_passes_while_the_request_waits() -> None:

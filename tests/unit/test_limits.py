@@ -118,6 +118,26 @@ def test_email(email: str) -> None:
     assert faults(m.CreateUser.model_construct(email=email, profile=m.ProfileInput())) == ["email"]
 
 
+def signing_in(ip: str) -> m.Authenticate:
+    return m.Authenticate.model_validate({"email": "a@example.com", "password": "x", "ip": ip})
+
+
+@pytest.mark.parametrize("ip", ["192.0.2.7", "::", "::1", "2001:DB8::7", "::ffff:192.0.2.7", "fe80::1"])
+def test_network_addresses(ip: str) -> None:
+    assert faults(signing_in(ip)) == []
+
+
+@pytest.mark.parametrize(
+    "ip",
+    [
+        *("1.2.3", "1.2.3.4.5", "01.2.3.4", "256.0.0.1", "192.0.2.7/32", " ::1", "::1\n", ":::", "g::", "[::1]"),
+        *("localhost", "\u0661.2.3.4", "fe80::1%eth0", "fe80::1%1", "fe80::1%", "192.0.2.7%1", "fe80::1%\x1b[31mRED\n"),
+    ],
+)
+def test_no_network_address(ip: str) -> None:
+    assert faults(signing_in(ip)) == ["ip"]
+
+
 def test_all_faults_are_told_at_once() -> None:
     command = create(email="a@localhost", externalId="\x00", profile={"locale": "en_US"}, metadata=nested(9))
     assert faults(command) == ["email", "profile.locale", "externalId", "metadata"]

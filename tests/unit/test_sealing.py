@@ -1,15 +1,17 @@
 """A secret as its sender seals it: what libsodium's own box opens, bound to the command."""
 
 import base64
+from typing import Any
 
 import pytest
+from denizen.errors import MalformedMessage
 from denizen.messages import CreateUser
 from denizen.sealing import seal
 from hypothesis import given
 from hypothesis import strategies as st
 from nacl.bindings import crypto_box_seal_open
 from nacl.public import PrivateKey
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 KEY = PrivateKey(bytes(range(32)))
 PUBLIC = bytes(KEY.public_key)
@@ -45,6 +47,29 @@ def test_the_largest_secret_fits_into_a_field() -> None:
     assert password.get_secret_value() == text
     with pytest.raises(ValidationError):
         CreateUser.model_validate({"email": "a@example.com", "password": seal("x" * 3100, "c", "k", PUBLIC)})
+
+
+@pytest.mark.parametrize("secret", [SecretStr("canary"), b"canary", ["canary"], 7, None])
+def test_what_is_no_text_is_not_printed_into_a_box(secret: Any) -> None:
+    with pytest.raises(TypeError, match=f"a secret must be str, not {type(secret).__name__}$"):
+        seal(secret, "c1", "k1", PUBLIC)
+
+
+def test_a_text_that_prints_as_another_is_sealed_as_it_is() -> None:
+    class Hidden(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "***"
+
+    assert opened(seal(Hidden("canary"), "c1", "k1", PUBLIC)) == b"c1\0canary"
+
+
+def test_a_text_that_is_no_unicode() -> None:
+    with pytest.raises(MalformedMessage) as refused:
+        seal("canary\ud800", "c1", "k1", PUBLIC)
+    assert "canary" not in str(refused.value)
+    assert refused.value.__suppress_context__
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])

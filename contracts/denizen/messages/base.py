@@ -36,9 +36,11 @@ SessionId = Annotated[str, StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-t
 Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
 """An IPv4 or IPv6 address, as the front end saw it."""
 UserAgent = Annotated[str, StringConstraints(max_length=512)]
+RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+"""Regular expression of a time (RFC 3339, section 5.6), in Rust's, Python's and ECMAScript's form."""
 Time = Annotated[
     str,
-    StringConstraints(pattern=r"^\d{4}-\d\d-\d\d[Tt][0-9:.]{8,18}([Zz]|[+-]\d\d:\d\d)$"),
+    StringConstraints(pattern=RFC3339),
     _Otherwise("not a time as in RFC 3339"),
 ]
 """RFC 3339; of nine digits of a second's fraction, six are kept."""

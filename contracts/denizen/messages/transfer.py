@@ -96,6 +96,7 @@ class ExportUsers(Request):
 
     The answer is a piece of the file. Its header `Denizen-Export` names the subject on which the next one is asked for
     by `{"piece": 1}` and so on; the piece that has no such header is the last. A piece can be asked for twice.
+    Who wants no more says `{"end": true}` there; else the export is held for a minute.
     """
 
     format: Literal["csv", "jsonl", "json"] = "jsonl"

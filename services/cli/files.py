@@ -1,0 +1,18 @@
+"""What commands share that read and write files."""
+
+from contextlib import suppress
+from typing import IO
+
+import typer
+
+
+def stopped(what: object, how: str, error: OSError) -> typer.Exit:
+    """Say what cannot be read or written; what to end the command with."""
+    typer.echo(f"{what} cannot be {how}: {error.strerror or error}", err=True)
+    return typer.Exit(1)
+
+
+def shut(file: IO[bytes]) -> None:
+    """Close a file that may be one that cannot be written: what is left in its buffer cannot be either."""
+    with suppress(OSError):
+        file.close()
