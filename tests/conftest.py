@@ -3,6 +3,7 @@
 `--servers=containers` takes PostgreSQL and NATS from the images of compose.yaml instead of the embedded ones.
 """
 
+import signal
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,10 @@ from tests.support.people import Postbox, Talk, talking
 from tests.support.servers import Denizen, NatsServer, PostgresServer, running
 
 CELL = "denizen"
+
+# What a shell in the background or `nohup` has ignored would be so in every program that we start, and signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
