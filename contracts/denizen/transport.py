@@ -72,6 +72,7 @@ class Transport:
         """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out)."""
         async with self._connecting:
             if self._client is None or self._client.is_closed:
+                self._fault = None  # One of an earlier connection says nothing of this one.
                 try:
                     async with asyncio.timeout(seconds if seconds is not None else self._timeout):
                         self._client = hardened(await nats.connect(**self._connect_options()))

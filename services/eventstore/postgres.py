@@ -36,7 +36,7 @@ _TRANSACTION_SECONDS = 6
 """How long a process that stopped in mid-append can hold the log up; less than others wait for a lock (7 s)."""
 _ATTEMPTS = 3
 _RACE = psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure
-IN_ORDER = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+IN_ORDER = {"enable_bitmapscan": "off", "enable_sort": "off"}
 """How read_users.sql is planned: it would read and sort the log for each page where users' events lie far apart."""
 _USERS_SECONDS = 29
 """Of a page of whole users, whose events may lie far apart on a slow disk; PostgreSQL breaks it off after 30."""
