@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from denizen.ending import end
+
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
@@ -47,10 +49,7 @@ class LoopThread:
 
 
 async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    await end(*(asyncio.all_tasks() - {asyncio.current_task()}))
 
 
 class Blocking(Generic[S]):

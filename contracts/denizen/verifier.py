@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 
 from denizen.blocking import LoopThread
 from denizen.client import DEFAULT_SERVERS, DEFAULT_TIMEOUT
+from denizen.ending import end
 from denizen.errors import DenizenError, NoAnswer, StaleRead, TokenInvalid
 from denizen.messages import Jwks
 from denizen.revocations import FAILURES, Watch
@@ -146,9 +147,7 @@ class AsyncTokenVerifier:
 
     async def close(self) -> None:
         """Disconnect; from then on every token is refused."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks = []
         self._watch.fresh_at = float("-inf")
         await self._transport.close()

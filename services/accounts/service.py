@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from denizen.ending import end
 from denizen.operations import OPERATIONS
 
 from services import broker
@@ -78,9 +79,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await preparer.drained()
         await batcher.drained()
         await answers.drained()
-        working.cancel()
-        forgetting.cancel()
-        watching.cancel()
+        await end(working, forgetting, watching)
     await server.close()
     await pool.close()
     for client in (signals, revoker):

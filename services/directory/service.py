@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from denizen.ending import end
 from denizen.operations import OPERATIONS
 
 from services import broker
@@ -35,8 +36,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await server.stop_receiving()
         await tokens.drained()
         await queries.drained()
-        working.cancel()
-        waking.cancel()
+        await end(working, waking)
     await server.close()
     await broker.disconnect(signals)
     await tokens.close()

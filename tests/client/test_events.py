@@ -90,6 +90,52 @@ async def test_a_durable_goes_on_where_it_was(client: AsyncClient) -> None:
     await subscription.stop()
 
 
+async def test_what_was_asked_for_by_one_that_stops_goes_to_the_next(client: AsyncClient) -> None:
+    name = durable()
+    for stopped_after in range(8):  # turns of the loop: before, while and after it asks for the next event
+        subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
+        for _ in range(stopped_after):
+            await asyncio.sleep(0)
+        await subscription.stop()
+        users = await users_blocked(client, 1)
+        events: asyncio.Queue[Event] = asyncio.Queue()
+        subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
+        await next_of(events, users)
+        await subscription.stop()
+
+
+async def test_an_event_whose_handler_was_stopped_comes_again_at_once(client: AsyncClient) -> None:
+    name = durable()
+    users: list[str] = []
+    begun = asyncio.Event()
+
+    async def handle(event: Event) -> None:
+        if event.user_id in users:
+            begun.set()
+            await asyncio.Event().wait()
+
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=handle)
+    user = await client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")
+    users.append(user.id)
+    await client.auth.users.block(user.id)
+    await begun.wait()
+    await subscription.stop()
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
+    await next_of(events, users)
+    await subscription.stop()
+
+
+async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
+    async def handle(_: Event) -> None:
+        await subscription.stop()
+
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=handle)
+    await users_blocked(client, 1)
+    async with asyncio.timeout(10):
+        await subscription.wait()
+
+
 async def test_names_are_checked(client: AsyncClient) -> None:
     def handle(event: Event) -> None:
         raise AssertionError(event)
