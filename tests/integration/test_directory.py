@@ -77,8 +77,8 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
 
 async def test_what_a_list_refuses(backend: Backend) -> None:
     await backend.create()
-    await backend.create()
-    cursor = (await backend.query("ListUsers", {"count": 1})).body["nextCursor"]
+    at = str((await backend.command("CreateUser", {"email": email()})).body["position"])
+    cursor = (await backend.query("ListUsers", {"count": 1}, Denizen_Min_Position=at)).body["nextCursor"]
     for body, field in (
         ({"cursor": cursor, "offset": 1}, "offset"),
         ({"cursor": cursor, "sort": "email"}, "cursor"),

@@ -61,10 +61,10 @@ async def test_a_service_hears_on(denizen: Denizen, line: Line, operation: str) 
     async with connected(denizen.nats_url) as backend:
         for reply in REPLIES:
             line.publish(subject, reply)
-            assert (await backend.ask(subject, {}, 1)).data
+            assert (await backend.ask(subject, {}, 5)).data
         for headers in HEADERS:
             line.publish(subject, b"_INBOX.backend.nobody", headers)
-            assert (await backend.ask(subject, {}, 1)).data
+            assert (await backend.ask(subject, {}, 5)).data
 
 
 @pytest.mark.parametrize("headers", HEADERS)
@@ -74,7 +74,7 @@ async def test_headers_that_are_none_are_refused(denizen: Denizen, line: Line, h
         await backend.client.flush()
         body = json.dumps({"email": "unreadable@example.com"}).encode()
         line.publish("users.v1.command.CreateUser", b"_INBOX.backend.unreadable", headers, body)
-        refused = json.loads((await answers.next_msg(timeout=2)).data)
+        refused = json.loads((await answers.next_msg(timeout=5)).data)
         assert refused["error"]["code"] == "validation_failed"
         found = await backend.query("GetUserByEmail", {"email": "unreadable@example.com"})
         assert found.code == "user_not_found"

@@ -59,10 +59,13 @@ class Talk(Backend):
         """The code by which somebody is not let in; empty where he is."""
         return (await self.command("Authenticate", {"email": user["email"], "password": password, **more})).code
 
+    async def now(self) -> str:
+        """A position behind all that was done before."""
+        return str((await self.done("CreateUser", {"email": email()}))["position"])
+
     async def fresh(self, user: Json) -> Json:
         """The user as a query shows him, with all that was done before."""
-        position = (await self.done("CreateUser", {"email": email()}))["position"]
-        return (await self.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=str(position))).body
+        return (await self.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=await self.now())).body
 
     async def history(self, user: Json, position: int = 0, **body: Any) -> Json:
         """His login history, at least up to a position."""

@@ -253,6 +253,13 @@ def test_all_faults_are_told_and_no_input() -> None:
     assert refusal.headers()[h.SERVICE_ERROR_CODE] == "422"
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_nobody_is_told_a_regular_expression(name: str) -> None:
+    operation = OPERATIONS[name]
+    body = dict.fromkeys(operation.request.model_json_schema().get("properties", {}), "\n") | {"unknown": 1}
+    assert "pattern" not in json.dumps(list(refused(name, body).details))
+
+
 def test_many_and_long_faults_make_a_short_answer() -> None:
     refusal = refused("CreateUser", {"email": "a@example.com", **{"x" * 500 + str(n): n for n in range(100)}})
     assert len(json.dumps(refusal.body())) < 8192

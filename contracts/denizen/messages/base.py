@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 
 
 @dataclass(frozen=True, slots=True)
-class _Otherwise:
+class Otherwise:
     """What a field is answered that has not its form: people do not read regular expressions."""
 
     message: LiteralString
@@ -23,7 +23,11 @@ class _Otherwise:
 
 
 Status = Literal["ACTIVE", "PENDING_VERIFICATION", "BLOCKED", "DEACTIVATED"]
-UserId = Annotated[str, StringConstraints(pattern=r"^user_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+UserId = Annotated[
+    str,
+    StringConstraints(pattern=r"^user_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    Otherwise("not a user id: user_ and 26 letters and digits"),
+]
 """TypeID: `user_` and the base32 of a UUIDv7."""
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254)]
 """An address as written (RFC 5321: at most 254 octets); the service checks its form."""
@@ -31,7 +35,11 @@ ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Name = Annotated[str, StringConstraints(max_length=256)]
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 """A password, code or token; or `sealed:<keyId>:<base64url>`, the same sealed for the service (`denizen.sealing`)."""
-SessionId = Annotated[str, StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-tv-z]{25}$")]
+SessionId = Annotated[
+    str,
+    StringConstraints(pattern=r"^sess_[0-7][0-9a-hjkmnp-tv-z]{25}$"),
+    Otherwise("not a session id: sess_ and 26 letters and digits"),
+]
 """TypeID: `sess_` and the base32 of a UUIDv7."""
 Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
 """An IPv4 or IPv6 address, as the front end saw it."""
@@ -41,7 +49,7 @@ RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,
 Time = Annotated[
     str,
     StringConstraints(pattern=RFC3339),
-    _Otherwise("not a time as in RFC 3339"),
+    Otherwise("not a time as in RFC 3339"),
 ]
 """RFC 3339; of nine digits of a second's fraction, six are kept."""
 Search = Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from denizen.messages.base import Email, ExternalId, Message, Request, Search, Status, Time, UserRequest
+from denizen.messages.base import Email, ExternalId, Message, Otherwise, Request, Search, Status, Time, UserRequest
 from denizen.messages.users import User
 from pydantic import Field, StringConstraints
+
+Cursor = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$"), Otherwise("not a nextCursor of such a list")
+]
 
 
 class GetUser(UserRequest):
@@ -39,7 +43,7 @@ class ListUsers(Request):
     `nextCursor` leads on."""
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Users to skip; not together with `cursor`. Where it is given, a search takes the time that a full page takes."""
-    cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$")] | None = None
+    cursor: Cursor | None = None
     """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
     status: Status | None = None
     search: Search | None = None

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from denizen.messages.base import Message, Request, UserRequest
+from denizen.messages.base import Message, Otherwise, Request, UserRequest
 from pydantic import Field, StringConstraints
+
+Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("not a nextCursor of such a history")]
 
 
 class GetUserHistory(UserRequest):
     """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 100
-    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    cursor: Cursor | None = None
     """`nextCursor` of the page before."""
 
 
@@ -57,13 +59,13 @@ class GetLoginHistory(UserRequest):
     """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    cursor: Cursor | None = None
     """`nextCursor` of the page before."""
 
 
 class GetMyLoginHistory(Request):
     count: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$")] | None = None
+    cursor: Cursor | None = None
 
 
 class Login(Message):

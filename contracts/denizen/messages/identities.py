@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from denizen.messages.base import Message, Request, Secret, Time, UserRequest
+from denizen.messages.base import Message, Otherwise, Request, Secret, Time, UserRequest
 from pydantic import StringConstraints
 
-Provider = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Provider = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$"),
+    Otherwise("not the name of a provider: 1 to 64 of a-z, 0-9, '.', '_' and '-', with a letter or digit first"),
+]
 """`google`, `github`, `saml-acme`: a name of your choice."""
 ProviderId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from denizen.messages.base import ErrorBody, Message, Request, Search, Status, Time, UserId
+from denizen.messages.base import ErrorBody, Message, Otherwise, Request, Search, Status, Time, UserId
 from denizen.messages.identities import LinkedIdentity
 from denizen.messages.users import CreateUser
 from pydantic import Field, StringConstraints
@@ -26,7 +26,11 @@ class ImportedUser(CreateUser):
     identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
 
 
-ImportId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ImportId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    Otherwise("not the name of a job: 1 to 64 letters, digits, '_' and '-'"),
+]
 OnConflict = Literal["fail", "skip", "update"]
 
 
