@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import uvloop
+from denizen.ending import end
 from pydantic import ValidationError
 
 from services import log as logs
@@ -73,8 +74,7 @@ async def live(settings: Settings, run: Run) -> None:
     stopping.cancel()
     if stop.is_set() and not is_ready.is_set():
         # It has accepted nothing yet, and may be waiting for a server that is not coming.
-        running.cancel()
-        await asyncio.wait([running])
+        await end(running)
         if running.cancelled():
             return
     await running

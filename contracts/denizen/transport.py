@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import nats
 from denizen import errors
 from denizen import headers as h
+from denizen.ending import end
 from denizen.hardening import hardened
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
@@ -74,12 +75,22 @@ class Transport:
             if self._client is None or self._client.is_closed:
                 self._fault = None  # One of an earlier connection says nothing of this one.
                 try:
-                    async with asyncio.timeout(seconds if seconds is not None else self._timeout):
-                        self._client = hardened(await nats.connect(**self._connect_options()))
+                    self._client = hardened(await self._connected(seconds if seconds is not None else self._timeout))
                 except (NatsError, OSError, TimeoutError) as error:
                     reason = self._fault or error
                     raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error
             return self._client
+
+    async def _connected(self, seconds: float) -> Client:
+        """Raises TimeoutError, and what nats.connect does where it does not go on trying."""
+        connecting = asyncio.create_task(nats.connect(**self._connect_options()))
+        try:
+            await asyncio.wait([connecting], timeout=seconds)
+        finally:
+            await end(connecting)  # nats.connect would try for ever, were its one cancellation lost.
+        if connecting.cancelled():
+            raise TimeoutError
+        return connecting.result()
 
     async def _note(self, error: Exception) -> None:
         """An error of the connection: it comes back by itself, and whoever asks meanwhile is told."""

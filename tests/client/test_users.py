@@ -1,5 +1,6 @@
 """The Python clients against the real thing: every call, in both."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -159,6 +160,14 @@ def test_nobody_there_is_an_error_within_the_time() -> None:
     with Client("nats://somebody:secret@127.0.0.1:1", timeout=0.3) as client, pytest.raises(NoAnswer) as error:
         client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
     assert "secret" not in str(error.value)
+
+
+async def test_nobody_there_is_an_error_whenever_the_time_is_over() -> None:
+    """Also where it is over in the moment in which a try has failed, and nats-py hears of one of the two."""
+    clients = [AsyncClient("nats://127.0.0.1:1", timeout=0.05, reconnect_time_wait=0) for _ in range(20)]
+    tries = [asyncio.create_task(client.connect()) for client in clients]
+    ended, _ = await asyncio.wait(tries, timeout=60)
+    assert [type(each.exception()) for each in ended] == [NoAnswer] * 20
 
 
 def test_a_closed_client_says_so(denizen: Denizen) -> None:

@@ -75,14 +75,15 @@ async def test_the_largest_change_is_one_row(talk: Talk) -> None:
 
 
 async def test_a_login_history_with_the_longest_user_agents(denizen: Denizen, talk: Talk) -> None:
-    user = await talk.create()
+    made = await talk.done("CreateUser", {"email": email()})
+    user = made["user"]
     with psycopg.connect(denizen.database_url) as owner:
         owner.execute(
             "insert into denizen.login_history select %s, n, now(), 'succeeded', '192.0.2.1', repeat(%s, 512)"
             " from generate_series(1, 700) n",
             [user["id"], "\N{GRINNING FACE}"],
         )
-    pages = await walk(talk, "GetLoginHistory", user["version"], userId=user["id"], count=500)
+    pages = await walk(talk, "GetLoginHistory", made["position"], userId=user["id"], count=500)
     assert [len(page) for page in pages] == [pytest.approx(415, abs=10), pytest.approx(285, abs=10)]
     assert sum(map(len, pages)) == 700
 
