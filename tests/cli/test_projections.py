@@ -100,7 +100,7 @@ def test_a_progress_bar_on_a_terminal(shell: Shell) -> None:
     )
     os.close(terminal)
     out, _ = process.communicate(timeout=30)
-    shown = os.read(main, 65536).decode()
+    shown = os.read(main, 65536).decode(errors="replace")
     os.close(main)
     assert process.returncode == 0
     assert b"Built anew" in out

@@ -62,9 +62,9 @@ class Operator(Shell):
         shown = ""
         for answer in answers:
             while not re.search(r"(: |\]: ?)$", shown):
-                shown += os.read(ours, 1000).decode()
+                shown += os.read(ours, 1000).decode(errors="replace")
             os.write(ours, f"{answer}\n".encode())
-            shown += os.read(ours, 1000).decode()
+            shown += os.read(ours, 1000).decode(errors="replace")
         out, _ = process.communicate(timeout=30)
         while more := _read(ours):
             shown += more
@@ -74,7 +74,7 @@ class Operator(Shell):
 
 def _read(terminal: int) -> str:
     try:
-        return os.read(terminal, 1000).decode()
+        return os.read(terminal, 1000).decode(errors="replace")
     except OSError:  # How Linux says that nobody has it open any more.
         return ""
 
