@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import uvloop
-from denizen.ending import end
 from pydantic import ValidationError
 
 from services import log as logs
@@ -74,7 +73,8 @@ async def live(settings: Settings, run: Run) -> None:
     stopping.cancel()
     if stop.is_set() and not is_ready.is_set():
         # It has accepted nothing yet, and may be waiting for a server that is not coming.
-        await end(running)
+        running.cancel()
+        await asyncio.wait([running])
         if running.cancelled():
             return
     await running

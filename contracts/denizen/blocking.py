@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from denizen.ending import end
-
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
@@ -19,15 +17,18 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._turn = threading.Lock()
+        self._closing = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="denizen", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine there, and return or raise what it does."""
-        if not self._thread.is_alive():
-            work.close()
-            raise RuntimeError("the client is closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        with self._turn:
+            if self._closing:
+                work.close()
+                raise RuntimeError("the client is closed")
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
         except BaseException:
@@ -36,20 +37,27 @@ class LoopThread:
 
     def is_alive(self) -> bool:
         """Has it not been closed?"""
-        return self._thread.is_alive()
+        return not self._closing
 
     def close(self) -> None:
-        """End the thread; whatever still runs on it is cancelled."""
-        if not self._thread.is_alive():
-            return
-        self.run(_cancel_others())
+        """End the thread; whatever still runs on it is cancelled. Twice is harmless."""
+        with self._turn:
+            if self._closing:
+                return
+            # What is asked for from now on is refused, not left on a loop that stops.
+            self._closing = True
+            ending = asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop)
+        ending.result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
 
 async def _cancel_others() -> None:
-    await end(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class Blocking(Generic[S]):

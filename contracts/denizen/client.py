@@ -49,13 +49,16 @@ class AsyncClient:
         self.auth = AsyncAuth(self._transport)
 
     async def connect(self) -> None:
-        """Connect now rather than at the first call. Raises NoAnswer."""
+        """Connect now rather than at the first call; or again, after `close`. Raises NoAnswer."""
+        self._transport.open()
         await self._transport.connection()
 
     async def close(self) -> None:
-        """Stop the subscriptions, and disconnect."""
-        await self.auth.events.stop()
-        await self._transport.close()
+        """Stop the subscriptions, and disconnect. Calls raise RuntimeError from then on."""
+        try:
+            await self.auth.events.stop()
+        finally:
+            await self._transport.close()
 
     async def __aenter__(self) -> Self:
         return self

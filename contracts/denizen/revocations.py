@@ -144,7 +144,8 @@ class Watch:
         try:
             wanted = {"seq": self._known_to + 1, "batch": _PAGE, "next_by_subj": f"{KEYS}>"}
             await client.publish(_GET, json.dumps(wanted).encode(), reply=inbox)
-            end = await asyncio.wait_for(ended, seconds)
+            async with asyncio.timeout(seconds):
+                end = await ended
         finally:
             if not client.is_closed:
                 await page.unsubscribe()

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from denizen.ending import end
 from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row, read
 from denizen.importing.reading import Source
@@ -232,7 +231,9 @@ class Import:
             while waiting:
                 await self._note(*waiting.popleft())
         finally:
-            await end(*(task for _, task in waiting))
+            for _, task in waiting:
+                task.cancel()
+            await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
         if unproved:  # The source ended before them, or has rows there that are not sent.
             raise ValidationFailed(_ANOTHER, field="importId")
         return self.summary

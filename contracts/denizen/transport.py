@@ -18,7 +18,6 @@ from urllib.parse import urlsplit
 import nats
 from denizen import errors
 from denizen import headers as h
-from denizen.ending import end
 from denizen.hardening import hardened
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
@@ -61,6 +60,7 @@ class Transport:
         self._options = dict(options)
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
+        self._closed = False
         self._position = 0
         self._fault: Exception | None = None
         self._sealing: tuple[SealingKey, float] | None = None
@@ -70,27 +70,27 @@ class Transport:
         return self._options.get("user") or urlsplit(self._servers[0]).username or "backend"
 
     async def connection(self, seconds: float | None = None) -> Client:
-        """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out)."""
-        async with self._connecting:
-            if self._client is None or self._client.is_closed:
-                self._fault = None  # One of an earlier connection says nothing of this one.
-                try:
-                    self._client = hardened(await self._connected(seconds if seconds is not None else self._timeout))
-                except (NatsError, OSError, TimeoutError) as error:
-                    reason = self._fault or error
-                    raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error
-            return self._client
+        """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out).
 
-    async def _connected(self, seconds: float) -> Client:
-        """Raises TimeoutError, and what nats.connect does where it does not go on trying."""
-        connecting = asyncio.create_task(nats.connect(**self._connect_options()))
+        Raises RuntimeError after `close`: what was under way then must not connect again, behind the back of its owner.
+        """
+        if self._closed:
+            raise RuntimeError("the client is closed")
+        if self._client is not None and not self._client.is_closed:
+            return self._client
         try:
-            await asyncio.wait([connecting], timeout=seconds)
-        finally:
-            await end(connecting)  # nats.connect would try for ever, were its one cancellation lost.
-        if connecting.cancelled():
-            raise TimeoutError
-        return connecting.result()
+            # Also of the wait for another who connects.
+            async with asyncio.timeout(seconds if seconds is not None else self._timeout), self._connecting:
+                if self._client is None or self._client.is_closed:
+                    self._fault = None  # One of an earlier connection says nothing of this one.
+                    self._client = hardened(await nats.connect(**self._connect_options()))
+                if self._closed:
+                    await self.close()
+                    raise RuntimeError("the client is closed")
+                return self._client
+        except (NatsError, OSError, TimeoutError) as error:
+            reason = self._fault or error
+            raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error
 
     async def _note(self, error: Exception) -> None:
         """An error of the connection: it comes back by itself, and whoever asks meanwhile is told."""
@@ -253,11 +253,16 @@ class Transport:
             pause = min(2 * pause, _LONGEST_PAUSE)
         raise refusal
 
+    def open(self) -> None:
+        """Let it connect again."""
+        self._closed = False
+
     async def close(self) -> None:
         """Disconnect."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        self._closed = True
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
 
 def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:

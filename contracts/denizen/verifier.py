@@ -18,7 +18,6 @@ from typing import Any, Self, cast
 
 from denizen.blocking import LoopThread
 from denizen.client import DEFAULT_SERVERS, DEFAULT_TIMEOUT
-from denizen.ending import end
 from denizen.errors import DenizenError, NoAnswer, StaleRead, TokenInvalid
 from denizen.messages import Jwks
 from denizen.revocations import FAILURES, Watch
@@ -104,6 +103,7 @@ class AsyncTokenVerifier:
         if self._tasks:
             return
         self._loop = asyncio.get_running_loop()
+        self._transport.open()
         ready = [asyncio.Event(), asyncio.Event()]
         self._tasks = [
             asyncio.create_task(self._follow_bucket(ready[0])),
@@ -143,11 +143,14 @@ class AsyncTokenVerifier:
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._keys_wanted.wait(), _KEYS_SECONDS)
+                async with asyncio.timeout(_KEYS_SECONDS):
+                    await self._keys_wanted.wait()
 
     async def close(self) -> None:
         """Disconnect; from then on every token is refused."""
-        await end(*self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
         self._watch.fresh_at = float("-inf")
         await self._transport.close()

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
-from denizen.ending import end
 from denizen.operations import OPERATIONS
 
 from services import broker
@@ -79,7 +78,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await preparer.drained()
         await batcher.drained()
         await answers.drained()
-        await end(working, forgetting, watching)
+        working.cancel()
+        forgetting.cancel()
+        watching.cancel()
     await server.close()
     await pool.close()
     for client in (signals, revoker):

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from denizen.ending import end
 from denizen.operations import OPERATIONS
 
 from services import broker
@@ -36,7 +35,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await server.stop_receiving()
         await tokens.drained()
         await queries.drained()
-        await end(working, waking)
+        working.cancel()
+        waking.cancel()
     await server.close()
     await broker.disconnect(signals)
     await tokens.close()

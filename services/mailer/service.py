@@ -8,8 +8,6 @@ from contextlib import suppress
 from secrets import SystemRandom
 from uuid import UUID
 
-from denizen.ending import end
-
 from services import broker
 from services.database import LOST, DatabaseUnavailable
 from services.eventstore import keys
@@ -51,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         ready()
         await stop.wait()
         await work.let_finish(_STOP_SECONDS)
-        await end(sending)
+        sending.cancel()
     await work.close()
     await broker.disconnect(client)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 
 import nats.errors
 import orjson
-from denizen.ending import end
 from nats.aio.client import Client
 from nats.js.errors import APIError, ServiceUnavailableError
 
@@ -28,7 +27,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     async with asyncio.TaskGroup() as tasks:
         work = tasks.create_task(relay.run(ready))
         await stop.wait()
-        await end(work)
+        work.cancel()
     await relay.close()
     await broker.disconnect(publisher)
     await broker.disconnect(signals)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from denizen import headers as h
 from denizen import messages as m
-from denizen.ending import end
 from denizen.operations import OPERATIONS
 
 from services import broker
@@ -76,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await server.stop_receiving()
         for batcher, each in zip((*chunks, others), working, strict=True):
             await batcher.drained()
-            await end(each)
+            each.cancel()
     await exports.close()
     await server.close()
     await pool.close()

@@ -3,6 +3,7 @@
 import asyncio
 import queue
 import secrets
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -118,7 +119,8 @@ async def test_an_event_whose_handler_was_stopped_comes_again_at_once(client: As
     user = await client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")
     users.append(user.id)
     await client.auth.users.block(user.id)
-    await begun.wait()
+    async with asyncio.timeout(10):
+        await begun.wait()
     await subscription.stop()
     events: asyncio.Queue[Event] = asyncio.Queue()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
@@ -126,14 +128,72 @@ async def test_an_event_whose_handler_was_stopped_comes_again_at_once(client: As
     await subscription.stop()
 
 
-async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
-    async def handle(_: Event) -> None:
+async def test_an_event_whose_thread_goes_on_is_nobody_elses_yet(client: AsyncClient) -> None:
+    name = durable()
+    begun, may_end = threading.Event(), threading.Event()
+
+    def handle(_: Event) -> None:
+        begun.set()
+        may_end.wait(30)
+
+    await users_blocked(client, 1)
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=handle)
+    assert await asyncio.to_thread(begun.wait, 10)
+    await subscription.stop()
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await events.get()
+    may_end.set()
+    await subscription.stop()
+
+
+async def test_a_stop_in_the_midst_of_many_events(client: AsyncClient) -> None:
+    """Nothing is handled after it, and nothing has to wait until it is late: the next one has the rest at once."""
+    users = set(await users_blocked(client, 150))
+    for stopped_after in range(1, 60, 7):
+        name, handled, enough = durable(), set[str](), asyncio.Event()
+
+        async def handle(event: Event, handled: set[str] = handled, enough: asyncio.Event = enough) -> None:
+            handled.add(event.user_id)
+            if len(handled) == stopped_after:  # noqa: B023 - within the turn of the loop
+                enough.set()
+
+        subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=handle)
+        async with asyncio.timeout(10):
+            await enough.wait()
+        before = len(handled)
+        async with asyncio.timeout(10):
+            await subscription.stop()
+        assert len(handled) <= before + 1, "the one under way"
+        rest: asyncio.Queue[Event] = asyncio.Queue()
+        subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=rest.put)
+        await next_of(rest, list(users - handled))
         await subscription.stop()
 
+
+async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
+    handled: list[str] = []
+
+    async def handle(event: Event) -> None:
+        handled.append(event.user_id)
+        await subscription.stop()
+
+    await users_blocked(client, 2)
     subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=handle)
-    await users_blocked(client, 1)
-    async with asyncio.timeout(10):
-        await subscription.wait()
+    ended = asyncio.create_task(subscription.wait())
+    await asyncio.wait([ended], timeout=10)
+    assert ended.done()
+    assert len(handled) == 1
+
+
+async def test_who_waits_for_the_end_may_give_up(client: AsyncClient) -> None:
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=lambda _: None)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await subscription.wait()
+    await subscription.stop()
 
 
 async def test_names_are_checked(client: AsyncClient) -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -11,6 +12,7 @@ from denizen import (
     AsyncClient,
     Client,
     DeadlineExceeded,
+    DenizenError,
     EmailTaken,
     InvalidTransition,
     MalformedMessage,
@@ -168,6 +170,34 @@ async def test_nobody_there_is_an_error_whenever_the_time_is_over() -> None:
     tries = [asyncio.create_task(client.connect()) for client in clients]
     ended, _ = await asyncio.wait(tries, timeout=60)
     assert [type(each.exception()) for each in ended] == [NoAnswer] * 20
+
+
+async def test_the_time_is_over_for_all_who_wait_for_a_connection() -> None:
+    async with AsyncClient("nats://127.0.0.1:1", timeout=0.5) as client:
+        began = asyncio.get_running_loop().time()
+        asked = [client.auth.users.get("user_01h455vb4pex5vsknk084sn02q") for _ in range(16)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [NoAnswer] * 16
+        assert asyncio.get_running_loop().time() - began < 5, "one after another they took 8 s"
+
+
+def test_threads_that_ask_while_it_is_closed_are_told(denizen: Denizen) -> None:
+    for _ in range(10):
+        client = Client(denizen.nats_url)
+        client.connect()
+        begun = threading.Barrier(9)
+
+        def ask(client: Client = client, begun: threading.Barrier = begun) -> None:
+            begun.wait()
+            while True:
+                with suppress(CancelledError, DenizenError):
+                    client.auth.users.list(count=1)
+
+        with ThreadPoolExecutor(8) as pool:
+            asking = [pool.submit(ask) for _ in range(8)]
+            begun.wait()
+            client.close()
+            assert [str(each.exception(timeout=20)) for each in asking] == ["the client is closed"] * 8
 
 
 def test_a_closed_client_says_so(denizen: Denizen) -> None:
