@@ -186,15 +186,17 @@ class Subscription:
                 await asyncio.to_thread(self._handler, event)
             else:
                 await cast(Awaitable[None], self._handler(event))
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                if not in_thread:  # A thread goes on with it: others must wait until it is late.
+                    with suppress(NatsError):
+                        await message.nak()
+                raise
+            # Also where it is the handler that awaited what was cancelled.
             tries = message.metadata.num_delivered
             log.exception("denizen: the handler of %s failed on event %s, try %d", self._durable, event.id, tries)
             await message.nak(delay=min(0.1 * 2 ** min(tries, 10), _LONGEST_PAUSE))
-        except asyncio.CancelledError:
-            if not in_thread:  # A thread goes on with it: others must wait until it is late.
-                with suppress(NatsError):
-                    await message.nak()
-            raise
         else:
             await message.ack_sync()
         finally:

@@ -55,8 +55,9 @@ async def test_each_event_in_the_order_of_the_log(client: AsyncClient) -> None:
     await subscription.stop()
 
 
+@pytest.mark.parametrize("failure", [LookupError("not today"), asyncio.CancelledError()])
 async def test_an_event_whose_handler_fails_comes_again_before_any_later_one(
-    client: AsyncClient, caplog: pytest.LogCaptureFixture
+    client: AsyncClient, caplog: pytest.LogCaptureFixture, failure: BaseException
 ) -> None:
     events: asyncio.Queue[Event] = asyncio.Queue()
     users: list[str] = []
@@ -64,7 +65,7 @@ async def test_an_event_whose_handler_fails_comes_again_before_any_later_one(
 
     async def handle(event: Event) -> None:
         if users and event.user_id == users[0] and next(failures, False):
-            raise LookupError("not today")
+            raise failure
         await events.put(event)
 
     subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=handle)
