@@ -61,6 +61,7 @@ class AsyncClient:
             await self._transport.close()
 
     async def __aenter__(self) -> Self:
+        self._transport.open()
         return self
 
     async def __aexit__(

@@ -133,9 +133,11 @@ class Subscription:
             await asyncio.wait([self._task])
 
     async def wait(self) -> None:
-        """Wait until somebody stops it."""
+        """Wait until somebody stops it. Raises what else ended it."""
         if self._task is not None:
             await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
 
     async def _bind(self) -> JetStreamContext.PullSubscription:
         jetstream = (await self._transport.connection()).jetstream()
@@ -163,12 +165,15 @@ class Subscription:
                 log.warning("denizen: the feed of %s was interrupted: %s", self._durable, type(error).__name__)
             finally:
                 await _let_go(pulling)
-            if self._stopping:
-                return
+            pulling = await self._bind_again(pulling)
+
+    async def _bind_again(self, old: JetStreamContext.PullSubscription) -> JetStreamContext.PullSubscription:
+        """A pull subscription can die of a reconnect: take a new one, however long that takes."""
+        while not self._stopping:
             await asyncio.sleep(0.5)
-            # A pull subscription can die of a reconnect: take a new one.
             with suppress(NatsError, JetStreamError, errors.NoAnswer):
-                pulling = await self._bind()
+                return await self._bind()
+        return old
 
     async def _follow(self, pulling: JetStreamContext.PullSubscription) -> None:
         while not self._stopping:

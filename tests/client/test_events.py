@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from denizen import AsyncClient, Client, Event
+from denizen.events import STREAM, Subscription
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js import JetStreamContext
 
 from tests.support.servers import Denizen
 
@@ -21,6 +24,11 @@ async def client(denizen: Denizen) -> AsyncIterator[AsyncClient]:
 def durable() -> str:
     """A name that no other test uses."""
     return f"test-{secrets.token_hex(6)}"
+
+
+async def jetstream(client: AsyncClient) -> JetStreamContext:
+    """JetStream, as this client may use it."""
+    return (await client._transport.connection()).jetstream()  # pyright: ignore[reportPrivateUsage]
 
 
 async def users_blocked(client: AsyncClient, count: int) -> list[str]:
@@ -187,6 +195,37 @@ async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
     await asyncio.wait([ended], timeout=10)
     assert ended.done()
     assert len(handled) == 1
+
+
+async def test_a_feed_is_taken_up_again_as_soon_as_it_can_be(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, events = durable(), asyncio.Queue[Event]()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
+    bind, failures = Subscription._bind, iter([True, True])  # pyright: ignore[reportPrivateUsage]
+
+    async def fails_twice(self: Subscription) -> JetStreamContext.PullSubscription:
+        if next(failures, False):
+            raise NatsTimeoutError
+        return await bind(self)
+
+    monkeypatch.setattr(Subscription, "_bind", fails_twice)
+    await (await jetstream(client)).delete_consumer(STREAM, name)
+    await next_of(events, await users_blocked(client, 1))
+    assert next(failures, None) is None
+    await subscription.stop()
+
+
+async def test_who_waits_for_the_end_is_told_what_it_was(client: AsyncClient) -> None:
+    name = durable()
+    subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
+    consumers = await jetstream(client)
+    await consumers.delete_consumer(STREAM, name)
+    await consumers.add_consumer(STREAM, durable_name=name, filter_subject="users.v1.event.UserCreated.*")
+    with pytest.raises(ValueError, match=r"follows users\.v1\.event\.UserCreated"):
+        async with asyncio.timeout(20):
+            await subscription.wait()
+    await subscription.stop()
 
 
 async def test_who_waits_for_the_end_may_give_up(client: AsyncClient) -> None:

@@ -181,6 +181,15 @@ async def test_the_time_is_over_for_all_who_wait_for_a_connection() -> None:
         assert asyncio.get_running_loop().time() - began < 5, "one after another they took 8 s"
 
 
+async def test_a_client_may_be_entered_again(denizen: Denizen) -> None:
+    client = AsyncClient(denizen.nats_url)
+    for _ in range(2):
+        async with client:
+            assert (await client.auth.users.list(count=1)).total >= 0
+        with pytest.raises(RuntimeError, match="closed"):
+            await client.auth.users.list(count=1)
+
+
 def test_threads_that_ask_while_it_is_closed_are_told(denizen: Denizen) -> None:
     for _ in range(10):
         client = Client(denizen.nats_url)
