@@ -49,8 +49,8 @@ def changes(
     letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))
     result = Changes(
         password=facts.password_hash if kinds & {UserCreated, PasswordChanged, LoginSucceeded} else None,
-        code=_code(kinds, facts, at),
-        spent=_spent(kinds, before),
+        code=None if _calls_off(events, before) else _code(kinds, facts, at),
+        spent=_spent(events, before),
         session=facts.session if LoginSucceeded in kinds else None,
         end_sessions=_ended(events),
         mails=letters,
@@ -66,10 +66,17 @@ def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None
     return None
 
 
-def _spent(kinds: set[type[AnyEvent]], before: User | None) -> tuple[Purpose, ...]:
+def _calls_off(events: Sequence[AnyEvent], before: User | None) -> bool:
+    """Whether the user stays at the present address: the code for another one dies, and none is mailed."""
+    wanted = [event.email for event in events if isinstance(event, EmailVerificationRequested)]
+    return before is not None and before.email in wanted
+
+
+def _spent(events: Sequence[AnyEvent], before: User | None) -> tuple[Purpose, ...]:
     spent: set[Purpose] = set()
+    kinds = {type(event) for event in events}
     stays = before is not None and before.wanted_email is not None and kinds & set(ENDS_SESSIONS)
-    if stays or kinds & {EmailVerified, EmailChanged}:
+    if stays or kinds & {EmailVerified, EmailChanged} or _calls_off(events, before):
         spent.add("verify")
     if kinds & {PasswordChanged, EmailChanged}:
         spent.add("reset")
@@ -90,7 +97,9 @@ def _mails(
 ) -> Sequence[Mail]:
     result: list[Mail] = []
     for event in events:
-        if isinstance(event, EmailVerificationRequested) and after and not facts.taken:
+        if isinstance(event, EmailVerificationRequested) and after:
+            if facts.taken or _calls_off([event], before):
+                continue
             to = after.wanted_email[0] if after.wanted_email else after.email
             values = {"code": facts.drawn, "user_id": after.id, "minutes": _minutes(CODE_LIFE)}
             result.append(_mail("verify_email", to, after, values, at + CODE_LIFE))

@@ -174,7 +174,10 @@ class UserDeleted(_Event):
 
 @dataclass(slots=True)
 class EmailVerificationRequested(_Event):
-    """A code was mailed: to the user's address, or to the one that he wants instead."""
+    """A code was mailed: to the user's address, or to the one that is to replace it.
+
+    Where it names the address that the user has, no code was mailed: it calls off a change to another address.
+    """
 
     email: str | None
     email_key: str | None

@@ -65,7 +65,8 @@ async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Pre
     owner = await tools.secrets.by_email(key)
     if owner is not None and owner.user_id != command.user_id:
         raise _email_taken()
-    if not await tools.throttle.mail(key):
+    stays = command.email == await _address(tools, command.user_id)
+    if not stays and not await tools.throttle.mail(key):
         raise too_many_attempts()
     return Task(call, command, _drawn_code(tools))
 
@@ -80,7 +81,8 @@ async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -
     user_id = call.actor or ""
     proven_at = await _proven(tools, call, user_id, request)
     key = limits.email_key(request.email)
-    if not await tools.throttle.mail(key, user_id):
+    stays = request.email == await _address(tools, user_id)
+    if not stays and not await tools.throttle.mail(key, user_id):
         raise too_many_attempts()
     call.check_deadline()
     discreet = tools.settings.register_discreet

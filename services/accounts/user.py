@@ -188,8 +188,7 @@ def _evolve_credentials(user: User, event: CredentialEvent) -> User:
     version = user.version
     match event:
         case EmailVerificationRequested():
-            wanted = (event.email, event.email_key or "") if event.email is not None else user.wanted_email
-            return replace(user, wanted_email=wanted, code_version=version)
+            return replace(user, wanted_email=_wanted(user, event), code_version=version)
         case EmailVerified():
             return replace(user, email_verified=True, code_version=version)
         case EmailChanged():
@@ -211,6 +210,13 @@ def _evolve_credentials(user: User, event: CredentialEvent) -> User:
             )
         case PasswordResetRequested():
             return replace(user, token_version=version)
+
+
+def _wanted(user: User, event: EmailVerificationRequested) -> tuple[str, str] | None:
+    """The user's own address calls off a change to another one."""
+    if event.email is None:
+        return user.wanted_email
+    return None if event.email == user.email else (event.email, event.email_key or "")
 
 
 def _staying(user: User) -> User:

@@ -7,7 +7,7 @@ import hashlib
 import bcrypt
 import pytest
 
-from tests.support.backend import Json, email
+from tests.support.backend import Json, Reply, email
 from tests.support.people import PASSWORD, Postbox, Talk, sql, talking
 from tests.support.servers import Denizen
 
@@ -200,6 +200,44 @@ async def test_change_email(talk: Talk, post: Postbox) -> None:
     assert await talk.refused(user) == "invalid_credentials", "by the old address"
     assert not await talk.refused({"email": address})
     assert (await talk.create(email=user["email"]))["id"] != user["id"], "the old one is free"
+
+
+@pytest.mark.parametrize("kind", ["command", "self"])
+async def test_change_email_back_to_ones_own_calls_the_change_off(talk: Talk, post: Postbox, kind: str) -> None:
+    user, wanted = await talk.member(), email()
+    token = (await talk.sign_in(user))["accessToken"]
+
+    async def change(address: str) -> Reply:
+        if kind == "command":
+            return await talk.command("ChangeEmail", {"userId": user["id"], "email": address})
+        return await talk.self(token, "ChangeEmail", {"email": address, "currentPassword": PASSWORD})
+
+    assert not (await change(wanted)).code
+    code = await post.code(wanted)
+    assert not (await change(user["email"])).code
+    assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid"
+    assert (await talk.command("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
+    assert (await change(user["email"])).code == "invalid_transition", "nothing is left to call off"
+    fresh = await talk.fresh(user)
+    assert (fresh["email"], fresh["emailVerified"]) == (user["email"], True)
+    at = await talk.now()
+    history = (await talk.query("GetUserHistory", {"userId": user["id"]}, Denizen_Min_Position=at)).body["data"]
+    assert "EmailChanged" not in {each["type"] for each in history}
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    await post.mails(user["email"], "new password")  # All that was to be sent before it is there.
+    assert [mail["Subject"] for mail in await post.mails(user["email"], "", 0)] == [
+        mail["Subject"] for mail in await post.mails(user["email"], "new password")
+    ], "no code and no note"
+
+
+async def test_change_email_called_off_though_the_mailbox_has_had_its_mails(talk: Talk, post: Postbox) -> None:
+    user, wanted = await talk.member(), email()
+    while (await talk.command("SendPasswordResetEmail", {"email": user["email"]})).code != "too_many_attempts":
+        pass
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": wanted})
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": user["email"]})
+    late = await talk.command("VerifyEmail", {"userId": user["id"], "code": await post.code(wanted)})
+    assert late.code == "code_invalid"
 
 
 async def test_an_address_that_somebody_has_or_takes_meanwhile(talk: Talk, post: Postbox) -> None:

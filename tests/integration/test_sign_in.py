@@ -119,6 +119,29 @@ async def test_a_front_end_serves_somebody_from_his_first_to_his_last_day(
     assert (await front.public("Authenticate", {"email": address, "password": PASSWORD})).code == "invalid_credentials"
 
 
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ({"userAgent": "x" * 593}, (None, "x" * 512)),
+        ({"userAgent": "Mozilla/5.0\t(X11)\x1b[31m"}, (None, "Mozilla/5.0 (X11) [31m")),
+        ({"ip": "192.0.2.7:51234"}, ("192.0.2.7", None)),
+        ({"ip": "[2001:db8::7%eth0]:443", "userAgent": ""}, ("2001:db8::7", "")),
+        ({"ip": "unknown"}, (None, None)),
+    ],
+)
+async def test_sign_in_with_an_odd_origin_is_cleaned(
+    talk: Talk, front: Talk, written: Json, kept: tuple[str | None, str | None]
+) -> None:
+    user = await talk.member()
+    login = {"email": user["email"], "password": PASSWORD, **written}
+    reply = await front.public("Authenticate", login)
+    assert not reply.code, reply.data
+    (session,) = (await front.self(reply.body["accessToken"], "ListSessions")).body["data"]
+    assert (session.get("ip"), session.get("userAgent")) == kept
+    (attempt,) = (await talk.history(user, int(await talk.now())))["data"]
+    assert (attempt["ip"], attempt["userAgent"]) == kept
+
+
 async def test_without_a_token(talk: Talk) -> None:
     user = await talk.member()
     session = await talk.sign_in(user)

@@ -238,3 +238,10 @@ def test_who_gets_no_mail() -> None:
     for before, command in ((ACTIVE, BLOCK), (ACTIVE, LOG_IN), (replace(PENDING, version=2), VERIFY)):
         assert changed(before, command).mails == ()
     assert run(ACTIVE, m.UpdateUser(user_id=ID, metadata={"a": 1}))[0] is None
+
+
+def test_a_change_of_address_that_is_called_off_spends_its_code_and_mails_nothing() -> None:
+    for user in (ACTIVE, PENDING):
+        wanting = user_after(WANT) if user is ACTIVE else replace(user_after(WANT), email_verified=False)
+        result = changed(wanting, m.ChangeEmail(user_id=ID, email="sam@example.com"))
+        assert result == Changes(spent=("verify",))

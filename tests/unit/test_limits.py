@@ -130,12 +130,52 @@ def test_network_addresses(ip: str) -> None:
 @pytest.mark.parametrize(
     "ip",
     [
-        *("1.2.3", "1.2.3.4.5", "01.2.3.4", "256.0.0.1", "192.0.2.7/32", " ::1", "::1\n", ":::", "g::", "[::1]"),
-        *("localhost", "\u0661.2.3.4", "fe80::1%eth0", "fe80::1%1", "fe80::1%", "192.0.2.7%1", "fe80::1%\x1b[31mRED\n"),
+        *("1.2.3", "1.2.3.4.5", "01.2.3.4", "256.0.0.1", "192.0.2.7/32", ":::", "g::", "[::1", "[192.0.2.7]x", "%eth0"),
+        *("localhost", "\u0661.2.3.4", "192.0.2.7, 192.0.2.8", "192.0.2.7:123456", "[[::1]]", "nobody knows"),
     ],
 )
 def test_no_network_address(ip: str) -> None:
     assert faults(signing_in(ip)) == ["ip"]
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("192.0.2.7:51234", "192.0.2.7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ('"[2001:db8::7]:443"', "2001:db8::7"),
+        ("[fe80::1%25eth0]:443", "fe80::1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("fe80::1%", "fe80::1"),
+        ("fe80::1%\x1b[31mRED\n", "fe80::1"),
+        (" ::1\r\n", "::1"),
+        ("2001:db8::7:443", "2001:db8::7:443"),
+        ("unknown", None),
+        ("_hidden.1", None),
+        ("", None),
+    ],
+)
+def test_ip_with_what_proxies_add_is_cleaned(written: str, kept: str | None) -> None:
+    command = signing_in(written)
+    assert (faults(command), command.ip) == ([], kept)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("Mozilla/5.0\t(X11)", "Mozilla/5.0 (X11)"),
+        ("a\r\nb\x85\x1b[31m\u2028c\x7f", "a b [31m c"),
+        ("x" * 593, "x" * 512),
+        ("\t" * 10_000 + "x", "x"),
+        ("", ""),
+        ("Läufer 📱\u202e", "Läufer 📱\u202e"),
+    ],
+)
+def test_user_agent_that_is_odd_is_cleaned_and_cut(written: str, kept: str) -> None:
+    body = {"email": "a@example.com", "password": "x", "userAgent": written}
+    command = m.Authenticate.model_validate(body, strict=True)
+    assert (faults(command), command.user_agent) == ([], kept)
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -5,7 +5,6 @@ from denizen.messages.base import (
     ErrorBody,
     ErrorReply,
     ExternalId,
-    Ip,
     Message,
     Metadata,
     Name,
@@ -15,7 +14,6 @@ from denizen.messages.base import (
     SessionId,
     Status,
     Time,
-    UserAgent,
     UserId,
     UserRequest,
 )
@@ -56,6 +54,7 @@ from denizen.messages.identities import (
     UnlinkIdentity,
     UnlinkMyIdentity,
 )
+from denizen.messages.origin import Ip, UserAgent
 from denizen.messages.sessions import (
     Authenticate,
     ListMySessions,

@@ -41,9 +41,6 @@ SessionId = Annotated[
     Otherwise("not a session id: sess_ and 26 letters and digits"),
 ]
 """TypeID: `sess_` and the base32 of a UUIDv7."""
-Ip = Annotated[str, StringConstraints(min_length=2, max_length=45)]
-"""An IPv4 or IPv6 address, as the front end saw it."""
-UserAgent = Annotated[str, StringConstraints(max_length=512)]
 RFC3339 = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
 """Regular expression of a time (RFC 3339, section 5.6), in Rust's, Python's and ECMAScript's form."""
 Time = Annotated[

@@ -6,7 +6,10 @@ from denizen.messages.base import Email, Message, Request, Secret, UserRequest
 
 
 class ChangeEmail(UserRequest):
-    """Sends a code to the new address; VerifyEmail with it makes the address the user's, and the old one is told."""
+    """Sends a code to the new address; VerifyEmail with it makes the address the user's, and the old one is told.
+
+    The address that the user has calls off a change that is pending: its code is good no more, and no mail is sent.
+    """
 
     email: Email
 
@@ -44,6 +47,8 @@ class ConfirmPasswordReset(Request):
 
 
 class ChangeMyEmail(Request):
+    """As ChangeEmail."""
+
     email: Email
     current_password: Secret | None = None
     """Needed where the user has a password: a stolen session must not move the account to another address."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from denizen.messages.base import Email, Ip, Message, Request, Secret, SessionId, UserAgent, UserRequest
+from denizen.messages.base import Email, Message, Request, Secret, SessionId, UserRequest
+from denizen.messages.origin import Ip, UserAgent
 from denizen.messages.users import User
 from pydantic import Field
 
