@@ -1,13 +1,13 @@
 # The commands of this repository; `make help` lists them.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 # What the environment is made from. Its hash is the stamp's name, so that any change, and only a change, installs again.
 INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-containers bench lint format typecheck contract check env lock clean
+.PHONY: help install run test test-fast test-containers bench lint format typecheck contract check check-locks env lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -28,6 +28,9 @@ run: install  ## Start everything (embedded PostgreSQL and NATS included) and sa
 
 test: install  ## Run all tests, but those that need containers.
 	$(BIN)/pytest
+
+test-fast: install  ## Run the tests that need no server.
+	$(BIN)/pytest -m "not slow" tests/unit tests/contract tests/importing
 
 test-containers: install  ## Run what talks to servers on the images of compose.yaml (needs a Docker engine).
 	TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host $(BIN)/pytest --servers=containers tests/integration tests/client tests/containers
@@ -54,11 +57,14 @@ check: lint typecheck  ## Everything short of the tests: style, types, contract,
 	$(BIN)/python -m scripts.check_contract
 	$(BIN)/python -m scripts.check_licences
 
+check-locks: install  ## Check that what is pinned can be installed by every Python and on every platform of the README.
+	$(BIN)/python -m scripts.check_locks
+
 env:  ## Make the secrets for compose.yaml, in .env, unless they are there.
 	@test -e .env || (umask 077 && $(PYTHON) -m scripts.make_env >.env && echo "made .env")
 
-lock: install  ## Choose and pin the newest versions that pyproject.toml allows, with hashes.
-	$(BIN)/python -m scripts.lock
+lock: install  ## Pin what pyproject.toml needs, with the hashes of all files (LOCK=--upgrade takes newer versions).
+	$(BIN)/python -m scripts.lock $(if $(AS_OF),--as-of $(AS_OF)) $(LOCK)
 
 clean:  ## Remove what was made here; data in .denizen stays.
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

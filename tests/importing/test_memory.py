@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from denizen.importing import BadRow, Format, Row, read
 
+pytestmark = pytest.mark.slow
+
 MOST = 12 << 20
 TOTAL = 200 << 20
 
