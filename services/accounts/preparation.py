@@ -155,7 +155,9 @@ async def _change_password(tools: Tools, call: Call, command: m.ChangePassword) 
     version = await tools.proven_at(command.user_id, command.current_password, call)
     if version is None:
         return Task(call, command)
-    new = await tools.new_hash(command.new_password, call, "newPassword", await _address(tools, command.user_id))
+    before = (await tools.secrets.by_id(command.user_id)).password
+    address = await _address(tools, command.user_id)
+    new = await tools.new_hash(command.new_password, call, "newPassword", address, unlike=before)
     return Task(call, command, Facts(proven_at=version, password_hash=new))
 
 
@@ -195,7 +197,10 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
     if owner is None:
         raise token_invalid()
     user_id, version = owner
-    new = await tools.new_hash(command.password, call, "password", await _address(tools, user_id))
+    user = (await tools.user(user_id)).user
+    must_change = user is not None and user.password_change_required
+    before = (await tools.secrets.by_id(user_id)).password if must_change else None
+    new = await tools.new_hash(command.password, call, "password", user and user.email, unlike=before)
     return Task(call, RecoverPassword(user_id), Facts(proven_at=version, password_hash=new))
 
 

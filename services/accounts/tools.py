@@ -40,11 +40,15 @@ class Tools:
         """A user as the log has him."""
         return fold(user_id, (await self.store.load([user_id])).get(user_id, []))
 
-    async def new_hash(self, secret: SecretStr, call: Call, field: str, email: str | None = None) -> str:
-        """The hash of a new password; refused where it is `weak_password`."""
+    async def new_hash(
+        self, secret: SecretStr, call: Call, field: str, email: str | None = None, *, unlike: str | None = None
+    ) -> str:
+        """The hash of a new password; refused where it is `weak_password`. `unlike`: the hash of the one before it."""
         password = await self.opened(secret, call)
         if fault := policy.fault(password, self.settings.password_min_length, email=email):
             raise Refusal("weak_password", fault, field=field)
+        if unlike is not None and (await self.pool.verify(password, unlike, call.deadline)).ok:
+            raise Refusal("weak_password", "the new password is the same as before: choose another one", field=field)
         return await self.pool.hash(password, call.deadline)
 
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:

@@ -60,6 +60,37 @@ async def test_reset_password_with_a_change_that_is_required(talk: Talk) -> None
     assert (await talk.fresh(user))["loginCount"] == 2
 
 
+@pytest.mark.parametrize("required", [True, False])
+async def test_change_password_to_the_same_is_refused(talk: Talk, required: bool) -> None:
+    user = await talk.create(passwordHash=bcrypted(PASSWORD), emailVerified=True)
+    if required:
+        await talk.done("ResetPassword", {"userId": user["id"], "password": PASSWORD, "requireChange": True})
+    change = {"userId": user["id"], "currentPassword": PASSWORD, "newPassword": PASSWORD}
+    error = (await talk.command("ChangePassword", change)).body["error"]
+    assert (error["code"], error["field"]) == ("weak_password", "newPassword")
+    assert "same as before" in error["message"]
+    assert (await talk.fresh(user))["passwordChangeRequired"] is required
+    changed = await talk.done("ChangePassword", {**change, "newPassword": NEW})
+    assert changed["user"]["passwordChangeRequired"] is False
+
+
+async def test_confirm_password_reset_to_the_same_is_refused_where_a_change_is_required(
+    talk: Talk, post: Postbox
+) -> None:
+    user = await talk.member()
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    confirm = {"token": await post.token(user["email"]), "password": PASSWORD}
+    await talk.done("ConfirmPasswordReset", confirm)  # A user who had forgotten it may hit on it again.
+    await talk.done("ResetPassword", {"userId": user["id"], "password": NEW, "requireChange": True})
+    await talk.done("SendPasswordResetEmail", {"email": user["email"]})
+    confirm = {"token": await post.token(user["email"], 2), "password": NEW}
+    error = (await talk.command("ConfirmPasswordReset", confirm)).body["error"]
+    assert (error["code"], error["field"]) == ("weak_password", "password")
+    assert (await talk.fresh(user))["passwordChangeRequired"] is True
+    done = await talk.done("ConfirmPasswordReset", {**confirm, "password": PASSWORD})
+    assert done["user"]["passwordChangeRequired"] is False, "the token is still good for another one"
+
+
 @pytest.mark.parametrize("kind", ["command", "public"])
 async def test_a_password_that_is_forgotten(talk: Talk, post: Postbox, kind: str) -> None:
     asked = talk.command if kind == "command" else talk.public

@@ -23,6 +23,8 @@ class VerifyEmail(UserRequest):
 
 
 class ChangePassword(UserRequest):
+    """The new password must be another one than the current one."""
+
     current_password: Secret
     new_password: Secret
 
@@ -42,6 +44,8 @@ class SendPasswordResetEmail(Request):
 
 
 class ConfirmPasswordReset(Request):
+    """Where the user must change the password, another one than before."""
+
     token: Secret
     password: Secret
 
@@ -55,6 +59,8 @@ class ChangeMyEmail(Request):
 
 
 class ChangeMyPassword(Request):
+    """As ChangePassword."""
+
     current_password: Secret
     new_password: Secret
 
