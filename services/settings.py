@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     access_token_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
     """How long a session lives after its last refresh."""
+    refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 10
+    """How long a used refresh token still gets the tokens that it got: two tabs may refresh at once. 0: never."""
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:587` (STARTTLS where offered), `smtps://host:465`; `denizen up` has its own sink."""
     mail_from: str = "Denizen <no-reply@localhost>"

@@ -95,23 +95,36 @@ def _life(tools: Tools) -> timedelta:
 
 
 async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -> Prepared:
-    """A token is good once. A used one may be stolen; who presents it cannot be told, and so the session ends."""
+    """Give fresh tokens for a refresh token, which is good once: a used one may be stolen, and ends the session.
+
+    For a short time after its use it is answered as the first time: two tabs of a browser may refresh at once
+    (docs/decisions/0030-refreshes-at-once.md).
+    """
     parsed = refresh.parse(await tools.opened(request.refresh_token, call))
     session = await tools.secrets.session(parsed.session_id) if parsed else None
     if parsed is None or session is None or not refresh.is_ours(tools.ring, parsed, session.salt):
         raise _refresh_invalid()
     key = call.key if call.repeatable else token_hex(16)
     if parsed.generation == session.generation:
-        if await tools.secrets.refresh(session, key, datetime.now(UTC) + _life(tools)):
-            return await _signed_in(tools, replace(session, generation=session.generation + 1))
+        now = datetime.now(UTC)
+        if await tools.secrets.refresh(session, key, now, now + _life(tools)):
+            return await _signed_in(tools, replace(session, generation=session.generation + 1, refreshed_at=now))
         session = await tools.secrets.session(parsed.session_id)
         if session is None:
             raise _refresh_invalid()
-    if parsed.generation == session.generation - 1 and session.command_id == key:
-        return await _signed_in(tools, session)  # The answer to the first was lost.
+    # Its answer may have been lost, or another tab was first.
+    again = session.command_id == key or _is_in_grace(tools, session)
+    if again and parsed.generation == session.generation - 1:
+        return await _signed_in(tools, session)
     call.repeatable, call.expected_version = False, None
     revoke = m.RevokeSession(user_id=session.user_id, session_id=session.session_id)
     return Task(call, revoke, reply=lambda _, __: _refresh_invalid())
+
+
+def _is_in_grace(tools: Tools, session: Session) -> bool:
+    """Whether the session was refreshed, or began, so lately that its newest tokens are given once more."""
+    grace = tools.settings.refresh_grace_seconds
+    return grace > 0 and datetime.now(UTC) - session.refreshed_at <= timedelta(seconds=grace)
 
 
 def _refresh_invalid() -> Refusal:
@@ -124,7 +137,8 @@ async def _signed_in(tools: Tools, session: Session) -> Instant:
     stream = await tools.user(session.user_id)
     if stream.user is None or stream.user.status != "ACTIVE":
         return Instant(_refresh_invalid())
-    signed = _body(tools, await tools.keys.signing(), session, session.generation)
+    issued_at = session.refreshed_at if _is_in_grace(tools, session) else None
+    signed = _body(tools, await tools.keys.signing(), session, session.generation, issued_at)
     return Instant(signed(stream, session.position), position=session.position)
 
 
@@ -132,23 +146,30 @@ async def _reply(tools: Tools, session: NewSession) -> Reply:
     return _body(tools, await tools.keys.signing(), session, 0)
 
 
-def _body(tools: Tools, key: OKPKey, session: NewSession | Session, generation: int) -> Callable[[Stream, int], bytes]:
-    """What SignedIn is made by, once the position is known at which the session began."""
+def _body(
+    tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
+) -> Callable[[Stream, int], bytes]:
+    """What SignedIn is made by, once the position is known at which the session began.
+
+    `issued_at`: when the access token was issued the first time; by default it is issued now.
+    """
 
     def reply(stream: Stream, position: int) -> bytes:
+        now = datetime.now(UTC)
+        at = issued_at or now
         token = access.issue(
             key,
             tools.settings,
             user_id=stream.user_id,
             session_id=session.session_id,
             position=position,
-            at=datetime.now(UTC),
+            at=at,
         )
         return orjson.dumps(
             {
                 "accessToken": token,
                 "refreshToken": refresh.refresh_token(tools.ring, session.session_id, session.salt, generation),
-                "expiresIn": tools.settings.access_token_seconds,
+                "expiresIn": tools.settings.access_token_seconds - int((now - at).total_seconds()),
                 "sessionId": session.session_id,
                 "user": stream.body(),
             }

@@ -94,12 +94,13 @@ class SecretStore:
         sessions = [self._session(row) for row in rows]
         return {(each.user_id, each.command_id): each for each in sessions if each.command_id is not None}
 
-    async def refresh(self, session: Session, command_id: str, expires_at: datetime) -> bool:
-        """The next generation of a session; False where somebody else was first, or it has ended."""
+    async def refresh(self, session: Session, command_id: str, at: datetime, expires_at: datetime) -> bool:
+        """The next generation of a session; False where another request was first, or it has ended."""
         parameters = {
             "session_id": session.session_id,
             "generation": session.generation,
             "command_id": command_id,
+            "at": at,
             "expires_at": expires_at,
         }
         async with self._database.connection() as connection:

@@ -85,6 +85,8 @@ def test_sessions(client: Client) -> None:
     assert [each.id for each in sessions.list(user.id)] == [second.session_id, first.session_id]
     refreshed = sessions.refresh(second.refresh_token)
     assert refreshed.session_id == second.session_id
+    assert sessions.refresh(second.refresh_token).refresh_token == refreshed.refresh_token, "another tab was first"
+    sessions.refresh(refreshed.refresh_token)
     with pytest.raises(TokenInvalid):
         sessions.refresh(second.refresh_token)
     assert [each.id for each in sessions.list(user.id)] == [first.session_id], "who used it twice is out"

@@ -90,7 +90,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         "find_session": ["sess_7"],
         "find_sessions": [_USER],
         "find_begun": [_USERS, ["7", "8"]],
-        "refresh_session": {"command_id": "a", "expires_at": _AT, "session_id": "sess_7", "generation": 0},
+        "refresh_session": {"command_id": "a", "at": _AT, "expires_at": _AT, "session_id": "sess_7", "generation": 0},
         "find_token": [b"7"],
         "attempt_code": {"user_id": _USER, "most": 5},
         "secret_by_id": [_USER],

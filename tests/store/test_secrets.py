@@ -517,7 +517,7 @@ async def test_sessions_newest_first_with_whence_they_came(
     await expire(owner, "sessions")
     assert await secrets.sessions(A) == []
     assert await secrets.session(begun[0].session_id) is None
-    assert not await secrets.refresh(found[0], "c1", LATER), "what has ended is not brought back"
+    assert not await secrets.refresh(found[0], "c1", NOW, LATER), "what has ended is not brought back"
 
 
 async def test_of_fifty_who_refresh_at_once_one_wins(open_store: OpenStore, open_secrets: OpenSecrets) -> None:
@@ -526,15 +526,15 @@ async def test_of_fifty_who_refresh_at_once_one_wins(open_store: OpenStore, open
     stores = [open_secrets(name) for name in "abcde"]
     before = await stores[0].session(begun.session_id)
     assert before
-    until_when = LATER + timedelta(days=30)
-    won = await asyncio.gather(*(stores[n % 5].refresh(before, f"c{n}", until_when) for n in range(50)))
+    at, until_when = NOW + timedelta(seconds=5), LATER + timedelta(days=30)
+    won = await asyncio.gather(*(stores[n % 5].refresh(before, f"c{n}", at, until_when) for n in range(50)))
     assert won.count(True) == 1
     after = await stores[0].session(begun.session_id)
     assert after
     assert (after.generation, after.command_id, after.expires_at) == (1, f"c{won.index(True)}", until_when)
-    assert after.refreshed_at > before.refreshed_at
-    assert not await stores[0].refresh(before, "late", until_when)
-    assert await stores[0].refresh(after, "next", until_when)
+    assert after.refreshed_at == at
+    assert not await stores[0].refresh(before, "late", NOW, until_when)
+    assert await stores[0].refresh(after, "next", NOW, until_when)
 
 
 async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStore, secrets: SecretStore) -> None:
@@ -544,7 +544,7 @@ async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStor
     before = await secrets.session(begun.session_id)
     assert before
     await stored(store, change(A, 1, Changes(end_sessions="all")))
-    assert not await secrets.refresh(before, "c1", LATER)
+    assert not await secrets.refresh(before, "c1", NOW, LATER)
     assert await secrets.session(begun.session_id) is None
 
 

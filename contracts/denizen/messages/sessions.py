@@ -22,7 +22,7 @@ class Authenticate(Request):
 
 
 class RefreshSession(Request):
-    """A refresh token can be used once; using it again ends the session."""
+    """A refresh token can be used once; within 10 s it gets the same tokens again, later it ends the session."""
 
     refresh_token: Secret
 
