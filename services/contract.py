@@ -30,7 +30,7 @@ _DEADLINE: Document = {
 _CONDITIONS: Document = {
     headers.COMMAND_ID: {
         "type": "string",
-        "description": "The command id: a repeat within 24 h gets the first reply and changes nothing; another command "
+        "description": "The command id: a repeat within 24 h gets the first reply and changes nothing; another request "
         "with it is refused with validation_failed. "
         "Needed where a secret is sealed, which it is bound to.",
     },

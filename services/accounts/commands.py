@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from denizen import headers as h
 from denizen import messages as m
 from typeid import TypeID
 
@@ -15,10 +14,10 @@ from services.accounts.changes import changes
 from services.accounts.decide import decide
 from services.accounts.decision import Command, OnUser, RecoverPassword
 from services.accounts.events import AnyEvent, LoginEvent
+from services.accounts.fingerprint import is_repeat, used
 from services.accounts.task import Instant, Stream, Task, fold
 from services.accounts.user import User, evolve
 from services.database import DatabaseUnavailable
-from services.endpoint.call import Call
 from services.eventstore.event import NewEvent
 from services.eventstore.store import (
     Append,
@@ -197,9 +196,8 @@ class Commands:
         users = [outcome.user_id for _, outcome in repeats if outcome.user_id is not None]
         stored = await self._store.load(users) if users else {}
         for task, outcome in repeats:
-            if not _is_repeat(task.call, outcome):
-                used = Refusal("validation_failed", "this command id was used for another command", field=h.COMMAND_ID)
-                await self._settle(task, used, waiting)
+            if not is_repeat(task.call, outcome):
+                await self._settle(task, used(), waiting)
                 continue
             if outcome.refusal is not None:
                 await self._settle(task, Refusal.of(outcome.refusal), waiting)
@@ -246,14 +244,6 @@ class Commands:
 def is_urgent(task: Task) -> bool:
     """Whether it ends sessions: every verifier is told before anything else is done."""
     return isinstance(task.command, (*_ENDS_SESSIONS, m.RevokeSession))
-
-
-def _is_repeat(call: Call, outcome: Outcome) -> bool:
-    """Whether it asks for what the command with its id asked for: else its answer would be another command's."""
-    if outcome.operation not in (None, call.operation.name):
-        return False
-    named = call.request.user_id if isinstance(call.request, m.UserRequest) else None
-    return named is None or outcome.user_id is None or named == outcome.user_id
 
 
 def _first_of_each_id(waiting: Iterable[Task]) -> list[Task]:
@@ -307,6 +297,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         release=held - wanted,
         command_id=_kept_id(task, refused),
         operation=task.call.operation.name,
+        digest=task.call.digest,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
         changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
@@ -354,6 +345,7 @@ def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
         at=datetime.now(UTC),
         command_id=command_id,
         operation=task.call.operation.name,
+        digest=task.call.digest,
         refusal=body,
     )
     return Decided(task, append, on, refusal)

@@ -251,6 +251,9 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
     outcome = (await tools.store.outcomes([call.key])).get(call.key)
     if outcome is None:
         return None
+    # Else a request that is made up would be a guess at the first one's password, which costs no hash.
+    if isinstance(call.request, m.Register) and not await tools.throttle.code(f"command/{call.key}"):
+        raise too_many_attempts()
     command: Command = call.request
     if isinstance(command, m.ConfirmPasswordReset):
         command = RecoverPassword(outcome.user_id or "")

@@ -9,6 +9,7 @@ from denizen.operations import Operation
 
 from services.accounts import limits, preparation, signing_in
 from services.accounts.answers import Answers
+from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.selves import TRANSLATE
 from services.accounts.task import Instant, Task
 from services.accounts.tools import Tools
@@ -41,6 +42,7 @@ class Preparer:
         if kind not in _PREPARED or (
             isinstance(call.request, m.CreateUser) and not preparation.has_secret(call.request)
         ):
+            call.digest = without_secrets(self._tools.ring, call)
             return self._queue(Task(call, call.request))
         if len(self._running) >= _AT_ONCE:
             return False
@@ -87,6 +89,7 @@ class Preparer:
                 call.request = translated
         if isinstance(call.request, m.Authenticate):
             return await signing_in.authenticate(self._tools, call, call.request)
+        call.digest = await fingerprint(self._tools, call)
         if isinstance(call.request, m.RefreshSession):
             return await signing_in.refresh_session(self._tools, call, call.request)
         if isinstance(call.request, m.ListSessions):

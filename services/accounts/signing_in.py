@@ -13,6 +13,7 @@ from typeid import TypeID
 
 from services.accounts import limits
 from services.accounts.decision import Facts, LogIn
+from services.accounts.fingerprint import fingerprint, is_repeat, used
 from services.accounts.logins import credentials_invalid
 from services.accounts.preparation import Prepared
 from services.accounts.task import Instant, Reply, Stream, Task
@@ -21,6 +22,7 @@ from services.accounts.tools import Tools
 from services.accounts.user import rfc3339
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
+from services.eventstore.secret_store import IdUsed
 from services.eventstore.secrets import NewSession, Session
 from services.refusal import Refusal
 from services.tokens import access, refresh
@@ -34,6 +36,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     """
     with tools.guesses.reserved():
         guess = Guess(limits.email_key(request.email), request.ip)
+        call.digest = await fingerprint(tools, call)
         password = await tools.opened(request.password, call)
         credential, verified = await tools.guesses.compare(guess, password, call.deadline)
     call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
@@ -48,12 +51,12 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     if not verified.ok:
         return Task(call, command, began=verified.began)
     if before is not None:
-        return await _signed_in(tools, before)
+        return await _again(tools, call, before)
     session = _new_session(tools, request, key)
     facts = Facts(proven_at=credential.version, session=session)
     if verified.outdated:
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
-    repeat = None if key is None else partial(_begun, tools, credential.user_id, key)
+    repeat = None if key is None else partial(_begun, tools, call, credential.user_id, key)
     return Task(call, command, facts, await _reply(tools, session), verified.began, repeat=repeat)
 
 
@@ -76,9 +79,16 @@ async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
         return None
 
 
-async def _begun(tools: Tools, user_id: str, command_id: str) -> Instant:
+async def _begun(tools: Tools, call: Call, user_id: str, command_id: str) -> Instant:
     """What a command is answered whose id is there already."""
-    session = (await tools.secrets.begun([(user_id, command_id)])).get((user_id, command_id))
+    return await _again(tools, call, (await tools.secrets.begun([(user_id, command_id)])).get((user_id, command_id)))
+
+
+async def _again(tools: Tools, call: Call, session: Session | None) -> Instant:
+    """The answer to a command whose id was there before: the tokens of the session that it began, if it is the same."""
+    outcome = (await tools.store.outcomes([call.key])).get(call.key)
+    if outcome is not None and not is_repeat(call, outcome):
+        return Instant(used())
     if session is None:
         return Instant(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
     return await _signed_in(tools, session)
@@ -107,7 +117,11 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
     key = call.key if call.repeatable else token_hex(16)
     if parsed.generation == session.generation:
         now = datetime.now(UTC)
-        if await tools.secrets.refresh(session, key, now, now + _life(tools)):
+        try:
+            refreshed = await tools.secrets.refresh(session, key, now, now + _life(tools), call.digest)
+        except IdUsed:
+            raise used() from None
+        if refreshed:
             return await _signed_in(tools, replace(session, generation=session.generation + 1, refreshed_at=now))
         session = await tools.secrets.session(parsed.session_id)
         if session is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from denizen.sealing import PREFIX
 from pydantic import SecretStr
 
 from services.accounts.guesses import Guesses
@@ -34,7 +35,12 @@ class Tools:
 
     async def opened(self, secret: SecretStr, call: Call) -> str:
         """A secret of a request, which may be sealed."""
-        return await unseal(secret.get_secret_value(), call.command_id if call.repeatable else None, self.keys)
+        text = secret.get_secret_value()
+        if not text.startswith(PREFIX):
+            return text
+        if text not in call.opened:
+            call.opened[text] = await unseal(text, call.command_id if call.repeatable else None, self.keys)
+        return call.opened[text]
 
     async def user(self, user_id: str) -> Stream:
         """A user as the log has him."""

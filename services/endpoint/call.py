@@ -39,6 +39,9 @@ class Call:
         known_at: for a query: a position at which the user was there. He is not missing before that is applied.
         reply_to: a subject in `_INBOX.`.
         authorization: the header of that name, as it was sent.
+        body: as it was parsed, where the command is repeatable.
+        digest: of what is asked, made from the body (services/accounts/fingerprint.py).
+        opened: its sealed secrets that were opened, so that none is opened twice.
     """
 
     operation: Operation
@@ -52,6 +55,9 @@ class Call:
     traceparent: str | None
     min_position: int
     authorization: str | None = field(default=None, repr=False)
+    body: dict[str, Any] | None = field(default=None, repr=False)
+    digest: bytes | None = None
+    opened: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     known_at: int = 0
 
     @property
@@ -91,9 +97,10 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
     deadline = headers.get(h.DEADLINE)
     actor = _header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters")
     traceparent = headers.get(h.TRACEPARENT)
+    body = strict_json.parse(data, operation.octets)
     call = Call(
         operation=operation,
-        request=understand_body(operation.request, strict_json.parse(data, operation.octets)),
+        request=understand_body(operation.request, body),
         reply_to=reply_to,
         command_id=command_id or str(uuid_utils.uuid7()),
         repeatable=command_id is not None,
@@ -104,6 +111,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         # W3C Trace Context: an invalid one is ignored, never an error.
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         authorization=headers.get(h.AUTHORIZATION),
+        body=None if command_id is None else body,
         min_position=int(_header(headers, h.MIN_POSITION, _NUMBER, "a whole number") or 0),
     )
     call.check_deadline()

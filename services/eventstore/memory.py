@@ -70,9 +70,9 @@ class MemoryEventStore:
             version = append.expected + len(append.events) if append.requires is None else append.requires
             beside = len(self._log) if append.requires is not None and append.events else None
             self._outcomes[append.command_id] = (
-                Outcome(None, None, append.refusal, None, append.operation)
+                Outcome(None, None, append.refusal, None, append.operation, append.digest)
                 if append.refusal
-                else Outcome(append.user_id, version, None, beside, append.operation)
+                else Outcome(append.user_id, version, None, beside, append.operation, append.digest)
             )
         return Appended(len(self._log) if append.events else 0)
 

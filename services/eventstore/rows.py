@@ -156,6 +156,7 @@ def _command_row(append: Append) -> Json:
         "version": None if refused else version,
         "refusal": append.refusal,
         "operation": append.operation,
+        "digest": append.digest and append.digest.hex(),
         "recorded_at": append.at,
     }
 

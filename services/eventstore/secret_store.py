@@ -9,6 +9,8 @@ from datetime import datetime
 from hmac import compare_digest
 from typing import LiteralString
 
+import psycopg
+
 from services import sql
 from services.database import Database, Row
 from services.eventstore.keys import KeyRing
@@ -32,6 +34,10 @@ class Credential:
     user_id: str
     password: str | None
     version: int
+
+
+class IdUsed(Exception):
+    """Another command had this id; nothing was done."""
 
 
 class SecretStore:
@@ -94,17 +100,28 @@ class SecretStore:
         sessions = [self._session(row) for row in rows]
         return {(each.user_id, each.command_id): each for each in sessions if each.command_id is not None}
 
-    async def refresh(self, session: Session, command_id: str, at: datetime, expires_at: datetime) -> bool:
-        """The next generation of a session; False where another request was first, or it has ended."""
+    async def refresh(
+        self, session: Session, command_id: str, at: datetime, expires_at: datetime, digest: bytes | None = None
+    ) -> bool:
+        """The next generation of a session; False where another request was first, or it has ended.
+
+        `digest`: of the request, where its caller named the id, which is then kept with the outcomes of commands.
+        Raises IdUsed where another command had the id.
+        """
         parameters = {
             "session_id": session.session_id,
             "generation": session.generation,
             "command_id": command_id,
             "at": at,
             "expires_at": expires_at,
+            "digest": digest,
         }
-        async with self._database.connection() as connection:
-            return (await connection.execute(_sql("refresh_session"), parameters)).rowcount == 1
+        try:
+            async with self._database.connection() as connection:
+                cursor = await connection.execute(_sql("refresh_session"), parameters)
+                return await cursor.fetchone() is not None
+        except psycopg.errors.UniqueViolation:
+            raise IdUsed from None
 
     async def forget(self) -> int:
         """Drop what has expired; returns how much (a bounded number: call again while it is not 0)."""

@@ -40,6 +40,7 @@ class Append:
         operation: what the command with this id asks for; another one with the same id is no repeat.
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
+        digest: of what the command with this id asks for (services/accounts/fingerprint.py).
     """
 
     stream: str
@@ -54,6 +55,7 @@ class Append:
     requires: int | None = None
     changes: Changes | None = None
     operation: str | None = None
+    digest: bytes | None = None
 
     @property
     def user_id(self) -> str:
@@ -97,7 +99,8 @@ Result = Appended | VersionConflict | ClaimTaken | Repeated
 class Outcome:
     """What became of a command: `refusal`, or the version of the user that its reply showed.
 
-    `position` is that of what it added to the stream of his logins, if anything; `operation` as of its append.
+    `position` is that of what it added to the stream of the user's logins, if anything; `operation` and `digest` as of
+    its append.
     """
 
     user_id: str | None
@@ -105,6 +108,7 @@ class Outcome:
     refusal: Json | None
     position: int | None = None
     operation: str | None = None
+    digest: bytes | None = None
 
 
 class OutcomeUnknown(Exception):

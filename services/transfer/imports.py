@@ -11,6 +11,7 @@ from denizen import messages as m
 
 from services import sql
 from services.accounts.decision import Facts
+from services.accounts.fingerprint import used
 from services.database import Database
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
@@ -113,7 +114,7 @@ class Imports:
         drawn = Ids.drawn()
         if not call.repeatable:
             return _Begun("new", drawn, None)
-        mark = None if request.import_id is None or request.chunk is None else digest(request, self._ring)
+        mark = digest(request, self._ring)
         parameters: Json = {"command_id": call.key, "first": drawn.first, "digest": mark}
         parameters |= {"import_id": request.import_id, "chunk": request.chunk}
         while True:
@@ -123,7 +124,7 @@ class Imports:
                 break
         state, first, before = found
         if before is not None and bytes(before) != mark:
-            raise Refusal("validation_failed", _ANOTHER, field="importId")
+            raise used() if request.import_id is None else Refusal("validation_failed", _ANOTHER, field="importId")
         return _Begun(state, Ids(first), mark)
 
     async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[Row], dict[int, Json]]:
@@ -158,7 +159,7 @@ class Imports:
 
     async def _keep_progress(self, request: m.ImportUsers, begun: "_Begun", results: Mapping[int, Json]) -> None:
         """A repeated chunk counts once."""
-        if begun.digest is None:
+        if request.import_id is None or request.chunk is None:
             return
         counts = Counter(result["status"] for result in results.values())
         parameters: Json = {"import_id": request.import_id, "chunk": request.chunk}
@@ -181,7 +182,7 @@ class _Begun:
     """A message, and what is known of it from before.
 
     Attributes:
-        digest: of a chunk's rows.
+        digest: of the rows; None where the message cannot be repeated.
     """
 
     state: Literal["new", "repeated", "done"]

@@ -60,6 +60,9 @@ async def test_a_message_that_is_repeated_by_its_id_changes_nothing(database_url
         first = await one.take(rows, id="some-id")
         assert await one.take(rows, id="some-id") == first
         assert shapes(await one.take(rows)) == [("failed", "email_taken", "email")] * 3
+        with pytest.raises(Refusal) as refused:
+            await one.take(users(3), id="some-id")
+        assert (refused.value.code, refused.value.field) == ("validation_failed", "Nats-Msg-Id")
 
 
 def broken_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:

@@ -225,11 +225,54 @@ async def test_a_repeat_of_a_refusal_is_refused_alike_though_it_could_be_done_no
     assert await accounts.raw(*(refused(user) for _ in range(5))) == first * 5
 
 
-async def test_an_id_with_another_body_gets_the_first_reply() -> None:
+async def test_used_id_with_another_body_is_refused() -> None:
     accounts = Accounts()
     first = await accounts.raw(create("a@example.com", id="c1"))
-    assert await accounts.raw(create("b@example.com", id="c1")) == first
+    (refused,) = await accounts.run(create("b@example.com", id="c1"))
+    assert refused["error"] == {
+        "code": "validation_failed",
+        "message": "this command id was used for another request",
+        "field": "Nats-Msg-Id",
+    }
+    assert await accounts.raw(create("a@example.com", id="c1")) == first
     assert await accounts.store.head() == 1
+
+
+async def test_used_id_of_a_refusal_with_another_body_is_refused() -> None:
+    accounts = Accounts()
+    await created(accounts, "a@example.com")
+    first = await accounts.raw(create("a@example.com", id="c1"))
+    assert code((await accounts.run(create("b@example.com", id="c1")))[0]) == "validation_failed"
+    assert await accounts.raw(create("a@example.com", id="c1")) == first
+
+
+async def test_used_id_in_one_batch_with_another_body_is_refused() -> None:
+    accounts = Accounts()
+    calls = [create(f"{name}@example.com", id="c1") for name in ("a", "b", "a")]
+    first, other, same = await accounts.run(*calls)
+    assert (first["user"]["email"], code(other), same) == ("a@example.com", "validation_failed", first)
+
+
+async def test_repeat_in_other_words_gets_the_first_reply() -> None:
+    """The order of keys, a condition and the actor are no part of what is asked."""
+    accounts = Accounts()
+    user = await created(accounts)
+    body = {"userId": user, "metadata": {"a": 1, "b": [True]}}
+    first = await accounts.raw(ask("UpdateUser", body, id="c1", version=1, actor="one"))
+    turned = {"metadata": {"b": [True], "a": 1}, "userId": user}
+    assert await accounts.raw(ask("UpdateUser", turned, id="c1", version=2, actor="two")) == first
+    for other in ({"a": True, "b": [True]}, {"a": 1.0, "b": [True]}, {"a": 1}, {"a": 1, "b": [True], "c": None}):
+        reply = await accounts.one(ask("UpdateUser", {"userId": user, "metadata": other}, id="c1"))
+        assert code(reply) == "validation_failed", other
+
+
+async def test_outcome_without_digest_is_repeated_whatever_the_body() -> None:
+    """It was kept by the version before."""
+    accounts = Accounts()
+    before = create("a@example.com", id="c1")
+    before.digest = None
+    first = await accounts.raw(before)
+    assert await accounts.raw(create("b@example.com", id="c1")) == first
 
 
 async def test_an_id_that_another_command_had_is_refused() -> None:

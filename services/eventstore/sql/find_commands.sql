@@ -2,6 +2,6 @@
 select command_id, user_id, version, refusal,
        (select max(position) from events e
         where e.stream = c.user_id || '/logins' and e.metadata ->> 'commandId' = c.command_id),
-       operation
+       operation, digest
 from commands c
 where command_id = any(%s)
