@@ -129,7 +129,7 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
     # Its answer may have been lost, or another tab was first.
     again = session.command_id == key or _is_in_grace(tools, session)
     if again and parsed.generation == session.generation - 1:
-        return await _signed_in(tools, session)
+        return await _again(tools, call, session)
     call.repeatable, call.expected_version = False, None
     revoke = m.RevokeSession(user_id=session.user_id, session_id=session.session_id)
     return Task(call, revoke, reply=lambda _, __: _refresh_invalid())

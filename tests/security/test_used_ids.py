@@ -115,6 +115,9 @@ async def test_refresh_under_a_used_id_is_refused(talk: Talk) -> None:
     assert refused(await talk.command("RefreshSession", {"refreshToken": other["refreshToken"]}, Nats_Msg_Id=key))
     assert refused(await talk.command("RefreshSession", {"refreshToken": first["refreshToken"]}, Nats_Msg_Id=key))
     assert [await talk.alive(each) for each in (first, other)] == [True, True], "nothing was done"
+    another = {"refreshToken": (await talk.sign_in(user))["refreshToken"]}
+    assert not (await talk.command("RefreshSession", another)).code
+    assert refused(await talk.command("RefreshSession", another, Nats_Msg_Id=key)), "though within the grace"
     again = (await talk.command("RefreshSession", asked, Nats_Msg_Id=key)).body
     assert again["refreshToken"] == first["refreshToken"]
     assert refused(await talk.command("BlockUser", {"userId": user["id"]}, Nats_Msg_Id=key))
