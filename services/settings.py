@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """How long a session lives after its last refresh."""
     refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 10
     """How long a used refresh token still gets the tokens that it got: two tabs may refresh at once. 0: never."""
+    recent_sign_in_minutes: Annotated[int, Field(ge=0, le=1440)] = 10
+    """For how long after a sign-in its user needs no password to erase the account or link an identity; 0: for ever."""
     smtp_url: SecretStr | None = None
     """`smtp://user:password@host:587` (STARTTLS where offered), `smtps://host:465`; `denizen up` has its own sink."""
     mail_from: str = "Denizen <no-reply@localhost>"

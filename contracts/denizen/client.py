@@ -146,6 +146,8 @@ class BlockingMe(Blocking[Me]):
     revoke_session = blocking(Me.revoke_session)
     log_out = blocking(Me.log_out)
     login_history = blocking(Me.login_history)
+    link_identity = blocking(Me.link_identity)
+    unlink_identity = blocking(Me.unlink_identity)
     delete = blocking(Me.delete)
 
 

@@ -91,6 +91,7 @@ _EXISTING = ("user_not_found", "version_conflict")
 _PASSWORD = ("weak_password",)
 _SIGN_IN = ("invalid_credentials", "user_blocked", "user_deactivated", "email_not_verified", "too_many_attempts")
 _PROVEN = ("invalid_credentials", "too_many_attempts")
+_GUARDED = ("forbidden", *_PROVEN)
 
 _COMMANDS = (
     _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD,
@@ -144,13 +145,13 @@ _SELF = (
     _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
     _in_directory(_self("ListIdentities", m.ListMyIdentities, "One's identities.", reply=m.IdentityList, reads=True)),
     _self("LinkIdentity", m.LinkMyIdentity, "Link one's account at another provider.", "version_conflict",
-          "identity_taken"),
+          "identity_taken", *_GUARDED),
     _self("UnlinkIdentity", m.UnlinkMyIdentity, "Unlink one's account at another provider.", "version_conflict",
-          "identity_not_found"),
+          "identity_not_found", *_GUARDED),
     _in_directory(
         _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True)
     ),
-    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", reply=m.Deleted),
+    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", *_GUARDED, reply=m.Deleted),
 )  # fmt: skip
 
 _QUERIES = (

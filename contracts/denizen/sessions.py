@@ -84,8 +84,7 @@ class Me:
         self, email: str, *, current_password: str | None = None, **options: Unpack[CommandOptions]
     ) -> User:
         """Send a code to a new address. Who has a password gives it. Raises EmailTaken, InvalidCredentials."""
-        body = {"email": email} if current_password is None else {"email": email, "currentPassword": current_password}
-        return await self._change("ChangeEmail", body, options)
+        return await self._change("ChangeEmail", {"email": email} | _proof(current_password), options)
 
     async def change_password(
         self, *, current_password: str, new_password: str, **options: Unpack[CommandOptions]
@@ -117,10 +116,41 @@ class Me:
             await self._transport.query("GetLoginHistory", body, timeout, token=self._token)
         )
 
-    async def delete(self, **options: Unpack[CommandOptions]) -> None:
-        """Erase himself."""
-        await self._transport.command("DeleteUser", {}, options, token=self._token)
+    async def link_identity(
+        self,
+        *,
+        provider: str,
+        provider_id: str,
+        current_password: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> User:
+        """Link the user's account at another provider. Raises IdentityTaken, and what `delete` raises."""
+        body = {"provider": provider, "providerId": provider_id} | _proof(current_password)
+        return await self._change("LinkIdentity", body, options)
+
+    async def unlink_identity(
+        self,
+        *,
+        provider: str,
+        provider_id: str,
+        current_password: str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> User:
+        """Unlink the user's account at another provider. Raises IdentityNotFound, and what `delete` raises."""
+        body = {"provider": provider, "providerId": provider_id} | _proof(current_password)
+        return await self._change("UnlinkIdentity", body, options)
+
+    async def delete(self, *, current_password: str | None = None, **options: Unpack[CommandOptions]) -> None:
+        """Erase the user. Raises Forbidden where the session is not recent and no password is given.
+
+        Raises InvalidCredentials and TooManyAttempts, where the password is not right.
+        """
+        await self._transport.command("DeleteUser", _proof(current_password), options, token=self._token)
 
     async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
         reply = await self._transport.command(command, body, options, token=self._token)
         return User.model_validate(reply["user"])
+
+
+def _proof(current_password: str | None) -> dict[str, str]:
+    return {} if current_password is None else {"currentPassword": current_password}

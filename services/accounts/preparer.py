@@ -7,7 +7,7 @@ from collections.abc import Callable
 from denizen import messages as m
 from denizen.operations import Operation
 
-from services.accounts import limits, preparation, signing_in
+from services.accounts import limits, preparation, recent, signing_in
 from services.accounts.answers import Answers
 from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.selves import TRANSLATE
@@ -79,6 +79,7 @@ class Preparer:
             await self._answers.instant(call, prepared)
 
     async def _prepare(self, call: Call) -> Task | Instant:
+        asked, claims = call.request, None
         if call.operation.kind == "self":
             claims = await self._bearers.identify(call.authorization)
             call.actor = claims.user_id
@@ -96,13 +97,15 @@ class Preparer:
             return Instant(await signing_in.list_sessions(self._tools, call.request.user_id))
         if repeated := await preparation.repeated(self._tools, call):
             return repeated
+        if claims is not None and isinstance(asked, m.GuardedRequest):
+            await recent.prove(self._tools, call, claims, asked)
         prepare = preparation.PREPARE.get(type(call.request))
         prepared = await prepare(self._tools, call, call.request) if prepare else Task(call, call.request)
-        if call.operation.kind == "self" and isinstance(call.request, _SLOW):
+        if isinstance(asked, _SLOW):
             await self._bearers.identify(call.authorization)
         return prepared
 
 
-_SLOW = (m.ChangeMyEmail, m.ChangePassword)
+_SLOW = (m.ChangeMyEmail, m.ChangeMyPassword, m.GuardedRequest)
 """A session may end while a password of its user waits for its turn."""
 _PREPARED = {*preparation.PREPARE, *TRANSLATE, m.Authenticate, m.RefreshSession, m.ListSessions}

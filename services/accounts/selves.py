@@ -63,5 +63,6 @@ Of GetMe and the like the directory knows; ChangeMyEmail is prepared as it is.
 
 
 def _given(request: m.Request) -> dict[str, Any]:
-    """The fields that were sent, as they were understood."""
-    return {name: getattr(request, name) for name in request.model_fields_set}
+    """The fields that were sent, as they were understood; without what proves that the user may."""
+    proof = m.GuardedRequest.model_fields.keys() if isinstance(request, m.GuardedRequest) else ()
+    return {name: getattr(request, name) for name in request.model_fields_set.difference(proof)}

@@ -108,7 +108,7 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
     """Give fresh tokens for a refresh token, which is good once: a used one may be stolen, and ends the session.
 
     For a short time after its use it is answered as the first time: two tabs of a browser may refresh at once
-    (docs/decisions/0030-refreshes-at-once.md).
+    (docs/decisions/0030-sessions-that-may-be-stolen.md).
     """
     parsed = refresh.parse(await tools.opened(request.refresh_token, call))
     session = await tools.secrets.session(parsed.session_id) if parsed else None

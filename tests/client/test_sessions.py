@@ -141,7 +141,13 @@ async def test_me(async_client: AsyncClient, post: Postbox) -> None:
     await me.log_out()
     with pytest.raises(TokenInvalid):
         await me.list_sessions()
-    await async_client.auth.me((await sessions.authenticate(email=address, password=NEW)).access_token).delete()
+    me = async_client.auth.me((await sessions.authenticate(email=address, password=NEW)).access_token)
+    linked = await me.link_identity(provider="google", provider_id=address)
+    assert [each.provider for each in linked.identities] == ["google"]
+    assert (await me.unlink_identity(provider="google", provider_id=address, current_password=NEW)).identities == ()
+    with pytest.raises(InvalidCredentials):
+        await me.delete(current_password="not the password")
+    await me.delete(current_password=NEW)
     with pytest.raises(InvalidCredentials):
         await sessions.authenticate(email=address, password=NEW)
 

@@ -78,10 +78,10 @@ FIELDS: dict[str, set[str]] = {
     "self.RevokeSession": {"sessionId"},
     "self.LogOut": set(),
     "self.ListIdentities": set(),
-    "self.LinkIdentity": {"provider", "providerId", "accessToken"},
-    "self.UnlinkIdentity": {"provider", "providerId"},
+    "self.LinkIdentity": {"provider", "providerId", "accessToken", "currentPassword"},
+    "self.UnlinkIdentity": {"provider", "providerId", "currentPassword"},
     "self.GetLoginHistory": {"count", "cursor"},
-    "self.DeleteUser": set(),
+    "self.DeleteUser": {"currentPassword"},
 }
 """Design section 3: what those who are not trusted may say. Another field here is another privilege."""
 OPERATIONS = [*PUBLIC.values(), *SELF.values()]

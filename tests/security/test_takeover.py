@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import bcrypt
 import psycopg
@@ -14,7 +15,7 @@ from denizen.revocations import Watch
 from services.accounts.answers import FLOOR_SECONDS
 from tests.support import log
 from tests.support.backend import Json, Reply, email
-from tests.support.people import PASSWORD, Postbox, Talk, talking
+from tests.support.people import PASSWORD, Postbox, Talk, sql, talking
 from tests.support.servers import Denizen
 from tests.support.tokens import session_id
 
@@ -210,6 +211,93 @@ async def test_a_login_that_was_recorded_begins_no_second_session(talk: Talk, fr
     assert [each["id"] for each in alive] == ([first["sessionId"]] if end == "RefreshSession" else [])
     assert (await talk.fresh(user))["loginCount"] == 1
     assert await talk.alive((await front.public("Authenticate", login, Nats_Msg_Id=email())).body)
+
+
+GUARDED = ("DeleteUser", "LinkIdentity", "UnlinkIdentity")
+"""What a stolen access token must not do."""
+
+
+async def signed_in_long_ago(talk: Talk, denizen: Denizen) -> tuple[Json, str]:
+    """A user with an identity, and the access token of a session that began before the time that counts as recent."""
+    user = await talk.member()
+    await talk.done("LinkIdentity", {"userId": user["id"], "provider": "google", "providerId": user["id"]})
+    session = await talk.sign_in(user)
+    earlier = "update sessions set created_at = created_at - interval '11 min' where session_id = %s"
+    sql(denizen, earlier, session["sessionId"])
+    return user, (await talk.done("RefreshSession", {"refreshToken": session["refreshToken"]}))["accessToken"]
+
+
+def guarded(name: str, user: Json) -> Json:
+    """Its body. The identity that is unlinked is one that the user has."""
+    if name == "DeleteUser":
+        return {}
+    return {"provider": "google", "providerId": user["id"] if name == "UnlinkIdentity" else email()}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+async def test_a_stolen_access_token_needs_the_password(talk: Talk, front: Talk, denizen: Denizen, name: str) -> None:
+    """A refresh makes no session recent: the thief may have the refresh token, too."""
+    user, token = await signed_in_long_ago(talk, denizen)
+    body = guarded(name, user)
+    before = await talk.fresh(user)
+    error = (await front.self(token, name, body)).body["error"]
+    assert (error["code"], error["field"]) == ("forbidden", "currentPassword")
+    assert "sign in again" in error["message"]
+    wrong = (await front.self(token, name, {**body, "currentPassword": "not his password"})).body["error"]
+    assert (wrong["code"], wrong["field"]) == ("invalid_credentials", "currentPassword")
+    assert await talk.fresh(user) == before
+    key = email()
+    done = await front.self(token, name, {**body, "currentPassword": PASSWORD}, Nats_Msg_Id=key)
+    assert not done.code, done.data
+    if name != "DeleteUser":
+        again = await front.self(token, name, {**body, "currentPassword": PASSWORD}, Nats_Msg_Id=key)
+        assert again.body == done.body, "a repeat proves nothing anew"
+
+
+@pytest.mark.parametrize("name", GUARDED)
+async def test_a_recent_sign_in_needs_no_password_but_a_wrong_one_is_refused(
+    talk: Talk, front: Talk, name: str
+) -> None:
+    user = await talk.member()
+    await talk.done("LinkIdentity", {"userId": user["id"], "provider": "google", "providerId": user["id"]})
+    token = (await talk.sign_in(user))["accessToken"]
+    body = guarded(name, user)
+    wrong = await front.self(token, name, {**body, "currentPassword": "not his password"})
+    assert wrong.code == "invalid_credentials"
+    assert not (await front.self(token, name, body)).code
+
+
+async def test_the_password_of_a_guarded_request_is_guessed_no_more_often(
+    talk: Talk, front: Talk, denizen: Denizen
+) -> None:
+    _, token = await signed_in_long_ago(talk, denizen)
+    body = {"currentPassword": "not his password"}
+    codes = [(await front.self(token, "DeleteUser", body)).code for _ in range(6)]
+    assert codes == ["invalid_credentials"] * 5 + ["too_many_attempts"]
+
+
+async def test_a_guarded_request_whose_session_ends_while_its_password_waits(
+    talk: Talk, front: Talk, denizen: Denizen
+) -> None:
+    user, token = await signed_in_long_ago(talk, denizen)
+    with locked(denizen, "throttles") as waited_for:
+        deleting = asyncio.create_task(front.self(token, "DeleteUser", {"currentPassword": PASSWORD}))
+        await waited_for()
+        await talk.done("RevokeSessions", {"userId": user["id"]})
+    assert (await deleting).code == "token_invalid"
+    assert (await talk.fresh(user))["id"] == user["id"]
+
+
+@pytest.mark.embedded
+async def test_a_recent_sign_in_is_not_asked_for_where_it_is_set_so(tmp_path: Path) -> None:
+    instance = Denizen(tmp_path / "home", DENIZEN_RECENT_SIGN_IN_MINUTES="0")
+    instance.start()
+    try:
+        async with talking(instance) as talk, talking(instance, "frontend") as front:
+            _, token = await signed_in_long_ago(talk, instance)
+            assert not (await front.self(token, "DeleteUser")).code
+    finally:
+        assert instance.stop() == 0
 
 
 async def test_nobody_writes_to_strangers_or_asks_who_they_are(talk: Talk, front: Talk) -> None:

@@ -83,6 +83,16 @@ class UserRequest(Request):
     user_id: UserId
 
 
+class GuardedRequest(Request):
+    """A request of a signed-in user that a stolen access token must not do.
+
+    It is refused with `forbidden` where the session did not begin within the last 10 minutes (a setting of the
+    service) and the password is not given: ask the user for it, or let them sign in again.
+    """
+
+    current_password: Secret | None = None
+
+
 class ErrorBody(Message):
     code: str
     message: str

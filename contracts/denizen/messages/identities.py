@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated
 
-from denizen.messages.base import Message, Otherwise, Request, Secret, Time, UserRequest
+from denizen.messages.base import GuardedRequest, Message, Otherwise, Request, Secret, Time, UserRequest
 from pydantic import StringConstraints
 
 Provider = Annotated[
@@ -47,13 +47,13 @@ class LinkedIdentity(Request):
     linked_at: Time | None = None
 
 
-class LinkMyIdentity(Request):
+class LinkMyIdentity(GuardedRequest):
     provider: Provider
     provider_id: ProviderId
     access_token: Secret | None = None
 
 
-class UnlinkMyIdentity(Request):
+class UnlinkMyIdentity(GuardedRequest):
     provider: Provider
     provider_id: ProviderId
 

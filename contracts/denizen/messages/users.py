@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from denizen.messages.base import Email, ExternalId, Message, Metadata, Name, Request, Secret, Status, UserRequest
+from denizen.messages.base import (
+    Email,
+    ExternalId,
+    GuardedRequest,
+    Message,
+    Metadata,
+    Name,
+    Request,
+    Secret,
+    Status,
+    UserRequest,
+)
 from denizen.messages.identities import Identity
 from pydantic import StringConstraints
 
@@ -108,7 +119,7 @@ class UpdateMe(Request):
     metadata: Metadata = {}
 
 
-class DeleteMe(Request):
+class DeleteMe(GuardedRequest):
     """Erases the user."""
 
 
