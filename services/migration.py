@@ -6,7 +6,7 @@ import time
 import psycopg
 
 from services.embedded.program import CannotStart
-from services.eventstore.migrate import migrate
+from services.eventstore.migrate import SchemaTooNew, migrate
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ def migrate_when_reachable(owner_url: str, cell: str, seconds: float) -> None:
                 raise CannotStart(f"the database is not reachable: {_first_line(error)}") from error
             log.info("database_awaited")
             time.sleep(_RETRY_SECONDS)
+        except SchemaTooNew as error:
+            raise CannotStart(str(error)) from error
         except psycopg.Error as error:
             raise CannotStart(f"the migration of {cell} failed: {_first_line(error)}") from error
         else:

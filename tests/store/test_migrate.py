@@ -72,3 +72,21 @@ def test_a_migration_whose_holder_died_is_taken_up(postgres: Postgres) -> None:
     with psycopg.connect(url, options="-c search_path=dead") as connection:
         connection.execute("insert into yoyo_lock (locked, ctime, pid) values (1, now(), 999999)")
     migrate(url, "dead")
+
+
+def test_cell_migrated_by_newer_version_is_refused_in_one_sentence(postgres: Postgres) -> None:
+    url = empty_database(postgres)
+    migrate(url, "newer")
+    with psycopg.connect(url, options="-c search_path=newer") as connection:
+        connection.execute(
+            "insert into _yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " values ('x', '9999.future', now())"
+        )
+    command = [sys.executable, "-m", "services.cli", "migrate"]
+    environment = {**os.environ, "DENIZEN_DATABASE_URL": url, "DENIZEN_CELL": "newer"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "a newer version of Denizen has migrated newer (9999.future), and this one cannot use it: "
+        "run the newer version, or restore the backup of before its migration"
+    )
