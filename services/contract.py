@@ -68,6 +68,7 @@ EVENT_HEADERS: Document = {
     "ce-sequence": _POSITION,
     headers.COMMAND_ID: {"type": "string", "description": "The event id, as in ce-id: consumers dedupe by it."},
     headers.TRACEPARENT: _TRACE,
+    headers.CE_TRACEPARENT: _TRACE,
 }
 
 
@@ -195,7 +196,7 @@ def _refusal(operation: Operation) -> Document:
 
 def _event(name: str) -> Document:
     properties = {"ce-type": {"const": f"users.v1.{name}"}} | EVENT_HEADERS
-    always = sorted(set(properties) - {headers.TRACEPARENT})
+    always = sorted(set(properties) - {headers.TRACEPARENT, headers.CE_TRACEPARENT})
     return {
         "name": name,
         "title": name,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from denizen.blocking import Blocking, LoopThread, blocking
-from denizen.events import Events, Handler, Subscription
+from denizen.events import Events, Handler, Start, Subscription
 from denizen.exporting import ExportOptions, ExportPiece
 from denizen.messages import Sort, Status, User
 from denizen.sessions import Me, Sessions
@@ -162,10 +162,23 @@ class BlockingEvents(Blocking[Events]):
     """`Events`, each call waiting for its result; handlers run in threads of their own, and may use the client."""
 
     _subscribe = blocking(Events.subscribe)
+    parked = blocking(Events.parked)
+    retry_parked = blocking(Events.retry_parked)
 
-    def subscribe(self, event: str, *, durable: str, handler: Handler) -> BlockingSubscription:
+    def subscribe(
+        self,
+        event: str | Sequence[str],
+        *more: str,
+        handler: Handler,
+        durable: str | None = None,
+        start: Start | None = None,
+        park_after: int | None = None,
+    ) -> BlockingSubscription:
         """As `Events.subscribe`."""
-        return BlockingSubscription(self._thread, self._subscribe(event, durable=durable, handler=handler))
+        subscription = self._subscribe(
+            event, *more, handler=handler, durable=durable, start=start, park_after=park_after
+        )
+        return BlockingSubscription(self._thread, subscription)
 
 
 class Auth:

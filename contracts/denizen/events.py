@@ -1,73 +1,30 @@
-"""`client.auth.events`: the feed of events, followed by a durable consumer of JetStream."""
+"""`client.auth.events`: subscriptions to the feed of events, and the events that they parked."""
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
-from typing import cast
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import get_args
 
-from denizen import errors
-from denizen.messages import EventData
+from denizen import errors, parking
+from denizen.event import STREAM, Event
+from denizen.messages import EventType
+from denizen.parking import ParkedEvent
+from denizen.starting import Beginning, Start
+from denizen.subscription import Handler, Plan, Subscription
 from denizen.transport import Transport
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
-log = logging.getLogger(__name__)
+__all__ = ["ALL_EVENTS", "STREAM", "Event", "Events", "Handler", "ParkedEvent", "Start", "Subscription", "filters"]
 
-STREAM = "USERS_EVENTS"
 ALL_EVENTS = "*"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ACK_WAIT = 30.0
-_STILL_AT_WORK = 10.0
-_FETCH_SECONDS = 5.0
-_LONGEST_PAUSE = 30.0
-_SETTLED_SECONDS = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event of a user. It is thin: who needs more asks for the user.
-
-    Attributes:
-        id: unique; an event that is delivered twice has the same.
-        type: `UserBlocked`.
-        position: its place in the log; positions ascend.
-    """
-
-    id: str
-    type: str
-    user_id: str
-    time: datetime
-    position: int
-    data: EventData
-
-    @classmethod
-    def of(cls, message: Msg) -> Event:
-        """The event that a message of the stream holds."""
-        headers = cast(Mapping[str, str], message.headers or {})
-        return cls(
-            id=headers["ce-id"],
-            type=headers["ce-type"].rpartition(".")[2],
-            user_id=headers["ce-subject"],
-            time=datetime.fromisoformat(headers["ce-time"]),
-            position=int(headers["ce-sequence"]),
-            data=EventData.model_validate_json(message.data),
-        )
-
-
-Handler = Callable[[Event], Awaitable[None] | None]
-"""An async function, or a plain one, which is run in a thread."""
+_WRONG_LAST_SEQUENCE = 10071
 
 
 class Events:
@@ -77,23 +34,75 @@ class Events:
         self._transport = transport
         self._subscriptions: set[Subscription] = set()
 
-    async def subscribe(self, event: str, *, durable: str, handler: Handler) -> Subscription:
-        """Call `handler` for each event of a type (`"*"`: of all types), from the first that was ever published.
+    async def subscribe(
+        self,
+        event: str | Sequence[str],
+        *more: str,
+        handler: Handler,
+        durable: str | None = None,
+        start: Start | None = None,
+        park_after: int | None = None,
+    ) -> Subscription:
+        """Call `handler` for each event of these types (`"*"`: of all types).
 
-        `durable` names the subscription at the server: it goes on where it was after a restart, and processes that
-        share the name share the events. They come one at a time, in the log's order, each at least once (dedupe by
-        `Event.id`); one whose handler raises comes again, after a pause, before any later one.
+        They come one at a time, in the log's order, each at least once (dedupe by `Event.id`); one whose handler raises
+        comes again, after a pause, before any later one.
 
-        Raises ValueError where a name is none, or the durable follows other events; NoAnswer.
+        Args:
+            event, more: types, as arguments or as a list.
+            handler: an async function, or a plain one, which is called in a thread.
+            durable: the subscription's name at the server. It goes on where it was after a restart, and processes that
+                share the name share the events. Without it the subscription ends with this process.
+            start: where a new subscription begins: `"first"` (a durable's default), `"new"` (the default without a
+                durable), a position of the log, or a time with its zone. A durable that exists goes on where it was;
+                one that began elsewhere is refused.
+            park_after: how often an event is tried before it is parked, so that the next one comes (see `parked`);
+                without it, an event is tried until its handler succeeds. Needs a durable.
+
+        Raises ValueError where a type or name does not exist, or the durable follows other events or began elsewhere;
+        TypeError where the handler could never run; NoAnswer.
         """
-        if event != ALL_EVENTS and not _NAME.fullmatch(event):
-            raise ValueError("an event's type is a name such as UserBlocked, or * for all")
-        if not _NAME.fullmatch(durable):
-            raise ValueError("durable: 1 to 64 letters, digits, - and _")
-        subscription = Subscription(self._transport, f"users.v1.event.{event}.*", durable, handler)
+        names = [event, *more] if isinstance(event, str) else [*event, *more]
+        plan = Plan(filters(names), _checked(durable), Beginning.of(start) if start is not None else None, park_after)
+        subscription = Subscription(self._transport, plan, handler)
         await subscription.start()
         self._subscriptions.add(subscription)
         return subscription
+
+    async def parked(self, durable: str) -> list[ParkedEvent]:
+        """The events that a durable gave up on, in the log's order. Raises ValueError, NoAnswer."""
+        async with self._jetstream() as jetstream:
+            return await parking.parked(jetstream, _required(durable))
+
+    async def retry_parked(self, durable: str, *positions: int) -> list[int]:
+        """Have the durable's subscription handle parked events once more: these, or all of them.
+
+        One that succeeds is parked no more; one that fails stays parked. A subscription with `park_after` does it, now
+        or when it next runs. Returns the positions. Raises ValueError where an event is not parked; NoAnswer.
+        """
+        async with self._jetstream() as jetstream:
+            found = await parking.notes(jetstream, _required(durable))
+            for position in positions:
+                if position not in found:
+                    raise ValueError(f"the durable {durable} has no event at position {position} parked")
+            asked: list[int] = []
+            for position in sorted(set(positions) or found):
+                at, note = found[position]
+                try:
+                    await parking.write(jetstream, durable, replace(note, state="retry"), replaces=at)
+                except APIError as error:
+                    if error.err_code != _WRONG_LAST_SEQUENCE:  # Else it was handled, or asked for, meanwhile.
+                        raise
+                asked.append(position)
+            return asked
+
+    @asynccontextmanager
+    async def _jetstream(self) -> AsyncGenerator[JetStreamContext]:
+        try:
+            yield (await self._transport.connection()).jetstream()
+        except (NatsError, JetStreamError) as error:
+            said = error.description if isinstance(error, APIError) else None
+            raise errors.NoAnswer(f"the stream {parking.STREAM} is out of reach: {said or error}") from error
 
     async def stop(self) -> None:
         """Stop every subscription."""
@@ -101,125 +110,24 @@ class Events:
             await self._subscriptions.pop().stop()
 
 
-class Subscription:
-    """Events on their way to a handler, until it is stopped."""
-
-    def __init__(self, transport: Transport, subject: str, durable: str, handler: Handler) -> None:
-        self._transport = transport
-        self._subject = subject
-        self._durable = durable
-        self._handler = handler
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = False
-
-    async def start(self) -> None:
-        """Make the durable consumer where it is missing, and follow it."""
-        try:
-            pulling = await self._bind()
-        except (NatsError, JetStreamError) as error:
-            said = error.description if isinstance(error, APIError) else None
-            raise errors.NoAnswer(f"the stream {STREAM} is out of reach: {said or error}") from error
-        self._task = asyncio.create_task(self._run(pulling))
-
-    async def stop(self) -> None:
-        """Take no further events; the one under way comes again another time. By its own handler: it is the last."""
-        self._stopping = True
-        if self._task is not None and self._task is not asyncio.current_task():
-            # In the midst of events it ends by itself. And where the inbox is closed just after an event was asked for,
-            # nats-server 2.15.1 has the event delivered to it nonetheless (393 of 400 times; none of 40 after 0.3 ms),
-            # and to others half a minute later.
-            await asyncio.wait([self._task], timeout=_SETTLED_SECONDS)
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def wait(self) -> None:
-        """Wait until somebody stops it. Raises what else ended it."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
-            if not self._task.cancelled():
-                self._task.result()
-
-    async def _bind(self) -> JetStreamContext.PullSubscription:
-        jetstream = (await self._transport.connection()).jetstream()
-        try:
-            known = (await jetstream.consumer_info(STREAM, self._durable)).config
-        except NotFoundError:
-            # One at a time: the next event is not delivered before this one is acknowledged, whoever asks.
-            known = ConsumerConfig(
-                durable_name=self._durable,
-                filter_subject=self._subject,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=_ACK_WAIT,
-                max_ack_pending=1,
-            )
-            await jetstream.add_consumer(STREAM, known)
-        if known.filter_subject != self._subject:
-            raise ValueError(f"the durable {self._durable} follows {known.filter_subject}, not {self._subject}")
-        return await jetstream.pull_subscribe_bind(self._durable, STREAM)
-
-    async def _run(self, pulling: JetStreamContext.PullSubscription) -> None:
-        while not self._stopping:
-            try:
-                await self._follow(pulling)
-            except (NatsError, JetStreamError, errors.NoAnswer) as error:
-                log.warning("denizen: the feed of %s was interrupted: %s", self._durable, type(error).__name__)
-            finally:
-                await _let_go(pulling)
-            pulling = await self._bind_again(pulling)
-
-    async def _bind_again(self, old: JetStreamContext.PullSubscription) -> JetStreamContext.PullSubscription:
-        """A pull subscription can die of a reconnect: take a new one, however long that takes."""
-        while not self._stopping:
-            await asyncio.sleep(0.5)
-            with suppress(NatsError, JetStreamError, errors.NoAnswer):
-                return await self._bind()
-        return old
-
-    async def _follow(self, pulling: JetStreamContext.PullSubscription) -> None:
-        while not self._stopping:
-            with suppress(NatsTimeoutError):
-                for message in await pulling.fetch(1, timeout=_FETCH_SECONDS):
-                    await (message.nak() if self._stopping else self._take(message))
-
-    async def _take(self, message: Msg) -> None:
-        event = Event.of(message)
-        self._transport.seen(event.position)
-        renewing = asyncio.create_task(_renew(message))
-        in_thread = not inspect.iscoroutinefunction(self._handler)
-        try:
-            if in_thread:
-                await asyncio.to_thread(self._handler, event)
-            else:
-                await cast(Awaitable[None], self._handler(event))
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                if not in_thread:  # A thread goes on with it: others must wait until it is late.
-                    with suppress(NatsError):
-                        await message.nak()
-                raise
-            # Also where it is the handler that awaited what was cancelled.
-            tries = message.metadata.num_delivered
-            log.exception("denizen: the handler of %s failed on event %s, try %d", self._durable, event.id, tries)
-            await message.nak(delay=min(0.1 * 2 ** min(tries, 10), _LONGEST_PAUSE))
-        else:
-            await message.ack_sync()
-        finally:
-            renewing.cancel()
+def filters(names: Sequence[str]) -> list[str]:
+    """The subjects of types of events. Raises ValueError, which lists the types, where one does not exist."""
+    known = get_args(EventType)
+    if not names:
+        raise ValueError("name a type of events, or * for all")
+    for name in names:
+        if name not in known and name != ALL_EVENTS:
+            raise ValueError(f"there is no type of events {name!r}; the types are {', '.join(known)}, and * for all")
+    if ALL_EVENTS in names:
+        return ["users.v1.event.*.*"]
+    return [f"users.v1.event.{name}.*" for name in sorted(set(names))]
 
 
-async def _let_go(pulling: JetStreamContext.PullSubscription) -> None:
-    """Have the next event go to others, not to a request of ours that nobody waits for any more."""
-    with suppress(NatsError):
-        await pulling.unsubscribe()
-        while pulling.pending_bytes:  # A status has none.
-            for message in await pulling.fetch(1, timeout=_SETTLED_SECONDS):
-                await message.nak()
+def _required(durable: str) -> str:
+    if not _NAME.fullmatch(durable):
+        raise ValueError("durable: 1 to 64 letters, digits, - and _")
+    return durable
 
 
-async def _renew(message: Msg) -> None:
-    """Tell the server that a slow handler is still at work."""
-    while True:
-        await asyncio.sleep(_STILL_AT_WORK)
-        with suppress(NatsError):
-            await message.in_progress()
+def _checked(durable: str | None) -> str | None:
+    return None if durable is None else _required(durable)

@@ -15,7 +15,7 @@ _COMMANDS = {
     "sessions": "See where users are signed in, and end sessions.",
     "import": "Import users from a file, of Denizen's or of another system.",
     "export": "Export users to a file.",
-    "events": "Follow the published events.",
+    "events": "Follow the published events, and retry those that subscriptions gave up on.",
     "keys": "Rotate keys.",
     "log": "Check the log.",
     "projections": "See how far the projections are, and build them anew.",

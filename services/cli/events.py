@@ -1,13 +1,12 @@
 """`denizen events`."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, TypeVar
 
-import orjson
 import typer
 from denizen.errors import DenizenError, NoAnswer
-from denizen.events import ALL_EVENTS, STREAM, Event
+from denizen.events import ALL_EVENTS, STREAM, Event, Events, ParkedEvent, filters
 from denizen.transport import Transport
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -15,7 +14,11 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
+from services.cli import show
+from services.cli.arguments import AsJson
 from services.cli.environment import nats_servers
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -25,7 +28,75 @@ _PAUSE_SECONDS = 0.5
 
 @app.callback()
 def _group() -> None:
-    """Follow the published events."""
+    """Follow the published events, and see to those that subscriptions gave up on."""
+
+
+parked_app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(parked_app, name="parked", help="Events that a subscription gave up on.")
+Durable = Annotated[str, typer.Argument(help="The subscription's name.", show_default=False)]
+
+
+@parked_app.command("list")
+def parked_list(durable: Durable, *, as_json: AsJson = False) -> None:
+    """List the events that a subscription gave up on."""
+    found = asyncio.run(_with_events(lambda events: events.parked(durable)))
+    if as_json:
+        show.json([_parked_facts(each) for each in found])
+        return
+    rows = [
+        [
+            str(each.event.position),
+            each.event.type,
+            each.event.user_id,
+            str(each.tries),
+            each.error or "-",
+            show.time(each.parked_at),
+            "yes" if each.retrying else "no",
+        ]
+        for each in found
+    ]
+    headings = ("position", "type", "user", "tries", "error", "parked at", "retry asked for")
+    show.table(headings, rows, f"{len(found)} parked")
+
+
+@parked_app.command("retry")
+def parked_retry(
+    durable: Durable,
+    positions: Annotated[list[int] | None, typer.Argument(help="Which events.", show_default=False)] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of the subscription.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have the subscription handle parked events once more, now or when it next runs."""
+    if bool(positions) == everything:
+        raise typer.BadParameter("name the positions of the events, or --all")
+    asked = asyncio.run(_with_events(lambda events: events.retry_parked(durable, *(positions or ()))))
+    if as_json:
+        show.json({"durable": durable, "retried": asked})
+    else:
+        show.say(f"{len(asked)} to be retried by the subscription {durable}")
+
+
+async def _with_events(ask: Callable[[Events], Awaitable[T]]) -> T:
+    """What `ask` returns. Ends the command with exit code 1 where it is refused."""
+    transport = Transport(nats_servers(), _PATIENCE_SECONDS, {})
+    try:
+        return await ask(Events(transport))
+    except (DenizenError, ValueError) as error:
+        show.say(str(error), err=True)
+        raise typer.Exit(1) from error
+    finally:
+        await transport.close()
+
+
+def _parked_facts(parked: ParkedEvent) -> dict[str, object]:
+    return {
+        **_facts(parked.event),
+        "tries": parked.tries,
+        "error": parked.error,
+        "parkedAt": show.time(parked.parked_at),
+        "retrying": parked.retrying,
+    }
 
 
 @app.command()
@@ -37,14 +108,16 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print the events in order, as they are published, until Ctrl-C."""
-    if type != ALL_EVENTS and not type.isalnum():
-        raise typer.BadParameter("a type is a name such as UserBlocked")
     try:
-        asyncio.run(_tail(f"users.v1.event.{type}.*", everything, count, as_json))
+        subject = filters([type])[0]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--type") from error
+    try:
+        asyncio.run(_tail(subject, everything, count, as_json))
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     except DenizenError as error:
-        typer.echo(str(error), err=True)
+        show.say(str(error), err=True)
         raise typer.Exit(1) from error
 
 
@@ -53,7 +126,7 @@ async def _tail(subject: str, everything: bool, count: int | None, as_json: bool
     try:
         printed = 0
         async for event in _follow(transport, subject, everything):
-            typer.echo(_json(event) if as_json else _line(event))
+            show.json(_facts(event)) if as_json else show.say(_line(event))
             printed += 1
             if printed == count:
                 return
@@ -91,15 +164,16 @@ async def _follow(transport: Transport, subject: str, everything: bool) -> Async
             await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _json(event: Event) -> str:
-    facts = {
+def _facts(event: Event) -> dict[str, object]:
+    facts: dict[str, object] = {
         "id": event.id,
         "type": event.type,
         "userId": event.user_id,
-        "time": event.time,
+        "time": event.time.isoformat(),
         "position": event.position,
+        "data": event.data.model_dump(by_alias=True),
     }
-    return orjson.dumps(facts | {"data": event.data.model_dump(by_alias=True)}).decode()
+    return facts | ({"traceparent": event.traceparent} if event.traceparent is not None else {})
 
 
 def _line(event: Event) -> str:

@@ -1,22 +1,44 @@
-"""What commands print for people: a user as lines, a list as a table."""
+"""What commands print: a user as lines, a list as a table, JSON. All that they print passes through here.
 
-import json
+Names, reasons, file names and messages of servers are text from others, and never reach a terminal raw.
+"""
+
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import orjson
 import typer
 from denizen.messages import User
+from pydantic import BaseModel
+
+from services.printable import escaped, lines, plain
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print text for people."""
+    typer.echo(lines(text), err=err)
+
+
+def json(value: Any, *, err: bool = False) -> None:
+    """Print a value as one line of JSON."""
+    text = value.model_dump_json(by_alias=True) if isinstance(value, BaseModel) else _encoded(value)
+    typer.echo(escaped(text), err=err)
+
+
+def _encoded(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
 
 
 def user(shown: User, as_json: bool) -> None:
     """A user: one line of JSON, or a line for each field."""
     if as_json:
-        typer.echo(shown.model_dump_json(by_alias=True))
+        json(shown)
         return
     for name, value in shown.model_dump(mode="json", by_alias=True, exclude_none=True).items():
         if value not in ({}, []):
-            typer.echo(f"{name:<24}{plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))}")
+            say(f"{name:<24}{plain(value) if isinstance(value, str) else escaped(_encoded(value))}")
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> None:
@@ -24,7 +46,7 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> 
     cells = [[plain(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in cells:
-            typer.echo("\t".join(row))
+            say("\t".join(row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -36,14 +58,9 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> 
     for row in cells:
         drawn.add_row(*row)
     Console(markup=False).print(drawn)
-    typer.echo(note, err=True)
+    say(note, err=True)
 
 
 def time(at: datetime) -> str:
     """RFC 3339, in seconds of UTC."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def plain(text: str) -> str:
-    """Text as one line of a terminal: what others wrote must not move the cursor."""
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -19,7 +19,7 @@ from services.eventstore.event import Json
 _SECONDS = 5.0
 _HEADERS = {
     *("ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-sequence", "content-type"),
-    *(h.COMMAND_ID, h.TRACEPARENT, "Nats-Expected-Last-Sequence"),
+    *(h.COMMAND_ID, h.TRACEPARENT, h.CE_TRACEPARENT, "Nats-Expected-Last-Sequence"),
 }
 _NOT_FOUND = 404
 

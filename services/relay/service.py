@@ -1,6 +1,7 @@
 """The program `denizen run relay`: publishes the log, one process at a time."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 import nats.errors
@@ -15,6 +16,8 @@ from services.relay.feed import Feed, PublicEvent
 from services.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
 from services.settings import Settings
 from services.signal import Rest, Signal
+
+log = logging.getLogger(__name__)
 
 _BATCH = 500
 
@@ -62,6 +65,7 @@ class Relay:
         # Whoever appended has put them already, unless it died in between or NATS lost them.
         await self._revocations.fill(await self._feed.revoked())
         await stream.declare(self._publisher, self._settings.stream_replicas)
+        await self._declare_parked()
         tip = await stream.tip(self._publisher)
         ready()
         source = f"/denizen/{self._settings.cell}"
@@ -77,6 +81,13 @@ class Relay:
             if len(events) < _BATCH:
                 await rest.take(len(events))
                 await self._signal.wait()
+
+    async def _declare_parked(self) -> None:
+        """Publishing does not depend on it: a NATS whose permissions are older than this version refuses it."""
+        try:
+            await stream.declare_parked(self._publisher, self._settings.stream_replicas)
+        except (nats.errors.Error, APIError) as error:
+            log.warning("subscriptions cannot park events: the stream cannot be made (%s)", type(error).__name__)
 
     async def _revoke(self, events: Sequence[PublicEvent]) -> None:
         """Store what events revoke, in case that whoever appended them died before it could."""

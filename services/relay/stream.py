@@ -6,19 +6,23 @@ from typing import cast
 
 import orjson
 from denizen import headers as h
+from denizen import parking
+from denizen.event import STREAM
 from nats.aio.client import Client
-from nats.js.api import PersistMode, RawStreamMsg, StreamConfig
+from nats.js.api import DiscardPolicy, PersistMode, RawStreamMsg, StreamConfig
 from nats.js.errors import NotFoundError
 
 from services.relay.feed import PublicEvent
 
-STREAM = "USERS_EVENTS"
 _PREFIX = "users.v1.event"
 _ACK_SECONDS = 5.0
 _DUPLICATES_SECONDS = 1.0
 """How long nats-server remembers the ids of events, 120 octets each: that none is there twice, their order says."""
 _MOST_CONSUMERS = 256
 """Of everybody together; each costs NATS memory and files, and whoever may subscribe may make them."""
+
+_MOST_PARKED = 100_000
+_PARKED_OCTETS = 1024
 
 
 class NotInOrder(Exception):
@@ -51,6 +55,33 @@ async def declare(client: Client, replicas: int) -> None:
                 # numbers, and nats-server rewinds consumers that were ahead. One sync an event would cost 60 us.
                 persist_mode=PersistMode.ASYNC if replicas == 1 else None,
                 # Nobody deletes or purges, whatever subject he gets us to answer on.
+                deny_delete=True,
+                deny_purge=True,
+            )
+        )
+
+
+async def declare_parked(client: Client, replicas: int) -> None:
+    """Make the stream on which subscriptions park events where it is missing. Raises nats.errors.Error.
+
+    It keeps the newest message of each parked event, and takes no more when it is full: none is dropped for another.
+    """
+    jetstream = client.jetstream()
+    try:
+        await jetstream.stream_info(parking.STREAM)
+    except NotFoundError:
+        await jetstream.add_stream(
+            StreamConfig(
+                name=parking.STREAM,
+                description="Events that subscriptions gave up on",
+                subjects=[f"{parking.PREFIX}.*.*"],
+                num_replicas=replicas,
+                max_consumers=_MOST_CONSUMERS,
+                max_msgs=_MOST_PARKED,
+                max_msgs_per_subject=1,
+                max_msg_size=_PARKED_OCTETS,
+                discard=DiscardPolicy.NEW,
+                allow_msg_ttl=True,
                 deny_delete=True,
                 deny_purge=True,
             )
@@ -111,4 +142,6 @@ def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
     }
     if event.traceparent is not None:
         headers[h.TRACEPARENT] = event.traceparent
+        # The same as an attribute of the event (CloudEvents, Distributed Tracing extension).
+        headers[h.CE_TRACEPARENT] = event.traceparent
     return headers

@@ -7,11 +7,13 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from denizen import Client, Event
 
 from services.settings import Settings
 from tests.support.servers import REPOSITORY, Denizen
@@ -135,6 +137,40 @@ def test_events_are_followed(shell: Shell) -> None:
     tail.send_signal(signal.SIGINT)
     tail.communicate(timeout=10)
     assert tail.returncode == 0
+
+
+def test_event_type_that_does_not_exist_is_refused(shell: Shell) -> None:
+    code, _, err = shell.run("events", "tail", "--type", "UserBloked")
+    assert code == 2
+    assert "UserBlocked" in err
+
+
+def test_parked_events_are_listed_and_retried(shell: Shell, denizen: Denizen) -> None:
+    name = f"test-{secrets.token_hex(6)}"
+    failing, handled, retried = threading.Event(), threading.Event(), threading.Event()
+    failing.set()
+    with Client(denizen.nats_url) as client:
+        user, later = (client.auth.users.create(email=email()) for _ in range(2))
+
+        def handle(event: Event) -> None:
+            if event.user_id == user.id and failing.is_set():
+                raise LookupError
+            {user.id: retried, later.id: handled}.get(event.user_id, threading.Event()).set()
+
+        client.auth.events.subscribe("UserBlocked", durable=name, start="new", park_after=1, handler=handle)
+        client.auth.users.block(user.id)
+        client.auth.users.block(later.id)
+        assert handled.wait(20)
+        (parked,) = shell.json("events", "parked", "list", name)
+        assert (parked["userId"], parked["tries"], parked["error"]) == (user.id, 1, "LookupError")
+        code, out, _ = shell.run("events", "parked", "list", name)
+        assert (code, out.split("\t")[:3]) == (0, [str(parked["position"]), "UserBlocked", user.id])
+        assert shell.run("events", "parked", "retry", name, "1")[0] == 1
+        assert shell.run("events", "parked", "retry", name)[0] == 2
+        assert shell.run("events", "parked", "list", "bill.ing")[0] == 1
+        failing.clear()
+        assert shell.json("events", "parked", "retry", name, "--all")["retried"] == [parked["position"]]
+        assert retried.wait(20)
 
 
 def test_the_doctor_finds_all_well(shell: Shell) -> None:
@@ -285,6 +321,8 @@ def test_addresses_of_nats_that_nats_py_takes(url: str) -> None:
         ["doctor"],
         ["log", "verify"],
         ["events", "tail"],
+        ["events", "parked", "list"],
+        ["events", "parked", "retry"],
         *(
             ["users", each]
             for each in ("create", "get", "list", "update", "block", "unblock", "deactivate", "reactivate")

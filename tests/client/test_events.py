@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from denizen import AsyncClient, Client, Event
 from denizen.events import STREAM, Subscription
+from denizen.following import Follower
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
 
@@ -33,6 +34,10 @@ async def asked(client: AsyncClient, name: str) -> JetStreamContext:
         while not (await found.consumer_info(STREAM, name)).num_waiting:
             await asyncio.sleep(0.01)
     return found
+
+
+def main_follower(subscription: Subscription) -> Follower:
+    return subscription._followers[0]  # pyright: ignore[reportPrivateUsage]
 
 
 async def users_blocked(client: AsyncClient, count: int) -> list[str]:
@@ -206,14 +211,14 @@ async def test_a_feed_is_taken_up_again_as_soon_as_it_can_be(
 ) -> None:
     name, events = durable(), asyncio.Queue[Event]()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
-    bind, failures = Subscription._bind, iter([True, True])  # pyright: ignore[reportPrivateUsage]
+    bind, failures = subscription._bind, iter([True, True])  # pyright: ignore[reportPrivateUsage]
 
-    async def fails_twice(self: Subscription) -> JetStreamContext.PullSubscription:
+    async def fails_twice() -> JetStreamContext.PullSubscription:
         if next(failures, False):
             raise NatsTimeoutError
-        return await bind(self)
+        return await bind()
 
-    monkeypatch.setattr(Subscription, "_bind", fails_twice)
+    monkeypatch.setattr(main_follower(subscription), "_bind", fails_twice)
     await (await asked(client, name)).delete_consumer(STREAM, name)
     await next_of(events, await users_blocked(client, 1))
     assert next(failures, None) is None
@@ -224,10 +229,10 @@ async def test_who_waits_for_the_end_is_told_what_it_was(client: AsyncClient, mo
     name = durable()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
 
-    async def follows_others(_: Subscription) -> JetStreamContext.PullSubscription:
+    async def follows_others() -> JetStreamContext.PullSubscription:
         raise ValueError("follows others")
 
-    monkeypatch.setattr(Subscription, "_bind", follows_others)
+    monkeypatch.setattr(main_follower(subscription), "_bind", follows_others)
     await (await asked(client, name)).delete_consumer(STREAM, name)
     with pytest.raises(ValueError, match="follows others"):
         async with asyncio.timeout(20):

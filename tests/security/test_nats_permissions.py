@@ -31,6 +31,16 @@ NOT_THE_BUCKET = [
     f"$JS.API.CONSUMER.DURABLE.CREATE.{BUCKET}.x",
 ]
 """What none but the services that revoke may: change the bucket, or have it delivered wherever they say."""
+PARKED = [
+    "users.v1.parked.x.7",
+    "$JS.API.STREAM.MSG.GET.USERS_PARKED",
+    "$JS.API.CONSUMER.DURABLE.CREATE.USERS_PARKED.x",
+    "$JS.API.CONSUMER.INFO.USERS_PARKED.x",
+    "$JS.API.CONSUMER.MSG.NEXT.USERS_PARKED.x",
+    "$JS.ACK.USERS_PARKED.x.1.1.1.1.0",
+]
+"""What a subscription asks that parks events and retries them."""
+NOT_PARKED = [f"$JS.API.STREAM.{verb}.USERS_PARKED" for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")]
 PUBLISH: dict[str, tuple[list[str], list[str]]] = {
     "responder": (
         ["_INBOX.backend.x", "_INBOX.operator.x.y", "_INBOX.frontend.x", "_INBOX.subscriber.x"],
@@ -56,6 +66,8 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             EVENT,
             "$JS.API.STREAM.INFO.USERS_EVENTS",
             "$JS.API.STREAM.CREATE.USERS_EVENTS",
+            "$JS.API.STREAM.INFO.USERS_PARKED",
+            "$JS.API.STREAM.CREATE.USERS_PARKED",
             REVOCATION,
             f"$JS.API.STREAM.CREATE.{BUCKET}",
             f"$JS.API.STREAM.INFO.{BUCKET}",
@@ -71,6 +83,8 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.STREAM.DELETE.USERS_EVENTS",
             "$JS.API.STREAM.MSG.DELETE.USERS_EVENTS",
             "$JS.API.STREAM.CREATE.OTHER",
+            *NOT_PARKED[1:],
+            *PARKED,
         ],
     ),
     "revoker": (
@@ -104,11 +118,13 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.CONSUMER.MSG.NEXT.USERS_EVENTS.billing",
             "$JS.ACK.USERS_EVENTS.billing.1.1.1.1.0",
             *WATCH,
+            *PARKED,
             f"$JS.API.DIRECT.GET.{BUCKET}.{REVOCATION}",
         ],
         [
             EVENT,
             *NOT_THE_BUCKET,
+            *NOT_PARKED,
             "users.v1.dead.CreateUser",
             "denizen.signal.denizen.log",
             "_INBOX.operator.x",
@@ -134,6 +150,8 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
         [
             EVENT,
             *NOT_THE_BUCKET,
+            *NOT_PARKED,
+            *PARKED,
             "users.v1.command.CreateUser",
             "users.v1.command.BlockUser",
             "users.v1.query.GetUser",
@@ -169,11 +187,14 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.CONSUMER.MSG.NEXT.USERS_EVENTS.x",
             "$JS.ACK.USERS_EVENTS.x.1.1.1.1.0",
             "$JS.FC.USERS_EVENTS.x.1",
+            "$JS.API.STREAM.MSG.GET.USERS_EVENTS",
             *WATCH,
+            *PARKED,
         ],
         [
             EVENT,
             *NOT_THE_BUCKET,
+            *NOT_PARKED,
             "users.v1.command.CreateUser",
             "users.v1.public.Authenticate",
             "users.v1.self.GetMe",
@@ -192,10 +213,11 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "operator": (
-        ["users.v1.command.CreateUser", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.OTHER", *WATCH],
+        ["users.v1.command.CreateUser", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.OTHER", *WATCH, *PARKED[:2]],
         [
             EVENT,
             *NOT_THE_BUCKET,
+            *NOT_PARKED,
             "users.v1.public.Authenticate",
             "users.v1.self.GetMe",
             "denizen.signal.denizen.log",

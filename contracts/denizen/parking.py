@@ -1,0 +1,141 @@
+"""Parked events: those that a subscription gave up on, so that it could go on with the next.
+
+Each is a message on the stream USERS_PARKED, under `users.v1.parked.<durable>.<position>`, of which the newest counts:
+`parked`; `retry`, which the subscription waits for; `done`, which NATS drops after a second. It says where the event is
+on USERS_EVENTS, and so holds nothing about a user. It is written before the event is acknowledged, and dropped after
+the event was handled: a crash in between repeats the step, and loses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from denizen.event import STREAM as EVENTS
+from denizen.event import Event
+from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
+
+STREAM = "USERS_PARKED"
+PREFIX = "users.v1.parked"
+_DROPPED = {"Nats-TTL": "1s"}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The body of a message of the stream.
+
+    Attributes:
+        sequence: of the event on USERS_EVENTS.
+        error: the name of the exception's class, never its text, which may hold personal data.
+        at: RFC 3339.
+    """
+
+    state: Literal["parked", "retry", "done"]
+    position: int
+    sequence: int
+    tries: int
+    error: str | None
+    at: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Note | None:
+        """None where it is none: a client that may park events can write anything."""
+        try:
+            body: Any = json.loads(data)
+            return cls(**{name: body[name] for name in cls.__dataclass_fields__})
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    @classmethod
+    def given_up(cls, position: int, sequence: int, tries: int, error: BaseException | None) -> Note:
+        """`error` None: the process ended each time."""
+        return cls("parked", position, sequence, tries, type(error).__name__ if error is not None else None, _now())
+
+    def failed_again(self, error: BaseException) -> Note:
+        """After a retry."""
+        return replace(self, state="parked", tries=self.tries + 1, error=type(error).__name__, at=_now())
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
+    """An event that a subscription gave up on.
+
+    Attributes:
+        tries: how often it was delivered to a handler.
+        error: the name of the last exception's class; None where the handler's process ended each time.
+        parked_at: when it was parked; after a retry that failed, the time of that.
+        retrying: a retry was asked for, and has not ended.
+    """
+
+    event: Event
+    tries: int
+    error: str | None
+    parked_at: datetime
+    retrying: bool
+
+
+def subjects(durable: str) -> str:
+    """Those under which a durable's events are parked."""
+    return f"{PREFIX}.{durable}.*"
+
+
+async def drop(jetstream: JetStreamContext, durable: str, note: Note) -> None:
+    """An event that was handled is parked no more."""
+    await write(jetstream, durable, replace(note, state="done"))
+
+
+async def write(jetstream: JetStreamContext, durable: str, note: Note, *, replaces: int | None = None) -> None:
+    """Store what becomes of an event; returns when it is stored.
+
+    Raises nats.errors.Error; APIError where the newest message about the event is not number `replaces`.
+    """
+    headers = dict(_DROPPED) if note.state == "done" else {}
+    if replaces is not None:
+        headers["Nats-Expected-Last-Subject-Sequence"] = str(replaces)
+    body = json.dumps(asdict(note), separators=(",", ":")).encode()
+    await jetstream.publish(f"{PREFIX}.{durable}.{note.position}", body, stream=STREAM, headers=headers)
+
+
+async def notes(jetstream: JetStreamContext, durable: str) -> dict[int, tuple[int, Note]]:
+    """The parked events of a durable by position: each with its message's number on the stream."""
+    found: dict[int, tuple[int, Note]] = {}
+    sequence = 0
+    while True:
+        try:
+            message = await jetstream.get_msg(STREAM, sequence + 1, subject=subjects(durable), next=True)
+        except NotFoundError:
+            return found
+        assert message.seq is not None
+        sequence = message.seq
+        note = Note.of(message.data or b"")
+        if note is not None:
+            # What changes meanwhile is met a second time: the newest counts.
+            found.pop(note.position, None)
+            if note.state != "done":
+                found[note.position] = sequence, note
+
+
+async def event_of(jetstream: JetStreamContext, note: Note) -> Event:
+    """The event itself. Raises nats.js.errors.Error."""
+    return Event.of(await jetstream.get_msg(EVENTS, note.sequence))
+
+
+async def parked(jetstream: JetStreamContext, durable: str) -> list[ParkedEvent]:
+    """All of a durable, in the order of the log."""
+    return [
+        ParkedEvent(
+            event=await event_of(jetstream, note),
+            tries=note.tries,
+            error=note.error,
+            parked_at=datetime.fromisoformat(note.at),
+            retrying=note.state == "retry",
+        )
+        for _, (_, note) in sorted((await notes(jetstream, durable)).items())
+    ]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,247 @@
+"""A subscription: events on their way from JetStream to a handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from denizen import parking
+from denizen.event import STREAM, Event, headers_of, position_of
+from denizen.following import ACK_WAIT, Follower, at_work
+from denizen.handling import Calling
+from denizen.parking import Note
+from denizen.starting import METADATA, Beginning
+from denizen.transport import Transport
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import Error as JetStreamError
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE = 30.0
+_FORGOTTEN_SECONDS = 60.0
+"""After so long without a request the server forgets a consumer that is not durable."""
+_INTERRUPTED = 8
+"""So many more deliveries than tries, twice counted, are put down to processes that ended while they handled it."""
+
+Handler = Callable[[Event], Awaitable[None] | None]
+"""An async function, or a plain one, which is called in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a subscription follows.
+
+    Attributes:
+        subjects: of the events.
+        beginning: None: a durable that exists goes on, wherever it began.
+    """
+
+    subjects: list[str]
+    durable: str | None
+    beginning: Beginning | None
+    park_after: int | None
+
+    def __post_init__(self) -> None:
+        if self.park_after is not None:
+            if self.park_after < 1:
+                raise ValueError("park_after: at least one try")
+            if self.durable is None:
+                raise ValueError("park_after: events are parked under the name of a durable")
+
+
+class Subscription:
+    """Events on their way to a handler, until it is stopped."""
+
+    def __init__(self, transport: Transport, plan: Plan, handler: Handler) -> None:
+        """Raises TypeError where the handler could never run."""
+        self._transport = transport
+        self._plan = plan
+        self._handler = Calling(handler)
+        self._consumer = plan.durable
+        self._beginning = plan.beginning or Beginning.of("new" if plan.durable is None else "first")
+        self._next: int | None = None
+        """The stream's sequence number behind what this process has handled: a consumer that is lost begins there."""
+        name = plan.durable or "a subscription"
+        self._followers = [Follower(name, self._bind, self._take)]
+        if plan.park_after is not None:
+            self._followers.append(Follower(f"{name}'s retries", self._bind_retries, self._retry))
+
+    async def start(self) -> None:
+        """Make the consumers where they are missing, and follow them. Raises ValueError, NoAnswer."""
+        try:
+            for follower in self._followers:
+                await follower.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take no further events; the one under way comes again another time. By its own handler: it is the last."""
+        await asyncio.gather(*(follower.stop() for follower in self._followers))
+
+    async def wait(self) -> None:
+        """Wait until it is stopped. Raises what else ended it."""
+        waiting = [asyncio.create_task(follower.wait()) for follower in self._followers]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_EXCEPTION)
+            for each in waiting:
+                if each.done():
+                    each.result()
+        finally:
+            for each in waiting:
+                each.cancel()
+
+    async def _bind(self) -> JetStreamContext.PullSubscription:
+        jetstream = (await self._transport.connection()).jetstream()
+        if self._consumer is None:
+            self._consumer = (await self._create(jetstream)).name
+        else:
+            try:
+                known = await jetstream.consumer_info(STREAM, self._consumer)
+            except NotFoundError:
+                known = await self._recreate(jetstream)
+            self._check(known.config)
+            self._consumer = known.name
+        return await jetstream.pull_subscribe_bind(self._consumer, STREAM)
+
+    async def _recreate(self, jetstream: JetStreamContext) -> ConsumerInfo:
+        """Make the consumer, or take the one that another process has made at the same moment."""
+        try:
+            return await self._create(jetstream)
+        except APIError as error:
+            if self._plan.durable is None:
+                raise
+            try:
+                return await jetstream.consumer_info(STREAM, self._plan.durable)
+            except NotFoundError:
+                raise error from None
+
+    async def _create(self, jetstream: JetStreamContext) -> ConsumerInfo:
+        durable = self._plan.durable
+        if self._next is None:
+            self._next = await self._beginning.sequence(jetstream)
+        # One at a time: the next event is not delivered before this one is acknowledged, by any process.
+        config = ConsumerConfig(
+            durable_name=durable, ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_ack_pending=1
+        )
+        if len(self._plan.subjects) == 1:
+            config.filter_subject = self._plan.subjects[0]
+        else:
+            config.filter_subjects = self._plan.subjects
+        if durable is None:
+            config.inactive_threshold = _FORGOTTEN_SECONDS
+        else:
+            config.metadata = {METADATA: self._beginning.text}
+        if self._next > 1:
+            config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_SEQUENCE, self._next
+        return await jetstream.add_consumer(STREAM, config)
+
+    def _check(self, known: ConsumerConfig) -> None:
+        """Raises ValueError where the consumer that is there is not the one that was asked for."""
+        durable, wanted = self._plan.durable, self._plan.subjects
+        follows = known.filter_subjects or [known.filter_subject or "users.v1.event.*.*"]
+        if set(follows) != set(wanted):
+            raise ValueError(f"the durable {durable} follows {', '.join(follows)}, not {', '.join(wanted)}")
+        began = Beginning.stored(known.metadata)
+        if durable is not None and self._plan.beginning not in (None, began):
+            raise ValueError(
+                f"the durable {durable} began at {began.text}, not {self._beginning.text}: leave out `start`, and it "
+                "goes on where it was, or take another name"
+            )
+        if durable is not None:
+            self._beginning = began
+
+    async def _take(self, message: Msg) -> None:
+        headers = headers_of(message)
+        self._transport.seen(position_of(headers))
+        try:
+            async with at_work(message):
+                await self._handle(message)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - `_failed` logs it
+            await self._give_back_if_stopped(message, error)
+            await self._failed(message, error)
+        else:
+            await message.ack_sync()
+            self._next = message.metadata.sequence.stream + 1
+
+    async def _handle(self, message: Msg) -> None:
+        event = Event.of(message)
+        if not self._beginning.includes(event.position, event.time):
+            return  # It began beyond the newest event of that time.
+        if self._was_interrupted_too_often(message):
+            # The event ends the process that handles it, before its handler can fail.
+            await self._park(message, None)
+        else:
+            await self._handler(event)
+
+    def _was_interrupted_too_often(self, message: Msg) -> bool:
+        tries = self._plan.park_after
+        return tries is not None and message.metadata.num_delivered > 2 * tries + _INTERRUPTED
+
+    async def _give_back_if_stopped(self, message: Msg, error: BaseException) -> None:
+        """Raises the error where this task is being cancelled, and not a task that the handler awaited."""
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            if not self._handler.in_thread:  # A thread goes on with it: others must wait until it is late.
+                with suppress(NatsError):
+                    await message.nak()
+            raise error
+
+    async def _failed(self, message: Msg, error: BaseException) -> None:
+        tries, event = message.metadata.num_delivered, headers_of(message).get("ce-id")
+        log.error("denizen: the handler of %s failed on event %s, try %d", self._consumer, event, tries, exc_info=error)
+        if self._plan.park_after is not None and tries >= self._plan.park_after:
+            try:
+                await self._park(message, error)
+            except (NatsError, JetStreamError):
+                log.exception("denizen: event %s of %s cannot be parked; it is tried again", event, self._consumer)
+            else:
+                await message.ack_sync()
+                return
+        await message.nak(delay=min(0.1 * 2 ** min(tries, 10), _LONGEST_PAUSE))
+
+    async def _park(self, message: Msg, error: BaseException | None) -> None:
+        assert self._plan.durable is not None
+        jetstream = (await self._transport.connection()).jetstream()
+        position, metadata = position_of(headers_of(message)), message.metadata
+        note = Note.given_up(position, metadata.sequence.stream, metadata.num_delivered, error)
+        await parking.write(jetstream, self._plan.durable, note)
+        log.warning("denizen: %s parked the event at position %d", self._consumer, position)
+
+    async def _bind_retries(self) -> JetStreamContext.PullSubscription:
+        assert self._plan.durable is not None
+        jetstream = (await self._transport.connection()).jetstream()
+        config = ConsumerConfig(
+            durable_name=self._plan.durable,
+            filter_subject=parking.subjects(self._plan.durable),
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=ACK_WAIT,
+            max_ack_pending=1,
+        )
+        await jetstream.add_consumer(parking.STREAM, config)
+        return await jetstream.pull_subscribe_bind(self._plan.durable, parking.STREAM)
+
+    async def _retry(self, message: Msg) -> None:
+        """Handle a parked event once more where that is what its message asks for."""
+        assert self._plan.durable is not None
+        note = Note.of(message.data)
+        if note is not None and note.state == "retry":
+            jetstream = (await self._transport.connection()).jetstream()
+            event = await parking.event_of(jetstream, note)
+            try:
+                async with at_work(message):
+                    await self._handler(event)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._give_back_if_stopped(message, error)
+                log.exception("denizen: the handler of %s failed again on event %s", self._consumer, event.id)
+                await parking.write(jetstream, self._plan.durable, note.failed_again(error))
+            else:
+                await parking.drop(jetstream, self._plan.durable, note)
+        await message.ack_sync()
