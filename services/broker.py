@@ -3,8 +3,7 @@
 import logging
 from typing import Any, Literal
 
-import nats
-from denizen.hardening import hardened
+from denizen.connection import Connection, Unreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -16,10 +15,8 @@ log = logging.getLogger(__name__)
 NatsUser = Literal["responder", "signal", "relay", "revoker"]
 
 
-def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
-    """The options of a connection, as nats-py and FastStream both take them. Needs `settings.nats_url`."""
-    if settings.nats_url is None:
-        raise ValueError("DENIZEN_NATS_URL is not set")
+def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
+    """The options of a connection."""
     password = {
         "responder": settings.nats_responder_password,
         "signal": settings.nats_signal_password,
@@ -41,7 +38,6 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
         process.give_up(f"the connection of {user} to NATS was closed")
 
     return {
-        "servers": settings.nats_url.split(","),
         "user": user,
         "password": password.get_secret_value() if password else None,
         "inbox_prefix": f"_INBOX.{user}",
@@ -57,12 +53,18 @@ def options(settings: Settings, user: NatsUser) -> dict[str, Any]:
         "disconnected_cb": disconnected,
         "reconnected_cb": reconnected,
         "closed_cb": closed,
+        "tls": trusting(settings.nats_ca) if settings.nats_ca else None,
     }
 
 
-async def connect(settings: Settings, user: NatsUser) -> Client:
-    """A connection under one of our users. Raises nats.errors.Error where the server is out of reach or refuses it."""
-    return hardened(await nats.connect(**options(settings, user), allow_reconnect=True))
+async def connect(settings: Settings, user: NatsUser, unreadable: Unreadable | None = None) -> Connection:
+    """A connection under one of our users, tried until a server lets it in. Needs `settings.nats_url`.
+
+    `unreadable` is told the reply subjects of messages that cannot be read. Raises TlsFailed, NatsLoginRefused.
+    """
+    if settings.nats_url is None:
+        raise ValueError("DENIZEN_NATS_URL is not set")
+    return await opened(settings.nats_url.split(","), _options(settings, user), unreadable=unreadable)
 
 
 async def disconnect(client: Client) -> None:

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     """PostgreSQL, as libpq has it. `denizen up` and `migrate` need the owner's; services act as `<cell>_app`."""
     nats_url: str | None = None
     """NATS, without credentials: `nats://host:4222`; several of a cluster with commas between them."""
+    nats_ca: Path | None = None
+    """PEM file of the authority that NATS's certificate is checked by; with it, as with `tls://`, TLS is demanded."""
     nats_port: Annotated[int, Field(ge=0, le=65535)] = 4222
     """Port of the embedded NATS; 0 takes a free one."""
     nats_responder_password: SecretStr | None = None

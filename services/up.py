@@ -86,6 +86,8 @@ class _Everything:
     async def _start_servers(self) -> tuple[dict[str, str], dict[str, str]]:
         """The addresses to announce, and the environment of the services."""
         settings = self._settings
+        if settings.nats_url is None and settings.nats_ca is not None:
+            raise CannotStart("the embedded NATS has no TLS: set DENIZEN_NATS_URL too, or unset DENIZEN_NATS_CA")
         postgres = Postgres(self._home) if settings.database_url is None else None
         nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
         sink = Sink(self._home) if settings.smtp_url is None else None

@@ -7,50 +7,68 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from denizen.owner import Process
+
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S")
 
 
 class LoopThread:
-    """An event loop in a daemon thread. Any thread may call `run`, but none of the loop's own."""
+    """An event loop in a daemon thread, from the first `run` on. Any thread may call `run`, but none of the loop's own.
+
+    The thread does not survive a fork: a child may use only what its parent had not used.
+    """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._process = Process()
         self._turn = threading.Lock()
         self._closing = False
-        self._thread = threading.Thread(target=self._loop.run_forever, name="denizen", daemon=True)
-        self._thread.start()
+        self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine there, and return or raise what it does."""
-        with self._turn:
-            if self._closing:
-                work.close()
-                raise RuntimeError("the client is closed")
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """Run a coroutine there, and return or raise what it does. Raises UsedAfterFork."""
+        try:
+            self._process.enter()  # Before the lock, which another thread of the parent may have held.
+            with self._turn:
+                if self._closing:
+                    raise RuntimeError("the client is closed")
+                future = asyncio.run_coroutine_threadsafe(work, self._loop())
+        except BaseException:
+            work.close()
+            raise
         try:
             return future.result()
         except BaseException:
             future.cancel()  # Ctrl-C came while waiting: nobody wants the result any more.
             raise
 
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        if self._running is None:
+            loop = asyncio.new_event_loop()
+            self._running = loop, threading.Thread(target=loop.run_forever, name="denizen", daemon=True)
+            self._running[1].start()
+        return self._running[0]
+
     def is_alive(self) -> bool:
-        """Has it not been closed?"""
-        return not self._closing
+        """Has it not been closed, and does it run in this process?"""
+        return not self._closing and self._process.is_here()
 
     def close(self) -> None:
-        """End the thread; whatever still runs on it is cancelled. Twice is harmless."""
+        """End the thread; what still runs on it is cancelled. Twice is harmless."""
         with self._turn:
             if self._closing:
                 return
             # What is asked for from now on is refused, not left on a loop that stops.
             self._closing = True
-            ending = asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop)
+            if self._running is None:
+                return
+            loop, thread = self._running
+            ending = asyncio.run_coroutine_threadsafe(_cancel_others(), loop)
         ending.result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 async def _cancel_others() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -15,7 +14,6 @@ from denizen.sessions import Me, Sessions
 from denizen.transport import Transport
 from denizen.users import PAGE, Users
 
-DEFAULT_SERVERS = "nats://127.0.0.1:4222"
 DEFAULT_TIMEOUT = 10.0
 
 
@@ -34,7 +32,10 @@ class AsyncAuth:
 
 
 class AsyncClient:
-    """A client for asyncio. It connects when it is first used, reads its own writes, and repeats what got no answer."""
+    """A client for asyncio. It connects when it is first used, reads its own writes, and repeats what got no answer.
+
+    It belongs to the event loop that uses it first, until that one is closed.
+    """
 
     def __init__(
         self, servers: str | Sequence[str] | None = None, *, timeout: float = DEFAULT_TIMEOUT, **options: Any
@@ -42,21 +43,24 @@ class AsyncClient:
         """`servers`: addresses of NATS; by default $DENIZEN_NATS_URL, else this machine's.
 
         `timeout`: seconds for each call, repeats included. `options`: as nats.connect has them (`user`, `password`,
-        `tls`, `user_credentials`, ...).
+        `tls`, `user_credentials`, ...). A `tls://` address, `tls=` or $DENIZEN_NATS_CA (the authority's certificate, a
+        PEM file) means TLS with every server before anything is sent, or TlsFailed.
+
+        Raises ValueError where an address is none.
         """
-        found = servers or os.environ.get("DENIZEN_NATS_URL", DEFAULT_SERVERS).split(",")
-        self._transport = Transport(found, timeout, options)
+        self._transport = Transport(servers, timeout, options)
         self.auth = AsyncAuth(self._transport)
 
     async def connect(self) -> None:
-        """Connect now rather than at the first call; or again, after `close`. Raises NoAnswer."""
+        """Connect now rather than at the first call; or again, after `close`. Raises NoAnswer and its kinds."""
         self._transport.open()
         await self._transport.connection()
 
     async def close(self) -> None:
         """Stop the subscriptions, and disconnect. Calls raise RuntimeError from then on."""
         try:
-            await self.auth.events.stop()
+            if self._transport.is_here():
+                await self.auth.events.stop()
         finally:
             await self._transport.close()
 
@@ -197,7 +201,10 @@ class Auth:
 
 
 class Client:
-    """A client whose calls block. Threads may share it; a forked process must make its own."""
+    """A client whose calls block. Threads may share it.
+
+    A process that was forked after its first use must make its own.
+    """
 
     def __init__(
         self, servers: str | Sequence[str] | None = None, *, timeout: float = DEFAULT_TIMEOUT, **options: Any
@@ -208,7 +215,7 @@ class Client:
         self.auth = Auth(self._thread, self._client.auth)
 
     def connect(self) -> None:
-        """Connect now rather than at the first call. Raises NoAnswer."""
+        """Connect now rather than at the first call. Raises NoAnswer and its kinds."""
         self._thread.run(self._client.connect())
 
     def close(self) -> None:

@@ -11,7 +11,13 @@ DenizenError
 ├─ InternalError               500
 ├─ Unavailable                 503  (Overloaded, StaleRead)
 ├─ DeadlineExceeded            504
-└─ NoAnswer                    504  (the client's own: nothing came back in time)
+├─ NoAnswer                    504  (the client's own: nothing came back in time)
+│  ├─ NatsLoginRefused         503  (wrong user or password of NATS: nothing was done)
+│  ├─ NatsPermissionDenied     503  (the NATS user may not ask this: nothing was done)
+│  ├─ TlsFailed                503  (no TLS, or a certificate that is not trusted: nothing was sent)
+│  └─ JetStreamUnavailable     503  (NATS runs without JetStream, so without events and revocations)
+├─ UsedAfterFork               500  (the client's own: it was made before the process forked)
+└─ WrongEventLoop              500  (the client's own: it is in use on another event loop)
 """
 
 from __future__ import annotations
@@ -175,6 +181,42 @@ class NoAnswer(DenizenError):
     """
 
     code, number = "no_answer", 504
+
+
+class NatsLoginRefused(NoAnswer):
+    """NATS does not know the user, or the password is wrong. Nothing was done; a repeat does not help."""
+
+    code, number = "nats_login_refused", 503
+
+
+class NatsPermissionDenied(NoAnswer):
+    """The NATS user may not publish the request or hear its reply (deploy/nats/). A repeat does not help."""
+
+    code, number = "nats_permission_denied", 503
+
+
+class TlsFailed(NoAnswer):
+    """TLS was asked for, and the server has none, or its certificate is not trusted or is another host's."""
+
+    code, number = "tls_failed", 503
+
+
+class JetStreamUnavailable(NoAnswer):
+    """NATS answers, and has no JetStream for this user: no events, and no revocations for verifiers."""
+
+    code, number = "jetstream_unavailable", 503
+
+
+class UsedAfterFork(DenizenError):
+    """The client was used before the process forked, and its connection is the parent's. Make one in the child."""
+
+    code, number = "used_after_fork", 500
+
+
+class WrongEventLoop(DenizenError):
+    """The client is connected on another event loop, which still runs. Make one for each loop."""
+
+    code, number = "wrong_event_loop", 500
 
 
 def from_body(error: Mapping[str, Any]) -> DenizenError:

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from denizen import errors, parking
+from denizen import parking
 from denizen.event import STREAM, Event
+from denizen.jetstream import failure
 from denizen.messages import EventType
 from denizen.parking import ParkedEvent
 from denizen.starting import Beginning, Start
@@ -60,7 +61,7 @@ class Events:
                 without it, an event is tried until its handler succeeds. Needs a durable.
 
         Raises ValueError where a type or name does not exist, or the durable follows other events or began elsewhere;
-        TypeError where the handler could never run; NoAnswer.
+        TypeError where the handler could never run; NoAnswer and its kinds.
         """
         names = [event, *more] if isinstance(event, str) else [*event, *more]
         plan = Plan(filters(names), _checked(durable), Beginning.of(start) if start is not None else None, park_after)
@@ -101,8 +102,7 @@ class Events:
         try:
             yield (await self._transport.connection()).jetstream()
         except (NatsError, JetStreamError) as error:
-            said = error.description if isinstance(error, APIError) else None
-            raise errors.NoAnswer(f"the stream {parking.STREAM} is out of reach: {said or error}") from error
+            raise failure(f"the stream {parking.STREAM}", error) from error
 
     async def stop(self) -> None:
         """Stop every subscription."""

@@ -8,11 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from denizen import errors
+from denizen.jetstream import failure
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,7 @@ class Follower:
         try:
             pulling = await self._bind()
         except (NatsError, JetStreamError) as error:
-            said = error.description if isinstance(error, APIError) else None
-            raise errors.NoAnswer(f"the stream of {self._name} is out of reach: {said or error}") from error
+            raise failure(f"the stream of {self._name}", error) from error
         self._task = asyncio.create_task(self._run(pulling))
 
     async def stop(self) -> None:

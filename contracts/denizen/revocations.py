@@ -14,10 +14,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from denizen.jetstream import failure, refuse_unavailable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError
 
 STREAM = "KV_users_revocations"
 KEYS = "$KV.users_revocations."
@@ -92,7 +94,7 @@ class Watch:
     async def prove(self, client: Client, seconds: float) -> None:
         """Learn how far the bucket is, read what is missing, and note that. Each answer may take `seconds`.
 
-        Raises BucketUnreadable, TimeoutError, nats.errors.Error: then nothing is proved.
+        Raises BucketUnreadable, JetStreamUnavailable, TimeoutError, nats.errors.Error: then nothing is proved.
         """
         if client is not self._client:
             await self._subscribe(client)
@@ -100,7 +102,10 @@ class Watch:
             self._interrupted = False
             self._known_to = 0
         asked = time.monotonic()
-        info = _parsed(await client.request(_INFO, timeout=seconds))
+        try:
+            info = _parsed(await client.request(_INFO, timeout=seconds))
+        except NoRespondersError as error:
+            raise failure("the bucket of revocations", error) from None
         last: int = info["state"]["last_seq"]
         if run_of(info) != self._run or last < self._known_to:
             self._run = run_of(info)
@@ -186,7 +191,8 @@ def _parsed(reply: Msg) -> dict[str, Any]:
     """The answer of JetStream's API. Raises BucketUnreadable."""
     body: dict[str, Any] = json.loads(reply.data)
     if "error" in body:
-        raise BucketUnreadable(f"the bucket answers {body['error'].get('code')}")
+        refuse_unavailable("the bucket of revocations", body)
+        raise BucketUnreadable(f"the bucket of revocations answers {body['error'].get('code')}: is the relay running?")
     return body
 
 

@@ -15,14 +15,13 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-import nats
 from denizen import errors
 from denizen import headers as h
-from denizen.hardening import hardened
+from denizen.connection import Connection, addresses, opened
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
+from denizen.owner import Owner
 from denizen.sealing import seal
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
@@ -30,6 +29,8 @@ from nats.errors import MaxPayloadError, NoRespondersError
 _ATTEMPT_SECONDS = 2.5
 """How long one try is waited for, before the same request is sent again."""
 _LONGEST_PAUSE = 0.5
+_GRACE_SECONDS = 0.1
+"""How much later than its time-out a request ends, whatever hangs: what it waits for is to say so itself."""
 _SEALING_KEY_SECONDS = 240.0
 """How long a sealing key is used before it is asked for again; a retired one still opens for ten minutes."""
 
@@ -54,11 +55,13 @@ class CommandOptions(TypedDict, total=False):
 class Transport:
     """One connection to NATS, opened when first needed, and the newest log position that came over it."""
 
-    def __init__(self, servers: str | Sequence[str], timeout: float, options: Mapping[str, Any]) -> None:
-        self._servers = [servers] if isinstance(servers, str) else list(servers)
+    def __init__(self, servers: str | Sequence[str] | None, timeout: float, options: Mapping[str, Any]) -> None:
+        """`servers`: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
+        self._servers = addresses(servers)
         self._timeout = timeout
         self._options = dict(options)
-        self._client: Client | None = None
+        self._owner = Owner()
+        self._client: Connection | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
         self._position = 0
@@ -69,13 +72,17 @@ class Transport:
     def _user(self) -> str:
         return self._options.get("user") or urlsplit(self._servers[0]).username or "backend"
 
-    async def connection(self, seconds: float | None = None) -> Client:
+    async def connection(self, seconds: float | None = None) -> Connection:
         """The connection. Raises NoAnswer where there is none within the time (by default the client's time-out).
 
+        Raises TlsFailed and NatsLoginRefused at once where a repeat would not help, UsedAfterFork and WrongEventLoop.
         Raises RuntimeError after `close`: what was under way then must not connect again, behind the back of its owner.
         """
         if self._closed:
             raise RuntimeError("the client is closed")
+        if self._owner.is_new():
+            # The loop that was used before has ended, and its connection with it.
+            self._client, self._connecting = None, asyncio.Lock()
         if self._client is not None and not self._client.is_closed:
             return self._client
         try:
@@ -83,14 +90,17 @@ class Transport:
             async with asyncio.timeout(seconds if seconds is not None else self._timeout), self._connecting:
                 if self._client is None or self._client.is_closed:
                     self._fault = None  # One of an earlier connection says nothing of this one.
-                    self._client = hardened(await nats.connect(**self._connect_options()))
+                    self._client = await opened(self._servers, self._connect_options())
                 if self._closed:
                     await self.close()
                     raise RuntimeError("the client is closed")
                 return self._client
         except (NatsError, OSError, TimeoutError) as error:
-            reason = self._fault or error
-            raise errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {reason}") from error
+            raise self._unreachable(self._fault or error) from error
+
+    def _unreachable(self, reason: Exception) -> errors.NoAnswer:
+        said = str(reason) or "nothing answers in time"
+        return errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {said}")
 
     async def _note(self, error: Exception) -> None:
         """An error of the connection: it comes back by itself, and whoever asks meanwhile is told."""
@@ -98,11 +108,10 @@ class Transport:
 
     def _where(self) -> str:
         """The servers without the passwords that their addresses may hold."""
-        return ", ".join(urlsplit(server).netloc.rpartition("@")[2] or server for server in self._servers)
+        return ", ".join(urlsplit(server).netloc.rpartition("@")[2] for server in self._servers)
 
     def _connect_options(self) -> dict[str, Any]:
         return {
-            "servers": self._servers,
             # Each NATS user may listen at his own inbox alone (deploy/nats/accounts.conf).
             "inbox_prefix": f"_INBOX.{self._user}",
             "name": "denizen client",
@@ -220,49 +229,98 @@ class Transport:
     ) -> Msg:
         """Ask until there is an answer or the time is over: the command id makes a repeat harmless.
 
-        Where nobody listens for `gone` seconds there will be no answer.
+        Where nobody listens for `gone` seconds there will be no answer. A reply to an earlier try counts as well as one
+        to the last, and a refusal that came is what is raised when the time is over.
         """
         for name, value in headers.items():
             if not value.isprintable():  # A line break would begin another header.
                 raise errors.ValidationFailed("holds control characters", field=name)
         data = body if isinstance(body, bytes) else _encoded(body)
-        until = time.monotonic() + timeout
-        gone_at = until if gone is None else time.monotonic() + gone
-        pause = 0.02
-        refusal: errors.DenizenError = errors.NoAnswer(
-            f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s"
-        )
-        while (left := until - time.monotonic()) > 0:
-            try:
-                client = await self.connection(left)
-                reply = await client.request(subject, data, timeout=min(left, attempt), headers=headers or None)
-                if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
-                    return reply
-                raise errors.from_body(json.loads(reply.data)["error"])
-            except errors.Unavailable as error:
-                refusal = error
-            except MaxPayloadError:
-                raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
-            except NoRespondersError:
-                refusal = errors.NoAnswer(f"nobody answers {subject}: is Denizen running?")
-                until = min(until, gone_at)
-            except (NatsError, OSError, TimeoutError):
-                pass
-            # Not all at once after an outage.
-            await asyncio.sleep(min(pause * random.uniform(0.5, 1.5), max(until - time.monotonic(), 0)))  # noqa: S311
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        raise refusal
+        asking = _Asking(time.monotonic() + timeout, gone)
+        asking.refusal = errors.NoAnswer(f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s")
+        if timeout <= 0:
+            raise asking.refusal
+        try:
+            async with asyncio.timeout(timeout + _GRACE_SECONDS):
+                return await self._insist(asking, subject, data, headers, attempt)
+        except TimeoutError:
+            raise asking.refusal from None
+
+    async def _insist(self, asking: _Asking, subject: str, data: bytes, headers: dict[str, str], attempt: float) -> Msg:
+        """Ask again and again, over a new connection where the one before was closed."""
+        while True:
+            client = await self.connection(max(asking.left(), 0))
+            with client.question(subject) as question:
+                while not client.is_closed:
+                    try:
+                        await question.send(data, headers or None)
+                        reply = await question.reply(min(max(asking.left(), 0), attempt))
+                        if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
+                            return reply
+                        raise errors.from_body(json.loads(reply.data)["error"])
+                    except errors.Unavailable as error:
+                        asking.refusal = error
+                    except MaxPayloadError:
+                        raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
+                    except NoRespondersError:
+                        asking.nobody(f"nobody answers {subject}: is Denizen running?")
+                    except (NatsError, OSError, TimeoutError):
+                        if client.refusal is not None:
+                            raise client.refusal from None
+                        if not client.is_connected:
+                            asking.cut_off(self._unreachable(self._fault or ConnectionError("the connection was lost")))
+                    await asking.pause()
+
+    def is_here(self) -> bool:
+        """Whether this process and this event loop opened the connection."""
+        return self._owner.is_here()
 
     def open(self) -> None:
         """Let it connect again."""
         self._closed = False
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect. What another process or a loop that has ended was connected by is left to it."""
         self._closed = True
         client, self._client = self._client, None
-        if client is not None:
+        if client is not None and self.is_here():
             await client.close()
+
+
+class _Asking:
+    """How far a request has come: how long it may still take, and what to raise when the time is over."""
+
+    def __init__(self, until: float, gone: float | None) -> None:
+        """`gone`: there will be no answer where no service listens for so many seconds."""
+        self.refusal: errors.DenizenError = errors.NoAnswer("no answer")
+        self._until = until
+        self._gone_at = until if gone is None else time.monotonic() + gone
+        self._pause = 0.02
+
+    def left(self) -> float:
+        """Seconds."""
+        return self._until - time.monotonic()
+
+    def nobody(self, reason: str) -> None:
+        """No service listens."""
+        self.cut_off(errors.NoAnswer(reason))
+        self._until = min(self._until, self._gone_at)
+
+    def cut_off(self, reason: errors.NoAnswer) -> None:
+        """There was no way to ask this time: a service's own refusal says more."""
+        if isinstance(self.refusal, errors.NoAnswer):
+            self.refusal = reason
+
+    async def pause(self) -> None:
+        """Wait before the next try. Raises TimeoutError where there is no time left."""
+        # Not all at once after an outage.
+        pause = min(self._pause * random.uniform(0.5, 1.5), self.left())  # noqa: S311
+        if pause <= 0:
+            raise TimeoutError
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        await asyncio.sleep(pause)
+        if self.left() <= 0:
+            raise TimeoutError
 
 
 def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:

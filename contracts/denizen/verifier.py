@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,9 +16,19 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from denizen.blocking import LoopThread
-from denizen.client import DEFAULT_SERVERS, DEFAULT_TIMEOUT
-from denizen.errors import DenizenError, NoAnswer, StaleRead, TokenInvalid
+from denizen.client import DEFAULT_TIMEOUT
+from denizen.errors import (
+    DenizenError,
+    JetStreamUnavailable,
+    NatsLoginRefused,
+    NatsPermissionDenied,
+    NoAnswer,
+    StaleRead,
+    TlsFailed,
+    TokenInvalid,
+)
 from denizen.messages import Jwks
+from denizen.owner import Owner, Process
 from denizen.revocations import FAILURES, Watch
 from denizen.tokens import KeySet, TokenClaims, UnknownKey, check, key_set
 from denizen.transport import Transport
@@ -31,6 +40,8 @@ _RETRY_SECONDS = 0.25
 _KEYS_SECONDS = 60.0
 _KEYS_AGAIN_SECONDS = 1.0
 """How often, at most, the keys are fetched because a token names one that is not known."""
+_FINAL = (JetStreamUnavailable, NatsLoginRefused, NatsPermissionDenied, TlsFailed)
+"""What does not pass by itself: `connect` does not wait for that."""
 
 
 class AsyncTokenVerifier:
@@ -52,27 +63,29 @@ class AsyncTokenVerifier:
 
         `stale_after`: when the connection is cut, seconds until every token is refused.
         """
-        found = servers or os.environ.get("DENIZEN_NATS_URL", DEFAULT_SERVERS).split(",")
         self._issuer = issuer
         self._audience = audience
         self._stale_after = stale_after
         self._pace = min(_PROVE_SECONDS, stale_after / 3)
         self._watch = Watch()
-        self._transport = Transport(found, DEFAULT_TIMEOUT, {**options, "disconnected_cb": self._watch.interrupt})
+        self._transport = Transport(servers, DEFAULT_TIMEOUT, {**options, "disconnected_cb": self._watch.interrupt})
         self._keys: KeySet = {}
         self._keys_at = float("-inf")
         self._keys_wanted = asyncio.Event()
+        self._owner, self._process = Owner(), Process()
+        self._why = "it is not connected"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def verify(self, token: str) -> TokenClaims:
         """What the token says. Takes about 0.1 ms and waits for nothing; any thread may call it.
 
-        Raises TokenInvalid where it is not good, has expired or was revoked (HTTP 401), and StaleRead where this cannot
-        be told right now (HTTP 503).
+        Raises TokenInvalid where it is not good, has expired or was revoked (HTTP 401), StaleRead where this cannot be
+        told right now (HTTP 503), and UsedAfterFork in a child of the process that connected.
         """
+        self._process.enter()
         if not self.fresh:
-            raise StaleRead("who was signed out is not known: is NATS in reach?")
+            raise StaleRead(f"which sessions were ended is not known: {self._why}")
         try:
             claims = check(token, self._keys, issuer=self._issuer, audience=self._audience)
         except UnknownKey:
@@ -90,7 +103,7 @@ class AsyncTokenVerifier:
     @property
     def fresh(self) -> bool:
         """Is all known that was revoked until `stale_after` seconds ago? For a readiness probe."""
-        return time.monotonic() - self._watch.fresh_at <= self._stale_after
+        return self._process.is_here() and time.monotonic() - self._watch.fresh_at <= self._stale_after
 
     def _look_for_keys(self) -> None:
         """Raises StaleRead where the keys may be too old to know the token's."""
@@ -99,47 +112,64 @@ class AsyncTokenVerifier:
             raise StaleRead("the token's key is not known yet: it is being fetched")
 
     async def connect(self, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """Learn the keys and what was revoked; then go on listening. Raises NoAnswer."""
+        """Learn the keys and what was revoked; then go on listening.
+
+        Raises NoAnswer after `timeout` seconds; TlsFailed, NatsLoginRefused, NatsPermissionDenied and
+        JetStreamUnavailable at once.
+        """
+        self._process.enter()
+        if self._owner.is_new():  # The loop on which it listened has ended.
+            self._tasks, self._keys_wanted = [], asyncio.Event()
         if self._tasks:
             return
         self._loop = asyncio.get_running_loop()
         self._transport.open()
-        ready = [asyncio.Event(), asyncio.Event()]
+        ready = [self._loop.create_future(), self._loop.create_future()]
         self._tasks = [
             asyncio.create_task(self._follow_bucket(ready[0])),
             asyncio.create_task(self._follow_keys(ready[1])),
         ]
         try:
             async with asyncio.timeout(timeout):
-                await asyncio.gather(*(each.wait() for each in ready))
+                await asyncio.gather(*ready)
         except BaseException as error:
+            why = self._why
             await self.close()
             if isinstance(error, TimeoutError):
-                raise NoAnswer(f"neither keys nor revocations within {timeout:g} s: is Denizen running?") from error
+                raise NoAnswer(f"neither keys nor revocations within {timeout:g} s: {why}") from error
             raise
 
-    async def _follow_bucket(self, ready: asyncio.Event) -> None:
+    def _failed(self, what: str, error: Exception, ready: asyncio.Future[None]) -> None:
+        """Note why something is out of reach; `connect` is told where that does not pass by itself."""
+        log.debug("denizen: %s are out of reach: %s", what, error)
+        said = error.message if isinstance(error, DenizenError) else str(error) or type(error).__name__
+        self._why = f"{what} are out of reach: {said}"
+        if isinstance(error, _FINAL) and not ready.done():
+            ready.set_exception(error)
+
+    async def _follow_bucket(self, ready: asyncio.Future[None]) -> None:
         while True:
             began = time.monotonic()
             pause = self._pace
             try:
                 await self._watch.prove(await self._transport.connection(self._pace), self._pace)
-                if self.fresh:
-                    ready.set()
+                if self.fresh and not ready.done():
+                    ready.set_result(None)
             except (NoAnswer, *FAILURES) as error:
-                log.debug("denizen: revocations are out of reach: %s", error)
+                self._failed("revocations", error, ready)
                 pause = min(_RETRY_SECONDS, self._pace)
             await asyncio.sleep(max(0.0, began + pause - time.monotonic()))
 
-    async def _follow_keys(self, ready: asyncio.Event) -> None:
+    async def _follow_keys(self, ready: asyncio.Future[None]) -> None:
         while True:
             self._keys_wanted.clear()
             try:
                 self._keys = key_set(Jwks.model_validate_json(await self._transport.query("GetJwks", {}, None)))
                 self._keys_at = time.monotonic()
-                ready.set()
+                if not ready.done():
+                    ready.set_result(None)
             except (DenizenError, ValueError) as error:
-                log.debug("denizen: the keys are out of reach: %s", error)
+                self._failed("the keys", error, ready)
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             with suppress(TimeoutError):
@@ -148,11 +178,13 @@ class AsyncTokenVerifier:
 
     async def close(self) -> None:
         """Disconnect; from then on every token is refused."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        tasks, self._tasks = self._tasks, []
+        if self._owner.is_here():
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._watch.fresh_at = float("-inf")
+        self._why = "it is not connected"
         await self._transport.close()
 
     async def __aenter__(self) -> Self:
@@ -177,7 +209,7 @@ class TokenVerifier:
         stale_after: float = 3.0,
         **options: Any,
     ) -> None:
-        """As AsyncTokenVerifier. A forked process must make its own."""
+        """As AsyncTokenVerifier. A process that was forked after `connect` must make its own."""
         self._verifier = AsyncTokenVerifier(
             servers, issuer=issuer, audience=audience, stale_after=stale_after, **options
         )
@@ -193,7 +225,7 @@ class TokenVerifier:
         return self._verifier.fresh
 
     def connect(self, timeout: float = DEFAULT_TIMEOUT) -> None:
-        """As AsyncTokenVerifier.connect. Raises NoAnswer."""
+        """As AsyncTokenVerifier.connect."""
         self._thread.run(self._verifier.connect(timeout))
 
     def close(self) -> None:

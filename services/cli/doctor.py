@@ -79,8 +79,10 @@ async def _examine(settings: Settings) -> list[Finding]:
 async def _check(name: str, check: Callable[[Settings], Awaitable[str]], settings: Settings) -> Finding:
     try:
         return Finding(name, True, await check(settings))
-    except (Wanting, keys.KeysMissing, NoAnswer) as error:
-        return Finding(name, False, str(error).removeprefix("no_answer: "))
+    except NoAnswer as error:
+        return Finding(name, False, error.message)
+    except (Wanting, keys.KeysMissing) as error:
+        return Finding(name, False, str(error))
     except DatabaseUnavailable as error:
         return Finding(name, False, str(error))
     except psycopg.Error as error:

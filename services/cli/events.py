@@ -7,6 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 from denizen.errors import DenizenError, NoAnswer
 from denizen.events import ALL_EVENTS, STREAM, Event, Events, ParkedEvent, filters
+from denizen.jetstream import failure
 from denizen.transport import Transport
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -160,7 +161,7 @@ async def _follow(transport: Transport, subject: str, everything: bool) -> Async
             raise NoAnswer(f"there is no stream {STREAM}: is the relay running?") from None
         except (NatsError, JetStreamError, NoAnswer) as error:
             if not connected:
-                raise NoAnswer("no events are to be had; is Denizen running?") from error
+                raise failure(f"the stream {STREAM}", error) from error
             await asyncio.sleep(_PAUSE_SECONDS)
 
 

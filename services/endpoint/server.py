@@ -5,12 +5,11 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import orjson
-from denizen.hardening import hardened
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
-from faststream.security import SASLPlaintext
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -46,9 +45,7 @@ class Server:
 
     def __init__(self, settings: Settings, operations: Iterable[Operation]) -> None:
         self._operations = list(operations)
-        options = broker.options(settings, "responder")
-        security = SASLPlaintext(options.pop("user"), options.pop("password") or "")
-        self._broker = NatsBroker(**options, security=security, logger=None, apply_types=False, decoder=_raw_message)
+        self._broker = _Broker(partial(broker.connect, settings, "responder", self._refuse_unreadable))
         self._subscriptions: list[Subscription] = []
         self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
@@ -56,13 +53,13 @@ class Server:
         self._full: Callable[[Operation], bool] = lambda _: False
 
     async def start(self, accept: Callable[[Call], bool], full: Callable[[Operation], bool] | None = None) -> None:
-        """Connect and serve. Raises nats.errors.Error.
+        """Connect and serve. Raises what `broker.connect` does.
 
         `accept` takes a request over, to answer it later by `answer` or `refuse_call`; it says False where its queue is
         full, and may raise Refusal. Where `full` says so, a request is refused unread.
         """
         self._full = full or self._full
-        self._client = client = hardened(await self._broker.connect(), self._refuse_unreadable)
+        self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
             if operation.id not in HOT:
@@ -178,6 +175,19 @@ class Server:
         """Send what is still in the buffer, and disconnect."""
         if self._client:
             await broker.disconnect(self._client)
+
+
+class _Broker(NatsBroker):
+    """FastStream on a connection of ours: its own would not insist on TLS."""
+
+    def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
+        super().__init__(logger=None, apply_types=False, decoder=_raw_message)
+        self._open = connect
+
+    async def _connect(self) -> Client:
+        connection = await self._open()
+        self.config.connect(connection)
+        return connection
 
 
 async def _raw_message(message: NatsMessage) -> Msg:

@@ -1,0 +1,339 @@
+"""The connection to NATS: TLS wherever it is asked for, and a refusal is told at once as what it is.
+
+nats-py 2.16 starts TLS only where the server's INFO asks for it, whatever the address or `tls` say: the password would
+go to any server in the clear (docs/decisions/0026).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import os
+import re
+import ssl
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+from urllib.parse import ParseResult
+
+from denizen import errors, hardening
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
+from nats.errors import Error as NatsError
+from nats.errors import NoRespondersError, ProtocolError, SecureConnRequiredError, SecureConnWantedError
+from nats.errors import TimeoutError as NatsTimeoutError
+
+DEFAULT_SERVERS = "nats://127.0.0.1:4222"
+_SECURE = {"nats": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
+"""The schemes of addresses, and each one's with TLS."""
+_TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
+_GREETING_SECONDS = 1.0
+"""How long a server may take to speak first; one that is silent for so long waits for TLS (`handshake_first`)."""
+_DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([^"]*)"', re.IGNORECASE)
+_LOGIN_REFUSED = re.compile(r"authori[sz]ation violation|authentication (?:expired|revoked)", re.IGNORECASE)
+
+hardening.mend()
+
+Unreadable = Callable[[bytes], Awaitable[None]]
+"""Is told the reply subject, as it came, of a message that could not be read."""
+
+
+def addresses(servers: str | Sequence[str] | None) -> list[str]:
+    """The servers to connect to: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
+    found = servers or (os.environ.get("DENIZEN_NATS_URL") or DEFAULT_SERVERS).split(",")
+    return [_address(server) for server in ([found] if isinstance(found, str) else found)]
+
+
+def _address(server: str) -> str:
+    scheme, separator, rest = server.strip().rpartition("://")
+    scheme = scheme.lower() if separator else "nats"
+    if scheme not in _SECURE:
+        raise ValueError("servers: an address is not nats://host:port, tls://host:port, ws:// or wss://")
+    return f"{scheme}://{rest}"
+
+
+def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
+    """TLS that trusts the certificates of a PEM file alone. Raises TlsFailed where it holds none."""
+    try:
+        return ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        reason = error.strerror if not isinstance(error, ssl.SSLError) and error.strerror else "it holds no certificate"
+        raise errors.TlsFailed(f"DENIZEN_NATS_CA: {os.fspath(authority)} cannot be used: {reason}") from None
+
+
+async def opened(
+    servers: Sequence[str], options: Mapping[str, Any], *, unreadable: Unreadable | None = None
+) -> Connection:
+    """A connection to one of the `servers`, with the options of nats.connect; tried until a server lets it in.
+
+    A `tls://` or `wss://` address, an option of TLS or DENIZEN_NATS_CA (a PEM file) means TLS with all servers, also
+    with those that they name later. `unreadable` is told of messages that are dropped because they cannot be read.
+
+    Raises TlsFailed and NatsLoginRefused, and what nats.connect raises where `allow_reconnect` is off.
+    """
+    found = [_address(server) for server in servers]
+    authority = os.environ.get("DENIZEN_NATS_CA")
+    if authority and options.get("tls") is None:
+        options = {**options, "tls": trusting(authority)}
+    secure = any(server.startswith(("tls:", "wss:")) for server in found) or any(map(options.get, _TLS_OPTIONS))
+    if secure:
+        found = [f"{_SECURE[scheme]}://{rest}" for scheme, _, rest in (server.partition("://") for server in found)]
+    if any(server.startswith("ws") for server in found) and importlib.util.find_spec("aiohttp") is None:
+        raise errors.NoAnswer("ws:// and wss:// need aiohttp: pip install aiohttp")
+    connection = Connection(secure and not found[0].startswith("wss"), unreadable)
+    try:
+        await connection.connect(servers=found, **options)
+    except BaseException:
+        connection.abandon()
+        raise
+    return connection
+
+
+class Connection(Client):
+    """nats-py's connection, mended where it would be insecure, deaf or silent."""
+
+    def __init__(self, secure: bool, unreadable: Unreadable | None = None) -> None:
+        super().__init__()
+        if secure:
+            self._transport = SecureTcp()
+        self._unreadable = unreadable
+        self._let_in = False
+        self._refusing: set[str] = set()
+        self._inbox = ""
+        self._questions: dict[str, Question] = {}
+        self._cannot_listen: errors.NatsPermissionDenied | None = None
+        self.refusal: errors.NoAnswer | None = None
+        """Why no server lets it in again, while that is so."""
+
+    def abandon(self) -> None:
+        """Let go of the socket, at once."""
+        if self._transport is not None:
+            self._transport.close()
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """As nats-py's, and raises NatsPermissionDenied at once where the NATS user may not ask this."""
+        del old_style
+        with self.question(subject) as question:
+            await question.send(payload, headers)
+            return await question.reply(timeout)
+
+    @contextmanager
+    def question(self, subject: str) -> Generator[Question]:
+        """A request that may be sent again and again, and whichever reply comes first counts."""
+        token = self._nuid.next().decode()
+        question = self._questions[token] = Question(self, subject, token)
+        try:
+            yield question
+        finally:
+            del self._questions[token]
+
+    async def listen(self) -> str:
+        """The beginning of the subjects of our replies. Raises NatsPermissionDenied."""
+        if self._cannot_listen is not None:
+            raise self._cannot_listen
+        if not self._inbox:
+            self._inbox = f"{self.new_inbox()}."
+            await self.subscribe(f"{self._inbox}*", cb=self._take_reply)
+        return self._inbox
+
+    async def _take_reply(self, message: Msg) -> None:
+        question = self._questions.get(message.subject[len(self._inbox) :])
+        if question is not None:
+            question.take(message)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        """Drop what cannot be read: subjects that are not UTF-8, headers that are none.
+
+        nats-py would stop reading, say nothing, and notice by its pings: deaf for so long, by one message of any
+        caller. The connection's `error_cb` is told of each.
+        """
+        try:
+            await super()._process_msg(sid, subject, reply, data, headers or b"")
+        except OSError:
+            raise  # The connection is lost, and nats-py makes another.
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next message can be read
+            await self._error_cb(error)
+            if self._unreadable is not None:
+                await self._unreadable(reply)
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Tell the callers who wait for a reply that cannot come."""
+        denied = _DENIED.search(err_msg)
+        if denied is not None:
+            # nats-py has made it lower case.
+            verb, subject = denied[1], denied[2]
+            if verb == "subscription" and self._inbox and subject.startswith(self._inbox.lower()):
+                self._cannot_listen = errors.NatsPermissionDenied(
+                    f"the NATS user may not listen at {self._inbox}*, where its replies come: "
+                    "is it another user's inbox_prefix?"
+                )
+            for question in list(self._questions.values()):
+                if self._cannot_listen is not None:
+                    question.fail(self._cannot_listen)
+                elif verb == "publish" and subject in (question.subject.lower(), question.inbox.lower()):
+                    question.fail(errors.NatsPermissionDenied(f"the NATS user may not publish to {question.subject}"))
+        await super()._process_err(err_msg)
+
+    async def _process_connect_init(self) -> None:
+        asked_first = self.options["tls_handshake_first"]
+        try:
+            if isinstance(self._transport, SecureTcp):
+                silence = min(_GREETING_SECONDS, self.options["connect_timeout"] / 2)
+                self.options["tls_handshake_first"] = asked_first or not await self._transport.greeted(silence)
+            await super()._process_connect_init()
+        except (NatsError, OSError) as error:
+            self.abandon()  # nats-py would leave it to the garbage collector.
+            server = self._current_server.uri if self._current_server else None
+            self.refusal = _refusal(error, server)
+            if self.refusal is not None and not self._let_in:
+                self._refusing.add(server.netloc if server else "")
+                # The password is the same for all servers, a certificate is not.
+                if isinstance(self.refusal, errors.NatsLoginRefused) or self._refusing >= {
+                    each.uri.netloc for each in self._server_pool
+                }:
+                    raise self.refusal from error
+            raise
+        finally:
+            self.options["tls_handshake_first"] = asked_first
+        self._let_in, self.refusal, self._cannot_listen = True, None, None
+
+
+# A subclass of what nats-py keeps to itself must notice when that changes.
+for _name in ("_process_msg", "_process_err", "_process_connect_init"):
+    if _name not in vars(Client):
+        raise ImportError(f"denizen does not know this nats-py: its Client has no {_name}")
+
+
+class Question:
+    """A request and its repeats, from the first one sent to the reply."""
+
+    def __init__(self, connection: Connection, subject: str, token: str) -> None:
+        self.connection = connection
+        self.subject = subject
+        self.inbox = ""
+        self._token = token
+        self._answer: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+
+    async def send(self, payload: bytes, headers: dict[str, Any] | None) -> None:
+        """Send it, or send it again. Raises nats.errors.Error."""
+        self.inbox = await self.connection.listen() + self._token
+        await self.connection.publish(self.subject, payload, reply=self.inbox, headers=headers)
+
+    async def reply(self, seconds: float) -> Msg:
+        """The next reply. Raises NoRespondersError, NatsPermissionDenied, and TimeoutError after `seconds`."""
+        await asyncio.wait((self._answer,), timeout=seconds)
+        if not self._answer.done():
+            raise NatsTimeoutError
+        answer, self._answer = self._answer, asyncio.get_running_loop().create_future()
+        message = answer.result()
+        if not message.data and (message.headers or {}).get("Status") == "503":
+            raise NoRespondersError
+        return message
+
+    def take(self, message: Msg) -> None:
+        """A reply has come."""
+        if not self._answer.done():
+            self._answer.set_result(message)
+
+    def fail(self, error: errors.DenizenError) -> None:
+        """No reply can come."""
+        if not self._answer.done():
+            self._answer.set_exception(error)
+            self._answer.exception()  # Perhaps the caller is gone; then nobody asks for it.
+
+
+class SecureTcp(TcpTransport):
+    """A connection on which nothing is sent, and nothing but the greeting believed, before TLS stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stands = False
+        self._greeting: bytes | None = None
+
+    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
+        self._stands, self._greeting = False, None
+        await super().connect(uri, buffer_size, connect_timeout)
+
+    async def greeted(self, seconds: float) -> bool:
+        """Whether the server speaks first. Raises nats.errors.Error where it offers no TLS."""
+        try:
+            async with asyncio.timeout(seconds):
+                self._greeting = _demanding_tls(await super().readline())
+        except TimeoutError:
+            return False
+        except ValueError:
+            raise ProtocolError from None
+        return True
+
+    async def connect_tls(
+        self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
+    ) -> None:
+        if not self._stands:  # INFO asks for it again where TLS came first.
+            await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
+            self._stands = True
+
+    async def readline(self) -> bytes:
+        if self._stands:
+            return await super().readline()
+        if self._greeting is None:
+            raise SecureConnRequiredError
+        return self._greeting
+
+    def write(self, payload: bytes) -> None:
+        if not self._stands:
+            raise SecureConnRequiredError
+        super().write(payload)
+
+    def writelines(self, payload: list[bytes]) -> None:
+        if self._stands:  # Else it is what a connection that is being closed had not yet sent.
+            super().writelines(payload)
+
+    def __bool__(self) -> bool:
+        return True  # Else nats-py would put a plain one in its place.
+
+
+def _demanding_tls(greeting: bytes) -> bytes:
+    """The INFO of a server, so that nats-py starts TLS: whether the server demands it or only has it.
+
+    The servers that it names are left out: before TLS stands any host on the way could name its own. nats-server tells
+    them again once the client is in.
+    """
+    if not greeting.startswith(b"INFO "):
+        return greeting
+    info: Any = json.loads(greeting[5:])
+    if not isinstance(info, dict):
+        raise ProtocolError
+    told = cast(dict[str, Any], info)
+    if not (told.get("tls_required") or told.get("tls_available")):
+        raise SecureConnWantedError
+    return b"INFO " + json.dumps({**told, "tls_required": True, "connect_urls": []}).encode() + b"\r\n"
+
+
+def _refusal(error: Exception, server: ParseResult | None) -> errors.NoAnswer | None:
+    """What an error of connecting means, where trying again would not help."""
+    where = f"{server.hostname}:{server.port}" if server else "the server"
+    if isinstance(error, SecureConnWantedError):
+        return errors.TlsFailed(
+            f"NATS at {where} offers no TLS, and TLS was asked for (tls://, tls= or DENIZEN_NATS_CA): nothing was sent"
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return errors.TlsFailed(
+            f"the certificate of NATS at {where} is not accepted: {error.verify_message}; "
+            "compare DENIZEN_NATS_CA or tls=, and the host name"
+        )
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        return errors.TlsFailed(f"NATS at {where} refuses our TLS: {error.reason}")
+    if _LOGIN_REFUSED.search(str(error)):
+        return errors.NatsLoginRefused(
+            f"NATS at {where} refuses the login: wrong user or password, or no user was given (user=, password=)"
+        )
+    return None
