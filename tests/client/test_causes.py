@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ CALLS: dict[str, Call] = {
 
 
 @asynccontextmanager
-async def _at_once(kind: type[Exception], *words: str) -> AsyncIterator[None]:
+async def _at_once(kind: type[Exception], *words: str) -> AsyncGenerator[None]:
     began = time.monotonic()
     with pytest.raises(kind) as raised:
         yield
@@ -54,9 +54,9 @@ async def _at_once(kind: type[Exception], *words: str) -> AsyncIterator[None]:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("user", ["backend", "stranger"])
 async def test_call_with_a_wrong_login_says_so_at_once(call: str, user: str, nats_server: NatsServer) -> None:
-    async with AsyncClient(nats_server.url, user=user, password="kwrong") as client:
-        async with _at_once(NatsLoginRefused, "refuses the login", str(nats_server.port)):
-            await CALLS[call](client)
+    client = AsyncClient(nats_server.url, user=user, password="kwrong")
+    async with client, _at_once(NatsLoginRefused, "refuses the login", str(nats_server.port)):
+        await CALLS[call](client)
 
 
 async def test_verifier_with_a_wrong_login_says_so_at_once(nats_server: NatsServer) -> None:
@@ -67,22 +67,22 @@ async def test_verifier_with_a_wrong_login_says_so_at_once(nats_server: NatsServ
 @pytest.mark.parametrize("call", [call for call in CALLS if call != "subscribe"])
 async def test_call_without_permission_says_so_at_once(call: str, nats_server: NatsServer) -> None:
     password = nats_server.passwords["subscriber"]
-    async with AsyncClient(nats_server.url, user="subscriber", password=password) as client:
-        async with _at_once(NatsPermissionDenied, "may not publish to users.v1."):
-            await CALLS[call](client)
+    client = AsyncClient(nats_server.url, user="subscriber", password=password)
+    async with client, _at_once(NatsPermissionDenied, "may not publish to users.v1."):
+        await CALLS[call](client)
 
 
 async def test_subscribe_without_permission_says_so_at_once(nats_server: NatsServer) -> None:
     password = nats_server.passwords["frontend"]
-    async with AsyncClient(nats_server.url, user="frontend", password=password) as client:
-        async with _at_once(NatsPermissionDenied, "$JS.API.CONSUMER"):
-            await CALLS["subscribe"](client)
+    client = AsyncClient(nats_server.url, user="frontend", password=password)
+    async with client, _at_once(NatsPermissionDenied, "$JS.API.CONSUMER"):
+        await CALLS["subscribe"](client)
 
 
 @pytest.mark.parametrize("call", CALLS)
 async def test_call_whose_replies_go_to_another_inbox_says_so_at_once(call: str, nats_server: NatsServer) -> None:
     password = nats_server.passwords["backend"]
-    options = {"user": "backend", "password": password, "inbox_prefix": "_INBOX.frontend"}
+    options: dict[str, Any] = {"user": "backend", "password": password, "inbox_prefix": "_INBOX.frontend"}
     async with AsyncClient(nats_server.url, **options) as client:
         async with _at_once(NatsPermissionDenied, "may not listen at _INBOX.frontend"):
             await CALLS[call](client)
@@ -127,7 +127,7 @@ async def test_nats_without_jetstream_is_named_at_once(tmp_path: Path) -> None:
 @asynccontextmanager
 async def _service(
     nats_server: NatsServer, subject: str, answer: Callable[[Msg], Awaitable[None]]
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """Something that answers a subject."""
     password = nats_server.passwords["responder"]
     connection = await nats.connect(nats_server.url, user="responder", password=password)
@@ -143,13 +143,18 @@ OVERLOADED = json.dumps({"error": {"code": "overloaded", "message": "the project
 REFUSED = {"Nats-Service-Error-Code": "503", "Nats-Service-Error": "the projections are out of reach"}
 
 
+async def _refuse(message: Msg) -> None:
+    client = message._client  # pyright: ignore[reportPrivateUsage] # Msg.respond sends no headers
+    await client.publish(message.reply, OVERLOADED, headers=REFUSED)
+
+
 async def test_refusal_that_comes_after_a_try_was_given_up_is_raised(nats_server: NatsServer) -> None:
     """A database that does not answer is given up after three seconds, a try of the client's after two and a half."""
 
     async def late(message: Msg) -> None:
         async def respond() -> None:
             await asyncio.sleep(3)
-            await message._client.publish(message.reply, OVERLOADED, headers=REFUSED)
+            await _refuse(message)
 
         tasks.add(asyncio.create_task(respond()))
 
@@ -168,7 +173,7 @@ async def test_refusal_is_not_lost_where_the_last_try_gets_no_answer(nats_server
     async def once(message: Msg) -> None:
         asked.append(message)
         if len(asked) == 1:
-            await message._client.publish(message.reply, OVERLOADED, headers=REFUSED)
+            await _refuse(message)
 
     async with _service(nats_server, "users.v1.query.GetUser", once), AsyncClient(nats_server.url, timeout=3) as client:
         with pytest.raises(Overloaded, match="the projections are out of reach"):
