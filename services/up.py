@@ -3,6 +3,7 @@
 import asyncio
 import importlib
 import logging
+import os
 import shutil
 import signal
 import tempfile
@@ -26,6 +27,7 @@ _STEPS = (("accounts", "directory", "transfer"), ("projector", "relay", "mailer"
 """The order of the end: first what takes requests, then what follows the log, then the servers."""
 _SERVICES = (*_STEPS[0], *_STEPS[1])
 _READY_SECONDS = 60
+_LONGEST_TEMPORARY = 70
 
 Announce = Callable[[dict[str, str]], None]
 """Called once everything answers, with natsUrl, databaseUrl and mailDir."""
@@ -62,7 +64,7 @@ class _Everything:
         self._settings = settings
         self._home = home
         self._children: dict[str, Child] = {}
-        self._sockets = Path(tempfile.mkdtemp(prefix="denizen-"))
+        self._sockets = _short_directory()
 
     async def start(self, announce: Announce) -> None:
         """Servers, migration, services. Raises CannotStart, also after a minute in which not all became ready."""
@@ -130,6 +132,13 @@ class _Everything:
     def _record(self) -> None:
         children = {name: (child.pid, child.program.stop_signal) for name, child in self._children.items() if child.pid}
         orphans.record(self._home.path, children)
+
+
+def _short_directory() -> Path:
+    """A new directory for sockets, whose addresses have 107 octets at most (104 on macOS): TMPDIR may be too long."""
+    temporary = tempfile.gettempdir()
+    short = len(os.fsencode(temporary)) <= _LONGEST_TEMPORARY
+    return Path(tempfile.mkdtemp(prefix="denizen-", dir=temporary if short else "/tmp"))  # noqa: S108
 
 
 def _plain(secret: SecretStr | None) -> str:

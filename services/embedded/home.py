@@ -27,6 +27,10 @@ class Home:
     def create(self) -> None:
         """Make what is missing. Raises CannotStart."""
         try:
+            str(self.path).encode()
+        except UnicodeEncodeError:
+            raise CannotStart(f"the path of DENIZEN_HOME is not UTF-8: {os.fsencode(self.path)!r}") from None
+        try:
             # Open to pass through, for PostgreSQL may run as another user; its rooms are not.
             self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
             for room in ("keys", "log", "mail", "nats"):

@@ -42,7 +42,7 @@ def _become(libc: ctypes.CDLL, uid: int, program: Path, directory: Path) -> None
         held = [cap for cap in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if libc.prctl(_PR_CAPBSET_READ, cap) == 1]
         capability = held[0] if held else None
     libc.prctl(_PR_SET_KEEPCAPS, 1)
-    group = pwd.getpwuid(uid).pw_gid
+    group = _group(uid, directory)
     os.setgroups([])
     os.setresgid(group, group, group)
     os.setresuid(uid, uid, uid)
@@ -52,6 +52,14 @@ def _become(libc: ctypes.CDLL, uid: int, program: Path, directory: Path) -> None
         sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)  # effective, permitted, inheritable; low words first
         if libc.capset(header, sets) != 0 or libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0:
             sys.exit(f"launch: {os.strerror(ctypes.get_errno())}: move the directory out of a private one")
+
+
+def _group(uid: int, directory: Path) -> int:
+    """The user's group; of a user whom /etc/passwd does not list, the one of their directory."""
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return directory.stat().st_gid
 
 
 def _is_open(program: Path, directory: Path) -> bool:

