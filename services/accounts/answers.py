@@ -16,8 +16,10 @@ from services.refusal import Refusal
 from services.revocations import RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5
-"""Answers that must not tell by their time what was compared go out at multiples of this: longer than any hash takes
-that is let in (services/passwords/formats.py), and, where ours are dearer still, at least twice as long as those."""
+_FLOOR_HASHES = 3
+"""Answers that must not tell by their time what was compared go out at multiples of the floor: as long as three of the
+dearest hashes take that are accepted on this machine. A password that is not in NFC is hashed twice; and beside as many
+busy processes as there are cores a hash takes more than twice as long."""
 _TELLING = ("email_taken", "user_not_found")
 """Somebody took the address, or the user was deleted, since it was looked up whose it is."""
 
@@ -25,9 +27,9 @@ _TELLING = ("email_taken", "user_not_found")
 class Answers:
     """Over the connection that answers, and the one that revokes."""
 
-    def __init__(self, server: Server, revocations: Revocations, hash_seconds: float) -> None:
-        """`hash_seconds`: what a hash of ours takes."""
-        self._floor = max(FLOOR_SECONDS, 2 * hash_seconds)
+    def __init__(self, server: Server, revocations: Revocations, dearest: float) -> None:
+        """`dearest`: seconds that the dearest accepted hash takes."""
+        self._floor = max(FLOOR_SECONDS, _FLOOR_HASHES * dearest)
         self._server = server
         self._revocations = revocations
         self._running: set[asyncio.Task[None]] = set()
@@ -41,11 +43,13 @@ class Answers:
             self._begin(self._revoke_first(task.call, answer, answer.ended))
         else:
             telling = isinstance(answer.said, Refusal) or task.discreet
-            await self._send(task.call, answer, task.began if telling else None)
+            began = task.call.compared if task.began is None else task.began
+            await self._send(task.call, answer, began if telling else None)
 
     async def instant(self, call: Call, instant: Instant) -> None:
         """Answer a request for which nothing is stored."""
-        await self._send(call, Answer(instant.said, instant.position), instant.began)
+        telling = isinstance(instant.said, Refusal)
+        await self._send(call, Answer(instant.said, instant.position), call.compared if telling else None)
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""

@@ -4,9 +4,10 @@ Each costs an argon2id; beside it a login is cheap only in company (docs/decisio
 """
 
 import time
+from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from services.accounts.throttle import Guess, Throttle
@@ -22,7 +23,7 @@ _SECONDS = 0.2
 _OPENING_SECONDS, _ENDING_SECONDS = 0.005, 0.03
 """And where they soon will not: those who come back for more come together then."""
 _LATE_SECONDS = 0.2
-"""Work on a hash after which a guess waits no longer: its answer would miss the time of the others (answers.py)."""
+"""Work on a hash after which a guess waits for no others: its answer would miss the time of theirs (answers.py)."""
 _MOST = 64
 
 
@@ -42,40 +43,57 @@ class _Made:
 class Guesses:
     """Methods raise Refusal and DatabaseUnavailable."""
 
-    def __init__(self, throttle: Throttle, secrets: SecretStore, pool: HashingPool) -> None:
+    def __init__(self, throttle: Throttle, secrets: SecretStore, pool: HashingPool, dearest: float) -> None:
+        """`dearest`: seconds that the dearest accepted hash takes."""
         self._throttle = throttle
         self._secrets = secrets
         self._pool = pool
+        self._dearest = dearest
         self._waiting = 0
+        self._held: Counter[str] = Counter()
         self._comparing = 0
         self._openings = Window(self._open, most=_MOST, patience=self._until_opening)
         self._endings = Window(self._end, most=_MOST, patience=self._until_ending)
 
-    @property
-    def full(self) -> bool:
-        """Whether no other can be taken."""
-        return max(self._waiting, self._pool.waiting) >= self._pool.capacity
+    def full(self, whence: str) -> bool:
+        """Whether no other guess can be taken from a network (throttle.network), or from a user who is signed in.
 
-    def reserve(self) -> None:
-        """A place for one, to be used by `reserved`. Raises Refusal (`overloaded`) where there is none."""
-        if self.full:
+        Each may hold as many places as are left free, so that one alone leaves half of them, two leave a third, and a
+        newcomer finds a place (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). Callers that name no
+        address count as one network.
+        """
+        free = self._pool.capacity - max(self._waiting, self._pool.waiting("sign-in"))
+        return free <= self._held[whence]
+
+    def reserve(self, whence: str) -> None:
+        """A place for one guess, to be used by `reserved`. Raises Refusal (`overloaded`) where there is none."""
+        if self.full(whence):
             raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
         self._waiting += 1
+        self._held[whence] += 1
 
     @contextmanager
-    def reserved(self) -> Generator[None]:
+    def reserved(self, whence: str) -> Generator[None]:
         """Within it a guess may be compared; then its place is free again."""
         try:
             yield
         finally:
             self._waiting -= 1
+            self._held[whence] -= 1
+            if not self._held[whence]:
+                del self._held[whence]
 
     async def compare(self, guess: Guess, password: str, deadline: float | None) -> tuple[Credential | None, Verified]:
-        """Whether a password is that of whom it is guessed of, if there is anybody. It counts until `made`."""
+        """Compare a password with that of the user it is guessed of, if there is one. It counts until `made`.
+
+        Its time begins as it is queued, unless it waits longer than a dear hash takes: then many wait, whatever their
+        hashes cost. So those behind a few dear ones do not show by their time that these were dear.
+        """
         credential = await self._openings.ask(guess)
         if credential == "refused":
             raise Refusal("too_many_attempts", "too many attempts; wait a little and try again")
         self._comparing += 1
+        asked = time.monotonic()
         try:
             verified = await self._pool.verify(password, credential and credential.password, deadline)
         except Exception:
@@ -85,6 +103,8 @@ class Guesses:
             self._comparing -= 1
             self._openings.look()
             self._endings.look()
+        if verified.began - asked <= self._dearest:
+            verified = replace(verified, began=asked)
         return credential, verified
 
     async def made(self, guess: Guess, verified: Verified, user_id: str, command_id: str | None) -> Session | None:
@@ -94,11 +114,10 @@ class Guesses:
         together go into the log together.
         """
         begun = (user_id, command_id) if verified.ok and command_id is not None else None
-        late = time.monotonic() - verified.began > _LATE_SECONDS
-        return await self._endings.ask(_Made(guess, verified.ok, begun), at_once=late)
+        return await self._endings.ask(_Made(guess, verified.ok, begun), at_once=verified.seconds > _LATE_SECONDS)
 
     def _until_opening(self) -> float:
-        if not self._pool.waiting:
+        if not self._pool.waiting("sign-in"):
             return 0
         return _OPENING_SECONDS if self._pool.hungry else _SECONDS
 

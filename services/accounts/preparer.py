@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 from denizen import messages as m
@@ -12,6 +13,7 @@ from services.accounts.answers import Answers
 from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.selves import TRANSLATE
 from services.accounts.task import Instant, Task
+from services.accounts.throttle import network
 from services.accounts.tools import Tools
 from services.database import LOST, DatabaseUnavailable
 from services.endpoint.call import Call
@@ -44,18 +46,20 @@ class Preparer:
         ):
             call.digest = without_secrets(self._tools.ring, call)
             return self._queue(Task(call, call.request))
-        if len(self._running) >= _AT_ONCE:
+        if isinstance(call.request, m.Authenticate):
+            self._tools.guesses.reserve(network(call.request.ip))
+        elif len(self._running) >= _AT_ONCE:
             return False
-        if kind is m.Authenticate:
-            self._tools.guesses.reserve()
         running = asyncio.create_task(self._take(call))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         return True
 
-    def full(self, operation: Operation) -> bool:
-        """Whether a request need not even be read: in a flood of logins, most are refused."""
-        return operation.request is m.Authenticate and self._tools.guesses.full
+    def full(self, operation: Operation, body: bytes) -> bool:
+        """Whether a request need not be understood: in a flood of logins or registrations, most are refused."""
+        if operation.request is m.Authenticate:
+            return self._tools.guesses.full(_network(body))
+        return operation.request is m.Register and self._tools.pool.full("new password")
 
     async def drained(self) -> None:
         """Wait until all that was accepted is queued or answered."""
@@ -104,6 +108,20 @@ class Preparer:
         if isinstance(asked, _SLOW):
             await self._bearers.identify(call.authorization)
         return prepared
+
+
+_IP = re.compile(rb'"ip"\s*:\s*"([0-9A-Fa-f:.]{2,45})"')
+
+
+def _network(body: bytes) -> str:
+    """The network that the body of an Authenticate comes from, without parsing the rest.
+
+    No text inside another string looks like this: its quotation marks would have backslashes.
+    """
+    try:
+        return network(found[1].decode()) if (found := _IP.search(body)) else ""
+    except ValueError:
+        return ""
 
 
 _SLOW = (m.ChangeMyEmail, m.ChangeMyPassword, m.GuardedRequest)

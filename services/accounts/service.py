@@ -20,6 +20,7 @@ from services.endpoint.server import Server
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
+from services.passwords import dearest as dearest_hash
 from services.passwords.pool import HashingPool
 from services.revocations import RevocationFailed, Revocations
 from services.settings import Settings
@@ -48,7 +49,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await revocations.declare(settings.stream_replicas)
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"])
     pool = HashingPool(settings)
-    answers = Answers(server, revocations, pool.hash_seconds)
+    dearest = max(dearest_hash.seconds(), pool.hash_seconds)
+    answers = Answers(server, revocations, dearest)
     commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
     batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
@@ -61,7 +63,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         keys=ServerKeys(published, settings, ring),
         pool=pool,
         throttle=throttle,
-        guesses=Guesses(throttle, secrets, pool),
+        guesses=Guesses(throttle, secrets, pool, dearest),
     )
     bearers = Bearers(sessions, tools.keys, settings)
     preparer = Preparer(tools, bearers, lambda task: batcher.put(task, urgent=is_urgent(task)), answers)

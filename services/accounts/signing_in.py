@@ -17,7 +17,7 @@ from services.accounts.fingerprint import fingerprint, is_repeat, used
 from services.accounts.logins import credentials_invalid
 from services.accounts.preparation import Prepared
 from services.accounts.task import Instant, Reply, Stream, Task
-from services.accounts.throttle import Guess
+from services.accounts.throttle import Guess, network
 from services.accounts.tools import Tools
 from services.accounts.user import rfc3339
 from services.endpoint.call import Call
@@ -34,14 +34,15 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     Its place among the guesses was reserved when it was taken over.
     Its repeats are recognised by the session that it began, not by its outcome: they prove the password, too.
     """
-    with tools.guesses.reserved():
+    with tools.guesses.reserved(network(request.ip)):
         guess = Guess(limits.email_key(request.email), request.ip)
         call.digest = await fingerprint(tools, call)
         password = await tools.opened(request.password, call)
         credential, verified = await tools.guesses.compare(guess, password, call.deadline)
+    call.compared = verified.began
     call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
     if credential is None:
-        return Instant(credentials_invalid(), verified.began)
+        return Instant(credentials_invalid())
     command = LogIn(credential.user_id, request.ip, request.user_agent)
     key, call.repeatable = call.key if call.repeatable else None, False
     call.expected_version = None  # It would tell who knows no password that there is a user.
@@ -49,7 +50,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
         verified = replace(verified, ok=False)
     before = await tools.guesses.made(guess, verified, credential.user_id, key)
     if not verified.ok:
-        return Task(call, command, began=verified.began)
+        return Task(call, command)
     if before is not None:
         return await _again(tools, call, before)
     session = _new_session(tools, request, key)
@@ -57,7 +58,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     if verified.outdated:
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
     repeat = None if key is None else partial(_begun, tools, call, credential.user_id, key)
-    return Task(call, command, facts, await _reply(tools, session), verified.began, repeat=repeat)
+    return Task(call, command, facts, await _reply(tools, session), repeat=repeat)
 
 
 async def _is_hidden(tools: Tools, user_id: str) -> bool:
@@ -74,7 +75,7 @@ async def _is_hidden(tools: Tools, user_id: str) -> bool:
 async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
     """Today's hash of a password that is right, if there is time for it."""
     try:
-        return await tools.pool.hash(password, call.deadline)
+        return await tools.pool.hash(password, call.deadline, "sign-in")
     except Refusal:
         return None
 

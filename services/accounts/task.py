@@ -78,8 +78,8 @@ class Task:
 
     Attributes:
         reply: makes the answer where it succeeds.
-        began: when the work on its secret began (time.monotonic); its refusal goes out at a multiple of half a second
-            from then on, so that its time does not tell what was compared.
+        began: since when (time.monotonic) its refusal goes out at a multiple of the floor (answers.py), where that is
+            not `call.compared`.
         discreet: its reply does likewise; and where that is `accepted`, the refusal `email_taken` looks like it.
         repeat: finds what to answer where a copy of it that came at the same time was first.
     """
@@ -95,8 +95,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """An answer for which nothing is stored; `began` as of a task, for a reply as for a refusal."""
+    """An answer for which nothing is stored."""
 
     said: bytes | Refusal
-    began: float | None = None
     position: int | None = None

@@ -100,15 +100,15 @@ class Throttle:
         return (await self._admit([_Asked({self._key(_CODES, user_id): _CODES})])) == [True]
 
     def _asked(self, guess: Guess) -> _Asked:
-        network = _network(guess.ip)
-        here = f"{guess.account}\0{network}"
+        whence = network(guess.ip)
+        here = f"{guess.account}\0{whence}"
         limits = {
             self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
             self._key(_GUESSES, guess.account): _GUESSES,
         }
-        if network:
-            limits[self._key(_GUESSES_BY_ADDRESS, network)] = _GUESSES_BY_ADDRESS
-        return _Asked(limits, self._ring.claim("throttle/known", here) if network else None)
+        if whence:
+            limits[self._key(_GUESSES_BY_ADDRESS, whence)] = _GUESSES_BY_ADDRESS
+        return _Asked(limits, self._ring.claim("throttle/known", here) if whence else None)
 
     def _key(self, limit: Limit, of: str) -> bytes:
         return self._ring.claim(f"throttle/{limit.name}", of)
@@ -156,8 +156,8 @@ def _parameters(rows: Sequence[dict[str, object]]) -> dict[str, object]:
     return {"limits": orjson.dumps(rows).decode()}
 
 
-def _network(ip: str | None) -> str:
-    """Whom an address stands for: of IPv6 a customer has a /64 at least (RFC 6177)."""
+def network(ip: str | None) -> str:
+    """The network that an address stands for: of IPv6 a customer has a /64 at least (RFC 6177)."""
     if ip is None:
         return ""
     address = ip_address(ip)

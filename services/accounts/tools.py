@@ -60,10 +60,11 @@ class Tools:
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
         """The version of the user at which this was his password; None where it is not."""
         guess = Guess(f"user/{user_id}", None, user_id)
-        self.guesses.reserve()
-        with self.guesses.reserved():
+        self.guesses.reserve(guess.account)
+        with self.guesses.reserved(guess.account):
             password = await self.opened(secret, call)
             credential, verified = await self.guesses.compare(guess, password, call.deadline)
+        call.compared = verified.began
         await self.guesses.made(guess, verified, user_id, None)
         return credential.version if credential is not None and verified.ok else None
 

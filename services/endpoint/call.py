@@ -42,6 +42,8 @@ class Call:
         body: as it was parsed, where the command is repeatable.
         digest: of what is asked, made from the body (services/accounts/fingerprint.py).
         opened: its sealed secrets that were opened, so that none is opened twice.
+        compared: since when (time.monotonic) a password was compared for it: its refusal must not tell by its time what
+            the comparison cost.
     """
 
     operation: Operation
@@ -59,6 +61,7 @@ class Call:
     digest: bytes | None = None
     opened: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     known_at: int = 0
+    compared: float | None = None
 
     @property
     def key(self) -> str:

@@ -23,6 +23,9 @@ _ONE_LANE = re.compile(
 _SALT_OCTETS = 16
 _ANY = PasswordHasher()
 _BESIDE = threading.local()
+_BESIDE_MOST = 64 * 1024
+"""KiB of memory times passes. A dearer hash was imported, and is computed by its thread, at the thread's own priority:
+at the lower one of the process it would take ten times as long on a busy machine, and its refusal would show that."""
 
 
 @contextmanager
@@ -62,7 +65,7 @@ def fits(password: bytes, stored: str) -> bool:
 
 def _digest(password: bytes, salt: bytes, memory: int, passes: int, octets: int) -> bytes:
     digests: Digests | None = getattr(_BESIDE, "digests", None)
-    compute = digests.digest if digests else digest
+    compute = digests.digest if digests and memory * passes <= _BESIDE_MOST else digest
     return compute(password, salt, memory=memory, passes=passes, octets=octets)
 
 

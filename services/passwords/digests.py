@@ -5,6 +5,7 @@ libsodium maps and unmaps the memory of each hash. Two threads of one process wa
 ours. It ends when its other end is gone.
 """
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from nacl.exceptions import CryptoError
 _REQUEST = Struct("<IIII16s")
 """KiB of memory, passes, octets of the digest, octets of the password, the salt; the password follows."""
 _DONE, _FAILED = b"+", b"-"
+_NICE = 10
+"""Priority (setpriority(2)): a flood of logins must not take the processor from queries."""
 
 
 class DigestFailed(Exception):
@@ -32,7 +35,7 @@ def digest(password: bytes, salt: bytes, *, memory: int, passes: int, octets: in
 
 
 class Digests:
-    """The program, for one thread. It is started when it is first needed, at the priority of that thread."""
+    """The program, for one thread. It is started when it is first needed, at a low priority."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,6 +78,8 @@ def main() -> None:
     """Answer until the end of the input. Whoever ends a group of processes means the other end, which may still ask."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    # A lower priority stays: raising it takes a privilege.
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     read, write = sys.stdin.buffer.read, sys.stdout.buffer
     while len(head := read(_REQUEST.size)) == _REQUEST.size:
         memory, passes, octets, length, salt = _REQUEST.unpack(head)

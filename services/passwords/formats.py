@@ -1,8 +1,8 @@
 """Hashes of passwords as they are stored, those that came from elsewhere too: which are let in, and does one fit.
 
-What an imported hash costs to verify, only the hash itself says. So its parameters are bounded at the door, before
-anything is computed or allocated from them: each limit is the largest cost of real exports that takes less than 500 ms
-(docs/decisions/0010-password-hashes.md).
+Only the hash itself says what it costs to verify. So its parameters are bounded before anything is computed or
+allocated from them, at the door and again at each sign-in: each limit is the largest cost of real exports that takes
+less than 500 ms (docs/decisions/0010-password-hashes.md).
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import hmac
 import re
 import threading
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -85,16 +85,27 @@ def accepted(text: str) -> str:
         raise HashRejected("not a password hash of a format that we know") from None
 
 
-def verify(password: str, stored: str) -> bool:
-    """Whether a password fits a hash that `accepted` or the hasher made. Blocks for as long as the hash costs.
+def verify(password: str, stored: str, ours: Collection[Parameters] = ()) -> bool:
+    """Whether a password fits a hash, as `fitting` finds it."""
+    return fitting(password, stored, ours) is not None
 
-    False for a malformed hash too. What fails for another reason (no memory) raises.
+
+def fitting(password: str, stored: str, ours: Collection[Parameters] = ()) -> str | None:
+    """The form of a password that fits a hash which `accepted` or the hasher made: NFC, or as it was given.
+
+    Another system may have hashed the octets as they were typed. Blocks for as long as the hash costs: twice where a
+    password is not in NFC, whatever the hash. None for a malformed hash too, and, before anything is computed, for one
+    over the bounds, unless it has parameters of `ours`. A failure for another reason (no memory) raises.
     """
     try:
-        form, _ = _form_of(stored)
-        return form.fits(normalized(password).encode(), form.parse(stored))
+        forms = dict.fromkeys((normalized(password), password))
+        form, match = _form_of(stored)
+        if not form.bounded(match) and not any(is_current(stored, each) for each in ours):
+            return None
+        parsed = form.parse(stored)
+        return next((each for each in forms if form.fits(each.encode(), parsed)), None)
     except (Unusable, ValueError, TypeError):
-        return False
+        return None
 
 
 def is_current(stored: str, parameters: Parameters) -> bool:

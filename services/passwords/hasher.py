@@ -25,12 +25,13 @@ PARAMETERS: Mapping[str, Parameters] = {
 class Verified:
     """Whether the password is right, and its hash to be made anew now that the password is known.
 
-    `began`: when the work did (time.monotonic), after its time in the queue.
+    `began`: when the work did (time.monotonic), after its time in the queue; `seconds`: how long it took.
     """
 
     ok: bool
     outdated: bool
     began: float = field(default=0.0, compare=False)
+    seconds: float = field(default=0.0, compare=False)
 
 
 class Hasher:
@@ -49,11 +50,12 @@ class Hasher:
         """Whether the password fits; `stored` is None where nobody has a password: the same work, never ok."""
         began = time.monotonic()
         try:
-            password = normalized(password)
+            normal = normalized(password)
         except Unusable:
-            password, stored = "", None
-        if stored is None:
-            formats.verify(password, self._dummy)
-            return Verified(ok=False, outdated=False, began=began)
-        ok = formats.verify(password, stored)
-        return Verified(ok, outdated=ok and not formats.is_current(stored, self._parameters), began=began)
+            password, normal, stored = "", "", None
+        found = formats.fitting(password, stored or self._dummy, PARAMETERS.values())
+        if stored is None or found is None:
+            return Verified(ok=False, outdated=False, began=began, seconds=time.monotonic() - began)
+        # Ours are of NFC: what fits otherwise was made elsewhere, even at our parameters.
+        outdated = found != normal or not formats.is_current(stored, self._parameters)
+        return Verified(ok=True, outdated=outdated, began=began, seconds=time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Hashes off the event loop: few threads, a short queue, nothing that comes too late."""
+"""Hashes off the event loop: few threads, short queues, nothing that comes too late."""
 
 import asyncio
 import os
@@ -10,18 +10,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from services.passwords import argon2id
-from services.passwords.hasher import Hasher, Verified
+from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.refusal import Refusal
 from services.settings import Settings
 
 T = TypeVar("T")
-_QUEUE_SECONDS = 1.5
-"""How much work may wait: a client gives up soon after."""
+Kind = Literal["sign-in", "new password"]
+_KINDS: tuple[Kind, ...] = ("sign-in", "new password")
+_QUEUE_SECONDS = 0.75
+"""How much work of each kind may wait. Where both kinds wait they take turns, and so it takes twice as long: a client
+gives up soon after."""
 _NICE = 10
-"""Priority of the threads (setpriority(2)): a login flood must not take the processor from queries."""
+"""Priority of threads that compute hashes of ours themselves (setpriority(2)), as in digests.py."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,12 +50,13 @@ class _Job(Generic[T]):
 class HashingPool:
     """A Hasher in threads. Memory is bounded by the threads times the cost of a hash.
 
+    Sign-ins and new passwords have a queue each and take turns: a flood of either leaves the other half of the work.
     Not an executor of the standard library: its queue has no bound, and what is cancelled stays in it.
 
     Attributes:
         hasher: what does the work.
         hash_seconds: what one hash takes, measured at the start.
-        capacity: how many wait at most, beside those under way.
+        capacity: how many of each kind wait at most, beside those under way.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -62,10 +66,15 @@ class HashingPool:
         # The quickest: whatever else runs on the machine at the start says nothing about later.
         self.hash_seconds = min(self._timed() for _ in range(3))
         self.capacity = max(2 * threads, round(_QUEUE_SECONDS / self.hash_seconds * threads))
-        self._jobs: deque[_Job[Any]] = deque()
+        self._queues: dict[Kind, deque[_Job[Any]]] = {kind: deque() for kind in _KINDS}
+        self._turns = deque(_KINDS)
         self._changed = threading.Condition()
         self._closed = False
-        self._threads = [threading.Thread(target=self._work, name="hashing", daemon=True) for _ in range(threads)]
+        # Hashes of several lanes are not computed beside these threads, at the low priority there.
+        gives_way = PARAMETERS[settings.hashing].parallelism > 1
+        self._threads = [
+            threading.Thread(target=self._work, args=[gives_way], name="hashing", daemon=True) for _ in range(threads)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -74,33 +83,37 @@ class HashingPool:
         self.hasher.verify("", None)
         return time.perf_counter() - began
 
-    @property
-    def waiting(self) -> int:
-        """How many wait."""
-        return len(self._jobs)
+    def waiting(self, kind: Kind) -> int:
+        """How many of a kind wait."""
+        return len(self._queues[kind])
+
+    def full(self, kind: Kind) -> bool:
+        """Whether no other of a kind can wait."""
+        return self.waiting(kind) >= self.capacity
 
     @property
     def hungry(self) -> bool:
         """Whether some thread has nothing to do, or will have nothing soon."""
-        return len(self._jobs) < len(self._threads)
+        return sum(map(len, self._queues.values())) < len(self._threads)
 
-    async def hash(self, password: str, deadline: float | None) -> str:
+    async def hash(self, password: str, deadline: float | None, kind: Kind = "new password") -> str:
         """A new hash. `deadline` is as time.time() has it.
 
         Raises Refusal: `overloaded` at once, or `deadline_exceeded`; and policy.Unusable.
         """
-        return await self._done(_Job(lambda: self.hasher.hash(password), deadline, Future()))
+        return await self._done(_Job(lambda: self.hasher.hash(password), deadline, Future()), kind)
 
     async def verify(self, password: str, stored: str | None, deadline: float | None) -> Verified:
         """Hasher.verify. Raises Refusal: `overloaded` at once, or `deadline_exceeded`."""
-        return await self._done(_Job(lambda: self.hasher.verify(password, stored), deadline, Future()))
+        return await self._done(_Job(lambda: self.hasher.verify(password, stored), deadline, Future()), "sign-in")
 
     async def close(self) -> None:
         """What waits is refused; returns when what is under way is done."""
         with self._changed:
             self._closed = True
-            waiting = list(self._jobs)
-            self._jobs.clear()
+            waiting = [job for queue in self._queues.values() for job in queue]
+            for queue in self._queues.values():
+                queue.clear()
             self._changed.notify_all()
         for job in waiting:
             if job.future.set_running_or_notify_cancel():
@@ -108,21 +121,23 @@ class HashingPool:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    async def _done(self, job: _Job[T]) -> T:
+    async def _done(self, job: _Job[T], kind: Kind) -> T:
+        queue = self._queues[kind]
         with self._changed:
-            if self._closed or self.waiting >= self.capacity:
+            if self._closed or self.full(kind):
                 raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
-            self._jobs.append(job)
+            queue.append(job)
             self._changed.notify()
         try:
             return await asyncio.wrap_future(job.future)
         except asyncio.CancelledError:
             with self._changed, suppress(ValueError):
-                self._jobs.remove(job)
+                queue.remove(job)
             raise
 
-    def _work(self) -> None:
-        _give_way()
+    def _work(self, gives_way: bool) -> None:
+        if gives_way:
+            _give_way()
         with argon2id.beside():
             while (job := self._next()) is not None:
                 job.run()
@@ -130,8 +145,13 @@ class HashingPool:
 
     def _next(self) -> _Job[Any] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._closed)
-            return self._jobs.popleft() if self._jobs else None
+            self._changed.wait_for(lambda: any(self._queues.values()) or self._closed)
+            for _ in _KINDS:
+                queue = self._queues[self._turns[0]]
+                self._turns.rotate()
+                if queue:
+                    return queue.popleft()
+            return None
 
 
 def _give_way() -> None:

@@ -4,11 +4,13 @@ import resource
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from services.passwords.formats import HashRejected, accepted
+from services.passwords.formats import HashRejected, accepted, verify
+from services.passwords.spellings import canonical
 
 B64_32, B64_64 = "A" * 43, "A" * 86
 SALT = "c29tZXNhbHQ"
@@ -94,6 +96,22 @@ def test_a_hostile_hash_is_refused_at_once(text: str) -> None:
     assert text not in str(rejected.value)
 
 
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.usefixtures("little_memory")
+def test_a_hostile_hash_in_the_table_is_refused_at_sign_in(text: str) -> None:
+    """One that was stored before there were bounds, or was altered: it fits nothing, and costs nothing."""
+    with suppress(ValueError):
+        text = canonical(text)
+    tracemalloc.start()
+    began = time.thread_time()
+    try:
+        assert not verify("secret", text)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20
+    finally:
+        tracemalloc.stop()
+    assert time.thread_time() - began < 0.1
+
+
 @pytest.mark.parametrize(
     ("dearest", "too_dear"),
     [
@@ -121,3 +139,6 @@ def test_the_dearest_that_is_let_in(dearest: str, too_dear: str) -> None:
     assert accepted(dearest) == dearest
     with pytest.raises(HashRejected, match="costs too much"):
         accepted(too_dear)
+    computed = time.thread_time()
+    assert not verify("secret", too_dear)
+    assert time.thread_time() - computed < 0.005, "refused before anything is computed"

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from services.accounts.guesses import Guesses
-from services.accounts.throttle import Guess, Throttle
+from services.accounts.throttle import Guess, Throttle, network
 from services.eventstore.secret_store import SecretStore
 from services.eventstore.secrets import Changes
 from services.passwords.hasher import Verified
@@ -58,16 +58,21 @@ async def pool(hasher: Hasher) -> AsyncGenerator[HashingPool]:
 @pytest_asyncio.fixture
 async def guesses(database_url: str, pool: HashingPool) -> AsyncGenerator[Guesses]:
     throttle, secrets = Throttle(settings(database_url), ring()), SecretStore(settings(database_url), ring(), "a")
-    yield Guesses(throttle, secrets, pool)
+    yield Guesses(throttle, secrets, pool, dearest=0.4)
     await throttle.close()
     await secrets.close()
+
+
+def whence(guess: Guess) -> str:
+    """Whose places a guess takes: those of its network, or of the user who is signed in."""
+    return guess.account if guess.user_id else network(guess.ip)
 
 
 async def compared(guesses: Guesses, guess: Guess, password: str, deadline: float | None = None) -> str:
     """The whole way of a guess: `right`, `wrong`, `nobody`, or the code of the refusal."""
     try:
-        guesses.reserve()
-        with guesses.reserved():
+        guesses.reserve(whence(guess))
+        with guesses.reserved(whence(guess)):
             credential, verified = await guesses.compare(guess, password, deadline)
     except Refusal as refusal:
         return refusal.code
@@ -126,18 +131,55 @@ async def test_those_at_once_are_let_in_together_and_each_compared_with_his_own(
     assert sorted(map(str, hasher.stored)) == ["$sam", "$sam", "None", "None"]
 
 
+def stranger(number: int) -> Guess:
+    """At an address without an account, each from a network of its own."""
+    return Guess(f"{number}@example.com", f"192.0.2.{number + 10}")
+
+
 async def test_there_are_so_many_places_and_no_more(guesses: Guesses, hasher: Hasher) -> None:
-    strangers = [Guess(f"{number}@example.com", None) for number in range(5)]
-    asked = [asyncio.create_task(compared(guesses, each, "wrong")) for each in strangers[:4]]
+    asked = [asyncio.create_task(compared(guesses, stranger(number), "wrong")) for number in range(4)]
     await hashing(hasher, 1)
-    assert guesses.full
+    assert guesses.full(whence(stranger(4)))
     async with asyncio.timeout(10):
-        assert await compared(guesses, strangers[4], "wrong") == "overloaded"
+        assert await compared(guesses, stranger(4), "wrong") == "overloaded"
     hasher.go.release(4)
     assert await asyncio.gather(*asked) == ["nobody"] * 4
-    assert not guesses.full
+    assert not guesses.full(whence(stranger(4)))
     hasher.go.release()
-    assert await compared(guesses, strangers[4], "wrong") == "nobody"
+    assert await compared(guesses, stranger(4), "wrong") == "nobody"
+
+
+@pytest.mark.parametrize("flooding", [SAM.ip, None])
+async def test_one_network_address_leaves_places_for_others(
+    guesses: Guesses, hasher: Hasher, flooding: str | None
+) -> None:
+    """Callers without an address count as one."""
+    flood = [Guess(f"{number}@example.com", flooding) for number in range(3)]
+    asked = [asyncio.create_task(compared(guesses, each, "wrong")) for each in flood[:2]]
+    await hashing(hasher, 1)
+    assert await compared(guesses, flood[2], "wrong") == "overloaded", "half of the four places"
+    asked.append(asyncio.create_task(compared(guesses, stranger(0), "wrong")))
+    await asyncio.sleep(0)
+    assert guesses.full(whence(stranger(0))), "as many as are left free"
+    assert not guesses.full(whence(stranger(1)))
+    hasher.go.release(3)
+    assert await asyncio.gather(*asked) == ["nobody"] * 3
+    hasher.go.release()
+    assert await compared(guesses, flood[2], "wrong") == "nobody", "the places are free again"
+
+
+async def test_the_time_of_a_guess_begins_as_it_is_queued_unless_many_wait(
+    guesses: Guesses, hasher: Hasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those behind a few dear hashes are answered as those behind cheap ones."""
+    for dearest, same in ((3600.0, True), (0.0, False)):
+        monkeypatch.setattr(guesses, "_dearest", dearest)
+        asked = [asyncio.create_task(guesses.compare(stranger(number), "wrong", None)) for number in range(2)]
+        await hashing(hasher, len(hasher.stored) + 1)
+        let_go = time.monotonic()
+        hasher.go.release(2)
+        second = max(verified.began for _, verified in await asyncio.gather(*asked))
+        assert (second < let_go) == same
 
 
 async def test_what_was_refused_has_no_place_and_what_was_not_made_does_not_count(
@@ -150,7 +192,7 @@ async def test_what_was_refused_has_no_place_and_what_was_not_made_does_not_coun
     hasher.go.release(5)
     assert [await compared(guesses, SAM, "wrong") for _ in range(5)] == ["nobody"] * 5
     assert [await compared(guesses, SAM, "wrong") for _ in range(5)] == ["too_many_attempts"] * 5
-    assert not guesses.full
+    assert not guesses.full(whence(SAM))
 
 
 async def test_a_late_one_does_not_wait_for_others(
@@ -158,13 +200,13 @@ async def test_a_late_one_does_not_wait_for_others(
 ) -> None:
     """Its answer would go out half a second after those that it must look like."""
     monkeypatch.setattr("services.accounts.guesses._SECONDS", 3600)
-    others = [asyncio.create_task(compared(guesses, Guess(f"{n}@example.com", None), "wrong")) for n in range(3)]
+    others = [asyncio.create_task(compared(guesses, stranger(n), "wrong")) for n in range(3)]
 
     async def busy() -> bool:
-        return pool.waiting == 2
+        return pool.waiting("sign-in") == 2
 
     await until(busy, "there is something to wait for")
-    early, late = (Verified(ok=False, outdated=False, began=time.monotonic() - ago) for ago in (0, 0.3))
+    early, late = (Verified(ok=False, outdated=False, seconds=seconds) for seconds in (0, 0.3))
     first = asyncio.create_task(guesses.made(SAM, early, A, None))
     await asyncio.sleep(0.05)
     assert not first.done()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from passlib import registry
 
-from services.passwords.formats import HashRejected, accepted, is_current, verify
+from services.passwords.formats import HashRejected, accepted, fitting, is_current, verify
 
 TABLE = "t\u00e1\u0411\u2113\u0259"  # libpass's tests: more than one octet a character
 LETMEIN = "lètmein"  # Django's tests
@@ -231,6 +231,13 @@ def test_a_password_that_a_crypt_reads_in_each_round_is_at_most_128_octets_long(
 def test_composed_and_decomposed_are_the_same_password() -> None:
     stored = bcrypt.hashpw(unicodedata.normalize("NFC", LETMEIN).encode(), bcrypt.gensalt(4)).decode()
     assert verify(unicodedata.normalize("NFD", LETMEIN), stored)
+
+
+def test_octets_that_are_not_nfc_fit_a_hash_that_was_made_of_them() -> None:
+    typed = unicodedata.normalize("NFD", LETMEIN)
+    stored = bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode()
+    assert fitting(typed, stored) == typed
+    assert fitting(unicodedata.normalize("NFC", LETMEIN), stored) is None
 
 
 @pytest.mark.parametrize("password", ["\0", "\ud800", "secret\0"])

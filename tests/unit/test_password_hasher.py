@@ -1,12 +1,14 @@
 """Our own hashes: at which parameters, and that nobody's password costs as much as somebody's."""
 
+import dataclasses
 import time
 import unicodedata
 
 import bcrypt
 import pytest
-from argon2 import extract_parameters
+from argon2 import PasswordHasher, extract_parameters
 
+from services.passwords import formats
 from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.passwords.policy import Unusable
 from services.settings import Settings
@@ -54,6 +56,28 @@ def test_what_was_made_otherwise_is_outdated_once_the_password_is_known(hasher: 
 def test_composed_and_decomposed_are_the_same_password(hasher: Hasher) -> None:
     stored = hasher.hash(unicodedata.normalize("NFD", "lètmein"))
     assert hasher.verify(unicodedata.normalize("NFC", "lètmein"), stored) == RIGHT
+
+
+def test_an_imported_hash_of_octets_that_are_not_nfc_fits_and_is_outdated() -> None:
+    """Another system hashed what was typed. At our own parameters too, such a hash is not one of ours."""
+    hasher = Hasher(Settings(hashing="owasp"))
+    typed = unicodedata.normalize("NFD", "lètmein")
+    for imported in (
+        bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode(),
+        PasswordHasher.from_parameters(PARAMETERS["owasp"]).hash(typed),
+    ):
+        assert hasher.verify(typed, imported) == Verified(ok=True, outdated=True)
+        assert hasher.verify(typed + "!", imported) == WRONG
+    normal = bcrypt.hashpw(unicodedata.normalize("NFC", typed).encode(), bcrypt.gensalt(4)).decode()
+    assert hasher.verify(typed, normal) == Verified(ok=True, outdated=True), "typed on another keyboard"
+
+
+def test_a_hash_at_our_own_parameters_fits_though_its_cost_is_over_the_bounds() -> None:
+    """An operator may go back from the dearest of our own settings to a cheaper one."""
+    dear = dataclasses.replace(PARAMETERS["owasp"], memory_cost=8, time_cost=17)
+    stored = PasswordHasher.from_parameters(dear).hash("secret")
+    assert formats.verify("secret", stored, [dear])
+    assert not formats.verify("secret", stored, PARAMETERS.values())
 
 
 @pytest.mark.parametrize("password", ["", "secret", "\0", "\ud800", "x" * 4096])
