@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 from services.passwords import argon2id
@@ -23,6 +23,8 @@ _KINDS: tuple[Kind, ...] = ("sign-in", "new password")
 _QUEUE_SECONDS = 0.75
 """How much work of each kind may wait. Where both kinds wait they take turns, and so it takes twice as long: a client
 gives up soon after."""
+_LATE_SECONDS = 3
+"""After such a wait the caller has given up: a queue of dear imported hashes takes longer than its length says."""
 _NICE = 10
 """Priority of threads that compute hashes of ours themselves (setpriority(2)), as in digests.py."""
 
@@ -32,6 +34,7 @@ class _Job(Generic[T]):
     work: Callable[[], T]
     deadline: float | None
     future: Future[T]
+    queued: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
         """The work, unless nobody waits for it any more or it comes too late."""
@@ -40,6 +43,8 @@ class _Job(Generic[T]):
         try:
             if self.deadline is not None and time.time() > self.deadline:
                 raise Refusal("deadline_exceeded", "the deadline passed before the password's turn came")
+            if time.monotonic() - self.queued > _LATE_SECONDS:
+                raise _overloaded()
             result = self.work()
         except Exception as error:  # noqa: BLE001 - it is the caller's
             self.future.set_exception(error)
@@ -125,7 +130,7 @@ class HashingPool:
         queue = self._queues[kind]
         with self._changed:
             if self._closed or self.full(kind):
-                raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
+                raise _overloaded()
             queue.append(job)
             self._changed.notify()
         try:
@@ -152,6 +157,10 @@ class HashingPool:
                 if queue:
                     return queue.popleft()
             return None
+
+
+def _overloaded() -> Refusal:
+    return Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
 
 
 def _give_way() -> None:

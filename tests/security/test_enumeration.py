@@ -73,11 +73,14 @@ async def assert_alike(kinds: Mapping[str, Ask], count: int, gap: float) -> None
     with disturbance() as measured:
         for _ in range(ATTEMPTS):
             taken = await times(kinds, count, gap)
+            if min(map(len, taken.values())) < count / 2:
+                measured.skip_if_busy()
+                pytest.fail("most requests were refused as `overloaded`")
             assert min(min(each) for each in taken.values()) > FLOOR_SECONDS - TIMER_SECONDS
             found = {f"{a} / {b}": likelihood(taken[a], taken[b]) for a, b in combinations(taken, 2)}
             if min(found.values()) > UNLIKELY:
                 return
-    measured.skip_if_busy()
+            measured.skip_if_busy()
     pytest.fail(f"told apart: { {pair: level for pair, level in found.items() if level <= UNLIKELY} }")
 
 
@@ -88,7 +91,7 @@ def in_turn(bodies: Sequence[Json], ask: Callable[[Json], Awaitable[Reply]]) -> 
 
 
 async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denizen: Denizen) -> None:
-    count = 16
+    count = 15
     owned = {"password": PASSWORD, "emailVerified": True}
     kinds: dict[str, Json | None] = {
         "wrong password": owned,
@@ -118,7 +121,7 @@ async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denize
 
     asks = {kind: in_turn(await guesses(kind), log_in) for kind in kinds}
     assert (await log_in({"email": email(), "password": WRONG})).code == "invalid_credentials"
-    await assert_alike(asks, count, gap=0.25)
+    await assert_alike(asks, count, gap=0.35)
 
 
 async def test_a_password_as_it_was_typed_does_not_tell_either(backend: Backend) -> None:

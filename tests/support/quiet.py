@@ -6,7 +6,7 @@ A test of times that failed on a busy machine has shown nothing: it says so and 
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from statistics import median
 
@@ -45,7 +45,7 @@ class Disturbance:
 
 
 @contextmanager
-def disturbance() -> Iterator[Disturbance]:
+def disturbance() -> Generator[Disturbance]:
     """Measures within it."""
     measured = Disturbance()
     thread = threading.Thread(target=measured.run)

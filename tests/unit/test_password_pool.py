@@ -137,6 +137,18 @@ async def test_what_is_late_when_its_turn_comes_is_dropped() -> None:
     assert gate.begun == ["0", "in time"]
 
 
+async def test_what_waited_longer_than_callers_do_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length in hashes of ours says nothing about a queue of dear imported ones."""
+    monkeypatch.setattr("services.passwords.pool._LATE_SECONDS", 0)
+    gate = Gate()
+    async with pool_of(1, gate) as pool:
+        assert await _refused(pool.hash("late", None)) == "overloaded"
+        monkeypatch.setattr("services.passwords.pool._LATE_SECONDS", 60)
+        gate.go.release()
+        assert await pool.hash("in time", None) == "hash of in time"
+    assert gate.begun == ["in time"]
+
+
 async def _refused(call: "asyncio.Future[Any] | Any") -> str:
     with pytest.raises(Refusal) as refusal:
         await call
