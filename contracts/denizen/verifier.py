@@ -42,6 +42,10 @@ _KEYS_AGAIN_SECONDS = 1.0
 """How often, at most, the keys are fetched because a token names one that is not known."""
 _FINAL = (JetStreamUnavailable, NatsLoginRefused, NatsPermissionDenied, TlsFailed)
 """What does not pass by itself: `connect` does not wait for that."""
+_KEYS_CACHED_SECONDS = 2.5
+"""How much older than the request for them the keys may be that Denizen answers with."""
+_UNKNOWN_KEYS = 1024
+"""Ids of keys that are remembered because no such key is known."""
 
 
 class AsyncTokenVerifier:
@@ -74,6 +78,7 @@ class AsyncTokenVerifier:
         self._keys_wanted = asyncio.Event()
         self._owner, self._process = Owner(), Process()
         self._why = "it is not connected"
+        self._unknown: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -89,7 +94,7 @@ class AsyncTokenVerifier:
         try:
             claims = check(token, self._keys, issuer=self._issuer, audience=self._audience)
         except UnknownKey:
-            self._look_for_keys()
+            self._look_for_key(_key_id(token))
             raise
         table = self._watch.table
         if (
@@ -105,11 +110,19 @@ class AsyncTokenVerifier:
         """Is all known that was revoked until `stale_after` seconds ago? For a readiness probe."""
         return self._process.is_here() and time.monotonic() - self._watch.fresh_at <= self._stale_after
 
-    def _look_for_keys(self) -> None:
-        """Raises StaleRead where the keys may be too old to know the token's."""
-        if self._loop is not None and time.monotonic() - self._keys_at > _KEYS_AGAIN_SECONDS:
+    def _look_for_key(self, key_id: str) -> None:
+        """Have the keys fetched for one that is not known. Raises StaleRead until those are here that were asked for
+        long enough after it was first named: younger ones may lack it, whoever else had them fetched.
+        """
+        now = time.monotonic()
+        if len(self._unknown) >= _UNKNOWN_KEYS:
+            self._unknown.clear()
+        first = self._unknown.setdefault(key_id, now)
+        if self._loop is None or self._keys_at >= first + _KEYS_CACHED_SECONDS:
+            return
+        if now - self._keys_at > _KEYS_AGAIN_SECONDS:
             self._loop.call_soon_threadsafe(self._keys_wanted.set)
-            raise StaleRead("the token's key is not known yet: it is being fetched")
+        raise StaleRead("the token's key is not known yet: it is being fetched")
 
     async def connect(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Learn the keys and what was revoked; then go on listening.
@@ -163,9 +176,10 @@ class AsyncTokenVerifier:
     async def _follow_keys(self, ready: asyncio.Future[None]) -> None:
         while True:
             self._keys_wanted.clear()
+            asked_at = time.monotonic()
             try:
                 self._keys = key_set(Jwks.model_validate_json(await self._transport.query("GetJwks", {}, None)))
-                self._keys_at = time.monotonic()
+                self._keys_at = asked_at
                 if not ready.done():
                     ready.set_result(None)
             except (DenizenError, ValueError) as error:
@@ -247,6 +261,6 @@ class TokenVerifier:
 
 
 def _key_id(token: str) -> str:
-    """The key id of a token that was found good."""
+    """The key id of a token whose header was found good."""
     header = token.partition(".")[0]
     return cast(str, json.loads(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)))["kid"])

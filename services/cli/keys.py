@@ -16,7 +16,7 @@ from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.settings import Settings
-from services.tokens.keys import Kind, ServerKeys
+from services.tokens.keys import LEAD_SECONDS, Kind, ServerKeys
 from services.tokens.keys import Rotation as ServerRotation
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -98,13 +98,18 @@ def rotate_signing(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sign access tokens with a new key. Those that are out stay good until they expire, unless --at-once."""
+    """Sign access tokens with a new key. Those that are out stay good until they expire, unless --at-once.
+
+    The new key is published at once and signs a little later, when every service and verifier has learned it.
+    """
     rotation = _rotate("signing", at_once)
     if as_json:
         _print("signing", rotation, at_once)
         return
-    rest = "refused within 2 seconds, while an accounts service runs" if at_once else "good until they expire"
-    typer.echo(f"Access tokens are signed with the key {rotation.key_id}; those of older keys are {rest}.")
+    when, rest = f" in {LEAD_SECONDS} seconds", "good until they expire"
+    if at_once:
+        when, rest = "", "refused within 2 seconds, while an accounts service runs"
+    typer.echo(f"Access tokens are signed with the key {rotation.key_id}{when}; those of older keys are {rest}.")
 
 
 @app.command("rotate-sealing")
@@ -118,7 +123,14 @@ def rotate_sealing(as_json: AsJson = False) -> None:
 
 
 def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
-    facts = {"kind": kind, "keyId": rotation.key_id, "oldKeyIds": rotation.old, "atOnce": at_once}
+    lead = LEAD_SECONDS if kind == "signing" and not at_once else 0
+    facts = {
+        "kind": kind,
+        "keyId": rotation.key_id,
+        "oldKeyIds": rotation.old,
+        "atOnce": at_once,
+        "usedInSeconds": lead,
+    }
     typer.echo(orjson.dumps(facts).decode())
 
 

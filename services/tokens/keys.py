@@ -28,6 +28,10 @@ _FRESH_SECONDS = 2.0
 """How long the keys are taken from memory; a rotation is known everywhere after that."""
 _UNKNOWN_SECONDS = 0.1
 """The same where an unknown key is named: whoever invents key ids causes ten queries a second, not one each."""
+_RIPE_SECONDS = 0.2
+"""Age of a key before anything is made with it: by then a service that meets its id and does not know it finds it."""
+LEAD_SECONDS = 90
+"""From the publication of a signing key to its first use: verifiers fetch the keys each minute, services cache them."""
 _SIGNED_SECONDS = 60
 """How much longer than its tokens a retired signing key stays in the key set: other services go on signing with it
 for `_FRESH_SECONDS`, and clocks differ."""
@@ -41,14 +45,18 @@ def _sql(name: str) -> LiteralString:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A row of server_keys. `wrapped` is empty where the private key is gone; where it was dropped, `public` too."""
+    """A row of server_keys. `wrapped` is empty where the private key is gone; where it was dropped, `public` too.
+
+    `state`: a published key is used later, when those that are in use before it have retired. `age`: in seconds.
+    """
 
     key_id: str
     kind: Kind
     epoch: int
     wrapped: bytes
     public: bytes
-    state: Literal["in_use", "retired", "dropped", "gone"]
+    state: Literal["in_use", "published", "retired", "dropped", "gone"]
+    age: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +74,19 @@ class _Snapshot:
         self.read_at = read_at
         self.gone = [key.key_id for key in rows if key.state == "gone"]
         self.dropped = [key.key_id for key in rows if key.state == "dropped" and key.kind == "signing"]
-        self.keys = {key.key_id: key for key in rows if key.state in ("in_use", "retired")}
+        self.keys = {key.key_id: key for key in rows if key.state in ("in_use", "published", "retired")}
+        self.spent = [key.key_id for key in rows if key.kind == "signing" and key.state == "retired" and key.wrapped]
         self.in_use = {key.kind: key for key in rows if key.state == "in_use"}
         signing = sorted((key for key in self.keys.values() if key.kind == "signing"), key=lambda key: key.state)
         self.jwks = Jwks(keys=tuple(_jwk(key) for key in signing))
         self.key_set = key_set(self.jwks)
+
+    async def ripe(self, kind: Kind) -> _Key | None:
+        """The key in use, when it is so old that every service finds it; None where there is none."""
+        key = self.in_use.get(kind)
+        if key is not None:
+            await asyncio.sleep(max(0.0, self.read_at + _RIPE_SECONDS - key.age - time.monotonic()))
+        return key
 
 
 class ServerKeys:
@@ -94,7 +110,8 @@ class ServerKeys:
 
     async def signing(self) -> OKPKey:
         """The private key that signs now; its `kid` is set."""
-        key = (await self._read(_FRESH_SECONDS)).in_use["signing"]
+        key = await (await self._read(_FRESH_SECONDS)).ripe("signing")
+        assert key, "the one that is missing was made"
         if key.key_id not in self._signing:
             private = Ed25519PrivateKey.from_private_bytes(self._private(key))
             self._signing[key.key_id] = OKPKey.import_key(private, {"kid": key.key_id, "use": "sig", "alg": ALGORITHM})
@@ -116,7 +133,7 @@ class ServerKeys:
         return (await self._read(_UNKNOWN_SECONDS if unknown else _FRESH_SECONDS)).key_set
 
     async def jwks(self) -> Jwks:
-        """The reply of GetJwks: the key that signs now, then those retired so lately that their tokens may live."""
+        """The reply of GetJwks: the key that signs now, those that will, and those whose tokens may still live."""
         return (await self._read(_FRESH_SECONDS)).jwks
 
     async def dropped(self) -> Sequence[str]:
@@ -125,7 +142,7 @@ class ServerKeys:
 
     async def sealing_public(self) -> SealingKey:
         """The reply of GetSealingKey. Raises Refusal: `overloaded`."""
-        key = (await self._read(_FRESH_SECONDS)).in_use.get("sealing")
+        key = await (await self._read(_FRESH_SECONDS)).ripe("sealing")
         if key is None:
             raise Refusal("overloaded", "there is no key to seal for until the accounts service has started")
         return SealingKey(key_id=key.key_id, public_key=_base64url(key.public))
@@ -135,14 +152,16 @@ class ServerKeys:
     async def rotate(self, kind: Kind, *, at_once: bool = False) -> Rotation:
         """Makes a new key, and retires the old one.
 
-        A retired signing key signs nothing more and stays in the key set until its tokens have expired; a retired
-        sealing key opens for 10 minutes. `at_once`: the old keys are gone with the commit, but for their ids, and what
-        was signed or sealed by them is refused; services know it within 2 s.
+        A new signing key is published now, and signs when `LEAD_SECONDS` are over; until then the old one does. A
+        retired one stays in the key set until its tokens have expired; a retired sealing key opens for 10 minutes.
+        `at_once`: the old keys are gone with the commit, but for their ids, and what was signed or sealed by them is
+        refused; services know it within 2 s.
         """
         row = self._new_row(kind)
+        parameters = {"kind": kind, "lead": LEAD_SECONDS}
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(_sql("lock_keys"))
-            cursor = await connection.execute(_sql("drop_keys" if at_once else "retire_key"), {"kind": kind})
+            cursor = await connection.execute(_sql("drop_keys" if at_once else "retire_key"), parameters)
             old = [str(key_id) for (key_id,) in await cursor.fetchall()]
             await connection.execute(_sql("insert_key"), row)
         self._snapshot = None
@@ -175,11 +194,12 @@ class ServerKeys:
         snapshot = await self._fetch()
         if self._ring is not None:
             missing: list[Kind] = [kind for kind in _KINDS if kind not in snapshot.in_use]
-            if missing or snapshot.gone:
+            if missing or snapshot.gone or snapshot.spent:
                 async with self._database.connection() as connection:
                     for kind in missing:
                         await connection.execute(_sql("add_first_key"), self._new_row(kind))
                     await connection.execute(_sql("forget_keys"), {"key_ids": snapshot.gone})
+                    await connection.execute(_sql("spend_keys"), {"key_ids": snapshot.spent})
                 snapshot = await self._fetch()
         for opened in (self._signing, self._sealing):
             for key_id in opened.keys() - snapshot.keys.keys():

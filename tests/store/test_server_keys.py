@@ -102,6 +102,11 @@ async def retired_since(owner: Connection, seconds: float) -> None:
     )
 
 
+async def lead_over(owner: Connection) -> None:
+    """Let the time be over in which the newest signing key is published and not used."""
+    await owner.execute("update server_keys set retired_at = now() where retired_at > now()")
+
+
 # --- the first keys ---------------------------------------------------------------------------------------------
 
 
@@ -223,6 +228,7 @@ async def test_a_retired_signing_key_has_no_private_half_and_leaves_the_set(
     keys, directory = open_keys("a", ring()), open_keys("directory")
     old = (await keys.signing()).kid
     new = (await keys.rotate("signing")).key_id
+    await lead_over(owner)
     assert (await keys.signing()).kid == new
     assert [jwk.kid for jwk in (await keys.jwks()).keys] == [new, old]
     wrapped = {row["key_id"]: row["wrapped"] for row in await table(owner)}
@@ -239,6 +245,41 @@ async def test_a_retired_signing_key_has_no_private_half_and_leaves_the_set(
     assert len(await table(owner)) == 3, "who only reads deletes nothing"
     await open_keys("c", ring()).jwks()
     assert {row["key_id"] for row in await table(owner)} == wrapped.keys() - {old}
+
+
+async def test_a_new_signing_key_is_published_before_it_signs(
+    open_keys: OpenKeys, owner: Connection, clock: Clock
+) -> None:
+    keys, directory = open_keys("a", ring()), open_keys("directory")
+    first = (await keys.signing()).kid
+    second = (await keys.rotate("signing")).key_id
+    third = (await keys.rotate("signing")).key_id
+    for each in (keys, directory, open_keys("b", ring())):
+        assert {jwk.kid for jwk in (await each.jwks()).keys} == {first, second, third}
+        assert (await each.jwks()).keys[0].kid == first
+    assert (await keys.signing()).kid == first
+    assert [row["wrapped"] for row in await table(owner) if row["wrapped"] == "\\x"] == [], "it still signs"
+    ahead = "select retired_at - now() from server_keys where retired_at is not null order by retired_at"
+    ((until_second,), (until_third,)) = await (await owner.execute(ahead)).fetchall()
+    assert 60 < until_second.total_seconds() <= until_third.total_seconds() <= server_keys.LEAD_SECONDS
+    for retired, signs in ((first, second), (second, third)):
+        await owner.execute("update server_keys set retired_at = now() where key_id = %s", [retired])
+        clock.ahead += 2
+        assert (await keys.signing()).kid == signs
+        assert {jwk.kid for jwk in (await directory.jwks()).keys} == {first, second, third}
+
+
+async def test_a_key_that_is_just_made_is_used_when_every_service_finds_it(open_keys: OpenKeys) -> None:
+    """A service that has read the keys a tenth of a second ago does not read them again for an id that it lacks."""
+    keys, other = open_keys("a", ring()), open_keys("b", ring())
+    await asyncio.gather(keys.signing(), other.verifying())
+    for _ in range(3):
+        await keys.rotate("signing", at_once=True)
+        await other.verifying(unknown=True)
+        assert (await keys.signing()).kid in await other.verifying(unknown=True)
+        await keys.rotate("sealing", at_once=True)
+        await other.sealing("invented")
+        assert await other.sealing((await keys.sealing_public()).key_id) is not None
 
 
 async def test_a_retired_sealing_key_opens_for_ten_minutes(
@@ -311,6 +352,7 @@ async def test_rotations_at_once_come_one_after_another(open_keys: OpenKeys, own
     rows = [row for row in await table(owner) if row["kind"] == "signing"]
     assert len(rows) == 6
     (in_use,) = [row["key_id"] for row in rows if row["retired_at"] is None]
+    await lead_over(owner)
     clock.ahead += 2
     for each in services:
         assert (await each.signing()).kid == in_use
@@ -341,7 +383,7 @@ async def test_the_keys_are_read_again_after_two_seconds(
         await asyncio.gather(b.signing(), b.jwks(), b.sealing_public(), b.verifying())
     assert database.asked == before
     clock.ahead += 1
-    new = (await a.rotate("signing")).key_id
+    new = (await a.rotate("signing", at_once=True)).key_id
     assert (await b.signing()).kid == old
     clock.ahead += 1
     assert (await b.signing()).kid == new
@@ -434,20 +476,28 @@ async def test_denizen_keys(
         return result
 
     second = rotate("rotate-signing")
-    assert second == {"kind": "signing", "keyId": second["keyId"], "oldKeyIds": [first], "atOnce": False}
+    assert second == {
+        "kind": "signing",
+        "keyId": second["keyId"],
+        "oldKeyIds": [first],
+        "atOnce": False,
+        "usedInSeconds": 90,
+    }
+    await lead_over(owner)
     sealing = rotate("rotate-sealing")
-    assert (sealing["kind"], len(sealing["oldKeyIds"])) == ("sealing", 1)
+    assert (sealing["kind"], len(sealing["oldKeyIds"]), sealing["usedInSeconds"]) == ("sealing", 1, 0)
     clock.ahead += 2
     assert [jwk.kid for jwk in (await keys.jwks()).keys] == [second["keyId"], first]
     assert (await keys.signing()).kid == second["keyId"]
     assert (await keys.sealing_public()).key_id == sealing["keyId"]
     third = rotate("rotate-signing", "--at-once")
     assert (sorted(third["oldKeyIds"]), third["atOnce"]) == (sorted([str(first), second["keyId"]]), True)
+    assert third["usedInSeconds"] == 0
     clock.ahead += 2
     assert [jwk.kid for jwk in (await keys.jwks()).keys] == [third["keyId"]]
     code, out, _ = command(tmp_path, database_url, "rotate-signing")
     assert code == 0
-    assert "good until they expire" in out
+    assert "in 90 seconds; those of older keys are good until they expire" in out
 
 
 async def test_denizen_keys_refuses_keys_that_are_not_the_logs(
