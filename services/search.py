@@ -12,7 +12,8 @@ from services.refusal import Refusal
 
 _LETTER = re.compile(r"[^\W_]")
 _ANYWHERE = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]|[\W_][^\W_]")
-"""What trigrams can be made of wherever it stands: pg_trgm thinks two spaces before each word, and one behind."""
+"""What trigrams can be made of wherever it stands: pg_trgm thinks two spaces before each word, and one behind. Asked of
+text as the index has it, where one letter that is not ASCII is several."""
 _RUN = re.compile("[0-9A-Za-z]+")
 _NAMES: tuple[LiteralString, ...] = ("term1", "term2", "term3", "term4", "term5", "term6", "term7", "term8")
 """Of the parameters, one for each word of a search."""
@@ -39,8 +40,9 @@ class Condition:
 def condition(search: str, field: str = "search") -> Condition:
     """That a user has every word of a search.
 
-    A word is part of a field; one that is too short for a trigram begins a word there. Those without a letter or digit
-    are left out. Raises Refusal, of `field`.
+    A word is part of a field; one or two letters or digits of ASCII, too short for a trigram, begin a word there. One
+    letter of another script can be anywhere: Chinese, Japanese or Thai names have no spaces between their parts. Words
+    without a letter or digit are left out. Raises Refusal, of `field`.
     """
     words = _words(search, field)
     named = dict(zip(_NAMES, words, strict=False))
@@ -76,7 +78,8 @@ def _words(search: str, field: str) -> list[str]:
 
 def _begins(word: str) -> bool:
     """Whether it is looked for at the beginning of words alone."""
-    return len(word) < 3 or not _ANYWHERE.search(word)
+    indexed = folding.indexable(word)
+    return len(indexed) < 3 or not _ANYWHERE.search(indexed)
 
 
 def _parts(word: str) -> list[str]:

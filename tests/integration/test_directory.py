@@ -75,6 +75,32 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
     assert walked == ids(everybody)[::-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("王小明", ["小明", "明", "王小", "王小明", "小 王"]),
+        ("山田太郎", ["太郎", "田太", "郎"]),
+        ("タナカ・ケンジ", ["ナカ", "ケンジ", "ジ"]),
+        ("김철수", ["철수", "수", "김철"]),
+        ("สมชายใจดี", ["ใจดี", "ชาย", "ดี"]),
+        ("មករា", ["ករា", "រា"]),
+        ("मिलिंद", ["लिंद", "मिलि"]),
+        ("Иван", ["ван", "ва"]),
+    ],
+)
+async def test_search_finds_any_part_of_a_name_of_any_script(backend: Backend, name: str, parts: list[str]) -> None:
+    """Many are written without spaces; and what a name is made of may be fewer letters than characters."""
+    word = a_word()
+    user = await backend.create(profile={"displayName": name, "firstName": word})
+    at = str((await backend.command("BlockUser", {"userId": user["id"]})).body["position"])
+    for part in parts:
+        asked = {"search": f"{part} {word}"}
+        reply = await backend.query("ListUsers", asked, Denizen_Min_Position=at)
+        assert ids(reply.body) == [user["id"]], part
+        alone = await backend.query("ListUsers", {"search": part, "count": 100}, Denizen_Min_Position=at)
+        assert user["id"] in ids(alone.body), part
+
+
 async def test_what_a_list_refuses(backend: Backend) -> None:
     await backend.create()
     at = str((await backend.command("CreateUser", {"email": email()})).body["position"])

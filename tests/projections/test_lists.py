@@ -72,7 +72,7 @@ def matches(user: Json, search: str) -> bool:
 
 
 def _holds(field: str, term: str) -> bool:
-    if len(term) > 2:
+    if len(term) > 2 or not term.isascii():
         return term in field
     begins_piece = any(piece.startswith(term) for piece in field.split())
     return begins_piece or any(word.startswith(term) for word in re.split(r"[\W_]+", field))

@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from typeid import TypeID
 
-from projections.folding import folded
+from projections.folding import fold, folded
 from services import sql
 from services.refusal import Refusal
 from services.search import Condition, condition
@@ -54,6 +54,35 @@ def test_whoever_is_found_has_the_words(first: str, last: str, search: str | lis
         assert has or not holds(user.search, found)
 
 
+_SCRIPTS = (
+    "王小明山田太郎",
+    "たなかケンジ",
+    "김철수",
+    "สมชายใจดี",
+    "មករា",
+    "मिलिंद",
+    "محمد",
+    "Иван",
+    "Νίκη",
+    "Zoë",
+    "12",
+)
+
+
+@given(data=st.data())
+def test_any_part_of_a_name_finds_it(data: st.DataObject) -> None:
+    """Three characters do in any script; of letters that are not ASCII one does."""
+    name = data.draw(st.text("".join(_SCRIPTS) + "-' ", min_size=1, max_size=12))
+    begin = data.draw(st.integers(0, len(name) - 1))
+    part = name[begin : data.draw(st.integers(begin + 1, len(name)))]
+    terms = [term for term in fold(part).split() if any(each.isalnum() for each in term)]
+    assume(terms and all(len(term) >= 3 or not term.isascii() for term in terms))
+    user = folded({"email": "x@b.example", "profile": {"displayName": name}})
+    found = condition(part)
+    assert holds(user.search, found)
+    assert all(any(like(word, pattern) for word in words(user.search)) for pattern in found.parts)
+
+
 def test_parts_can_be_looked_up_by_trigrams() -> None:
     """Three letters together, counting the two spaces before a word and the one behind."""
     for search in (
@@ -65,6 +94,8 @@ def test_parts_can_be_looked_up_by_trigrams() -> None:
         "ada.lovelace@x",
         "x@gmail.com",
         "\u738b\u4f1f",
+        "\u738b",
+        "\u0e01a",
         "a" * 128,
     ):
         for part in condition(search).parts:
