@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import orjson
 from denizen import messages as m
@@ -17,21 +17,25 @@ Form = Literal["csv", "jsonl", "json"]
 _PROFILE = tuple(str(field.alias) for field in m.Profile.model_fields.values())
 HASH = "passwordHash"
 FIELDS = (*(str(field.alias) for field in m.User.model_fields.values()), HASH)
-"""What can be exported, the hash only where it is allowed; and `profile.firstName`, `metadata.plan`."""
+"""What can be exported, the hash only where it is allowed; and `profile.firstName`, `metadata.address.city`."""
 _NESTED = ("profile", "metadata", "appMetadata")
 _NOTHING: Json = {}
+_NO_SUCH_FIELD = (
+    f"there is no such field; the fields are {', '.join(FIELDS)}, profile.{', profile.'.join(_PROFILE)}, and what "
+    "is in metadata and appMetadata, such as metadata.plan or metadata.address.city"
+)
 
 
 def check(fields: Sequence[str], *, hashes: bool) -> None:
     """Raises Refusal where a field cannot be exported."""
-    for field in fields:
+    for index, field in enumerate(fields):
         top, dot, rest = field.partition(".")
         if (
             top not in FIELDS
             or (dot and (not rest or top not in _NESTED))
             or (top == "profile" and dot and rest not in _PROFILE)
         ):
-            raise Refusal("validation_failed", "there is no such field", field="fields")
+            raise Refusal("validation_failed", _NO_SUCH_FIELD, field=f"fields.{index}")
         if top == HASH and not hashes:
             raise Refusal("forbidden", "password hashes are exported by ExportUsersWithHashes alone", field="fields")
 
@@ -111,7 +115,26 @@ def _path(field: str) -> tuple[str, str]:
 def _values(document: Json, paths: Sequence[tuple[str, str]]) -> list[Any]:
     """The values of fields; None where there is none."""
     get = document.get
-    return [(get(top) or _NOTHING).get(rest) if rest else get(top) for top, rest in paths]
+    return [
+        get(top) if not rest else (get(top) or _NOTHING).get(rest) if "." not in rest else _nested(get(top), rest)[1]
+        for top, rest in paths
+    ]
+
+
+def _nested(within: Any, path: str) -> tuple[tuple[str, ...], Any]:
+    """The keys that lead along a dotted path, and the value there. A key that has dots itself goes before others."""
+    if not isinstance(within, dict):
+        return (), None
+    members = cast(Json, within)
+    if path in members:
+        return (path,), members[path]
+    at = path.find(".")
+    while at >= 0:
+        keys, value = _nested(members.get(path[:at]), path[at + 1 :])
+        if keys:
+            return (path[:at], *keys), value
+        at = path.find(".", at + 1)
+    return (), None
 
 
 def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
@@ -122,7 +145,10 @@ def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
         else:
             within = picked.setdefault(top, {})
             if value is not None:
-                within[rest] = value
+                *outer, last = (rest,) if "." not in rest else _nested(document[top], rest)[0]
+                for key in outer:
+                    within = within.setdefault(key, {})
+                within[last] = value
     return picked
 
 

@@ -115,10 +115,10 @@ def test_arrays_on_many_lines(users: list[Json], indent: int) -> None:
     )
 
 
-@given(st.text(st.sampled_from("'=+-@\t\ra,"), max_size=6))
+@given(st.text(st.sampled_from("'=+-@\t\r\n\uff1d\uff0b\uff0d\uff20a,"), max_size=6))
 def test_a_defused_formula_is_read_back(cell: str) -> None:
     assert restored(defused(cell)) == cell
-    assert defused(cell)[:1] not in ("=", "+", "-", "@", "\t", "\r") or not cell
+    assert defused(cell)[:1] not in tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20") or not cell
 
 
 def test_numbers_of_lines() -> None:

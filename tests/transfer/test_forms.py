@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from denizen.importing.formulas import restored
 
 from services.refusal import Refusal
 from services.transfer.forms import FIELDS, HASH, Encoder, Form, check
@@ -37,6 +38,12 @@ FORMULAS = [
     "-2+3+cmd|' /C calc'!D2",
     '=DDE("cmd";"/C calc";"x")',
     "'=1+1",
+    "\n=1+1",
+    "\uff1d1+1",
+    "\uff0b1+1",
+    "\uff0d1+1",
+    "\uff20SUM(1+1)",
+    "'\uff1d1+1",
 ]
 """OWASP, CSV injection; payloadsallthethings; and one that looks defused already."""
 
@@ -59,7 +66,8 @@ def test_formulas_are_defused_wherever_they_are(formula: str) -> None:
     fields = ["email", "profile.firstName", "metadata.plan", "metadata", "metadata.all"]
     _, found = cells(encoded("csv", user, fields=fields))
     assert found[:3] == [f"'{formula}"] * 3
-    assert not [cell for cell in found if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))]
+    assert not [cell for cell in found if cell.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))]
+    assert [restored(cell) for cell in found[:3]] == [formula] * 3
     _, raw = cells(encoded("csv", user, fields=fields, raw=True))
     assert raw[:3] == [formula] * 3
     assert json.loads(raw[3])["plan"] == formula
@@ -90,6 +98,32 @@ def test_chosen_fields() -> None:
         "appMetadata": {},
         "externalId": None,
     }
+
+
+NESTED: Json = USER | {
+    "metadata": {"address": {"city": "Bern", "geo": {"lat": 46.9}, "b.c": 1}, "address.zip": "3011", "n": 1},
+    "appMetadata": {"a.b": {"c.d": "deep"}, "=": {"+": "=1"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "object"),
+    [
+        ("metadata.address.city", "Bern", {"metadata": {"address": {"city": "Bern"}}}),
+        ("metadata.address.geo.lat", "46.9", {"metadata": {"address": {"geo": {"lat": 46.9}}}}),
+        ("metadata.address.geo", '{"lat":46.9}', {"metadata": {"address": {"geo": {"lat": 46.9}}}}),
+        ("metadata.address.zip", "3011", {"metadata": {"address.zip": "3011"}}),
+        ("metadata.address.b.c", "1", {"metadata": {"address": {"b.c": 1}}}),
+        ("appMetadata.a.b.c.d", "deep", {"appMetadata": {"a.b": {"c.d": "deep"}}}),
+        ("appMetadata.=.+", "'=1", {"appMetadata": {"=": {"+": "=1"}}}),
+        ("metadata.address.none", "", {"metadata": {}}),
+        ("metadata.n.none", "", {"metadata": {}}),
+        ("metadata.none.city", "", {"metadata": {}}),
+    ],
+)
+def test_nested_fields_are_resolved(field: str, cell: str, object: Json) -> None:
+    assert cells(encoded("csv", NESTED, USER, fields=["id", field]))[1] == ["user_1", cell]
+    assert json.loads(encoded("jsonl", NESTED, fields=[field])) == object
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -127,9 +161,10 @@ def test_a_hash_is_where_it_was_asked_for_and_there_is_one() -> None:
 )
 def test_fields_that_there_are_not(field: str) -> None:
     with pytest.raises(Refusal) as refusal:
-        check([field], hashes=True)
-    assert (refusal.value.code, refusal.value.field) == ("validation_failed", "fields")
+        check(["id", field], hashes=True)
+    assert (refusal.value.code, refusal.value.field) == ("validation_failed", "fields.1")
     assert "canary" not in refusal.value.message
+    assert "profile.firstName" in refusal.value.message
 
 
 def test_fields_that_there_are() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-STARTS = frozenset("'=+-@\t\r")
+_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the full-width ones, which spreadsheets of East Asia take for the same
+STARTS = frozenset(f"'{_SIGNS}")
 """Whatever is to be defused begins with one of these."""
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_FORMULA = re.compile(f"'*[{re.escape(_SIGNS)}]")
 
 
 def defused(cell: str) -> str:
