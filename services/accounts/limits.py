@@ -16,10 +16,13 @@ from services import email_address
 from services.eventstore.event import Json
 from services.refusal import Refusal
 
+LOCAL_PART_OCTETS = 64
 METADATA_OCTETS = 16 * 1024
 METADATA_DEPTH = 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
 _TIME_ZONES = frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
+_NAMING = (m.Authenticate, m.SendPasswordResetEmail)
+"""Commands that name a user by an address: one that an earlier version let pass is still theirs."""
 _LOCALES: dict[str, bool] = {}
 
 
@@ -38,7 +41,8 @@ def check(command: m.Request) -> None:
 @cache
 def _checked(kind: type[m.Request]) -> Sequence[tuple[str, Callable[[Any], list[tuple[str, str]]]]]:
     """Those of its fields that are checked here, and how."""
-    return [(name, fault) for name, fault in _FAULTS.items() if name in kind.model_fields]
+    faults = _FAULTS if not issubclass(kind, _NAMING) else {**_FAULTS, "email": _email_faults}
+    return [(name, fault) for name, fault in faults.items() if name in kind.model_fields]
 
 
 def email_key(address: str) -> str:
@@ -75,6 +79,14 @@ def _email_faults(address: str) -> list[tuple[str, str]]:
     except email_address.InvalidEmail as error:
         return [("email", str(error))]
     return []
+
+
+def _new_email_faults(address: str) -> list[tuple[str, str]]:
+    """Those of an address that a user is to have. RFC 5321, section 4.5.3.1.1, counts octets, also of UTF-8."""
+    octets = len(address.rpartition("@")[0].encode("utf-8", "surrogatepass"))
+    if octets > LOCAL_PART_OCTETS:
+        return [("email", f"has more than {LOCAL_PART_OCTETS} octets before the @, which no mail server takes")]
+    return _email_faults(address)
 
 
 def _ip_faults(address: str) -> list[tuple[str, str]]:
@@ -136,7 +148,7 @@ def _is_web_address(url: str) -> bool:
 
 
 _FAULTS: Mapping[str, Callable[[Any], list[tuple[str, str]]]] = {
-    "email": _email_faults,
+    "email": _new_email_faults,
     "profile": _profile_faults,
     "external_id": _text_faults("externalId"),
     "provider_id": _text_faults("providerId"),

@@ -57,7 +57,8 @@ def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Letter:
     utf8 = not recipient.username.isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if utf8 else policy.SMTP)
     message["From"] = origin
-    message["To"] = recipient
+    # A reader who decodes words (RFC 2047) would show another address: the envelope alone has this one.
+    message["To"] = "undisclosed-recipients:;" if "=?" in recipient.username else recipient
     message["Subject"] = _one_line(content.subject)
     message["Date"] = datetime.now(UTC)
     # The same whenever it is sent again, so that a server can tell.
@@ -77,8 +78,8 @@ def _recipient(to: str) -> Address:
         recipient = Address(username=local, domain=_ascii_domain(domain))
     except ValueError as error:
         raise Unsendable("not an address") from error
-    # Neither may a server that normalizes find another address in it, nor a reader who decodes words (RFC 2047).
-    if set(unicodedata.normalize("NFKC", local)) & _SPECIALS or "=?" in local:
+    # A server that normalizes must not find another address in it.
+    if set(unicodedata.normalize("NFKC", local)) & _SPECIALS:
         raise Unsendable("an address that can be read in two ways")
     if parseaddr(recipient.addr_spec) != ("", f"{local}@{recipient.domain}"):
         raise Unsendable("an address that needs quoting")

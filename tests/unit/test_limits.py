@@ -113,6 +113,25 @@ def test_metadata(section: str) -> None:
     assert faults(create(**{section: {"a": "\u00e9" * (most // 2 + 1)}})) == [section]  # octets, not characters
 
 
+@pytest.mark.parametrize("local", ["a" * 65, "\u00fc" * 33, "\u5c0f" * 22, "a" * 200])
+def test_local_part_of_more_than_64_octets_is_refused(local: str) -> None:
+    for command in (create(email=f"{local}@example.com"), m.ChangeMyEmail(email=f"{local}@example.com")):
+        with pytest.raises(Refusal) as refusal:
+            limits.check(command)
+        assert refusal.value.field == "email"
+        assert "more than 64 octets before the @" in refusal.value.message
+
+
+def test_local_part_of_64_octets_is_an_address() -> None:
+    for local in ("a" * 64, "\u00fc" * 32):
+        assert faults(create(email=f"{local}@example.com")) == []
+
+
+def test_address_that_was_let_pass_before_still_signs_in() -> None:
+    body = {"email": "\u00fc" * 33 + "@example.com", "password": "x"}
+    assert faults(m.Authenticate.model_validate(body)) == []
+
+
 @pytest.mark.parametrize("email", ["a", "a@localhost", "a b@example.com"])
 def test_email(email: str) -> None:
     assert faults(m.CreateUser.model_construct(email=email, profile=m.ProfileInput())) == ["email"]
