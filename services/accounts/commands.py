@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 from denizen import messages as m
 from typeid import TypeID
 
-from services.accounts import events, logins
+from services.accounts import events, logins, state
 from services.accounts.changes import changes
 from services.accounts.decide import decide
 from services.accounts.decision import Command, OnUser, RecoverPassword
 from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.fingerprint import is_repeat, used
-from services.accounts.task import Instant, Stream, Task, fold
+from services.accounts.task import Instant, Stream, Task
 from services.accounts.user import User, evolve
+from services.accounts.users import Users
 from services.database import DatabaseUnavailable
 from services.eventstore.event import NewEvent
 from services.eventstore.store import (
@@ -37,6 +38,8 @@ log = logging.getLogger(__name__)
 
 _ROUNDS = 8
 """How often a command is decided again because another process changed its user first."""
+_ASIDE = 256
+"""Commands that wait for the stream of one user to be folded."""
 TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
     "email": ("email_taken", "email"),
     "externalId": ("external_id_taken", "externalId"),
@@ -92,18 +95,27 @@ class Commands:
 
     def __init__(self, store: EventStore, send: Send, appended: Callable[[bool], Awaitable[None]]) -> None:
         """`appended` is told after each commit of events, and whether there are mails among it."""
+        self.users = Users(store)
         self._store = store
         self._send = send
         self._appended = appended
+        self._aside: dict[str, dict[Task, None]] = {}
+        self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, batch: list[Task]) -> None:
-        """Answer each command of a batch, whatever happens."""
+        """Answer each command of a batch, whatever happens; a few of them only when `drained` returns."""
         waiting = dict.fromkeys(batch)
+        await self._answering(waiting, self._rounds(waiting))
+
+    async def drained(self) -> None:
+        """Wait until every command is answered."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _answering(self, waiting: dict[Task, None], work: Awaitable[None]) -> None:
+        """Do the work, which answers commands, and answer those that it leaves."""
         try:
-            for _ in range(_ROUNDS):
-                await self._round(waiting)
-                if not waiting:
-                    return
+            await work
             refusal = Refusal("overloaded", "the user is being changed by too many at once; nothing was done")
         except DatabaseUnavailable:
             refusal = Refusal("overloaded", "the log is out of reach; nothing was done, try again")
@@ -117,23 +129,55 @@ class Commands:
         for task in waiting:
             await self._send(task, Answer(refusal))
 
-    async def _round(self, waiting: dict[Task, None]) -> None:
-        """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay."""
+    async def _rounds(self, waiting: dict[Task, None], *, folded: bool = False) -> None:
+        for _ in range(_ROUNDS):
+            await self._round(waiting, folded)
+            if not waiting:
+                return
+
+    async def _round(self, waiting: dict[Task, None], folded: bool) -> None:
+        """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay.
+
+        `folded`: the streams of their users were folded before, and are not set aside for that again.
+        """
         ids = {task.call.key for task in waiting if task.call.repeatable}
         outcomes = await self._store.outcomes(list(ids)) if ids else {}
         repeats = [task for task in waiting if task.call.repeatable and task.call.key in outcomes]
-        await self._repeat([(task, outcomes[task.call.key]) for task in repeats], waiting)
+        await self._repeat([(task, outcomes[task.call.key]) for task in repeats], waiting, folded)
 
         tasks = _first_of_each_id(waiting)
         streams = await self._streams([task.command for task in tasks])
         decided: list[Decided] = []
         for task in tasks:
+            if isinstance(task.command, _NAMING) and task.command.user_id not in streams:
+                await self._set_aside(task, task.command.user_id, waiting, folded)
+                continue
             decision = _decide(task, streams)
             if isinstance(decision, Refusal):
                 await self._settle(task, decision, waiting)
             else:
                 decided.append(decision)
         await self._store_all(decided, waiting)
+
+    async def _set_aside(self, task: Task, user_id: str, waiting: dict[Task, None], folded: bool) -> None:
+        """Answer a command once the long stream of its user is folded. The rest of the batch does not wait for that."""
+        aside = self._aside.setdefault(user_id, {})
+        if folded or len(aside) >= _ASIDE:
+            await self._settle(task, Refusal("overloaded", "too many commands wait for this user, try again"), waiting)
+            return
+        del waiting[task]
+        aside[task] = None
+        if len(aside) == 1:
+            running = asyncio.create_task(self._answering(aside, self._fold_first(user_id, aside)))
+            self._running.add(running)
+            running.add_done_callback(self._running.discard)
+
+    async def _fold_first(self, user_id: str, waiting: dict[Task, None]) -> None:
+        try:
+            await self.users.fold(user_id)
+        finally:
+            del self._aside[user_id]
+        await self._rounds(waiting, folded=True)
 
     async def _store_all(self, decided: Sequence[Decided], waiting: dict[Task, None]) -> None:
         """Store what was decided, and answer; a claim that is somebody else's makes a refusal, which is kept too."""
@@ -191,10 +235,10 @@ class Commands:
         else:
             await self._reply(each.task, each.after, position, waiting, added=added)
 
-    async def _repeat(self, repeats: Sequence[tuple[Task, Outcome]], waiting: dict[Task, None]) -> None:
+    async def _repeat(self, repeats: Sequence[tuple[Task, Outcome]], waiting: dict[Task, None], folded: bool) -> None:
         """Answer as the first time: the reply is not kept, it is the user as he was at that version of the log."""
-        users = [outcome.user_id for _, outcome in repeats if outcome.user_id is not None]
-        stored = await self._store.load(users) if users else {}
+        places = {(outcome.user_id, outcome.version or 0) for _, outcome in repeats if outcome.user_id is not None}
+        found = await self.users.at(places) if places else {}
         for task, outcome in repeats:
             if not is_repeat(task.call, outcome):
                 await self._settle(task, used(), waiting)
@@ -203,8 +247,10 @@ class Commands:
                 await self._settle(task, Refusal.of(outcome.refusal), waiting)
                 continue
             user_id = outcome.user_id or ""
-            stream = fold(user_id, stored.get(user_id, [])[: outcome.version])
-            if len(stored.get(user_id, [])) > stream.version and fold(user_id, stored[user_id]).user is None:
+            stream = found.get((user_id, outcome.version or 0))
+            if stream is None:
+                await self._set_aside(task, user_id, waiting, folded)
+            elif stream.gone:
                 gone = Refusal("user_not_found", "the user was deleted", field="userId")
                 await self._settle(task, gone, waiting)
             else:
@@ -212,11 +258,11 @@ class Commands:
                 await self._reply(task, stream, outcome.position or stream.position, waiting, added=added)
 
     async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
+        """The users of commands; without those whose streams are to be folded first."""
         on_users = [command for command in commands if isinstance(command, _NAMING)]
         user_ids = {command.user_id for command in on_users}
-        loaded = await self._store.load(list(user_ids)) if user_ids else {}
-        streams = {user_id: fold(user_id, loaded.get(user_id, [])) for user_id in user_ids}
-        sessions = {command.user_id for command in on_users if logins.is_about_sessions(command)}
+        streams = await self.users.load(user_ids) if user_ids else {}
+        sessions = {command.user_id for command in on_users if logins.is_about_sessions(command)} & streams.keys()
         tips = await self._store.tips([logins_of(user_id) for user_id in sessions]) if sessions else {}
         for user_id in sessions:
             streams[user_id].logins = tips.get(logins_of(user_id), 0)
@@ -301,6 +347,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
         changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
+        snapshot=None if about_sessions else state.due(before.version, after.user),
     )
     return Decided(task, append, after, refused)
 

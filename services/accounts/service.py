@@ -58,6 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     tools = Tools(
         settings=settings,
         store=store,
+        users=commands.users,
         secrets=secrets,
         ring=ring,
         keys=ServerKeys(published, settings, ring),
@@ -79,6 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await server.stop_receiving()
         await preparer.drained()
         await batcher.drained()
+        await commands.drained()
         await answers.drained()
         working.cancel()
         forgetting.cancel()

@@ -1,16 +1,13 @@
 """A command on its way: the request, what was found out before it is decided, and how it is answered."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import orjson
 
-from services.accounts import events
 from services.accounts.decision import NOTHING, Command, Facts
-from services.accounts.events import LoginEvent
-from services.accounts.user import User, evolve
+from services.accounts.user import User
 from services.endpoint.call import Call
-from services.eventstore.event import Event
 from services.eventstore.store import Claim
 from services.refusal import Refusal
 
@@ -25,6 +22,7 @@ class Stream:
         position: of his newest stored event.
         logins: the version of the stream of his logins, where a command of the batch needs it.
         pending: something of this batch is in it that is not stored yet.
+        gone: the user was erased after this version, and who they were then cannot be read any more.
     """
 
     user_id: str
@@ -33,6 +31,7 @@ class Stream:
     position: int = 0
     logins: int = 0
     pending: bool = False
+    gone: bool = False
 
     @property
     def claims(self) -> frozenset[Claim]:
@@ -42,16 +41,6 @@ class Stream:
         """The user as a reply shows him."""
         assert self.user
         return self.user.body()
-
-
-def fold(user_id: str, stored: Sequence[Event]) -> Stream:
-    """The user whose own stream it is."""
-    user = None
-    for event in stored:
-        decoded = events.decode(event)
-        assert not isinstance(decoded, LoginEvent)
-        user = evolve(user, decoded, user_id, event.recorded_at)
-    return Stream(user_id, user, len(stored), stored[-1].position if stored else 0)
 
 
 Reply = Callable[[Stream, int], bytes | Refusal]

@@ -6,8 +6,9 @@ from denizen.sealing import PREFIX
 from pydantic import SecretStr
 
 from services.accounts.guesses import Guesses
-from services.accounts.task import Stream, fold
+from services.accounts.task import Stream
 from services.accounts.throttle import Guess, Throttle
+from services.accounts.users import Users
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_store import SecretStore
@@ -26,6 +27,7 @@ class Tools:
 
     settings: Settings
     store: EventStore
+    users: Users
     secrets: SecretStore
     ring: KeyRing
     keys: ServerKeys
@@ -44,7 +46,7 @@ class Tools:
 
     async def user(self, user_id: str) -> Stream:
         """A user as the log has him."""
-        return fold(user_id, (await self.store.load([user_id])).get(user_id, []))
+        return await self.users.user(user_id)
 
     async def new_hash(
         self, secret: SecretStr, call: Call, field: str, email: str | None = None, *, unlike: str | None = None

@@ -12,6 +12,7 @@ from services import sql
 from services.database import Database
 from services.endpoint.page import fitting, listed
 from services.eventstore.event import Event
+from services.eventstore.snapshots import PAGE, Tail, Wanted
 from services.eventstore.store import EventStore
 from services.refusal import Refusal
 
@@ -23,7 +24,7 @@ _UNSHOWN = frozenset({"id", "createdAt", "updatedAt", "version", "loginCount", "
 
 
 class Histories:
-    """Reads whole streams of users; methods raise DatabaseUnavailable and Refusal."""
+    """Reads streams of users a page at a time; methods raise DatabaseUnavailable and Refusal."""
 
     def __init__(self, store: EventStore, database: Database) -> None:
         self._store = store
@@ -31,43 +32,74 @@ class Histories:
 
     async def history(self, request: m.GetUserHistory) -> tuple[int, bytes | None]:
         """The position of the log, and the page as JSON; None where there is no such user."""
-        position, stored = await self._stream(request.user_id)
-        rows = list(_rows(stored))
-        if not rows or stored[-1].type == "UserDeleted":
+        user_id = request.user_id
+        position = await self._store.head()  # First: what is read after it shows at least as much.
+        (first,) = await self._store.load([Wanted(user_id, until=1)])
+        if first.erased or not first.events:
             return position, None
-        rows.reverse()
-        before = int(request.cursor) if request.cursor else position + 1
-        page = [row for row in rows if row["position"] < before]
-        shown = fitting([orjson.dumps(row) for row in page[: request.count]])
-        cursor = str(page[len(shown) - 1]["position"]) if len(page) > len(shown) else None
+        last = await self._newest(user_id) if request.cursor is None else await self._before(user_id, request.cursor)
+        rows: list[bytes] = []
+        positions: list[int] = []
+        while last and len(rows) < request.count and len(fitting(rows)) == len(rows):
+            before = max(0, last - min(PAGE, request.count - len(rows)))
+            some = list(_rows(*await self._part(user_id, before, last)))
+            rows += [orjson.dumps(row) for row in reversed(some)]
+            positions += [row["position"] for row in reversed(some)]
+            last = before
+        shown = fitting(rows)
+        cursor = str(positions[len(shown) - 1]) if last or len(rows) > len(shown) else None
         return position, listed(shown, nextCursor=cursor)
 
     async def as_of(self, request: m.GetUser) -> tuple[int, bytes | None]:
         """The position that is shown, and the user as he was; None where he was not there yet, or is erased."""
         at = _time(request.as_of or "")
-        position, stored = await self._stream(request.user_id)
-        if stored and stored[-1].type == "UserDeleted":
-            return position, None
+        position = await self._store.head()
         document: Json | None = None
-        for event in stored:
-            if event.recorded_at <= at:
-                document = users.evolve(document, event)
+        version, whole = 0, False
+        while not whole:
+            tail = await self._store.load_as_of(request.user_id, at, version)
+            document, version, whole = _after(tail, document), tail.version, tail.whole
         if document is None:
             return position, None
         figures = await self._database.fetch(sql.load("services.directory", "logins_as_of"), [request.user_id, at])
         for shown, count, last, ip in figures:
             position = min(position, shown)  # His logins are a projection's, which may be behind the log.
-            document |= {"loginCount": count, "lastLoginAt": last, "lastLoginIp": ip}
+            document = document | {"loginCount": count, "lastLoginAt": last, "lastLoginIp": ip}
         return position, orjson.dumps(document)
 
-    async def _stream(self, user_id: str) -> tuple[int, Sequence[Event]]:
-        """The position first: what is read after it shows at least as much."""
-        position = await self._store.head()
-        return position, (await self._store.load([user_id])).get(user_id, [])
+    async def _newest(self, user_id: str) -> int:
+        return (await self._store.tips([user_id]))[user_id]
+
+    async def _before(self, user_id: str, cursor: str) -> int:
+        """The version before the last one that was shown. Raises Refusal."""
+        for event in await self._store.read(int(cursor) - 1, 1):
+            if event.stream == user_id and event.position == int(cursor):
+                return event.version - 1
+        raise Refusal("validation_failed", "not a nextCursor of such a history", field="cursor")
+
+    async def _part(self, user_id: str, before: int, last: int) -> tuple[Json | None, Sequence[Event]]:
+        """The user at a version, and the events from there to another, PAGE at the most."""
+        document: Json | None = None
+        version = 0
+        while version < before:
+            (tail,) = await self._store.load([Wanted(user_id, version, before)])
+            document, version = _after(tail, document), tail.version or before
+        (part,) = await self._store.load([Wanted(user_id, before, last, events_alone=True)])
+        return document, () if part.erased else part.events
 
 
-def _rows(stored: Sequence[Event]) -> Iterator[Json]:
-    document: Json | None = None
+def _after(tail: Tail, document: Json | None) -> Json | None:
+    """A user's document after what is new in their stream."""
+    if tail.erased:
+        return None
+    if tail.snapshot is not None:
+        document = tail.snapshot.state["shown"]
+    for event in tail.events:
+        document = users.evolve(document, event)
+    return document
+
+
+def _rows(document: Json | None, stored: Sequence[Event]) -> Iterator[Json]:
     for event in stored:
         before, document = document, users.evolve(document, event)
         yield {

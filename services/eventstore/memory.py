@@ -1,8 +1,10 @@
 """The log in memory: the same contract without a server, for tests of what stands on it."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
 
 from services.eventstore.event import Event
+from services.eventstore.snapshots import PAGE, Snapshot, Tail, Wanted
 from services.eventstore.store import (
     END,
     Append,
@@ -33,6 +35,7 @@ class MemoryEventStore:
         self._claims: dict[Claim, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._erased: set[str] = set()
+        self._snapshots: dict[str, list[Snapshot]] = {}
 
     async def append(self, batch: Sequence[Append]) -> list[Result]:
         return [self._append(append) for append in batch]
@@ -64,8 +67,7 @@ class MemoryEventStore:
             )
             self._log.append(event)
             self._streams.setdefault(append.stream, []).append(event)
-        if append.changes and append.changes.erase:
-            self._erased.add(append.user_id)
+        self._keep_beside(append)
         if append.command_id:
             version = append.expected + len(append.events) if append.requires is None else append.requires
             beside = len(self._log) if append.requires is not None and append.events else None
@@ -76,8 +78,35 @@ class MemoryEventStore:
             )
         return Appended(len(self._log) if append.events else 0)
 
-    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
-        return {stream: list(self._streams[stream]) for stream in streams if stream in self._streams}
+    def _keep_beside(self, append: Append) -> None:
+        if append.snapshot is not None:
+            version = append.expected + len(append.events)
+            snapshot = Snapshot(version, len(self._log), append.at, append.snapshot)
+            self._snapshots.setdefault(append.stream, []).append(snapshot)
+        if append.changes and append.changes.erase:
+            self._snapshots.pop(append.user_id, None)
+            self._erased.add(append.user_id)
+
+    async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
+        return [self._tail(each, lambda _: True) for each in wanted]
+
+    async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
+        return self._tail(Wanted(stream, after), lambda recorded_at: recorded_at <= at)
+
+    def _tail(self, wanted: Wanted, is_then: Callable[[datetime], bool]) -> Tail:
+        stored = self._streams.get(wanted.stream, [])[: wanted.until]
+        if user_of(wanted.stream) in self._erased:
+            return Tail(wanted.stream, None, stored[-1:], erased=bool(stored))
+        kept = () if wanted.events_alone else self._snapshots.get(wanted.stream, ())
+        fitting = [each for each in kept if wanted.after < each.version <= wanted.until and is_then(each.recorded_at)]
+        snapshot = max(fitting, key=lambda each: each.version, default=None)
+        after = snapshot.version if snapshot else wanted.after
+        events = [event for event in stored[after : after + PAGE] if is_then(event.recorded_at)]
+        return Tail(wanted.stream, snapshot, events, whole=len(events) < PAGE)
+
+    async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
+        if stream not in self._erased:
+            self._snapshots.setdefault(stream, []).extend(snapshots)
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: len(self._streams[stream]) for stream in streams if stream in self._streams}

@@ -3,16 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import LiteralString
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, LiteralString
 
 import psycopg
 
 from services import sql
-from services.database import LOST, Connection, Database, DatabaseUnavailable, Row
+from services.database import LOST, Connection, Database, DatabaseUnavailable, Parameters, Row
 from services.eventstore import arrays, rows
 from services.eventstore.event import Event, Told
 from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.snapshots import FORM, PAGE, TOGETHER, Snapshot, Tail, Wanted
 from services.eventstore.store import (
     END,
     Append,
@@ -40,6 +43,8 @@ IN_ORDER = {"enable_bitmapscan": "off", "enable_sort": "off"}
 """How read_users.sql is planned: it would read and sort the log for each page where users' events lie far apart."""
 _USERS_SECONDS = 29
 """Of a page of whole users, whose events may lie far apart on a slow disk; PostgreSQL breaks it off after 30."""
+_NO_FORM = 0
+"""There are no snapshots of it."""
 _LIVING_EPOCH = "living_epoch"
 """What a new data key of a retired epoch violates (migrations/0004)."""
 
@@ -155,10 +160,13 @@ class PostgresEventStore:
             for append in appends.values()
             if (append.events or append.changes) and (append.expected or append.requires)
         }
+        await self._read_keys(users)
+        return self._keys
+
+    async def _read_keys(self, users: Iterable[str]) -> None:
         missing = [user for user in users if self._keys.get(user) is None]
         for user_id, epoch, wrapped in await self._read("read_data_keys", [missing]) if missing else []:
             self._keys.unwrap(user_id, epoch, wrapped)
-        return self._keys
 
     async def _resolve(self, appends: Mapping[int, Append], cause: psycopg.Error) -> None:
         """The answer to a commit was lost. Returns where it is stored; raises DatabaseUnavailable where it is not.
@@ -193,12 +201,51 @@ class PostgresEventStore:
 
     # --- read ---------------------------------------------------------------------------------------------------
 
-    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
-        result: dict[str, list[Event]] = {}
-        for row in await self._read("load_streams", [list(streams)]):
-            event = rows.event(row, self._keys)
-            result.setdefault(event.stream, []).append(event)
+    async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
+        result: list[Tail] = []
+        for first in range(0, len(wanted), TOGETHER):
+            some = wanted[first : first + TOGETHER]
+            parameters = {
+                "streams": [each.stream for each in some],
+                "afters": [each.after for each in some],
+                "untils": [each.until for each in some],
+                "alone": [each.events_alone for each in some],
+            }
+            result += await self._tails("load_streams", parameters)
         return result
+
+    async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
+        (tail,) = await self._tails("load_as_of", {"streams": [stream], "stream": stream, "after": after, "at": at})
+        return tail
+
+    async def _tails(self, statement: str, parameters: Mapping[str, Any]) -> list[Tail]:
+        """What a statement finds of `streams`; without snapshots where one of them cannot be read."""
+        unreadable: list[tuple[str, int]] = []
+        for form in (FORM, _NO_FORM):
+            tails = [Tail(stream) for stream in parameters["streams"]]
+            found = await self._read(statement, {**parameters, "form": form, "page": PAGE})
+            unreadable = rows.fill(tails, found, self._keys)
+            if not unreadable:
+                return tails
+            await self._drop_snapshots(unreadable)
+        raise AssertionError("there is no snapshot of this form")
+
+    async def _drop_snapshots(self, unreadable: Sequence[tuple[str, int]]) -> None:
+        """So that others can be kept in their place."""
+        log.warning("snapshots_unreadable", extra={"count": len(unreadable)})
+        user_ids, versions = [user_id for user_id, _ in unreadable], [version for _, version in unreadable]
+        async with self._reader.connection() as connection:
+            parameters = {"user_ids": user_ids, "versions": versions, "form": FORM}
+            await connection.execute(_sql("drop_snapshots"), parameters)
+
+    async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
+        await self._read_keys([stream])
+        if not snapshots or (key := self._keys.get(stream)) is None:
+            return
+        with suppress(psycopg.errors.ForeignKeyViolation):  # Erased just now.
+            async with self._reader.connection() as connection:
+                columns = rows.snapshot_columns(rows.kept(stream, snapshots, key))
+                await connection.execute(_sql("put_snapshots"), columns)
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: version for stream, version, _ in await self._read("stream_tips", [list(streams)])}
@@ -243,7 +290,7 @@ class PostgresEventStore:
             ((rows,),) = await (await connection.execute(_sql("forget_imports"))).fetchall()
             return int(rows)
 
-    async def _read(self, name: str, parameters: Sequence[object]) -> list[Row]:
+    async def _read(self, name: str, parameters: Parameters) -> list[Row]:
         return await self._reader.fetch(_sql(name), parameters, binary=True)
 
 
@@ -298,6 +345,8 @@ async def _commit(connection: Connection, batch: rows.Batch, events: list[Row], 
     async with connection.pipeline():
         if events:
             await connection.execute(_sql("insert_events"), [*rows.columns(events), head + len(events)])
+        if batch.kept:
+            await connection.execute(_sql("put_snapshots"), rows.snapshot_columns(batch.kept))
         for name, changed in batch.secrets.statements():
             await connection.execute(_sql(name), [rows.dumps(changed)])
         await connection.execute("commit")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
+from cryptography.exceptions import InvalidTag
 
 from services.database import Row
 from services.eventstore import arrays
@@ -12,6 +13,7 @@ from services.eventstore.chain import START, link
 from services.eventstore.event import Event, Json, Told
 from services.eventstore.keys import DataKey, KeyRing
 from services.eventstore.secret_rows import Secrets
+from services.eventstore.snapshots import FORM, PAGE, Snapshot, Tail
 from services.eventstore.store import (
     Append,
     Appended,
@@ -69,7 +71,8 @@ class DataKeys:
 class Batch:
     """The appends of one transaction, as rows. `positions` and hashes come under the lock of the head.
 
-    `new_keys` are of users who are new if they are stored: only then are they theirs.
+    `new_keys` are of users who are new if they are stored: only then are they theirs. `snapshots` are ciphertexts by
+    the index of their append, and `kept` the rows that they become.
     """
 
     appends: Mapping[int, Append]
@@ -80,6 +83,8 @@ class Batch:
     new_keys: dict[str, DataKey] = field(default_factory=dict[str, DataKey])
     secrets: Secrets = field(default_factory=Secrets)
     ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
+    snapshots: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    kept: list[Row] = field(default_factory=list[Row])
     wanted: dict[bytes, tuple[int, ClaimKind]] = field(default_factory=dict[bytes, tuple[int, ClaimKind]])
 
     @property
@@ -124,6 +129,9 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
             batch.data_keys.append((user_id, keys.ring.epoch, wrapped))
         key = batch.new_keys.get(user_id) or keys.get(user_id)
         batch.ciphertexts[index] = _encrypt(index, append, key)
+        if append.snapshot is not None and key is not None:
+            version = append.expected + len(append.events)
+            batch.snapshots[index] = key.encrypt(append.snapshot, _snapshot_bound_to(append.stream, version))
         if append.changes:
             if key is None:
                 raise Rejected({index: VersionConflict()})
@@ -145,6 +153,10 @@ def _encrypt(index: int, append: Append, key: DataKey | None) -> list[bytes | No
 
 def _bound_to(stream: str, version: int, type: str) -> str:
     return f"{stream}\0{version}\0{type}"
+
+
+def _snapshot_bound_to(user_id: str, version: int) -> str:
+    return f"{user_id}\0{version}\0snapshot {FORM}"
 
 
 def _command_row(append: Append) -> Json:
@@ -196,13 +208,71 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
         tip[append.stream] = version, previous
         results[index] = Appended(head + len(events) if append.events else 0)
         batch.secrets.placed(index, head + len(events))
+        if index in batch.snapshots:
+            row = append.stream, FORM, version, head + len(events), append.at, batch.snapshots[index]
+            batch.kept.append(row)
     if rejected:
         raise Rejected(rejected)
     return events, results
 
 
+def fill(tails: Sequence[Tail], found: Iterable[Row], keys: DataKeys) -> list[tuple[str, int]]:
+    """Put rows of load_streams.sql into the tails that they belong to.
+
+    Returns the snapshots, by stream and version, that cannot be read: what follows them is of no use.
+    """
+    unreadable: list[tuple[str, int]] = []
+    for row in found:
+        tail = tails[row[0] - 1]
+        if row[5] is not None:
+            tail.events.append(event(row[1:], keys))
+            tail.erased = row[-2] is None
+        elif (read := _snapshot(tail.stream, row, keys)) is not None:
+            tail.snapshot = read
+        else:
+            unreadable.append((tail.stream, row[4]))
+    for tail in tails:
+        tail.whole = len(tail.events) < PAGE
+    return unreadable
+
+
+def _snapshot(stream: str, row: Row, keys: DataKeys) -> Snapshot | None:
+    _, position, _, _, version, _, _, _, ciphertext, _, recorded_at, epoch, wrapped = row
+    try:
+        state = keys.unwrap(stream, epoch, wrapped).decrypt(ciphertext, _snapshot_bound_to(stream, version))
+    except (InvalidTag, orjson.JSONDecodeError):
+        return None
+    return Snapshot(version, position, recorded_at, state)
+
+
+def kept(stream: str, snapshots: Iterable[Snapshot], key: DataKey) -> list[Row]:
+    """Snapshots of a user as rows for `snapshot_columns`."""
+    return [
+        (
+            *(stream, FORM, each.version, each.position, each.recorded_at),
+            key.encrypt(each.state, _snapshot_bound_to(stream, each.version)),
+        )
+        for each in snapshots
+    ]
+
+
+def snapshot_columns(snapshots: Sequence[Row]) -> list[arrays.Array]:
+    """Snapshots for put_snapshots.sql."""
+    user_id, form, version, position, recorded_at, private = zip(*snapshots, strict=True)
+    return [
+        arrays.texts(user_id),
+        arrays.smallints(form),
+        arrays.integers(version),
+        arrays.bigints(position),
+        arrays.times(recorded_at),
+        arrays.octets(private),
+    ]
+
+
 def event(row: Row, keys: DataKeys) -> Event:
-    """A row of load_streams.sql or read_log.sql; `private` is None where the user's data key is gone."""
+    """A row of load_streams.sql, without its number, or of read_log.sql; `private` is None where the user's data key is
+    gone.
+    """
     position, id, stream, version, type, schema_version, public, ciphertext, metadata, recorded_at, epoch, wrapped = row
     private = None
     if epoch is None:

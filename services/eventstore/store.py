@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from services.eventstore.event import Event, Json, NewEvent, Told
 from services.eventstore.secrets import Changes
+from services.eventstore.snapshots import Snapshot, Tail, Wanted
 
 ClaimKind = Literal["email", "externalId", "identity"]
 Claim = tuple[ClaimKind, str]
@@ -38,6 +39,7 @@ class Append:
         requires: the user's version that it was also based on, where `stream` is that of his logins.
         changes: of passwords, codes, sessions and mails.
         operation: what the command with this id asks for; another one with the same id is no repeat.
+        snapshot: what the stream has come to after the events (`Snapshot.state`), to be kept; None where none is due.
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
         digest: of what the command with this id asks for (services/accounts/fingerprint.py).
@@ -56,6 +58,7 @@ class Append:
     changes: Changes | None = None
     operation: str | None = None
     digest: bytes | None = None
+    snapshot: Json | None = None
 
     @property
     def user_id(self) -> str:
@@ -125,8 +128,16 @@ class EventStore(Protocol):
         """
         ...
 
-    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
-        """Whole streams, oldest event first; a stream without events is absent."""
+    async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
+        """What is new in each of these parts of streams, in their order."""
+        ...
+
+    async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
+        """What was new in a stream at a time, from version `after` on."""
+        ...
+
+    async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
+        """Keep snapshots of a user's stream; none where the user is erased."""
         ...
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:

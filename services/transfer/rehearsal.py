@@ -1,9 +1,11 @@
 """A dry run's log: what would be appended is kept in memory, over what there is."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from services.eventstore.event import Event
 from services.eventstore.secret_store import SecretStore
+from services.eventstore.snapshots import Snapshot, Tail, Wanted
 from services.eventstore.store import Append, Appended, Claim, ClaimTaken, EventStore, Outcome, Result, VersionConflict
 
 
@@ -59,13 +61,24 @@ class Rehearsal:
         there |= {claim: self._claims[claim] for claim in wanted & self._claims.keys()}
         return {claim: holder for claim, holder in there.items() if holder is not None}
 
-    async def load(self, streams: Sequence[str]) -> dict[str, list[Event]]:
-        stored = await self._store.load(streams)
-        both = {stream: stored.get(stream, []) + self._appended.get(stream, []) for stream in streams}
-        return {stream: events for stream, events in both.items() if events}
+    async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
+        tails = await self._store.load(wanted)
+        for tail, each in zip(tails, wanted, strict=True):
+            if tail.whole:
+                appended = self._appended.get(each.stream, ())
+                tail.events += [event for event in appended if each.after < event.version <= each.until]
+        return tails
+
+    async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
+        return await self._store.load_as_of(stream, at, after)
+
+    async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
+        await self._store.keep(stream, snapshots)
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
-        return {stream: len(events) for stream, events in (await self.load(streams)).items()}
+        stored = await self._store.tips(streams)
+        both = {stream: stored.get(stream, 0) + len(self._appended.get(stream, ())) for stream in streams}
+        return {stream: version for stream, version in both.items() if version}
 
     async def read(self, after: int, limit: int) -> list[Event]:
         return await self._store.read(after, limit)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from denizen import messages as m
 
-from services.accounts import events, limits
+from services.accounts import events, limits, state
 from services.accounts.changes import changes
 from services.accounts.commands import TAKEN, Answer, Commands
 from services.accounts.decide import decide
@@ -16,6 +16,7 @@ from services.accounts.task import Stream, Task
 from services.accounts.user import User, evolve
 from services.endpoint.call import Call
 from services.eventstore.event import NewEvent
+from services.eventstore.snapshots import Wanted
 from services.eventstore.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
 from services.refusal import Refusal
 from services.transfer.pace import Pace
@@ -142,7 +143,9 @@ class Taking:
         async def note(task: Task, answer: Answer) -> None:
             answers[task] = answer
 
-        await Commands(self._store, note, self._appended).run(tasks)
+        commands = Commands(self._store, note, self._appended)
+        await commands.run(tasks)
+        await commands.drained()
         self._pace.lose_count()
         for (row, _), task in zip(wanted, tasks, strict=True):
             each = answers[task].said
@@ -221,12 +224,13 @@ class Taking:
             at=at,
             take=user.claims(),
             changes=changes(command, decision, None, user, facts=row.facts, at=at),
+            snapshot=state.due(0, user),
         )
 
     async def _made_by(self, wanted: Sequence[Row]) -> dict[str, str]:
         """Of those users of rows who are there, or were: the command that made each."""
-        stored = await self._store.load([row.user_id for row in wanted])
-        return {user_id: events[0].metadata["commandId"] for user_id, events in stored.items()}
+        tails = await self._store.load([Wanted(row.user_id, until=1) for row in wanted])
+        return {tail.stream: tail.events[0].metadata["commandId"] for tail in tails if tail.events}
 
     def _key(self, row: Row) -> str:
         return f"{self._prefix}{row.index}"

@@ -22,6 +22,7 @@ import projections
 from services.eventstore import keys
 from services.eventstore.keys import KeysMissing
 from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.snapshots import Wanted
 from services.eventstore.verify import verify
 from services.settings import Settings
 from tests.support import canary
@@ -183,8 +184,8 @@ async def opened(url: str, home: Path, user: str) -> list[Json | None]:
     settings = Settings(database_url=SecretStr(url), home=home)
     store = PostgresEventStore(settings, keys.load(settings), "restored")
     try:
-        loaded = await store.load([user, f"{user}/logins"])
-        return [event.private for events in loaded.values() for event in events]
+        tails = await store.load([Wanted(stream, events_alone=True) for stream in (user, f"{user}/logins")])
+        return [event.private for tail in tails for event in tail.events]
     finally:
         await store.close()
 

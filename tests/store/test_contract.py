@@ -1,10 +1,12 @@
 """What an event store does, whichever keeps the log."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 from services.eventstore.event import Event
 from services.eventstore.secrets import Changes
+from services.eventstore.snapshots import PAGE, Snapshot, Tail, Wanted
 from services.eventstore.store import (
     Append,
     Appended,
@@ -51,8 +53,9 @@ async def users(store: Log, until: int, *between: str) -> list[tuple[int, str, i
 async def test_an_empty_log(store: EventStore) -> None:
     assert await store.head() == 0
     assert await store.read(0, 10) == []
-    assert await store.load([A]) == {}
-    assert await store.load([]) == {}
+    assert await store.load([Wanted(A)]) == [Tail(A)]
+    assert await store.load([]) == []
+    assert await store.load_as_of(A, AT) == Tail(A)
     assert await store.outcomes(["c1"]) == {}
     assert await store.append([]) == []
 
@@ -68,7 +71,7 @@ async def test_an_event_comes_back_whole(store: EventStore) -> None:
     assert isinstance(stored.event_id, UUID)
     assert repr(stored.private) == repr(private)
     assert stored.recorded_at.utcoffset() == AT.utcoffset()
-    assert await store.load([A]) == {A: [stored]}
+    assert await store.load([Wanted(A)]) == [Tail(A, None, [stored])]
 
 
 async def test_no_private_data_is_not_empty_private_data(store: EventStore) -> None:
@@ -145,12 +148,76 @@ async def test_streams_are_loaded_apart(store: EventStore) -> None:
     logins = f"{A}/logins"
     await do(store, append(A, 0, 2), append(B), append(logins, 0, 0))
     await one(store, append(logins))
-    loaded = await store.load([A, logins, C])
-    assert {stream: places(events) for stream, events in loaded.items()} == {
-        A: [(1, A, 1), (2, A, 2)],
-        logins: [(4, logins, 1)],
-    }
-    assert {each.user_id for each in loaded[logins]} == {A}
+    of_a, of_logins, of_c = await store.load([Wanted(A), Wanted(logins), Wanted(C)])
+    assert places(of_a.events) == [(1, A, 1), (2, A, 2)]
+    assert places(of_logins.events) == [(4, logins, 1)]
+    assert {each.user_id for each in of_logins.events} == {A}
+    assert of_c == Tail(C)
+
+
+async def test_a_stream_is_loaded_from_its_newest_snapshot(store: EventStore) -> None:
+    """The newest up to the version or the time that is wanted; an older one where that is wanted."""
+    later = AT + timedelta(seconds=1)
+    await one(store, replace(append(A, 0, 3), snapshot={"n": 3}))
+    await one(store, replace(append(A, 3, 2), snapshot={"n": 5}, at=later))
+    await do(store, append(B, 0, 2), replace(append(A, 5), at=later))
+    three, five = Snapshot(3, 3, AT, {"n": 3}), Snapshot(5, 5, later, {"n": 5})
+    asked = [Wanted(A), Wanted(B), Wanted(A, until=4), Wanted(A, until=2), Wanted(A, 5), Wanted(A, 3), Wanted(A, 6)]
+    found = await store.load([*asked, Wanted(A, 1, 4, events_alone=True)])
+    assert [(tail.stream, tail.snapshot, [each.version for each in tail.events]) for tail in found] == [
+        (A, five, [6]),
+        (B, None, [1, 2]),
+        (A, three, [4]),
+        (A, None, [1, 2]),
+        (A, None, [6]),
+        (A, five, [6]),
+        (A, None, []),
+        (A, None, [2, 3, 4]),
+    ]
+    assert all(tail.whole and not tail.erased for tail in found)
+    then, now = await store.load_as_of(A, AT), await store.load_as_of(A, later)
+    assert (then.snapshot, then.events) == (three, [])
+    assert (now.snapshot, [each.version for each in now.events]) == (five, [6])
+    assert await store.load_as_of(A, AT - timedelta(seconds=1)) == Tail(A)
+
+
+async def test_snapshots_that_are_kept_later_are_used(store: EventStore) -> None:
+    await do(store, append(A, 0, 4), append(B, 0, 2))
+    kept = [Snapshot(2, 2, AT, {"n": 2}), Snapshot(3, 3, AT, {"n": 3})]
+    await store.keep(A, kept)
+    await store.keep(A, kept[:1])
+    await store.keep(A, [])
+    (tail,) = await store.load([Wanted(A)])
+    assert (tail.snapshot, [each.version for each in tail.events]) == (kept[1], [4])
+
+
+async def test_a_long_stream_is_loaded_a_page_at_a_time(store: EventStore) -> None:
+    await one(store, append(A, 0, PAGE + 3))
+    (first,) = await store.load([Wanted(A)])
+    assert ([each.version for each in first.events], first.whole) == ([*range(1, PAGE + 1)], False)
+    (rest,) = await store.load([Wanted(A, PAGE)])
+    assert ([each.version for each in rest.events], rest.whole) == ([*range(PAGE + 1, PAGE + 4)], True)
+    as_of = [await store.load_as_of(A, AT, after) for after in (0, PAGE)]
+    assert [(len(tail.events), tail.whole) for tail in as_of] == [(PAGE, False), (3, True)]
+
+
+async def test_a_snapshot_is_not_kept_where_its_events_are_not(store: EventStore) -> None:
+    await one(store, append(A, 0, 2))
+    assert await one(store, replace(append(A, 1, 2), snapshot={"n": 3})) == VersionConflict()
+    (tail,) = await store.load([Wanted(A)])
+    assert (tail.snapshot, len(tail.events)) == (None, 2)
+
+
+async def test_of_an_erased_user_the_last_event_is_loaded(store: EventStore) -> None:
+    await one(store, replace(append(A, 0, 3), snapshot={"n": 3}))
+    erasing = append(A, 3)
+    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    await one(store, erasing)
+    await store.keep(A, [Snapshot(3, 3, AT, {"n": 3})])
+    for tail in (*await store.load([Wanted(A), Wanted(A, until=9)]), await store.load_as_of(A, AT)):
+        assert (tail.snapshot, places(tail.events), tail.erased) == (None, [(4, A, 4)], True)
+    (earlier,) = await store.load([Wanted(A, until=2)])
+    assert (earlier.snapshot, places(earlier.events), earlier.erased) == (None, [(2, A, 2)], True)
 
 
 # --- versions ---------------------------------------------------------------------------------------------------

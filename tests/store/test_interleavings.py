@@ -11,7 +11,7 @@ import pytest_asyncio
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.store import Append, Appended, Claim, ClaimTaken, Repeated, Result, VersionConflict
 from tests.store.conftest import OpenStore
-from tests.support.log import append, ring, until, user_id
+from tests.support.log import append, ring, streams, until, user_id
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 X: Claim = ("email", "x@example.com")
@@ -87,7 +87,7 @@ async def test_readers_wait_for_nobody(open_store: OpenStore, owner: Connection)
     await owner.execute("select from log_head for update")
     async with asyncio.timeout(5):
         assert await a.head() == 1
-        assert len(await a.read(0, 10)) == len((await a.load([A]))[A]) == 1
+        assert len(await a.read(0, 10)) == len((await streams(a, [A]))[A]) == 1
         assert await a.outcomes(["c1"])
 
 
@@ -182,7 +182,7 @@ async def test_many_batches_of_many_stores_leave_no_gap(open_store: OpenStore) -
     async def write(store: PostgresEventStore, number: int) -> int:
         stored = 0
         for turn in range(15):
-            versions = {user: len(events) for user, events in (await store.load(shared)).items()}
+            versions = {user: len(events) for user, events in (await streams(store, shared)).items()}
             claim: Claim = ("email", f"{turn}")
             batch = [append(user, versions.get(user, 0)) for user in shared]
             batch.append(append(user_id(), 0, 2, take=[claim, ("externalId", f"{turn + number}")]))

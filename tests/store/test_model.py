@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(drawn=st.lists(_APPENDS, min_size=1, max_size=6))
     def append(self, drawn: list[dict[str, Any]]) -> None:
-        loaded = self.run_in(self.memory.load(self.users))
+        loaded = self.run_in(log.streams(self.memory, self.users))
         versions = {user: len(events) for user, events in loaded.items()}
         batch = [self.append_of(each, versions) for each in drawn]
         expected = self.run_in(self.memory.append(batch))
@@ -86,7 +86,10 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def same_streams(self) -> None:
-        ours, theirs = self.run_in(self.memory.load(self.users)), self.run_in(self.postgres.load(self.users))
+        ours, theirs = (
+            self.run_in(log.streams(self.memory, self.users)),
+            self.run_in(log.streams(self.postgres, self.users)),
+        )
         strip = {
             user: [(e.event_id, e.version, e.public, e.private, e.metadata) for e in events]
             for user, events in ours.items()

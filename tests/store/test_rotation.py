@@ -21,7 +21,7 @@ from services.eventstore.secrets import Changes
 from services.eventstore.store import Appended
 from services.settings import Settings
 from services.tokens.keys import ServerKeys
-from tests.support.log import append, settings, until, user_id
+from tests.support.log import append, settings, streams, until, user_id
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 CLAIMS = base64.b64encode(bytes([8]) * 32).decode()
@@ -73,7 +73,7 @@ def names(of: Settings) -> set[str]:
 
 
 async def notes(store: PostgresEventStore, *users: str) -> list[Any]:
-    loaded = await store.load(list(users))
+    loaded = await streams(store, users)
     return [event.private for user in users for event in loaded[user]]
 
 

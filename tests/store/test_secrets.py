@@ -28,7 +28,7 @@ from services.eventstore.store import (
 )
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
-from tests.support.log import append, ring, settings, until, user_id
+from tests.support.log import append, ring, settings, streams, until, user_id
 from tests.support.tokens import session_id
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -637,7 +637,7 @@ async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: Sec
     await stored(store, deletion)
     assert await tables_with(A) == {"events": 3, "commands": 1}
     assert await tables_with(B) == whole
-    assert [each.private for each in (await open_store("b").load([A]))[A]] == [None] * 3
+    assert [each.private for each in (await streams(open_store("b"), [A]))[A]] == [None] * 3
     # A store that still has his data key in memory adds nothing to him either.
     for late in (login(A, session(), requires=2), change(A, 2, EVERYTHING), login(A, session(), requires=0)):
         assert await store.append([late]) == [VersionConflict()]

@@ -1,5 +1,6 @@
 """The write side without its network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -8,9 +9,12 @@ from denizen.operations import OPERATIONS
 
 from services.accounts.commands import Answer, Commands, Ended
 from services.accounts.fingerprint import without_secrets
-from services.accounts.task import Task
+from services.accounts.task import Stream, Task
+from services.accounts.users import evolved
 from services.endpoint.call import Call, understand
+from services.eventstore.event import Event
 from services.eventstore.memory import MemoryEventStore
+from services.eventstore.snapshots import Tail
 from services.eventstore.store import EventStore
 from services.refusal import Refusal
 from tests.support.log import ring
@@ -43,6 +47,7 @@ class Accounts:
         self.replies.clear()
         tasks = [each if isinstance(each, Task) else Task(each, each.request) for each in asked]
         await self._commands.run(tasks)
+        await self._commands.drained()
         return [self.replies[id(task.call)] for task in tasks]
 
     async def run(self, *asked: Call | Task) -> list[Json]:
@@ -51,6 +56,11 @@ class Accounts:
     async def one(self, asked: Call | Task) -> Json:
         (reply,) = await self.run(asked)
         return reply
+
+
+def whole(user_id: str, stored: Sequence[Event]) -> Stream:
+    """A user, folded from their whole stream."""
+    return evolved(Stream(user_id), Tail(user_id, events=list(stored)))
 
 
 def ask(name: str, body: Json, **headers: str | int) -> Call:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.eventstore.event import NewEvent
+from services.eventstore.event import Event, NewEvent
 from services.eventstore.keys import KeyRing
-from services.eventstore.store import Append, Claim
+from services.eventstore.store import Append, Claim, EventStore
 from services.settings import Settings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -65,6 +65,15 @@ def append(
         command_id,
         refusal,
     )
+
+
+async def streams(store: EventStore, wanted: Iterable[str]) -> dict[str, list[Event]]:
+    """Whole streams, oldest event first; a stream without events is absent."""
+    names, found = set(wanted), dict[str, list[Event]]()
+    for each in await store.read(0, 1_000_000):
+        if each.stream in names:
+            found.setdefault(each.stream, []).append(each)
+    return found
 
 
 async def until(condition: Callable[[], Awaitable[T]], what: str, seconds: float = 10) -> T:

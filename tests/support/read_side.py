@@ -13,7 +13,7 @@ from psycopg import sql
 
 import projections
 from services.accounts.decision import Facts, LogIn
-from services.accounts.task import Task, deleted, fold, with_user
+from services.accounts.task import Task, deleted, with_user
 from services.accounts.user import User, rfc3339
 from services.database import Database, Row
 from services.directory.listing import PLANS, list_users
@@ -22,7 +22,7 @@ from services.eventstore.secrets import NewSession
 from services.eventstore.store import EventStore
 from services.projector import checkpoints
 from tests.support import log
-from tests.support.accounts import Accounts, Json, ask
+from tests.support.accounts import Accounts, Json, ask, whole
 
 _ADDRESSES = [
     "ada@example.com",
@@ -196,7 +196,7 @@ def folded(stored: Sequence[Event]) -> list[User]:
     for event in stored:
         if event.stream == event.user_id:
             streams.setdefault(event.user_id, []).append(event)
-    users = [fold(user_id, own).user for user_id, own in streams.items()]
+    users = [whole(user_id, own).user for user_id, own in streams.items()]
     return [user for user in users if user is not None]
 
 

@@ -19,9 +19,9 @@ def row(**more: Any) -> Json:
 
 
 async def user(one: Taker, user_id: str) -> Json:
-    from services.accounts.task import fold
+    from services.accounts.users import Users
 
-    stream = fold(user_id, (await one.store.load([user_id]))[user_id])
+    stream = await Users(one.store).user(user_id)
     assert stream.user is not None
     return stream.user.body()
 

@@ -382,7 +382,7 @@ class Racing(MemoryEventStore):
         user = next((each.stream for each in batch if each.expected), None)
         if user and self.times:
             self.times -= 1
-            version = len((await self.load([user]))[user])
+            version = (await self.tips([user]))[user]
             (result,) = await super().append([append(user, version)])
             assert isinstance(result, Appended)
         return await super().append(batch)

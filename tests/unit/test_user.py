@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from services.accounts import events
 from services.accounts.decide import decide
-from services.accounts.task import fold
 from services.accounts.user import User, evolve, merge, rfc3339
 from services.eventstore.event import Event, Json
 from services.refusal import Refusal
+from tests.support.accounts import whole
 from tests.support.log import AT, user_id
 
 ID = user_id()
@@ -248,7 +248,7 @@ def test_invariants(verified: bool, commands: list[m.Request]) -> None:
         assert (user.blocked_at is not None) == ("BLOCKED" in user.holds)
         assert ("email", "sam@example.com") in user.claims()
         assert None not in [*user.profile.values(), *user.metadata.values(), *user.app_metadata.values()]
-    assert fold(ID, history).user == user
+    assert whole(ID, history).user == user
 
 
 def decide_create(verified: bool) -> list[events.UserEvent]:
