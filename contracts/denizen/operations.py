@@ -135,7 +135,8 @@ _PUBLIC = (
 
 _SELF = (
     _in_directory(_self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True)),
-    _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict"),
+    _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict",
+          "too_many_attempts"),
     _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which is to be verified.", "email_taken",
           "invalid_transition", "version_conflict", *_PROVEN),
     _self("ChangePassword", m.ChangeMyPassword, "Change one's password; ends every session.", "version_conflict",

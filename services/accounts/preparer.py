@@ -73,7 +73,8 @@ class Preparer:
             if isinstance(prepared, Task) and not self._queue(prepared):
                 raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
         except Refusal as refusal:
-            prepared = Instant(refusal)
+            # Its traceback holds this frame, and this frame would hold it: a flood of them would fill the memory.
+            prepared = Instant(refusal.with_traceback(None))
         except (DatabaseUnavailable, *LOST):
             prepared = Instant(Refusal("overloaded", "the log is out of reach; nothing was done, try again"))
         except Exception as error:
@@ -81,6 +82,11 @@ class Preparer:
             prepared = Instant(Refusal("internal", "the request failed"))
         if isinstance(prepared, Instant):
             await self._answers.instant(call, prepared)
+
+    async def _count_change(self, call: Call) -> None:
+        """Raises Refusal (`too_many_attempts`)."""
+        if not await self._tools.throttle.change(call.actor or ""):
+            raise Refusal("too_many_attempts", "you make too many changes; wait a little and try again")
 
     async def _prepare(self, call: Call) -> Task | Instant:
         asked, claims = call.request, None
@@ -101,6 +107,8 @@ class Preparer:
             return Instant(await signing_in.list_sessions(self._tools, call.request.user_id))
         if repeated := await preparation.repeated(self._tools, call):
             return repeated
+        if call.operation.kind == "self" and isinstance(call.request, _CHANGES):
+            await self._count_change(call)
         if claims is not None and isinstance(asked, m.GuardedRequest):
             await recent.prove(self._tools, call, claims, asked)
         prepare = preparation.PREPARE.get(type(call.request))
@@ -124,6 +132,8 @@ def _network(body: bytes) -> str:
         return ""
 
 
+_CHANGES = (m.UpdateUser, m.ChangeMyEmail, m.ChangePassword, m.LinkIdentity, m.UnlinkIdentity)
+"""What makes the stream of a signed-in user longer, as often as they like."""
 _SLOW = (m.ChangeMyEmail, m.ChangeMyPassword, m.GuardedRequest)
 """A session may end while a password of its user waits for its turn."""
 _PREPARED = {*preparation.PREPARE, *TRANSLATE, m.Authenticate, m.RefreshSession, m.ListSessions}

@@ -1,4 +1,4 @@
-"""Limits on guessing and on mails, by account, by address on the network, by mailbox.
+"""Limits on guessing, on mails and on changes, by account, by address on the network, by mailbox.
 
 None ever locks an owner out for good: what was used up comes back with time, and who got in from a network address
 lately is not held up by what others try on the account from elsewhere.
@@ -37,6 +37,7 @@ _GUESSES_BY_ADDRESS = Limit("guesses/ip", burst=100, gap=1)
 _MAILS = Limit("mails", burst=4, gap=150)
 _MAILS_BY_USER = Limit("mails/user", burst=5, gap=150)
 _CODES = Limit("codes", burst=20, gap=60)
+_CHANGES = Limit("changes", burst=100, gap=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,10 @@ class Throttle:
     async def code(self, user_id: str) -> bool:
         """Count a verification code that somebody tries for a user, over all the codes that are sent to him."""
         return (await self._admit([_Asked({self._key(_CODES, user_id): _CODES})])) == [True]
+
+    async def change(self, user_id: str) -> bool:
+        """Count a change that a signed-in user makes to their own account; False where they make too many."""
+        return (await self._admit([_Asked({self._key(_CHANGES, user_id): _CHANGES})])) == [True]
 
     def _asked(self, guess: Guess) -> _Asked:
         whence = network(guess.ip)

@@ -9,7 +9,9 @@ import psycopg
 import typer
 
 from services.cli import environment
+from services.database import DatabaseUnavailable
 from services.eventstore.verify import MOST_FINDINGS, Verification
+from services.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -23,14 +25,15 @@ def _group() -> None:
 def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Read the whole log and find every row that was changed or is missing. Exit code 1 where any is.
 
-    Needs DENIZEN_DATABASE_URL with the right to read the log, or a running `denizen up` on DENIZEN_HOME.
+    Needs DENIZEN_DATABASE_URL with the right to read the log, or a running `denizen up` on DENIZEN_HOME. Where the keys
+    are there too, each snapshot is compared with the events that it stands for.
     """
     settings = environment.settings()
     if settings.database_url is None:
         typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     try:
-        result = _read(settings.database_url.get_secret_value(), settings.cell)
+        result = _read(settings)
     except psycopg.Error as error:
         typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
         raise typer.Exit(1) from error
@@ -41,17 +44,30 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     raise typer.Exit(1 if result.findings else 0)
 
 
-def _read(url: str, cell: str) -> Verification:
+def _read(settings: Settings) -> Verification:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+    from services.accounts.checking import check
+    from services.eventstore.keys import KeysMissing
     from services.eventstore.verify import verify as read
+
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
 
     columns = TextColumn("Reading the log"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
         task = progress.add_task("", total=None)
-        return read(url, cell, lambda done, total: progress.update(task, completed=done, total=total))
+        result = read(url, settings.cell, lambda done, total: progress.update(task, completed=done, total=total))
+        snapshots = progress.add_task("Comparing snapshots", total=None)
+        try:
+            found = check(settings, lambda done: progress.update(snapshots, completed=done))
+        except (KeysMissing, DatabaseUnavailable, psycopg.Error):  # Those who may only read the log have no keys.
+            typer.echo("The snapshots are not compared: that needs the keys and the rights of the services.", err=True)
+        else:
+            result.findings += found[: MOST_FINDINGS - len(result.findings)]
+        return result
 
 
 def _tell(result: Verification) -> None:

@@ -247,6 +247,14 @@ class PostgresEventStore:
                 columns = rows.snapshot_columns(rows.kept(stream, snapshots, key))
                 await connection.execute(_sql("put_snapshots"), columns)
 
+    async def snapshots(self) -> AsyncGenerator[tuple[str, int, int]]:
+        """The user, the version and the position of each snapshot, in order."""
+        last = "", 0
+        while found := await self._read("list_snapshots", {"form": FORM, "user_id": last[0], "version": last[1]}):
+            for user_id, version, position in found:
+                yield user_id, version, position
+                last = user_id, version
+
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: version for stream, version, _ in await self._read("stream_tips", [list(streams)])}
 

@@ -223,7 +223,8 @@ def fill(tails: Sequence[Tail], found: Iterable[Row], keys: DataKeys) -> list[tu
     """
     unreadable: list[tuple[str, int]] = []
     for row in found:
-        tail = tails[row[0] - 1]
+        number: int = row[0]
+        tail = tails[number - 1]
         if row[5] is not None:
             tail.events.append(event(row[1:], keys))
             tail.erased = row[-2] is None

@@ -1,0 +1,65 @@
+"""Is each snapshot what the events up to it come to? A part of `denizen log verify`."""
+
+import asyncio
+from collections.abc import Callable
+
+import orjson
+
+from services.accounts import state
+from services.accounts.task import Stream
+from services.accounts.users import evolved
+from services.eventstore import keys
+from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.snapshots import Wanted
+from services.eventstore.verify import MOST_FINDINGS, Finding
+from services.settings import Settings
+
+
+def check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
+    """What is wrong with the snapshots of a log; `told` is told how many were compared.
+
+    Raises KeysMissing and DatabaseUnavailable.
+    """
+    return asyncio.run(_check(settings, told))
+
+
+async def _check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
+    store = PostgresEventStore(settings, keys.load(settings), "verify")
+    findings: list[Finding] = []
+    stream, done = Stream(""), 0
+    try:
+        await store.check_keys()
+        async for user_id, version, position in store.snapshots():
+            stream = await _folded(store, stream if stream.user_id == user_id else Stream(user_id), version)
+            if not await _is_right(store, stream, version) and len(findings) < MOST_FINDINGS:
+                findings.append(Finding("a snapshot is not what the events come to", position, user_id, version))
+            done += 1
+            told(done)
+    finally:
+        await store.close()
+    return findings
+
+
+async def _folded(store: PostgresEventStore, stream: Stream, version: int) -> Stream:
+    """A user at a version, from the events alone."""
+    while stream.version < version:
+        (tail,) = await store.load([Wanted(stream.user_id, stream.version, version, events_alone=True)])
+        if not tail.events or tail.erased:
+            break
+        stream = evolved(stream, tail)
+    return stream
+
+
+async def _is_right(store: PostgresEventStore, stream: Stream, version: int) -> bool:
+    """Also where the user was erased meanwhile."""
+    (tail,) = await store.load([Wanted(stream.user_id, version - 1, version)])
+    if tail.erased:
+        return True
+    if tail.snapshot is None or stream.user is None:
+        return False
+    snapshot = tail.snapshot
+    return (snapshot.state, snapshot.position, snapshot.recorded_at) == (
+        orjson.loads(orjson.dumps(state.state(stream.user))),
+        stream.position,
+        stream.user.recorded_at,
+    )
