@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from denizen import messages as m
 from denizen.operations import Operation
+from denizen.tokens import TokenClaims
 
 from services.accounts import limits, preparation, recent, signing_in
 from services.accounts.answers import Answers
@@ -83,10 +84,12 @@ class Preparer:
         if isinstance(prepared, Instant):
             await self._answers.instant(call, prepared)
 
-    async def _count_change(self, call: Call) -> None:
-        """Raises Refusal (`too_many_attempts`)."""
-        if not await self._tools.throttle.change(call.actor or ""):
+    async def _admit_change(self, call: Call, claims: TokenClaims, asked: m.Request) -> None:
+        """A signed-in user makes a bounded number of changes, and proves who they are for some. Raises Refusal."""
+        if isinstance(call.request, _CHANGES) and not await self._tools.throttle.change(claims.user_id):
             raise Refusal("too_many_attempts", "you make too many changes; wait a little and try again")
+        if isinstance(asked, m.GuardedRequest):
+            await recent.prove(self._tools, call, claims, asked)
 
     async def _prepare(self, call: Call) -> Task | Instant:
         asked, claims = call.request, None
@@ -107,10 +110,8 @@ class Preparer:
             return Instant(await signing_in.list_sessions(self._tools, call.request.user_id))
         if repeated := await preparation.repeated(self._tools, call):
             return repeated
-        if call.operation.kind == "self" and isinstance(call.request, _CHANGES):
-            await self._count_change(call)
-        if claims is not None and isinstance(asked, m.GuardedRequest):
-            await recent.prove(self._tools, call, claims, asked)
+        if claims is not None:
+            await self._admit_change(call, claims, asked)
         prepare = preparation.PREPARE.get(type(call.request))
         prepared = await prepare(self._tools, call, call.request) if prepare else Task(call, call.request)
         if isinstance(asked, _SLOW):
