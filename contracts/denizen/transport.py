@@ -164,7 +164,8 @@ class Transport:
         """A front end may ask for little, and asks for it on subjects of its own."""
         if token is not None:
             return SELF[name]
-        return PUBLIC[name] if self._user == "frontend" and name in PUBLIC else COMMANDS[name]
+        is_frontend = self._user == "frontend" or self._user.startswith("frontend-")
+        return PUBLIC[name] if is_frontend and name in PUBLIC else COMMANDS[name]
 
     async def _sealed(
         self, operation: Operation, body: Mapping[str, Any], command_id: str, timeout: float

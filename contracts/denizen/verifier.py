@@ -63,7 +63,7 @@ class AsyncTokenVerifier:
         stale_after: float = 3.0,
         **options: Any,
     ) -> None:
-        """`servers`, `options`: as AsyncClient has them; the NATS user is backend, frontend or subscriber.
+        """`servers`, `options`: as AsyncClient has them; the NATS user is one that may check tokens (`verifier-…`).
 
         `stale_after`: when the connection is cut, seconds until every token is refused.
         """

@@ -17,6 +17,7 @@ _COMMANDS = {
     "export": "Export users to a file.",
     "events": "Follow the published events, and retry those that subscriptions gave up on.",
     "keys": "Rotate keys.",
+    "nats-users": "Give each service a NATS user of its own.",
     "log": "Check the log.",
     "projections": "See how far the projections are, and build them anew.",
     "erasure": "Prove that a user was erased.",
@@ -24,7 +25,7 @@ _COMMANDS = {
 """Name, and the line that `denizen --help` shows. Module `services.cli.<name>` has `app`, a typer.Typer."""
 
 
-_RENAMED = {"import": "imports"}
+_RENAMED = {"import": "imports", "nats-users": "nats_users"}
 """Commands whose names no module can have."""
 
 

@@ -4,13 +4,18 @@ import re
 import shutil
 import signal
 import socket
+from dataclasses import replace
 from importlib.metadata import files
 from pathlib import Path
 
+import nats
+import orjson
+from nats.errors import Error as NatsError
+
 from services.embedded.home import Home
 from services.embedded.program import CannotStart, free_port, is_taken, launched
+from services.nats_users.accounts import Accounts, Refused, locked, write
 
-_ACCOUNTS = Path(__file__).with_name("accounts.conf")
 _USERS = ("system", "responder", "signal", "relay", "revoker", "backend", "frontend", "subscriber", "operator")
 _CONFIG = """# Written anew at each start of `denizen up`.
 listen: 127.0.0.1:{port}
@@ -32,6 +37,10 @@ include accounts.conf
 _DISK_FULL = re.compile(rb"^\[\d+\] \S+ \S+ \[ERR\] JetStream [^\"]*: no space left on device\s*$")
 """Said by nats-server of itself: other lines of its log hold what clients choose, and would let anybody restart it."""
 _ROOM_OCTETS = 64_000_000
+
+
+class ReloadFailed(Exception):
+    """nats-server goes on with the configuration that it had; the text says why."""
 
 
 class Nats:
@@ -62,8 +71,20 @@ class Nats:
                 f"port {self.port} of NATS is taken by another program; "
                 "set DENIZEN_NATS_PORT to another one (0: any), or DENIZEN_NATS_URL to use the NATS that is there"
             )
-        shutil.copyfile(_ACCOUNTS, self._directory / "accounts.conf")
         (self._directory / "server.conf").write_text(_CONFIG.format(port=self.port), "utf-8")
+        self._write_accounts()
+
+    def _write_accounts(self) -> None:
+        """Those of this version, with the users that `denizen nats-users` has added. Raises CannotStart."""
+        path = accounts_file(self._directory.parent)
+        try:
+            with locked(self._directory):
+                accounts = Accounts.shipped()
+                if path.exists():
+                    accounts = replace(accounts, users=Accounts.parse(path.read_text("utf-8")).users)
+                write(path, accounts.written())
+        except Refused as error:
+            raise CannotStart(f"{path}: {error}; without the file it starts with no added users") from error
 
     def command(self) -> list[str]:
         return launched([_binary(), "-c", "server.conf"], self._directory, self.stop_signal)
@@ -91,6 +112,35 @@ class Nats:
             return shutil.disk_usage(self._directory).free >= _ROOM_OCTETS
         except OSError:
             return False
+
+
+def accounts_file(home: Path) -> Path:
+    """The accounts.conf of the embedded server."""
+    return home / "nats" / "accounts.conf"
+
+
+async def reload(home: Home) -> bool:
+    """Have the server of a running `denizen up` read its configuration again; False where none answers.
+
+    Connections stay, but those of users that are gone. Raises ReloadFailed.
+    """
+    url = home.addresses().get("natsUrl")
+    if url is None:
+        return False
+    try:
+        client = await nats.connect(
+            url, user="system", password=home.password("nats-system"), allow_reconnect=False, connect_timeout=2
+        )
+    except (NatsError, OSError):
+        return False
+    try:
+        server = orjson.loads((await client.request("$SYS.REQ.SERVER.PING", timeout=2)).data)["server"]["id"]
+        reply = orjson.loads((await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", timeout=10)).data)
+    finally:
+        await client.close()
+    if "error" in reply:
+        raise ReloadFailed(reply["error"].get("description", "no reason given"))
+    return True
 
 
 def _binary() -> str:

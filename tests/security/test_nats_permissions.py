@@ -10,9 +10,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.relay import stream
+from tests.support.permissions import refused
 from tests.support.servers import NatsServer
 
-SENTINEL = "nobody.may.publish.this"
 EVENT = "users.v1.event.UserBlocked.user_x"
 REVOCATION = "$KV.users_revocations.user.user_x"
 BUCKET = "KV_users_revocations"
@@ -304,34 +304,6 @@ SUBSCRIBE: dict[str, tuple[list[str], list[str]]] = {
         ["_INBOX.backend.>", "_INBOX.>", "users.v1.command.*", "denizen.signal.>", ">"],
     ),
 }
-
-
-async def refused(server: NatsServer, user: str, publish: list[str], subscribe: list[str]) -> list[str]:
-    """Which of these subjects the server refuses to a user, told by its permissions errors."""
-    errors: list[str] = []
-    told_all = asyncio.Event()
-
-    async def note(error: Exception) -> None:
-        errors.append(str(error))
-        if SENTINEL in errors[-1]:
-            told_all.set()
-
-    async def ignore(_: Msg) -> None:
-        pass
-
-    client = await nats.connect(
-        server.url, user=user, password=server.passwords[user], error_cb=note, inbox_prefix=f"_INBOX.{user}"
-    )
-    for subject in publish:
-        await client.publish(subject, b"")
-    for subject in subscribe:
-        await client.subscribe(subject, cb=ignore)
-    # A PONG may overtake errors; they come in the order of their causes.
-    await client.publish(SENTINEL, b"")
-    await asyncio.wait_for(told_all.wait(), 5)
-    await client.close()
-    # nats-py writes the server's text in lower case.
-    return [each for each in (*publish, *subscribe) if any(f'"{each.lower()}"' in error for error in errors)]
 
 
 @pytest.mark.parametrize("user", PUBLISH)

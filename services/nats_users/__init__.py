@@ -1,0 +1,1 @@
+"""The NATS users of an installation: one for each front end, back end, subscriber and verifier (decision 27)."""

@@ -1,0 +1,441 @@
+"""A credential that leaks opens one door: NATS users made by the templates of deploy/nats, on a real server."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from denizen import AsyncClient, Event
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo
+
+from services.embedded.home import Home
+from services.embedded.nats import Nats, accounts_file
+from services.nats_users.accounts import Accounts, write
+from services.nats_users.user import KINDS, Kind, NatsUser, new_password
+from services.relay import stream
+from tests.support.permissions import connect, refused
+from tests.support.servers import running
+
+pytestmark = pytest.mark.embedded
+
+STREAM = "USERS_EVENTS"
+PARKED = "USERS_PARKED"
+BUCKET = "KV_users_revocations"
+API = "$JS.API.CONSUMER"
+EVENT = "users.v1.event.UserBlocked.user_x"
+BLOCKS = "users.v1.event.UserBlocked.*"
+REVOCATION = "$KV.users_revocations.user.user_x"
+SHARED = ("backend", "frontend", "subscriber")
+NAMES = ("one", "two")
+"""Two users of each kind; back ends and subscribers have a durable of the name `<kind>_<name>`."""
+CHECKING = [
+    "users.v1.query.GetJwks",
+    f"$JS.API.STREAM.INFO.{BUCKET}",
+    f"$JS.API.STREAM.MSG.GET.{BUCKET}",
+    f"$JS.API.DIRECT.GET.{BUCKET}",
+]
+"""What checking tokens takes."""
+
+
+def consumer(durable: str) -> list[str]:
+    """What following the events by a durable takes."""
+    return [
+        f"{API}.CREATE.{STREAM}.{durable}",
+        f"{API}.CREATE.{STREAM}.{durable}.{BLOCKS}",
+        f"{API}.DURABLE.CREATE.{STREAM}.{durable}",
+        f"{API}.INFO.{STREAM}.{durable}",
+        f"{API}.MSG.NEXT.{STREAM}.{durable}",
+        f"{API}.DELETE.{STREAM}.{durable}",
+        f"$JS.ACK.{STREAM}.{durable}.1.1.1.1.0",
+        f"users.v1.parked.{durable}.7",
+        f"{API}.DURABLE.CREATE.{PARKED}.{durable}",
+        f"{API}.INFO.{PARKED}.{durable}",
+        f"{API}.MSG.NEXT.{PARKED}.{durable}",
+        f"$JS.ACK.{PARKED}.{durable}.1.1.1.1.0",
+    ]
+
+
+READING = [
+    f"$JS.API.STREAM.INFO.{STREAM}",
+    *(f"$JS.API.STREAM.MSG.GET.{name}" for name in (STREAM, PARKED)),
+]
+MAY_PUBLISH: dict[str, list[str]] = {
+    "frontend": [
+        "users.v1.public.Authenticate",
+        "users.v1.self.GetMe",
+        "users.v1.query.GetSealingKey",
+        "users.v1.query.VerifyToken",
+        *CHECKING,
+    ],
+    "backend": [
+        "users.v1.command.CreateUser",
+        "users.v1.public.Authenticate",
+        "users.v1.self.GetMe",
+        "users.v1.query.GetUser",
+        "users.v1.submit.CreateUser",
+        "$SRV.PING.users",
+        "$JS.API.INFO",
+        "$JS.API.STREAM.NAMES",
+        *READING,
+        f"$JS.API.DIRECT.GET.{STREAM}",
+        f"$JS.API.DIRECT.GET.{STREAM}.{EVENT}",
+        *consumer("backend_one"),
+        *CHECKING,
+        f"$JS.API.DIRECT.GET.{BUCKET}.{REVOCATION}",
+    ],
+    "subscriber": [*READING, *consumer("subscriber_one"), *CHECKING],
+    "verifier": CHECKING,
+}
+MAY_SUBSCRIBE: dict[str, list[str]] = {
+    "frontend": ["_INBOX.frontend-one.>", "users.v1.revocation.>"],
+    "backend": ["_INBOX.backend-one.>", "users.v1.event.>", "users.v1.revocation.>"],
+    "subscriber": ["_INBOX.subscriber-one.>", "users.v1.revocation.>"],
+    "verifier": ["_INBOX.verifier-one.>", "users.v1.revocation.>"],
+}
+NOBODY_PUBLISHES = [
+    EVENT,
+    REVOCATION,
+    "users.v1.revocation.user.user_x",
+    "users.v1.dead.CreateUser",
+    "users.v1.query.ExportUsersWithHashes",
+    "denizen.signal.denizen.log",
+    "$SYS.REQ.SERVER.PING",
+    *(
+        f"$JS.API.STREAM.{verb}.{name}"
+        for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")
+        for name in (STREAM, PARKED, BUCKET)
+    ),
+    "$JS.API.STREAM.CREATE.OTHER",
+    "$JS.API.STREAM.LIST",
+    # Without a name in the subject, a consumer could have any.
+    *(f"{API}.CREATE.{name}" for name in (STREAM, PARKED, BUCKET)),
+    *(f"{API}.{verb}.{BUCKET}.x" for verb in ("CREATE", "DURABLE.CREATE", "MSG.NEXT", "DELETE")),
+    f"{API}.NAMES.{STREAM}",
+    f"{API}.LIST.{STREAM}",
+    f"$JS.FC.{STREAM}.x.1",
+    *(each for durable in ("backend_two", "subscriber_two", "third", "*") for each in consumer(durable)),
+    *(f"_INBOX.{user}.x" for user in ("frontend-one", "frontend-two", "backend-two", "operator", *SHARED)),
+]
+NOBODY_SUBSCRIBES = [
+    ">",
+    "_INBOX.>",
+    "_INBOX.*.>",
+    "_INBOX.*",
+    *(f"_INBOX.{kind}-two.>" for kind in KINDS),
+    *(f"_INBOX.{kind}-two.x" for kind in KINDS),
+    *(f"_INBOX.{user}.>" for user in ("responder", "signal", "relay", "revoker", "operator", *SHARED)),
+    "users.v1.command.*",
+    "users.v1.public.*",
+    "users.v1.self.*",
+    "users.v1.query.*",
+    "users.v1.query.GetUser",
+    "$KV.users_revocations.>",
+    "$JS.ACK.>",
+    "$JS.API.>",
+    "$SRV.>",
+    "denizen.signal.>",
+    "$SYS.>",
+]
+EVERYTHING = sorted({each for subjects in MAY_PUBLISH.values() for each in subjects})
+
+
+@dataclass
+class Site:
+    """A nats-server with two added users of each kind."""
+
+    url: str
+    passwords: dict[str, str]
+    accounts: Accounts = field(repr=False)
+
+    def subjects(self, user: str) -> set[str]:
+        """All that the filled template names, but for the user and the password."""
+        found = self.accounts.find(user)
+        assert found is not None
+        return set(re.findall(r'"([^"]+)"', found.configuration())) - {user, found.password}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home = Home(tmp_path_factory.mktemp("users"))
+    home.create()
+    server, accounts, passwords = Nats(home, 0), Accounts.shipped(), dict[str, str]()
+    for kind in KINDS:
+        for name in NAMES:
+            durables = (f"{kind}_{name}",) if kind in ("backend", "subscriber") else ()
+            password, digest = new_password()
+            user = NatsUser(kind=kind, name=name, durables=durables, password=digest)
+            accounts, passwords[user.user] = accounts.adding(user), password
+    write(accounts_file(home.path), accounts.written())
+    with running(server, home.path / "log" / "nats.log"):
+        yield Site(server.url, {**server.passwords, **passwords}, accounts)
+
+
+@pytest.fixture
+async def relay(site: Site) -> AsyncIterator[Client]:
+    client = await connect(site, "relay")
+    await stream.declare(client, 1)
+    yield client
+    await client.close()
+
+
+async def publish(relay: Client, user: str = "user_x") -> int:
+    """An event; its sequence number."""
+    number = (await relay.jetstream().stream_info(STREAM)).state.last_seq + 1
+    body = json.dumps({"userId": user, "version": 1, "status": "BLOCKED"}).encode()
+    headers = {
+        "ce-id": str(number),
+        "ce-type": "users.v1.UserBlocked",
+        "ce-subject": user,
+        "ce-time": "2026-11-30T12:00:00Z",
+        "ce-sequence": str(number),
+    }
+    await relay.request(f"users.v1.event.UserBlocked.{user}", body, headers=headers)
+    return number
+
+
+async def follow(client: Client, durable: str) -> None:
+    """Make the durable, as a client does: one event at a time."""
+    config = ConsumerConfig(
+        durable_name=durable, filter_subject=BLOCKS, ack_policy=AckPolicy.EXPLICIT, max_ack_pending=1
+    )
+    await client.jetstream().add_consumer(STREAM, config)
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Whether a subject, or a narrower pattern, is within a pattern of NATS."""
+    wanted, given = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">":
+        wanted, given = wanted[:-1], given[: len(wanted) - 1] if len(given) >= len(wanted) else []
+    return len(wanted) == len(given) and all(a in ("*", b) for a, b in zip(wanted, given, strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_added_user_may_do_its_part(site: Site, kind: Kind) -> None:
+    assert await refused(site, f"{kind}-one", MAY_PUBLISH[kind], MAY_SUBSCRIBE[kind]) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_added_user_may_publish_nothing_else(site: Site, kind: Kind) -> None:
+    others = [each for each in EVERYTHING if each not in MAY_PUBLISH[kind]]
+    if kind == "backend":
+        others = [each for each in others if not each.startswith(("users.v1.", "$JS.API.STREAM.", "$JS.API.DIRECT."))]
+    forbidden = [*NOBODY_PUBLISHES, *others]
+    assert await refused(site, f"{kind}-one", forbidden, []) == forbidden
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_added_user_may_hear_nothing_else(site: Site, kind: Kind) -> None:
+    forbidden = NOBODY_SUBSCRIBES if kind == "backend" else [*NOBODY_SUBSCRIBES, "users.v1.event.>", EVENT]
+    assert await refused(site, f"{kind}-one", [], forbidden) == forbidden
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_line_of_a_template_is_tried(site: Site, kind: Kind) -> None:
+    denied = {"users.v1.query.ExportUsersWithHashes"}
+    for subject in site.subjects(f"{kind}-one") - denied:
+        tried = [*MAY_PUBLISH[kind], *MAY_SUBSCRIBE[kind]]
+        assert any(matches(subject, each) for each in tried), subject
+
+
+def test_front_end_template_equals_the_shared_one(site: Site) -> None:
+    shared = Accounts.shipped().text.split("user: frontend\n")[1].split("user: subscriber\n")[0]
+    found = {each.replace("_INBOX.frontend.", "_INBOX.frontend-one.") for each in re.findall(r'"([^"]+)"', shared)}
+    assert site.subjects("frontend-one") == found
+
+
+@pytest.mark.parametrize("user", ["frontend", "subscriber", "operator"])
+async def test_shared_user_cannot_subscribe_to_an_added_inbox(site: Site, user: str) -> None:
+    inboxes = [f"_INBOX.{kind}-{name}.>" for kind in KINDS for name in NAMES]
+    assert await refused(site, user, [], inboxes) == inboxes
+
+
+@pytest.mark.parametrize("listening", ["_INBOX.>", "_INBOX.*.>", "_INBOX.*.*", "_INBOX.*.1"])
+async def test_replies_reach_the_asker_alone(site: Site, listening: str) -> None:
+    """The shared back end may subscribe to all inboxes: the server leaves out those of the added users."""
+    heard: list[tuple[str, str]] = []
+    everyone = [f"{kind}-{name}" for kind in KINDS for name in NAMES]
+    clients = {user: await connect(site, user) for user in (*everyone, "backend", "responder")}
+
+    async def listen(user: str, client: Client) -> None:
+        async def note(message: Msg) -> None:
+            heard.append((user, message.subject))
+
+        await client.subscribe(f"_INBOX.{user}.>" if user != "backend" else listening, cb=note)
+
+    for user in (*everyone, "backend"):
+        await listen(user, clients[user])
+    await asyncio.gather(*(clients[user].flush() for user in (*everyone, "backend")))
+    for user in (*everyone, "backend"):
+        await clients["responder"].publish(f"_INBOX.{user}.1", b"")
+    async with asyncio.timeout(20):
+        while len(heard) < len(everyone) + 1:
+            await asyncio.sleep(0.01)
+    assert sorted(heard) == sorted((user, f"_INBOX.{user}.1") for user in (*everyone, "backend"))
+    await asyncio.gather(*(client.close() for client in clients.values()))
+
+
+async def test_subscriber_cannot_touch_the_durable_of_another(site: Site, relay: Client) -> None:
+    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
+    operator = await connect(site, "operator")
+    await publish(relay)
+    await follow(one, "subscriber_one")
+    await follow(two, "subscriber_two")
+    pulling = await one.jetstream().pull_subscribe_bind("subscriber_one", STREAM)
+    (message,) = await pulling.fetch(1, timeout=10)
+    before = await operator.jetstream().consumer_info(STREAM, "subscriber_one")
+    answers: list[bytes] = []
+
+    async def note(answer: Msg) -> None:
+        answers.append(answer.data)
+
+    await two.subscribe("_INBOX.subscriber-two.x", cb=note)
+    for subject, body in attacks(message.reply):
+        await two.publish(subject, body, reply="_INBOX.subscriber-two.x")
+    # Its own requests, answered where the other's durable would be deleted, asked or acknowledged.
+    for reply in (*consumer("subscriber_one")[3:6], message.reply):
+        for body in (b'{"batch": 1, "no_wait": true}', b'{"batch": 1, "expires": 1000000}', b"x"):
+            await two.publish(f"{API}.MSG.NEXT.{STREAM}.subscriber_two", body, reply=reply)
+        await two.publish(f"{API}.INFO.{STREAM}.subscriber_two", b"", reply=reply)
+    await two.flush()
+    assert same(before, await operator.jetstream().consumer_info(STREAM, "subscriber_one"))
+    await message.ack_sync()
+    # An answer of JetStream behind all that it may have sent.
+    await two.request(f"{API}.INFO.{STREAM}.subscriber_two", b"", timeout=20)
+    assert [each for each in answers if b'"error"' not in each] == []
+    await asyncio.gather(one.close(), two.close(), operator.close())
+
+
+async def test_push_consumer_of_a_subscriber_reaches_no_other(site: Site, relay: Client) -> None:
+    """What it delivers comes with the rights of the streams' account: not to acknowledge, store, ask or delete."""
+    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
+    operator = await connect(site, "operator")
+    await publish(relay)
+    await follow(one, "subscriber_one")
+    pulling = await one.jetstream().pull_subscribe_bind("subscriber_one", STREAM)
+    (message,) = await pulling.fetch(1, timeout=10)
+    before = await operator.jetstream().consumer_info(STREAM, "subscriber_one")
+    stored = await operator.jetstream().stream_info(STREAM)
+    for target in (message.reply, f"{API}.DELETE.{STREAM}.subscriber_one", f"$JS.API.STREAM.DELETE.{STREAM}", EVENT):
+        for ack in ("none", "explicit"):
+            config = {
+                "name": "subscriber_two",
+                "deliver_subject": target,
+                "ack_policy": ack,
+                "deliver_policy": "all",
+                "headers_only": True,
+                "idle_heartbeat": 100_000_000,
+            }
+            body = json.dumps({"stream_name": STREAM, "config": config}).encode()
+            await two.request(f"{API}.DELETE.{STREAM}.subscriber_two", b"", timeout=20)
+            await two.request(f"{API}.CREATE.{STREAM}.subscriber_two", body, timeout=20)
+            await publish(relay)
+    after = await operator.jetstream().stream_info(STREAM)
+    assert after.state.last_seq == stored.state.last_seq + 8
+    assert same(before, await operator.jetstream().consumer_info(STREAM, "subscriber_one"))
+    await two.request(f"{API}.DELETE.{STREAM}.subscriber_two", b"", timeout=20)
+    await message.ack_sync()
+    await asyncio.gather(one.close(), two.close(), operator.close())
+
+
+def attacks(ack: str) -> list[tuple[str, bytes]]:
+    """Requests and acknowledgements on the durable `subscriber_one`, and requests for it under another name."""
+    config = {"ack_policy": "explicit", "filter_subject": "users.v1.event.UserDeleted.*"}
+
+    def wanting(**names: str) -> bytes:
+        return json.dumps({"stream_name": STREAM, "config": {**config, **names}}).encode()
+
+    named = wanting(name="subscriber_one", durable_name="subscriber_one")
+    return [
+        (f"{API}.MSG.NEXT.{STREAM}.subscriber_one", b'{"batch": 1}'),
+        (f"{API}.INFO.{STREAM}.subscriber_one", b""),
+        (f"{API}.DELETE.{STREAM}.subscriber_one", b""),
+        (f"{API}.CREATE.{STREAM}", named),
+        (f"{API}.CREATE.{STREAM}.subscriber_one", named),
+        (f"{API}.CREATE.{STREAM}.subscriber_one.users.v1.event.UserDeleted.*", named),
+        (f"{API}.DURABLE.CREATE.{STREAM}.subscriber_one", named),
+        (f"{API}.CREATE.{STREAM}.subscriber_two", wanting(durable_name="subscriber_one")),
+        (f"{API}.CREATE.{STREAM}.subscriber_two", wanting(name="subscriber_two", durable_name="subscriber_one")),
+        (f"{API}.DURABLE.CREATE.{STREAM}.subscriber_two", wanting(durable_name="subscriber_one")),
+        (ack, b"+ACK"),
+        (ack, b""),
+        (ack, b"-NAK"),
+        (ack, b"+TERM"),
+        (ack, b"+NXT"),
+    ]
+
+
+def same(before: ConsumerInfo, after: ConsumerInfo) -> bool:
+    """Nothing was delivered, acknowledged or changed in between."""
+    return (before.config, before.delivered, before.ack_floor, before.num_ack_pending, before.num_waiting) == (
+        after.config,
+        after.delivered,
+        after.ack_floor,
+        after.num_ack_pending,
+        after.num_waiting,
+    )
+
+
+@pytest.mark.parametrize("user", ["subscriber-two", "backend-two"])
+async def test_one_user_cannot_use_up_the_consumers(site: Site, relay: Client, user: str) -> None:
+    """Whatever it asks for, there is one consumer more at most: its own."""
+    client, operator = await connect(site, user), await connect(site, "operator")
+    own = user.replace("-", "_")
+    for number in range(300):
+        name = f"greedy{number}"
+        config = {"ack_policy": "explicit", "name": name}
+        body = json.dumps({"stream_name": STREAM, "config": config}).encode()
+        durable = json.dumps({"stream_name": STREAM, "config": {**config, "durable_name": name}}).encode()
+        for subject, wanted in (
+            (f"{API}.CREATE.{STREAM}", body),
+            (f"{API}.CREATE.{STREAM}.{name}", body),
+            (f"{API}.DURABLE.CREATE.{STREAM}.{name}", durable),
+            (f"{API}.CREATE.{STREAM}.{own}", body),
+            (f"{API}.DURABLE.CREATE.{STREAM}.{own}", durable),
+        ):
+            await client.publish(subject, wanted, reply=f"_INBOX.{user}.x")
+    await client.request(f"{API}.INFO.{STREAM}.{own}", b"", timeout=20)
+    found = await operator.request(f"{API}.NAMES.{STREAM}", b"", timeout=20)
+    assert set(json.loads(found.data)["consumers"] or []) <= {"subscriber_one", "subscriber_two", "backend_two"}
+    await asyncio.gather(client.close(), operator.close())
+
+
+@pytest.mark.parametrize("user", ["subscriber-one", "backend-one"])
+async def test_python_client_follows_events_as_an_added_user(site: Site, relay: Client, user: str) -> None:
+    number = await publish(relay)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    durable = user.replace("-", "_")
+    async with AsyncClient(site.url, user=user, password=site.passwords[user]) as client:
+        await client.auth.events.subscribe("UserBlocked", durable=durable, handler=events.put)
+        async with asyncio.timeout(20):
+            while (await events.get()).position != number:
+                pass
+
+
+async def test_python_client_asks_as_a_front_end_by_an_added_name(site: Site) -> None:
+    """On the public subjects, answered on its own inbox: by option, and by the address."""
+    responder = await connect(site, "responder")
+    asked: list[tuple[str, str]] = []
+
+    async def answer(message: Msg) -> None:
+        asked.append((message.subject, message.reply.rpartition(".")[0].rpartition(".")[0]))
+        await message.respond(b"{}")
+
+    await responder.subscribe("users.v1.public.*", cb=answer)
+    await responder.flush()
+    password = site.passwords["frontend-one"]
+    address = site.url.replace("nats://", f"nats://frontend-one:{password}@")
+    for client in (AsyncClient(site.url, user="frontend-one", password=password), AsyncClient(address)):
+        async with client:
+            await client.auth.users.send_password_reset_email("ada@example.com")
+    assert asked == 2 * [("users.v1.public.SendPasswordResetEmail", "_INBOX.frontend-one")]
+    await responder.close()
+
+
+async def test_template_files_are_all_kinds() -> None:
+    templates = Path(__file__).parents[2] / "deploy" / "nats" / "templates"
+    assert sorted(path.stem for path in templates.glob("*.conf")) == sorted(KINDS)
