@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from denizen import AsyncClient, Event
+from denizen import AsyncClient, AsyncTokenVerifier, Event, StaleRead, TokenInvalid
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo
@@ -18,8 +18,10 @@ from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
 from services.nats_users.user import KINDS, Kind, NatsUser, new_password
 from services.relay import stream
+from services.revocations import Revocations
 from tests.support.permissions import connect, refused
 from tests.support.servers import running
+from tests.support.tokens import Signer, user_id
 
 pytestmark = pytest.mark.embedded
 
@@ -414,6 +416,55 @@ async def test_python_client_follows_events_as_an_added_user(site: Site, relay: 
         async with asyncio.timeout(20):
             while (await events.get()).position != number:
                 pass
+
+
+@pytest.mark.parametrize("user", ["subscriber-one", "backend-one"])
+async def test_python_client_parks_events_as_an_added_user(site: Site, relay: Client, user: str) -> None:
+    await stream.declare_parked(relay, 1)
+    number = await publish(relay)
+    durable = user.replace("-", "_")
+    handled = asyncio.Event()
+
+    def handler(event: Event) -> None:
+        if event.position == number and not handled.is_set():
+            raise ValueError
+
+    async with AsyncClient(site.url, user=user, password=site.passwords[user]) as client:
+        events = client.auth.events
+        await events.subscribe("UserBlocked", durable=durable, handler=handler, park_after=1)
+        async with asyncio.timeout(20):
+            while number not in [each.event.position for each in await events.parked(durable)]:
+                await asyncio.sleep(0.05)
+            handled.set()
+            await events.retry_parked(durable, number)
+            while await events.parked(durable):
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_token_verifier_works_as_an_added_user(site: Site, kind: Kind) -> None:
+    responder, revoker = await connect(site, "responder"), await connect(site, "revoker")
+    signer, revocations = Signer(), Revocations(revoker)
+    await signer.serve(responder)
+    await revocations.declare(1)
+    await revocations.fill([])
+    user, added = user_id(), f"{kind}-one"
+    token = signer.sign(user, position=1)
+    async with AsyncTokenVerifier(site.url, user=added, password=site.passwords[added]) as verifier:
+        assert verifier.verify(token).user_id == user
+        await revocations.put_user(user, 2)
+        async with asyncio.timeout(20):
+            while not is_refused(verifier, token):
+                await asyncio.sleep(0.02)
+    await asyncio.gather(responder.close(), revoker.close())
+
+
+def is_refused(verifier: AsyncTokenVerifier, token: str) -> bool:
+    try:
+        verifier.verify(token)
+    except (TokenInvalid, StaleRead) as error:
+        return isinstance(error, TokenInvalid)
+    return False
 
 
 async def test_python_client_asks_as_a_front_end_by_an_added_name(site: Site) -> None:
