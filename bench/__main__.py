@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import projections
-from bench import directory, load, logins, moving, report, revocation, store, system, transfer
+from bench import directory, load, logins, moving, report, revocation, store, streams, system, transfer
 from bench.load import Kind, Load, Result
 from bench.report import Row
 
@@ -28,6 +28,7 @@ PARTS = [
     "directory",
     "transfer",
     "moving",
+    "streams",
 ]
 MILLISECONDS = "ms"
 
@@ -86,6 +87,7 @@ def _measure(plan: Plan, parts: list[str]) -> list[Row]:
             "verify": lambda: [_verify(denizen)],
             "directory": lambda: _directory(plan, denizen.database_url),
             "transfer": lambda: transfer.measure(denizen, 4 * plan.rows),
+            "streams": lambda: streams.attack(denizen, 2000, plan.seconds) + streams.lengths(denizen, 10 * plan.rounds),
             "moving": lambda: moving.exports(20 * plan.rows) + moving.round_trip(2 * plan.rows),
         }
         for part, measure in measured.items():
