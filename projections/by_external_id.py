@@ -29,4 +29,4 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
         await connection.execute(_INSERT, [orjson.dumps(rows).decode()])
 
 
-BY_EXTERNAL_ID = Projection("by_external_id", 1, ("by_external_id",), sql("by_external_id_create"), apply, apply)
+BY_EXTERNAL_ID = Projection("by_external_id", 1, ("by_external_id",), sql("by_external_id_create"), apply)

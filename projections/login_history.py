@@ -34,4 +34,4 @@ def _row(event: Event) -> dict[str, Any]:
     }
 
 
-LOGIN_HISTORY = Projection("login_history", 1, ("login_history",), sql("login_history_create"), apply, apply)
+LOGIN_HISTORY = Projection("login_history", 1, ("login_history",), sql("login_history_create"), apply)

@@ -37,6 +37,28 @@ class Event(Protocol):
 Apply = Callable[[Connection, Sequence[Event]], Awaitable[None]]
 
 
+class Filling(Protocol):
+    """Puts what users have come to into tables without `index`, which are empty when it begins."""
+
+    async def add(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Take events: those of a user follow each other, their own stream before their logins, in any pieces."""
+        ...
+
+    async def end(self, connection: Connection) -> None:
+        """No event follows."""
+        ...
+
+
+class Applying:
+    """Fills tables as they are kept up to date."""
+
+    def __init__(self, apply: Apply) -> None:
+        self.add = apply
+
+    async def end(self, connection: Connection) -> None:
+        """Nothing is left to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Projection:
     """A read model. Its tables are changed only by `apply`, in the transaction that moves its checkpoint.
@@ -45,11 +67,10 @@ class Projection:
         name: as in the table of checkpoints.
         version: raised with each change of the tables or of what an event does to them; they are then built anew.
         tables: their names.
-        create: SQL that makes the tables where they are missing, with the indexes that `fill` needs.
+        create: SQL that makes the tables where they are missing, with the indexes that filling them needs.
         index: SQL that makes all else where it is missing, for tables of its own; a rebuild does so when they are full.
         apply: brings the tables up to date with events that follow each other in the log; twice is harmless.
-        fill: puts what whole users have come to into tables without `index`. The events are by user: of one whose
-            creation is among them nothing is there yet, of another all is but the logins.
+        filling: makes what fills new tables; None: they are filled by `apply`.
     """
 
     name: str
@@ -57,7 +78,7 @@ class Projection:
     tables: tuple[str, ...]
     create: LiteralString
     apply: Apply
-    fill: Apply
+    filling: Callable[[], Filling] | None = None
     index: tuple[LiteralString, ...] = ()
 
 

@@ -52,18 +52,28 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
     await _count(connection, [users[user_id] for user_id in after], [stored[user_id] for user_id in searches])
 
 
-async def fill(connection: Connection, events: Sequence[Event]) -> None:
-    """Fold whole users; of one whose logins go on from before there is a row, and nothing but logins change it."""
-    touched = {event.user_id for event in events if event.type not in _BESIDE}
-    there = touched - {event.user_id for event in events if event.type == "UserCreated"}
-    found = await _select(connection, there) if there else []
-    stored = {user_id: _User(doc, position) for user_id, doc, position, _ in found}
-    users = dict(stored)
-    for event in events:
-        _apply(users, event)
-    after = await _write(connection, users, stored)
-    await words.fill(connection, {user_id: some for user_id, some in after.items() if user_id not in stored})
-    await _count(connection, [user for user_id, user in users.items() if user_id not in stored], [])
+class _Filling:
+    """Writes each user once; the last one of a piece may go on in the next, and is written with that."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, _User] = {}
+
+    async def add(self, connection: Connection, events: Sequence[Event]) -> None:
+        users, self._last = self._last, {}
+        for event in events:
+            _apply(users, event)
+        last = events[-1].user_id
+        if last in users:
+            self._last[last] = users.pop(last)
+        await self._put(connection, users)
+
+    async def end(self, connection: Connection) -> None:
+        await self._put(connection, self._last)
+
+    @staticmethod
+    async def _put(connection: Connection, users: Mapping[str, _User]) -> None:
+        await words.fill(connection, await _write(connection, users, {}))
+        await _count(connection, users.values(), [])
 
 
 async def _select(connection: Connection, user_ids: Iterable[str]) -> list[tuple[str, Json, int, str]]:
@@ -203,6 +213,6 @@ USERS = Projection(
     ("users", "user_counts", "user_words", "words"),
     sql("users_create"),
     apply,
-    fill,
+    _Filling,
     (sql("user_words_index"), sql("words_index"), sql("users_index")),
 )

@@ -16,7 +16,6 @@ from services.eventstore.store import (
     Result,
     VersionConflict,
     user_of,
-    whole_streams,
 )
 
 _PAGE = 1000
@@ -118,14 +117,8 @@ class MemoryEventStore:
         chosen = [stream for stream in sorted(self._streams) if first <= stream < end]
         streams = [stream for stream in chosen if user_of(stream) not in self._erased]
         told = [event for stream in streams for event in self._streams[stream] if event.position <= until]
-        held: list[Event] = []
         for start in range(0, len(told), _PAGE):
-            held += told[start : start + _PAGE]
-            if whole := whole_streams(held):
-                yield held[:whole]
-                held = held[whole:]
-        if held:
-            yield held
+            yield told[start : start + _PAGE]
 
     async def middle(self, until: int) -> str:
         users = sorted(event.user_id for event in self._log[:until])

@@ -1,6 +1,5 @@
 """What an event store does, whichever keeps the log."""
 
-from bisect import bisect_left
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -165,9 +164,9 @@ class Log(EventStore, Protocol):
     """An EventStore that is also read user by user."""
 
     def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[Sequence[Told | Event]]:
-        """The events up to position `until` of users who are not erased, by user id; about a thousand at a time.
+        """The events up to position `until` of users who are not erased, by user id; a thousand at a time at the most.
 
-        A user's own stream is in one piece, then come his logins. Who is erased meanwhile may be there or not. Of the
+        Those of a user's own stream come first, then the logins. Who is erased meanwhile may be there or not. Of the
         users from the id `first` on, before `end`.
         """
         ...
@@ -175,16 +174,6 @@ class Log(EventStore, Protocol):
     async def middle(self, until: int) -> str:
         """The id of a user with about half of the events up to position `until` before him; the log is not empty."""
         ...
-
-
-def whole_streams(events: Sequence[Told | Event]) -> int:
-    """How many of the events, by stream and version, are not of a user's own stream that may go on behind them.
-
-    A stream of logins may be long, and is told in pieces.
-    """
-    if not events or "/" in (last := events[-1].stream):
-        return len(events)
-    return bisect_left(events, last, key=lambda event: event.stream)
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ import uvloop
 
 import projections
 from projections import Projection
+from projections.projection import Applying
 from services import sql
 from services.database import Connection, Database, DatabaseUnavailable
 from services.eventstore import keys
@@ -37,16 +38,20 @@ class SecondProcessEnded(Exception):
 async def fill(connection: Connection, chosen: Sequence[Projection], users: Users, told: Callable[[int], None]) -> None:
     """Put users in; the next are read while some are written. `told` is told how many events are in."""
     count = 0
+    fillings = [each.filling() if each.filling else Applying(each.apply) for each in chosen]
     async with aclosing(users):
         reading = asyncio.ensure_future(anext(users, None))
         try:
             while events := await reading:
                 reading = asyncio.ensure_future(anext(users, None))
                 async with connection.transaction():
-                    for projection in chosen:
-                        await projection.fill(connection, events)
+                    for filling in fillings:
+                        await filling.add(connection, events)
                 count += len(events)
                 told(count)
+            async with connection.transaction():
+                for filling in fillings:
+                    await filling.end(connection)
         finally:
             reading.cancel()
             await asyncio.wait([reading])
