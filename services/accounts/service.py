@@ -10,6 +10,7 @@ from services import broker
 from services.accounts.answers import Answers
 from services.accounts.commands import Commands, is_urgent
 from services.accounts.guesses import Guesses
+from services.accounts.long_streams import fold_long
 from services.accounts.preparer import Preparer
 from services.accounts.task import Task
 from services.accounts.throttle import Throttle
@@ -72,6 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
+        folding = tasks.create_task(fold_long(store, commands.users))
         forgetting = tasks.create_task(_forget(store, tools.secrets))
         watching = tasks.create_task(_watch_keys(tools.keys, revocations))
         await server.start(preparer.accept, preparer.full)
@@ -83,6 +85,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await commands.drained()
         await answers.drained()
         working.cancel()
+        folding.cancel()
         forgetting.cancel()
         watching.cancel()
     await server.close()

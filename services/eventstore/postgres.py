@@ -27,7 +27,6 @@ from services.eventstore.store import (
     Repeated,
     Result,
     plan,
-    whole_streams,
 )
 from services.settings import Settings
 
@@ -255,6 +254,15 @@ class PostgresEventStore:
                 yield user_id, version, position
                 last = user_id, version
 
+    async def long_streams(self, after: str) -> tuple[str | None, list[str]]:
+        """Of a thousand users behind one: the last, and those with more than a page of events and no snapshot.
+
+        None where no user is left.
+        """
+        parameters = {"after": after, "version": PAGE + 1, "form": FORM}
+        ((last, user_ids),) = await self._read("long_streams", parameters)
+        return last, user_ids
+
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: version for stream, version, _ in await self._read("stream_tips", [list(streams)])}
 
@@ -262,16 +270,12 @@ class PostgresEventStore:
         return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
 
     async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Told]]:
-        after, held = (first, 0), list[Told]()
+        after = first, 0
         keys = rows.DataKeys(self._keys.ring, 1)  # No user comes again: to keep more would only crowd the caches.
         while found := await self._users.fetch(_sql("read_users"), [*after, end, until], binary=True):
             _, *after, _, _, _, _, _, _ = found[-1]
-            held += [told for row in found if (told := rows.told(row, keys)) is not None]
-            if whole := whole_streams(held):
-                yield held[:whole]
-                held = held[whole:]
-        if held:
-            yield held
+            if some := [told for row in found if (told := rows.told(row, keys)) is not None]:
+                yield some
 
     async def middle(self, until: int) -> str:
         ((user_id,),) = await self._read("middle_user", [until])

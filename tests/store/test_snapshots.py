@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from services.accounts import state
 from services.accounts.checking import check
 from services.accounts.commands import Answer
+from services.accounts.long_streams import fold_long
 from services.accounts.task import Stream, Task, with_user
 from services.accounts.users import Users
 from services.eventstore import snapshots
@@ -254,6 +255,21 @@ async def test_nothing_is_kept_of_a_user_whom_another_process_has_erased(open_st
     await open_store("b").append([erasing])
     await store.keep(A, [Snapshot(3, 3, AT, {"n": 3})])
     assert await (await owner.execute("select 1 from snapshots")).fetchall() == []
+
+
+async def test_long_streams_of_before_are_folded_when_accounts_starts(open_store: OpenStore, owner: Owner) -> None:
+    store = open_store()
+    accounts = Accounts(store)
+    ids = [(await accounts.one(ask("CreateUser", {"email": f"{n}@example.com"})))["user"]["id"] for n in range(3)]
+    for user in ids[:2]:
+        for version in range(1, PAGE + 20):
+            block = append(user, version)
+            block.events[0].type = "UserBlocked" if version % 2 else "UserUnblocked"
+            await store.append([block])
+    await fold_long(store, Users(store))
+    found = await (await owner.execute("select user_id, count(*) from snapshots group by 1")).fetchall()
+    assert sorted(found) == [(user, (PAGE + 20) // EVERY) for user in sorted(ids[:2])]
+    assert await store.long_streams("") == (max(ids), [])
 
 
 async def test_verify_compares_snapshots_with_the_events(
