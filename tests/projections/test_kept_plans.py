@@ -12,6 +12,7 @@ import pytest
 import projections
 from services import sql
 from services.database import Connection, Database
+from services.eventstore.snapshots import FORM, NEWEST, PAGE
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import WORDS
@@ -25,6 +26,7 @@ create temporary table new on commit drop as
 insert into events (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
     select n, gen_random_uuid(), user_id, 1, 'UserCreated', 1, '{{}}', '{{}}', now(), '' from new;
 insert into data_keys select user_id, 1, '' from new;
+insert into snapshots select user_id, 1, 1, n, now(), '' from new;
 insert into claims select key, user_id from new;
 insert into passwords select user_id, '$' from new;
 insert into codes select user_id, p, sha256((p || n)::bytea), 0, now() + interval '1 h'
@@ -75,7 +77,16 @@ _UPDATED = _json(
 )
 _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
     "services.eventstore": {
-        "load_streams": [_USERS],
+        "load_streams": {
+            "streams": _USERS,
+            "afters": [0, 0],
+            "untils": [NEWEST, NEWEST],
+            "alone": [False, False],
+            "form": FORM,
+            "page": PAGE,
+        },
+        "load_as_of": {"stream": _USER, "after": 0, "at": _AT, "form": FORM, "page": PAGE},
+        "drop_snapshots": {"user_ids": _USERS, "versions": [1, 1], "form": FORM},
         "stream_tips": [_USERS],
         "read_log": [5, 20],
         "middle_user": [60],
@@ -90,7 +101,14 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         "find_session": ["sess_7"],
         "find_sessions": [_USER],
         "find_begun": [_USERS, ["7", "8"]],
-        "refresh_session": {"command_id": "a", "at": _AT, "expires_at": _AT, "session_id": "sess_7", "generation": 0},
+        "refresh_session": {
+            "command_id": "a",
+            "digest": b"",
+            "at": _AT,
+            "expires_at": _AT,
+            "session_id": "sess_7",
+            "generation": 0,
+        },
         "find_token": [b"7"],
         "attempt_code": {"user_id": _USER, "most": 5},
         "secret_by_id": [_USER],
