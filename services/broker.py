@@ -7,7 +7,7 @@ from denizen.connection import Connection, Unreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
-from services import process
+from services import process, startup
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,7 @@ NatsUser = Literal["responder", "signal", "relay", "revoker"]
 
 def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
     """The options of a connection."""
+    where = ", ".join(url.rpartition("@")[2].rpartition("/")[2] for url in (settings.nats_url or "").split(","))
     password = {
         "responder": settings.nats_responder_password,
         "signal": settings.nats_signal_password,
@@ -26,6 +27,8 @@ def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
 
     async def failed(error: Exception) -> None:
         log.warning("nats_error", extra={"user": user, "error": type(error).__name__})
+        if isinstance(error, OSError):
+            startup.waiting(f"NATS is not reachable at {where}: {error.strerror or 'it does not answer in time'}")
 
     async def disconnected() -> None:
         log.warning("nats_disconnected", extra={"user": user})
@@ -64,7 +67,9 @@ async def connect(settings: Settings, user: NatsUser, unreadable: Unreadable | N
     """
     if settings.nats_url is None:
         raise ValueError("DENIZEN_NATS_URL is not set")
-    return await opened(settings.nats_url.split(","), _options(settings, user), unreadable=unreadable)
+    connection = await opened(settings.nats_url.split(","), _options(settings, user), unreadable=unreadable)
+    startup.waiting(None)
+    return connection
 
 
 async def disconnect(client: Client) -> None:

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 
+from services import causes
 from services.settings import Settings
 
 set_json_loads(orjson.loads)
@@ -37,7 +38,15 @@ WHOLE_TABLES: Mapping[str, str] = dict.fromkeys(_BY_INDEX, "on")
 
 
 class DatabaseUnavailable(Exception):
-    """PostgreSQL cannot be reached, and nothing was done."""
+    """PostgreSQL cannot be reached, and nothing was done.
+
+    Attributes:
+        passes: whether that may pass by itself, as a wrong password does not.
+    """
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        super().__init__(message)
+        self.passes = passes
 
 
 class Database:
@@ -110,7 +119,8 @@ class Database:
         try:
             return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
-            raise DatabaseUnavailable("PostgreSQL is not reachable") from error
+            reason, passes = causes.of_connecting(error)
+            raise DatabaseUnavailable(reason, passes=passes) from error
 
     async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
         """The rows of a query that only reads; asked once more where the connection turns out to be dead.

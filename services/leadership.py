@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from zlib import crc32
 
+from services import causes, startup
 from services.database import LOST, Connection, Database, DatabaseUnavailable
 from services.settings import Settings
 
@@ -40,7 +41,8 @@ class Leadership:
                 await self._acquire()
                 await work()
             except (LeadershipLost, DatabaseUnavailable, *LOST, *failures) as error:
-                log.warning("interrupted", extra={"error": type(error).__name__})
+                log.warning("interrupted", extra={"error": type(error).__name__, "reason": causes.sentence(error)})
+                startup.waiting(causes.sentence(error))
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _acquire(self) -> None:
@@ -50,8 +52,9 @@ class Leadership:
                 async with self._database.connection() as connection:
                     if await self._try(connection):
                         return
-            except (DatabaseUnavailable, *LOST):
-                pass
+                    startup.waiting(None)  # A spare waits as long as another process leads.
+            except (DatabaseUnavailable, *LOST) as error:
+                startup.waiting(causes.sentence(error))
             await asyncio.sleep(_SPARE_SECONDS)
 
     async def _try(self, connection: Connection) -> bool:

@@ -5,6 +5,7 @@ import time
 
 import psycopg
 
+from services import causes
 from services.embedded.program import CannotStart
 from services.eventstore.migrate import SchemaTooNew, migrate
 
@@ -15,14 +16,17 @@ _RETRY_SECONDS = 0.5
 
 def migrate_when_reachable(owner_url: str, cell: str, seconds: float) -> None:
     """Apply what is missing, waiting up to `seconds` for the server. Blocks. Raises CannotStart."""
-    deadline = time.monotonic() + seconds
+    deadline, told = time.monotonic() + seconds, ""
     while True:
         try:
             migrate(owner_url, cell)
         except psycopg.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise CannotStart(f"the database is not reachable: {_first_line(error)}") from error
-            log.info("database_awaited")
+            reason, passes = causes.of_connecting(error)
+            if not passes or time.monotonic() > deadline:
+                raise CannotStart(reason) from error
+            if reason != told:
+                log.warning("waiting", extra={"reason": reason})
+            told = reason
             time.sleep(_RETRY_SECONDS)
         except SchemaTooNew as error:
             raise CannotStart(str(error)) from error

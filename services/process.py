@@ -13,6 +13,7 @@ from contextvars import ContextVar
 import uvloop
 from pydantic import ValidationError
 
+from services import causes, startup
 from services import log as logs
 from services.settings import Settings, faults
 
@@ -40,9 +41,11 @@ def serve(service: str, run: Run) -> int:
     gc.freeze()
     gc.set_threshold(20_000)
     try:
-        uvloop.run(live(settings, run))
-    except Exception:
-        log.exception("failed")
+        uvloop.run(live(settings, startup.with_database(run)))
+    except Exception as error:
+        reason = causes.sentence(error)
+        log.exception("failed", extra={"reason": reason})
+        notify(f"STATUS={reason}")
         return 1
     log.info("stopped")
     return 0
@@ -51,7 +54,8 @@ def serve(service: str, run: Run) -> int:
 async def live(settings: Settings, run: Run) -> None:
     """One life of a service, from its start to its clean end. Raises what made it fail."""
     started = time.monotonic()
-    stop, is_ready = asyncio.Event(), asyncio.Event()
+    stop, start = asyncio.Event(), startup.begin(notify)
+    is_ready = start.is_ready
     _stop.set(stop)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -68,9 +72,14 @@ async def live(settings: Settings, run: Run) -> None:
             notify("READY=1")
 
     running = asyncio.ensure_future(run(settings, stop, ready))
-    stopping = asyncio.ensure_future(stop.wait())
-    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping, overdue = asyncio.ensure_future(stop.wait()), asyncio.ensure_future(start.overdue())
+    await asyncio.wait([running, stopping, overdue], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    if overdue.done():
+        running.cancel()
+        await asyncio.wait([running])
+        overdue.result()
+    overdue.cancel()
     if stop.is_set() and not is_ready.is_set():
         # It has accepted nothing yet, and may be waiting for a server that is not coming.
         running.cancel()

@@ -12,13 +12,14 @@ import orjson
 from denizen.revocations import FILLED, KEPT_SECONDS, KEYS, LIVE, STREAM, run_of
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, Error
+from nats.errors import ConnectionClosedError, Error, NoRespondersError
 from nats.js.api import PersistMode, RePublish, StreamConfig
 
 REVOKING = ("UserBlocked", "UserDeactivated", "UserDeleted", "PasswordChanged", "SessionsRevoked")
 """The events that end sessions."""
 _KEY = re.compile(r"(user|session|key)\.[A-Za-z0-9_-]{1,128}")
 _PUT_SECONDS = 5.0
+_DECLARE_SECONDS = 3.0
 _ATTEMPT_SECONDS = 1.0
 _AT_ONCE = 256
 _PAUSE_SECONDS = 0.05
@@ -52,6 +53,7 @@ class Revocations:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._why = ""
 
     async def declare(self, replicas: int) -> None:
         """Make the bucket where it is missing. Raises RevocationFailed."""
@@ -73,7 +75,8 @@ class Revocations:
             deny_purge=True,
         )
         # Where another version of ours made it with another configuration, it stays as it is.
-        await self._insist(f"$JS.API.STREAM.CREATE.{STREAM}", orjson.dumps(config.as_dict()), {}, _STREAM_EXISTS)
+        async with self._bounded(_DECLARE_SECONDS):
+            await self._insist(f"$JS.API.STREAM.CREATE.{STREAM}", orjson.dumps(config.as_dict()), {}, _STREAM_EXISTS)
 
     async def fill(self, revocations: Iterable[Revocation]) -> None:
         """Put all that the log revoked in the last hour; from then on verifiers trust the bucket.
@@ -105,13 +108,22 @@ class Revocations:
             for failure in filter(None, outcomes):
                 raise failure
 
+    @asynccontextmanager
+    async def _bounded(self, seconds: float = _PUT_SECONDS) -> AsyncGenerator[None]:
+        self._why = ""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise RevocationFailed(f"NATS does not take revocations{self._why}") from error
+
     async def _put(self, revocation: Revocation) -> None:
         """Compare and set, so that of two who race the later position stays."""
         if not _KEY.fullmatch(revocation.key):
             raise ValueError("not a key of the bucket")
         subject = f"{KEYS}{revocation.key}"
         data = orjson.dumps({"position": revocation.position} if revocation.key.startswith("user.") else {})
-        async with _bounded():
+        async with self._bounded():
             position, sequence = -1, 0  # Most are new, and then one round trip does.
             while position < revocation.position:
                 expected = {"Nats-Expected-Last-Subject-Sequence": str(sequence)}
@@ -132,11 +144,12 @@ class Revocations:
 
         Raises RevocationFailed.
         """
-        async with _bounded():
+        async with self._bounded():
             while True:
                 answer: dict[str, Any] = orjson.loads((await self._request(subject, data, headers)).data)
                 if answer.get("error", {}).get("err_code") in (None, *fine):
                     return answer
+                self._why = f": {answer['error'].get('description')}"
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _request(self, subject: str, data: bytes, headers: dict[str, str]) -> Msg:
@@ -146,14 +159,8 @@ class Revocations:
                 return await self._client.request(subject, data, timeout=_ATTEMPT_SECONDS, headers=headers or None)
             except ConnectionClosedError as error:
                 raise RevocationFailed("the connection to NATS is closed") from error
+            except NoRespondersError:
+                self._why = ": it runs without JetStream, or without it for this user"
+                await asyncio.sleep(_PAUSE_SECONDS)
             except Error:
                 await asyncio.sleep(_PAUSE_SECONDS)
-
-
-@asynccontextmanager
-async def _bounded() -> AsyncGenerator[None]:
-    try:
-        async with asyncio.timeout(_PUT_SECONDS):
-            yield
-    except TimeoutError as error:
-        raise RevocationFailed("NATS does not take revocations") from error

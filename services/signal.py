@@ -5,7 +5,7 @@ import contextlib
 import time
 from typing import Literal
 
-from nats.aio.client import Client
+from denizen.connection import Connection
 from nats.aio.msg import Msg
 from nats.errors import Error
 
@@ -23,7 +23,7 @@ _MANY = 256
 class Signal:
     """Sends and awaits pokes of one topic in one cell."""
 
-    def __init__(self, client: Client, settings: Settings, topic: Topic) -> None:
+    def __init__(self, client: Connection, settings: Settings, topic: Topic) -> None:
         self._client = client
         self._subject = f"denizen.signal.{settings.cell}.{topic}"
         self._poked = asyncio.Event()
@@ -34,7 +34,9 @@ class Signal:
             await self._client.publish(self._subject)
 
     async def listen(self) -> None:
+        """Raises NatsPermissionDenied, nats.errors.Error."""
         await self._client.subscribe(self._subject, cb=self._on_poke)
+        await self._client.subscribed()
 
     async def _on_poke(self, _: Msg) -> None:
         self._poked.set()

@@ -39,6 +39,8 @@ class Service:
         self._environment = environment
         self._address = str(directory / name)
         self._socket: socket.socket | None = None
+        self.reason: str | None = None
+        """Why it is not ready, in its own words."""
 
     def prepare(self) -> None:
         if self._socket is not None:
@@ -56,7 +58,14 @@ class Service:
     def is_ready(self) -> bool:
         assert self._socket is not None
         try:
-            return b"READY=1" in self._socket.recv(1024).split(b"\n")
+            while True:
+                state = self._socket.recv(4096)
+                if state == b"READY=1":
+                    self.reason = None
+                    return True
+                if state.startswith(b"STATUS="):
+                    self.reason = state.removeprefix(b"STATUS=").decode(errors="replace")
+                    log.warning("waiting", extra={"child": self.name, "reason": self.reason})
         except BlockingIOError:
             return False
 
@@ -106,6 +115,11 @@ class Child:
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if self._process and running else None
 
+    def told(self) -> str:
+        """Its name, and what it says that it waits for."""
+        reason = self.program.reason if isinstance(self.program, Service) else None
+        return f"{self.program.name} ({reason})" if reason else self.program.name
+
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep(), name=self.program.name)
 
@@ -143,8 +157,7 @@ class Child:
             began = time.monotonic()
             try:
                 await asyncio.to_thread(self.program.prepare)
-                code = await self._live()
-                reason = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+                reason = await self._live()
             except CannotStart as error:
                 reason = str(error)
                 self._fail(reason)
@@ -158,8 +171,8 @@ class Child:
         if not self.ready.is_set() and not self._failed.done():
             self._failed.set_exception(CannotStart(reason))
 
-    async def _live(self) -> int:
-        """One process from its start to its end; its exit code."""
+    async def _live(self) -> str:
+        """One process from its start to its end; why it ended."""
         self._process = process = await asyncio.create_subprocess_exec(
             *self.program.command(),
             env={**os.environ, **self.program.environment()},
@@ -177,13 +190,22 @@ class Child:
         copying = asyncio.create_task(self._copy_output(process, gave_up))
         renewing = asyncio.create_task(self._renew(gave_up))
         try:
-            return await process.wait()
+            return self._why(await process.wait())
         finally:
             becoming_ready.cancel()
             renewing.cancel()
             # Not to its end: a grandchild may hold the pipe for long.
             await asyncio.wait([copying], timeout=0.2)
             copying.cancel()
+
+    def _why(self, code: int) -> str:
+        """A service that says why it does not start has waited already, or trying again does not help."""
+        if isinstance(self.program, Service) and code == 1:
+            self.program.is_ready()  # Its last words may have come just now.
+            if self.program.reason:
+                self._fail(f"{self.program.name} does not start: {self.program.reason}")
+                return self.program.reason
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
     async def _await_ready(self) -> None:
         try:

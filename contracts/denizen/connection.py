@@ -104,6 +104,7 @@ class Connection(Client):
         self._inbox = ""
         self._questions: dict[str, Question] = {}
         self._cannot_listen: errors.NatsPermissionDenied | None = None
+        self._deaf_to: errors.NatsPermissionDenied | None = None
         self.refusal: errors.NoAnswer | None = None
         """Why no server lets it in again, while that is so."""
 
@@ -135,6 +136,12 @@ class Connection(Client):
             yield question
         finally:
             del self._questions[token]
+
+    async def subscribed(self) -> None:
+        """Wait until the server has taken all subscriptions. Raises NatsPermissionDenied, nats.errors.Error."""
+        await self.flush()
+        if self._deaf_to is not None:
+            raise self._deaf_to
 
     async def listen(self) -> str:
         """The beginning of the subjects of our replies. Raises NatsPermissionDenied."""
@@ -176,6 +183,8 @@ class Connection(Client):
                     f"the NATS user may not listen at {self._inbox}*, where its replies come: "
                     "is it another user's inbox_prefix?"
                 )
+            elif verb == "subscription":
+                self._deaf_to = errors.NatsPermissionDenied(f"the NATS user may not subscribe to {subject}")
             for question in list(self._questions.values()):
                 if self._cannot_listen is not None:
                     question.fail(self._cannot_listen)

@@ -12,6 +12,7 @@ from denizen import headers as h
 from denizen import messages as m
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
+from services import startup
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
 from services.directory.history import Histories
@@ -176,6 +177,7 @@ class Queries:
     async def projections_exist(self) -> None:
         """Wait for the projector, which makes the tables. Raises DatabaseUnavailable."""
         while not await tables_exist(self._databases[0]):
+            startup.waiting("the projections are not there yet: is the projector running?", patient=True)
             await asyncio.sleep(_POLL_SECONDS)
 
     async def run(self) -> None:

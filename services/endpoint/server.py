@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 import orjson
+from denizen.connection import Connection
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
@@ -49,7 +50,7 @@ class Server:
         self._subscriptions: list[Subscription] = []
         self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
-        self._client: Client | None = None
+        self._client: Connection | None = None
         self._full: Callable[[Operation, bytes], bool] = lambda _, __: False
 
     async def start(
@@ -61,7 +62,8 @@ class Server:
         full, and may raise Refusal. Where `full` says so of an operation and a body, the request is refused unread.
         """
         self._full = full or self._full
-        self._client = client = await self._broker.connect()
+        await self._broker.connect()
+        self._client = client = self._broker.ours()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
             if operation.id not in HOT:
@@ -76,6 +78,7 @@ class Server:
                 self._hot[operation.id] = await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler)
                 self._subscriptions.append(self._hot[operation.id])
         await discovery.start()
+        await client.subscribed()
 
     def _handler(self, operation: Operation, accept: Callable[[Call], bool]) -> Callable[[Msg], Awaitable[None]]:
         async def handle(message: Msg) -> None:
@@ -182,14 +185,20 @@ class Server:
 class _Broker(NatsBroker):
     """FastStream on a connection of ours: its own would not insist on TLS."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
         super().__init__(logger=None, apply_types=False, decoder=_raw_message)
         self._open = connect
+        self._ours: Connection | None = None
 
     async def _connect(self) -> Client:
-        connection = await self._open()
+        self._ours = connection = await self._open()
         self.config.connect(connection)
         return connection
+
+    def ours(self) -> Connection:
+        """The connection, as what it is."""
+        assert self._ours
+        return self._ours
 
 
 async def _raw_message(message: NatsMessage) -> Msg:

@@ -1,0 +1,105 @@
+"""The start of a service: what it waits for, which it tells at once, and for how long."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import NoReturn
+
+from services import sql
+from services.database import Database, DatabaseUnavailable
+from services.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SECONDS = 60
+"""How long a service waits for one thing before it ends: containers start in any order."""
+_CHECK_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
+
+Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
+"""As `process.Run`."""
+
+
+class CannotStart(Exception):
+    """What the service waited for has not come; the text says what."""
+
+
+class Start:
+    """How far the start of the service has come that runs here."""
+
+    def __init__(self, notify: Callable[[str], None]) -> None:
+        self.is_ready = asyncio.Event()
+        self._notify = notify
+        self._reason: str | None = None
+        self._since: float | None = None
+
+    def wait_for(self, reason: str | None, patient: bool) -> None:
+        """Tell what is waited for, where that is news."""
+        if self.is_ready.is_set() or reason == self._reason:
+            return
+        if reason is None or patient:
+            self._since = None
+        elif self._since is None:
+            self._since = time.monotonic()
+        self._reason = reason
+        if reason is not None:
+            log.warning("waiting", extra={"reason": reason})
+            self._notify(f"STATUS={reason}")
+
+    async def overdue(self) -> NoReturn:
+        """Raises CannotStart where the service has waited too long; else waits on, also when it is ready."""
+        while self.is_ready.is_set() or self._since is None or time.monotonic() - self._since < SECONDS:
+            await asyncio.sleep(_CHECK_SECONDS)
+        raise CannotStart(f"waited for {SECONDS} s: {self._reason}")
+
+
+_start: ContextVar[Start | None] = ContextVar("start", default=None)
+
+
+def begin(notify: Callable[[str], None]) -> Start:
+    """The start of the service in this task and those that it begins; `notify` tells the supervisor (sd_notify)."""
+    start = Start(notify)
+    _start.set(start)
+    return start
+
+
+def waiting(reason: str | None, *, patient: bool = False) -> None:
+    """Tell what the service that starts here waits for; None: it has come. Does nothing once the service is ready.
+
+    The service ends after SECONDS of it, unless it is `patient`.
+    """
+    start = _start.get()
+    if start is not None:
+        start.wait_for(reason, patient)
+
+
+def with_database(run: Run) -> Run:
+    """The service, begun when its database answers and is migrated.
+
+    It raises DatabaseUnavailable where something is wrong with that which does not pass by itself.
+    """
+
+    async def started(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+        database = Database(settings, "start")
+        try:
+            while reason := await _missing(database, settings.cell):
+                waiting(reason)
+                await asyncio.sleep(_RETRY_SECONDS)
+            waiting(None)
+        finally:
+            await database.close()
+        await run(settings, stop, ready)
+
+    return started
+
+
+async def _missing(database: Database, cell: str) -> str | None:
+    try:
+        ((is_migrated,),) = await database.fetch(sql.load("services.eventstore", "is_migrated"), [])
+    except DatabaseUnavailable as error:
+        if not error.passes:
+            raise
+        return str(error)
+    return None if is_migrated else f"the database has no schema {cell} of Denizen yet: run `denizen migrate`"
