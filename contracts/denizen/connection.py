@@ -140,6 +140,7 @@ class Connection(Client):
     async def subscribed(self) -> None:
         """Wait until the server has taken all subscriptions. Raises NatsPermissionDenied, nats.errors.Error."""
         await self.flush()
+        await self.flush()  # nats-py writes the first one's PING before the subscriptions.
         if self._deaf_to is not None:
             raise self._deaf_to
 

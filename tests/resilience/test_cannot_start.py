@@ -211,7 +211,7 @@ def test_relay_without_jetstream_says_so_and_waits(start: Start, tmp_path: Path)
 
 
 @pytest.mark.embedded
-@pytest.mark.parametrize("service", ["accounts", "directory", "transfer"])
+@pytest.mark.parametrize("service", ["accounts", "transfer"])
 def test_service_that_may_not_hear_requests_says_so_and_ends(service: str, start: Start, tmp_path: Path) -> None:
     def without(accounts: str) -> str:
         assert "users.v1.command" in accounts
