@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,7 @@ def test_service_with_the_keys_of_another_log_says_so_and_ends(service: str, sta
 
 
 @contextmanager
-def _nats(directory: Path, change: Callable[[str], str]) -> Iterator[Nats]:
+def _nats(directory: Path, change: Callable[[str], str]) -> Generator[Nats]:
     """A nats-server whose accounts are changed."""
     home = Home(directory)
     home.create()
