@@ -44,7 +44,7 @@ class DatabaseUnavailable(Exception):
         passes: whether that may pass by itself, as a wrong password does not.
     """
 
-    def __init__(self, message: str, *, passes: bool = True) -> None:
+    def __init__(self, message: str = "PostgreSQL is not reachable", *, passes: bool = True) -> None:
         super().__init__(message)
         self.passes = passes
 
