@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from denizen.connection import Connection, Unreadable, opened, trusting
+from denizen.connection import DENIED, Connection, Unreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -27,6 +27,9 @@ def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
 
     async def failed(error: Exception) -> None:
         log.warning("nats_error", extra={"user": user, "error": type(error).__name__})
+        if (denied := DENIED.search(str(error))) and denied[1].lower() == "subscription":
+            # It would be deaf, and say that it is ready.
+            startup.fail(f"the NATS user {user} may not subscribe to {denied[2]} (deploy/nats/accounts.conf)")
         if isinstance(error, OSError):
             startup.waiting(f"NATS is not reachable at {where}: {error.strerror or 'it does not answer in time'}")
 
@@ -70,6 +73,12 @@ async def connect(settings: Settings, user: NatsUser, unreadable: Unreadable | N
     connection = await opened(settings.nats_url.split(","), _options(settings, user), unreadable=unreadable)
     startup.waiting(None)
     return connection
+
+
+async def taken(client: Client) -> None:
+    """Wait until the server has taken all subscriptions, or refused them to `error_cb`. Raises nats.errors.Error."""
+    for _ in range(2):  # nats-py writes the first one's PING before the subscriptions.
+        await client.flush()
 
 
 async def disconnect(client: Client) -> None:

@@ -5,10 +5,11 @@ import contextlib
 import time
 from typing import Literal
 
-from denizen.connection import Connection
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
+from services import broker
 from services.settings import Settings
 
 Topic = Literal["log", "applied", "mail"]
@@ -23,7 +24,7 @@ _MANY = 256
 class Signal:
     """Sends and awaits pokes of one topic in one cell."""
 
-    def __init__(self, client: Connection, settings: Settings, topic: Topic) -> None:
+    def __init__(self, client: Client, settings: Settings, topic: Topic) -> None:
         self._client = client
         self._subject = f"denizen.signal.{settings.cell}.{topic}"
         self._poked = asyncio.Event()
@@ -34,9 +35,9 @@ class Signal:
             await self._client.publish(self._subject)
 
     async def listen(self) -> None:
-        """Raises NatsPermissionDenied, nats.errors.Error."""
+        """Raises nats.errors.Error."""
         await self._client.subscribe(self._subject, cb=self._on_poke)
-        await self._client.subscribed()
+        await broker.taken(self._client)
 
     async def _on_poke(self, _: Msg) -> None:
         self._poked.set()

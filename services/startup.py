@@ -34,6 +34,12 @@ class Start:
         self._notify = notify
         self._reason: str | None = None
         self._since: float | None = None
+        self._failure: str | None = None
+
+    def fail(self, reason: str) -> None:
+        """End the service, where it is not ready yet."""
+        if not self.is_ready.is_set():
+            self._failure = reason
 
     def wait_for(self, reason: str | None, patient: bool) -> None:
         """Tell what is waited for, where that is news."""
@@ -49,9 +55,11 @@ class Start:
             self._notify(f"STATUS={reason}")
 
     async def overdue(self) -> NoReturn:
-        """Raises CannotStart where the service has waited too long; else waits on, also when it is ready."""
+        """Raises CannotStart where the service has failed or waited too long; else waits on, also when it is ready."""
         while self.is_ready.is_set() or self._since is None or time.monotonic() - self._since < SECONDS:
             await asyncio.sleep(_CHECK_SECONDS)
+            if self._failure:
+                raise CannotStart(self._failure)
         raise CannotStart(f"waited for {SECONDS} s: {self._reason}")
 
 
@@ -73,6 +81,13 @@ def waiting(reason: str | None, *, patient: bool = False) -> None:
     start = _start.get()
     if start is not None:
         start.wait_for(reason, patient)
+
+
+def fail(reason: str) -> None:
+    """End the service that starts here: waiting does not help. Does nothing once it is ready."""
+    start = _start.get()
+    if start is not None:
+        start.fail(reason)
 
 
 def with_database(run: Run) -> Run:

@@ -31,7 +31,8 @@ _SECURE = {"nats": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
 _TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _GREETING_SECONDS = 1.0
 """How long a server may take to speak first; one that is silent for so long waits for TLS (`handshake_first`)."""
-_DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([^"]*)"', re.IGNORECASE)
+DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([^"]*)"', re.IGNORECASE)
+"""What nats-server says of a missing permission: for what, and the subject."""
 _LOGIN_REFUSED = re.compile(r"authori[sz]ation violation|authentication (?:expired|revoked)", re.IGNORECASE)
 
 hardening.mend()
@@ -104,7 +105,6 @@ class Connection(Client):
         self._inbox = ""
         self._questions: dict[str, Question] = {}
         self._cannot_listen: errors.NatsPermissionDenied | None = None
-        self._deaf_to: errors.NatsPermissionDenied | None = None
         self.refusal: errors.NoAnswer | None = None
         """Why no server lets it in again, while that is so."""
 
@@ -137,13 +137,6 @@ class Connection(Client):
         finally:
             del self._questions[token]
 
-    async def subscribed(self) -> None:
-        """Wait until the server has taken all subscriptions. Raises NatsPermissionDenied, nats.errors.Error."""
-        await self.flush()
-        await self.flush()  # nats-py writes the first one's PING before the subscriptions.
-        if self._deaf_to is not None:
-            raise self._deaf_to
-
     async def listen(self) -> str:
         """The beginning of the subjects of our replies. Raises NatsPermissionDenied."""
         if self._cannot_listen is not None:
@@ -175,7 +168,7 @@ class Connection(Client):
 
     async def _process_err(self, err_msg: str) -> None:
         """Tell the callers who wait for a reply that cannot come."""
-        denied = _DENIED.search(err_msg)
+        denied = DENIED.search(err_msg)
         if denied is not None:
             # nats-py has made it lower case.
             verb, subject = denied[1], denied[2]
@@ -184,8 +177,6 @@ class Connection(Client):
                     f"the NATS user may not listen at {self._inbox}*, where its replies come: "
                     "is it another user's inbox_prefix?"
                 )
-            elif verb == "subscription":
-                self._deaf_to = errors.NatsPermissionDenied(f"the NATS user may not subscribe to {subject}")
             for question in list(self._questions.values()):
                 if self._cannot_listen is not None:
                     question.fail(self._cannot_listen)

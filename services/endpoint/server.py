@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 
 import orjson
-from denizen.connection import Connection
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
@@ -50,7 +49,7 @@ class Server:
         self._subscriptions: list[Subscription] = []
         self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
-        self._client: Connection | None = None
+        self._client: Client | None = None
         self._full: Callable[[Operation, bytes], bool] = lambda _, __: False
 
     async def start(
@@ -62,8 +61,7 @@ class Server:
         full, and may raise Refusal. Where `full` says so of an operation and a body, the request is refused unread.
         """
         self._full = full or self._full
-        await self._broker.connect()
-        self._client = client = self._broker.ours()
+        self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
             if operation.id not in HOT:
@@ -78,7 +76,7 @@ class Server:
                 self._hot[operation.id] = await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler)
                 self._subscriptions.append(self._hot[operation.id])
         await discovery.start()
-        await client.subscribed()
+        await broker.taken(client)
 
     def _handler(self, operation: Operation, accept: Callable[[Call], bool]) -> Callable[[Msg], Awaitable[None]]:
         async def handle(message: Msg) -> None:
@@ -185,20 +183,14 @@ class Server:
 class _Broker(NatsBroker):
     """FastStream on a connection of ours: its own would not insist on TLS."""
 
-    def __init__(self, connect: Callable[[], Awaitable[Connection]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
         super().__init__(logger=None, apply_types=False, decoder=_raw_message)
         self._open = connect
-        self._ours: Connection | None = None
 
     async def _connect(self) -> Client:
-        self._ours = connection = await self._open()
+        connection = await self._open()
         self.config.connect(connection)
         return connection
-
-    def ours(self) -> Connection:
-        """The connection, as what it is."""
-        assert self._ours
-        return self._ours
 
 
 async def _raw_message(message: NatsMessage) -> Msg:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from denizen.connection import Connection
+from nats.aio.client import Client
 
 import projections
 from services import broker
@@ -39,7 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 class Projector:
     """Applies the log to every projection; one process at a time."""
 
-    def __init__(self, settings: Settings, client: Connection) -> None:
+    def __init__(self, settings: Settings, client: Client) -> None:
         self._settings = settings
         ring = keys.load(settings)
         self._store = PostgresEventStore(settings, ring, "projector")

@@ -220,14 +220,14 @@ def test_service_that_may_not_hear_requests_says_so_and_ends(service: str, start
         )
 
     with _nats(tmp_path / "nats", without) as server:
-        _expect_end(start("run", service, **_environment(server)), "may not subscribe to users.v1.")
+        _expect_end(start("run", service, **_environment(server)), "may not subscribe to users.v1.", "responder")
 
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("service", ["projector", "mailer", "relay", "directory"])
 def test_service_that_may_not_hear_signals_says_so_and_ends(service: str, start: Start, tmp_path: Path) -> None:
     with _nats(tmp_path / "nats", lambda accounts: accounts.replace("denizen.signal", "denizen.other")) as server:
-        _expect_end(start("run", service, **_environment(server)), "may not subscribe to denizen.signal.")
+        _expect_end(start("run", service, **_environment(server)), "may not subscribe to denizen.signal.", "signal")
 
 
 @pytest.mark.embedded
