@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from services.printable import escaped, plain
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -28,7 +30,7 @@ class JsonFormatter(logging.Formatter):
         entry.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info and record.exc_info[1]:
             entry.update(described(record.exc_info[1]))
-        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        return escaped(orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
 
 
 class TextFormatter(logging.Formatter):
@@ -36,7 +38,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         fields = (f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD)
-        return " ".join((record.getMessage(), *fields))
+        return plain(" ".join((record.getMessage(), *fields)))
 
 
 def described(error: BaseException) -> dict[str, object]:

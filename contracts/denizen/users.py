@@ -209,8 +209,9 @@ class Users:
         """A page of at most 500 users, and how many there are in all; `next_cursor` leads to the next page.
 
         `search`: words, each part of the e-mail address or of a name, whatever its case and accents; who has exactly
-        this address or external id comes first. With a cursor all but `count` must be as for the page before. Unless
-        an `offset` is given a page can end before it is full, even empty: go by `next_cursor`, or let `iter_all` do it.
+        this address or external id comes first. With a cursor all but `count` must be as for the page before. A page
+        can end before it is full: go by `next_cursor`, or let `iter_all` do it. By offsets, add `len(page)`, never
+        `count`: users of 16 KB of metadata fill a message before 100 of them do (`page.truncated`).
         """
         body: dict[str, Any] = {"count": count, "sort": sort}
         given = {"offset": offset, "cursor": cursor, "status": status, "search": search}

@@ -1,10 +1,15 @@
 """The command `denizen`. Each command is a module of this package, imported only when it is called."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
+
+from services.printable import lines
 
 _COMMANDS = {
     "up": "Run everything on this machine: embedded servers and all services.",
@@ -29,7 +34,26 @@ _RENAMED = {"import": "imports", "nats-users": "nats_users"}
 """Commands whose names no module can have."""
 
 
+@contextmanager
+def _printable() -> Generator[None]:
+    """Errors name what was typed, which a shell may have taken from names of files."""
+    try:
+        yield
+    except TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            vars(error)["message"] = lines(message)
+        raise
+
+
 class _Lazy(TyperGroup):
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _printable():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _printable():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
 

@@ -6,6 +6,7 @@ import typer
 from denizen.messages import User
 from denizen.transport import CommandOptions
 
+from services.cli import show
 from services.cli.arguments import Actor, AsJson, Key, UserId, options, secret
 from services.cli.changing import changing
 from services.cli.environment import client
@@ -64,4 +65,4 @@ def send_password_reset_email(
     """Mail a token by which the password can be set. Does not tell whether anybody has the address."""
     with client() as denizen:
         denizen.auth.users.send_password_reset_email(email, **options(idempotency_key, None, actor))
-    typer.echo("{}" if as_json else "If a user has this address, a mail is on its way.")
+    show.say("{}" if as_json else "If a user has this address, a mail is on its way.")

@@ -20,7 +20,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import Error as JetStreamError
 
 from services import sql
-from services.cli import environment
+from services.cli import environment, show
 from services.database import Database, DatabaseUnavailable, Row
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
@@ -56,10 +56,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     findings = asyncio.run(_examine(settings))
     well = all(finding.ok for finding in findings)
     if as_json:
-        typer.echo(orjson.dumps({"ok": well, "checks": [asdict(finding) for finding in findings]}).decode())
+        show.json({"ok": well, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            typer.echo(f"{'ok     ' if finding.ok else 'WANTING'}  {finding.check:<12}{finding.says}")
+            show.say(f"{'ok     ' if finding.ok else 'WANTING'}  {finding.check:<12}{finding.says}")
     raise typer.Exit(0 if well else 1)
 
 

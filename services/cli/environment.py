@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from pydantic import ValidationError
 
+from services.cli import show
 from services.embedded.home import with_addresses
 from services.settings import Settings, faults
 
@@ -26,7 +27,7 @@ def read() -> Settings:
         return Settings()
     except ValidationError as error:
         for fault in faults(error):
-            typer.echo(fault, err=True)
+            show.say(fault, err=True)
         raise typer.Exit(2) from error
 
 
@@ -44,7 +45,7 @@ def client(**options: Any) -> Generator["Client"]:
         with Client(nats_servers(), **options) as connected:
             yield connected
     except DenizenError as error:
-        typer.echo(str(error), err=True)
+        show.say(str(error), err=True)
         raise typer.Exit(1) from error
 
 

@@ -3,7 +3,6 @@
 import sys
 from typing import Annotated
 
-import orjson
 import psycopg
 import typer
 from denizen.messages import UserId
@@ -38,15 +37,15 @@ def verify(
         raise typer.BadParameter("not the id of a user", param_hint="USER_ID") from None
     settings = environment.settings()
     if settings.database_url is None:
-        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     try:
         receipt = _search(settings.database_url.get_secret_value(), settings, user_id)
     except psycopg.Error as error:
-        typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
+        show.say(f"The log cannot be read: {type(error).__name__}.", err=True)
         raise typer.Exit(1) from error
     if as_json:
-        typer.echo(orjson.dumps(receipt.body()).decode())
+        show.json(receipt.body())
     else:
         _tell(receipt)
     raise typer.Exit(0 if receipt.erased else 1)
@@ -65,16 +64,16 @@ def _search(url: str, settings: Settings, user_id: str) -> Receipt:
 
 
 def _tell(receipt: Receipt) -> None:
-    typer.echo(f"Receipt of erasure: {receipt.user_id}")
+    show.say(f"Receipt of erasure: {receipt.user_id}")
     if (stone := receipt.tombstone) is not None:
-        typer.echo(f"Deleted {show.time(stone.deleted_at)}, position {stone.position}, hash {stone.hash}")
+        show.say(f"Deleted {show.time(stone.deleted_at)}, position {stone.position}, hash {stone.hash}")
     for place in receipt.places:
-        typer.echo(_line(place))
+        show.say(_line(place))
         for fault in place.faults:
-            typer.echo(f"         {show.plain(fault)}")
+            show.say(f"         {show.plain(fault)}")
     for each in receipt.not_searched if receipt.tombstone else ():
-        typer.echo(f"not here {each}")
-    typer.echo("Nothing is left." if receipt.erased else "The user is not erased.")
+        show.say(f"not here {each}")
+    show.say("Nothing is left." if receipt.erased else "The user is not erased.")
 
 
 def _line(place: Place) -> str:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import signal
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
@@ -14,9 +15,11 @@ from typing import IO, TYPE_CHECKING, Annotated, Literal
 import typer
 from denizen.messages import Status
 
+from services.cli import show
 from services.cli.arguments import time
 from services.cli.environment import client, operator
 from services.cli.files import shut, stopped
+from services.printable import escaped, lines
 
 if TYPE_CHECKING:
     from denizen import Client
@@ -73,15 +76,16 @@ def export(
     with ExitStack() as stack:
         file = stack.enter_context(_output(output, private=with_hashes))
         advance = stack.enter_context(_bar())
+        shown = _shown(format) if file.isatty() else bytes
         denizen = stack.enter_context(operator() if with_hashes else client())
         for piece in stack.enter_context(closing(_pieces(denizen, options))):
-            _write(file, piece.data, output)
+            _write(file, shown(piece.data), output)
             position, octets = piece.position, octets + len(piece.data)
             advance(octets)
     if as_json:
-        typer.echo(f'{{"position": {position}, "octets": {octets}}}', err=True)
+        show.say(f'{{"position": {position}, "octets": {octets}}}', err=True)
     else:
-        typer.echo(f"{octets:,} octets, as of log position {position}", err=True)
+        show.say(f"{octets:,} octets, as of log position {position}", err=True)
 
 
 def _end_by_signals() -> None:
@@ -151,6 +155,17 @@ def _write(file: IO[bytes], data: bytes, path: Path | None) -> None:
         raise stopped(path or "standard output", "written", error) from error
 
 
+def _shown(format: str) -> Callable[[bytes], bytes]:
+    """What becomes of pieces on a terminal: what users wrote must not move its cursor."""
+    decoder = getincrementaldecoder("utf-8")("replace")  # A piece can end within a character.
+
+    def shown(data: bytes) -> bytes:
+        text = decoder.decode(data)
+        return (lines(text.replace("\r\n", "\n")) if format == "csv" else escaped(text)).encode()
+
+    return shown
+
+
 def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPiece]":
     from denizen import DenizenError
 
@@ -162,7 +177,7 @@ def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPie
                 yield piece
     except DenizenError:
         if begun:
-            typer.echo("The export ended before its end, and nobody can go on with it: begin it again.", err=True)
+            show.say("The export ended before its end, and nobody can go on with it: begin it again.", err=True)
         raise
 
 

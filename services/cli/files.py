@@ -5,10 +5,12 @@ from typing import IO
 
 import typer
 
+from services.cli import show
+
 
 def stopped(what: object, how: str, error: OSError) -> typer.Exit:
     """Say what cannot be read or written; what to end the command with."""
-    typer.echo(f"{what} cannot be {how}: {error.strerror or error}", err=True)
+    show.say(f"{what} cannot be {how}: {error.strerror or error}", err=True)
     return typer.Exit(1)
 
 

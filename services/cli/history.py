@@ -24,7 +24,7 @@ def history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_json: 
     with client() as denizen:
         page = denizen.auth.users.history(user_id, count=count, cursor=cursor)
     if as_json:
-        typer.echo(page.model_dump_json(by_alias=True))
+        show.json(page)
         return
     rows = [
         (
@@ -51,7 +51,7 @@ def login_history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_
     with client() as denizen:
         page = denizen.auth.users.login_history(user_id, count=count, cursor=cursor)
     if as_json:
-        typer.echo(page.model_dump_json(by_alias=True))
+        show.json(page)
         return
     rows = [(show.time(login.time), login.outcome, login.ip or "", login.user_agent or "") for login in page]
     show.table(["time", "outcome", "ip", "user agent"], rows, f"{len(page)} attempts")
@@ -64,7 +64,7 @@ def identities(user_id: UserId, as_json: AsJson = False) -> None:
     with client() as denizen:
         linked = denizen.auth.users.list_identities(user_id)
     if as_json:
-        typer.echo(linked.model_dump_json(by_alias=True))
+        show.json(linked)
         return
     rows = [(each.provider, each.provider_id, show.time(each.linked_at)) for each in linked]
     show.table(["provider", "id there", "linked"], rows, f"{len(linked)} identities")
@@ -72,4 +72,4 @@ def identities(user_id: UserId, as_json: AsJson = False) -> None:
 
 def _lead_on(cursor: str | None) -> None:
     if cursor is not None:
-        typer.echo(f"--cursor {cursor}", err=True)
+        show.say(f"--cursor {cursor}", err=True)

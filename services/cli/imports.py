@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import orjson
 import typer
 
+from services.cli import show
 from services.cli.environment import client
 from services.cli.files import shut, stopped
+from services.printable import escaped
 
 if TYPE_CHECKING:
     from denizen.transfer import ImportResult, ImportSummary
@@ -106,7 +108,7 @@ def _stopping(*, resumable: bool) -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on from there" if resumable else "stopped", err=True)
+        show.say("stopped; the same command goes on from there" if resumable else "stopped", err=True)
         # Not at the end of what it waits for: standard input may never end.
         os._exit(1)
 
@@ -165,8 +167,9 @@ def _results(
         def note(result: "ImportResult") -> None:
             error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
             line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
+            text = orjson.dumps({name: value for name, value in line.items() if value is not None}).decode()
             with _writing(path):
-                file.write(orjson.dumps({name: value for name, value in line.items() if value is not None}) + b"\n")
+                file.write(escaped(text).encode() + b"\n")
 
         yield told, note
         with _writing(path):
@@ -247,18 +250,18 @@ def _tell(summary: "ImportSummary", results: Path | None, *, dry_run: bool, as_j
     counts = {name: getattr(summary, name) for name in ("created", "updated", "skipped", "failed")}
     if as_json:
         told = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before, **counts}
-        typer.echo(orjson.dumps(told).decode())
+        show.json(told)
         return
     if summary.before:
-        typer.echo(f"{summary.before:,} rows by an earlier run; --import-id NAME begins a job of its own", err=True)
+        show.say(f"{summary.before:,} rows by an earlier run; --import-id NAME begins a job of its own", err=True)
     would = " (nothing was changed)" if dry_run else ""
-    typer.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()) + would)
+    show.say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + would)
     shown = [result for result in summary.results if result.status == "failed"][:20]
     for result in shown:
         error = result.error
         if error is not None:
             at = f" ({error.field})" if error.field else ""
-            typer.echo(f"  line {result.line}: {error.code}: {error.message}{at}", err=True)
+            show.say(show.plain(f"  line {result.line}: {error.code}: {error.message}{at}"), err=True)
     if summary.failed > len(shown):
         where = f"{results} has them all" if results else "--results FILE keeps them all"
-        typer.echo(f"  and {summary.failed - len(shown):,} more: {where}", err=True)
+        show.say(f"  and {summary.failed - len(shown):,} more: {where}", err=True)

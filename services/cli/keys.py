@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, NoReturn
 
-import orjson
 import psycopg
 import typer
 
-from services.cli import environment
+from services.cli import environment, show
 from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
@@ -49,12 +48,12 @@ def rotate_encryption(
     try:
         rotation = asyncio.run(_with_progress(settings, keep_old))
     except RotationRefused as error:
-        typer.echo(f"{error}.", err=True)
+        show.say(f"{error}.", err=True)
         raise typer.Exit(1) from error
     except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
         _fail(error)
     if as_json:
-        typer.echo(orjson.dumps(asdict(rotation)).decode())
+        show.json(asdict(rotation))
     else:
         _tell(rotation, settings)
 
@@ -75,16 +74,16 @@ async def _with_progress(settings: Settings, keep_old: bool) -> Rotation:
 
 
 def _tell(rotation: Rotation, settings: Settings) -> None:
-    typer.echo(f"Every key is wrapped under epoch {rotation.epoch}; {rotation.rewrapped} were wrapped anew.")
+    show.say(f"Every key is wrapped under epoch {rotation.epoch}; {rotation.rewrapped} were wrapped anew.")
     if rotation.removed:
-        typer.echo(f"Deleted from {settings.home / 'keys'}: {_names(rotation.removed)}.")
+        show.say(f"Deleted from {settings.home / 'keys'}: {_names(rotation.removed)}.")
     if not keys.in_environment(settings):
-        typer.echo(f"Back up {settings.home / 'keys'}/kek-{rotation.epoch} now, apart from the database.")
+        show.say(f"Back up {settings.home / 'keys'}/kek-{rotation.epoch} now, apart from the database.")
         if rotation.left:
-            typer.echo(f"They open nothing of this log any more: {_names(rotation.left)} in {settings.home / 'keys'}.")
+            show.say(f"They open nothing of this log any more: {_names(rotation.left)} in {settings.home / 'keys'}.")
     elif rotation.left:
         epochs = ", ".join(map(str, rotation.left))
-        typer.echo(f"Remove epoch {epochs} from DENIZEN_KEY_ENCRYPTION_KEYS everywhere: it opens nothing any more.")
+        show.say(f"Remove epoch {epochs} from DENIZEN_KEY_ENCRYPTION_KEYS everywhere: it opens nothing any more.")
 
 
 def _names(epochs: Sequence[int]) -> str:
@@ -109,7 +108,7 @@ def rotate_signing(
     when, rest = f" in {LEAD_SECONDS} seconds", "good until they expire"
     if at_once:
         when, rest = "", "refused within 2 seconds, while an accounts service runs"
-    typer.echo(f"Access tokens are signed with the key {rotation.key_id}{when}; those of older keys are {rest}.")
+    show.say(f"Access tokens are signed with the key {rotation.key_id}{when}; those of older keys are {rest}.")
 
 
 @app.command("rotate-sealing")
@@ -119,7 +118,7 @@ def rotate_sealing(as_json: AsJson = False) -> None:
     if as_json:
         _print("sealing", rotation, False)
         return
-    typer.echo(f"Secrets are sealed for the key {rotation.key_id}; the old one opens for 10 minutes more.")
+    show.say(f"Secrets are sealed for the key {rotation.key_id}; the old one opens for 10 minutes more.")
 
 
 def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
@@ -131,13 +130,13 @@ def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
         "atOnce": at_once,
         "usedInSeconds": lead,
     }
-    typer.echo(orjson.dumps(facts).decode())
+    show.json(facts)
 
 
 def _settings() -> Settings:
     settings = environment.settings()
     if settings.database_url is None:
-        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     return settings
 
@@ -152,7 +151,7 @@ def _rotate(kind: Kind, at_once: bool) -> ServerRotation:
 def _fail(error: Exception) -> NoReturn:
     """What psycopg says may quote a row."""
     says = f"The key cannot be rotated: {type(error).__name__}." if isinstance(error, psycopg.Error) else str(error)
-    typer.echo(says, err=True)
+    show.say(says, err=True)
     raise typer.Exit(1) from error
 
 

@@ -4,11 +4,10 @@ import sys
 from dataclasses import asdict
 from typing import Annotated
 
-import orjson
 import psycopg
 import typer
 
-from services.cli import environment
+from services.cli import environment, show
 from services.database import DatabaseUnavailable
 from services.eventstore.verify import MOST_FINDINGS, Verification
 from services.settings import Settings
@@ -30,15 +29,15 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     """
     settings = environment.settings()
     if settings.database_url is None:
-        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     try:
         result = _read(settings)
     except psycopg.Error as error:
-        typer.echo(f"The log cannot be read: {type(error).__name__}.", err=True)
+        show.say(f"The log cannot be read: {type(error).__name__}.", err=True)
         raise typer.Exit(1) from error
     if json:
-        typer.echo(orjson.dumps({"intact": not result.findings, **asdict(result)}).decode())
+        show.json({"intact": not result.findings, **asdict(result)})
     else:
         _tell(result)
     raise typer.Exit(1 if result.findings else 0)
@@ -64,7 +63,7 @@ def _read(settings: Settings) -> Verification:
         try:
             found = check(settings, lambda done: progress.update(snapshots, completed=done))
         except (KeysMissing, DatabaseUnavailable, psycopg.Error):  # Those who may only read the log have no keys.
-            typer.echo("The snapshots are not compared: that needs the keys and the rights of the services.", err=True)
+            show.say("The snapshots are not compared: that needs the keys and the rights of the services.", err=True)
         else:
             result.findings += found[: MOST_FINDINGS - len(result.findings)]
         return result
@@ -73,8 +72,8 @@ def _read(settings: Settings) -> Verification:
 def _tell(result: Verification) -> None:
     for finding in result.findings:
         where = f", {finding.stream} version {finding.version}" if finding.stream else ""
-        typer.echo(f"position {finding.position}{where}: {finding.problem}")
+        show.say(f"position {finding.position}{where}: {finding.problem}")
     if len(result.findings) == MOST_FINDINGS:
-        typer.echo(f"({MOST_FINDINGS} findings shown, there may be more)")
+        show.say(f"({MOST_FINDINGS} findings shown, there may be more)")
     if not result.findings:
-        typer.echo(f"The log is intact: {result.events} events, each in its place, up to position {result.head}.")
+        show.say(f"The log is intact: {result.events} events, each in its place, up to position {result.head}.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from services import log as logs
-from services.cli import environment
+from services.cli import environment, show
 from services.embedded.program import CannotStart
 
 app = typer.Typer()
@@ -22,10 +22,10 @@ def migrate(
     logs.configure("migrate", for_people=sys.stderr.isatty())
     settings = environment.settings()
     if settings.database_url is None:
-        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     try:
         migrate_when_reachable(settings.database_url.get_secret_value(), settings.cell, wait)
     except CannotStart as error:
-        typer.echo(str(error), err=True)
+        show.say(str(error), err=True)
         raise typer.Exit(1) from error

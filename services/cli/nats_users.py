@@ -11,7 +11,7 @@ import orjson
 import typer
 from nats.errors import Error as NatsError
 
-from services.cli import environment
+from services.cli import environment, show
 from services.cli.arguments import AsJson
 from services.embedded.home import Home
 from services.embedded.nats import ReloadFailed, accounts_file, reload
@@ -72,13 +72,13 @@ def add(
         target.accounts = target.accounts.adding(user)
     facts = _facts(user) | {"password": password, "file": str(target.path), "reloaded": target.reloaded}
     if as_json:
-        typer.echo(orjson.dumps(facts).decode())
+        show.json(facts)
         return
-    typer.echo(f"NATS user      {user.user}")
-    typer.echo(f"Password       {password}  (shown this once)")
-    typer.echo(f"Inbox prefix   _INBOX.{user.user}  (the Python client takes it by itself)")
+    show.say(f"NATS user      {user.user}")
+    show.say(f"Password       {password}  (shown this once)")
+    show.say(f"Inbox prefix   _INBOX.{user.user}  (the Python client takes it by itself)")
     if user.durables:
-        typer.echo(f"Durables       {', '.join(user.durables)}")
+        show.say(f"Durables       {', '.join(user.durables)}")
     _tell(target)
 
 
@@ -91,13 +91,11 @@ def remove(user: User, *, file: File = None, as_json: AsJson = False) -> None:
     durables = list(gone.durables) if gone else []
     if as_json:
         facts = {"user": user, "durables": durables, "file": str(target.path), "reloaded": target.reloaded}
-        typer.echo(orjson.dumps(facts).decode())
+        show.json(facts)
         return
-    typer.echo(f"{user} is removed.")
+    show.say(f"{user} is removed.")
     for each in durables:
-        typer.echo(
-            f"Its durable goes on keeping its place, until you delete it: `nats consumer rm USERS_EVENTS {each}`."
-        )
+        show.say(f"Its durable goes on keeping its place, until you delete it: `nats consumer rm USERS_EVENTS {each}`.")
     _tell(target)
 
 
@@ -107,13 +105,11 @@ def list_users(*, file: File = None, as_json: AsJson = False) -> None:
     with _refusals(path := _path(file)):
         accounts = _read(path, file)
     if as_json:
-        typer.echo(
-            orjson.dumps({"shared": accounts.shared, "users": [_facts(each) for each in accounts.users]}).decode()
-        )
+        show.say(orjson.dumps({"shared": accounts.shared, "users": [_facts(each) for each in accounts.users]}).decode())
         return
     for each in accounts.users:
-        typer.echo(f"{each.user:<44}{', '.join(each.durables)}".rstrip())
-    typer.echo(f"The shared users backend, frontend and subscriber are {'there' if accounts.shared else 'left out'}.")
+        show.say(f"{each.user:<44}{', '.join(each.durables)}".rstrip())
+    show.say(f"The shared users backend, frontend and subscriber are {'there' if accounts.shared else 'left out'}.")
 
 
 @app.command()
@@ -132,9 +128,9 @@ def shared(
         target.accounts = replace(target.accounts, shared=state == "on")
     if as_json:
         facts = {"shared": state == "on", "file": str(target.path), "reloaded": target.reloaded}
-        typer.echo(orjson.dumps(facts).decode())
+        show.json(facts)
         return
-    typer.echo(f"The shared users are {'there' if state == 'on' else 'left out'}.")
+    show.say(f"The shared users are {'there' if state == 'on' else 'left out'}.")
     _tell(target)
 
 
@@ -145,9 +141,9 @@ def refresh(*, file: File = None, as_json: AsJson = False) -> None:
         pass
     users = [each.user for each in target.accounts.users]
     if as_json:
-        typer.echo(orjson.dumps({"users": users, "file": str(target.path), "reloaded": target.reloaded}).decode())
+        show.json({"users": users, "file": str(target.path), "reloaded": target.reloaded})
         return
-    typer.echo(f"{len(users)} users are written anew.")
+    show.say(f"{len(users)} users are written anew.")
     _tell(target)
 
 
@@ -189,13 +185,13 @@ def _refusals(path: Path) -> Generator[None]:
     try:
         yield
     except Refused as error:
-        typer.echo(f"{path}: {error}.", err=True)
+        show.say(f"{path}: {error}.", err=True)
         raise typer.Exit(1) from error
     except OSError as error:
-        typer.echo(f"{path}: {error.strerror}.", err=True)
+        show.say(f"{path}: {error.strerror}.", err=True)
         raise typer.Exit(1) from error
     except UnicodeDecodeError as error:
-        typer.echo(f"{path}: is not UTF-8.", err=True)
+        show.say(f"{path}: is not UTF-8.", err=True)
         raise typer.Exit(1) from error
 
 
@@ -242,5 +238,5 @@ def _facts(user: NatsUser) -> dict[str, object]:
 
 
 def _tell(target: _Target) -> None:
-    typer.echo(f"Written to     {target.path}")
-    typer.echo(target.says)
+    show.say(f"Written to     {target.path}")
+    show.say(target.says)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-import orjson
 import psycopg
 import typer
 import uvloop
@@ -62,7 +61,7 @@ def status(as_json: AsJson = False) -> None:
     settings = _settings()
     found = _run(_status(settings))
     if as_json:
-        typer.echo(orjson.dumps({"projections": [_facts(each) for each in found]}, option=orjson.OPT_UTC_Z).decode())
+        show.json({"projections": [_facts(each) for each in found]})
     else:
         rows = [
             (
@@ -96,15 +95,15 @@ def rebuild(
     seconds = round(time.perf_counter() - began, 3)
     if as_json:
         facts = {"projections": built.names, "position": built.position, "seconds": seconds}
-        typer.echo(orjson.dumps(facts).decode())
+        show.json(facts)
     else:
-        typer.echo(f"Built anew up to position {built.position} in {seconds:.1f} s: {', '.join(built.names)}.")
+        show.say(f"Built anew up to position {built.position} in {seconds:.1f} s: {', '.join(built.names)}.")
 
 
 def _settings() -> Settings:
     settings = environment.settings()
     if settings.database_url is None:
-        typer.echo("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
+        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     return settings
 
@@ -113,13 +112,13 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return uvloop.run(work)
     except (keys.KeysMissing, DatabaseUnavailable, RebuildRunning, SecondProcessEnded, TableInUse) as error:
-        typer.echo(f"{error}.", err=True)
+        show.say(f"{error}.", err=True)
     except ProjectionNewer as error:
-        typer.echo(f"A later version of Denizen made the projection {error}.", err=True)
+        show.say(f"A later version of Denizen made the projection {error}.", err=True)
     except psycopg.errors.UndefinedTable:
-        typer.echo("There are no projections: has the projector ever run?", err=True)
+        show.say("There are no projections: has the projector ever run?", err=True)
     except psycopg.Error as error:
-        typer.echo(f"PostgreSQL refuses: {type(error).__name__}.", err=True)
+        show.say(f"PostgreSQL refuses: {type(error).__name__}.", err=True)
     raise typer.Exit(1)
 
 

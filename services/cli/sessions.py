@@ -28,7 +28,7 @@ def list_sessions(user_id: UserId, as_json: AsJson = False) -> None:
     with client() as denizen:
         sessions = denizen.auth.sessions.list(user_id)
     if as_json:
-        typer.echo(sessions.model_dump_json(by_alias=True))
+        show.json(sessions)
         return
     rows = [
         (

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from services import log as logs
-from services.cli import environment
+from services.cli import environment, show
 from services.embedded.program import CannotStart
 from services.settings import Settings
 
@@ -47,13 +46,12 @@ def up(
     try:
         asyncio.run(run_everything(settings, _json if json else _welcome(settings)))
     except CannotStart as error:
-        typer.echo(f"denizen up: {error}", err=True)
+        show.say(f"denizen up: {error}", err=True)
         raise typer.Exit(1) from error
 
 
 def _json(addresses: dict[str, str]) -> None:
-    sys.stdout.buffer.write(orjson.dumps({"ready": True, **addresses}) + b"\n")
-    sys.stdout.buffer.flush()
+    show.json({"ready": True, **addresses})
 
 
 def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
@@ -64,7 +62,7 @@ def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
 
         database = conninfo_to_dict(addresses["databaseUrl"])
         home = settings.home.resolve()
-        typer.echo(
+        show.say(
             _WELCOME.format(
                 seconds=time.monotonic() - began,
                 nats=addresses["natsUrl"],

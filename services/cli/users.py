@@ -115,13 +115,13 @@ def list_users(
             count=count, offset=offset, cursor=cursor, status=status, search=search, sort=sort
         )
     if as_json:
-        typer.echo(page.model_dump_json(by_alias=True))
+        show.json(page)
         return
     rows = [(user.id, user.email, user.status, show.time(user.created_at), _name(user)) for user in page]
     total = f"about {page.total}" if page.total_is_estimate else str(page.total)
     show.table(["id", "e-mail", "status", "created", "name"], rows, f"{len(page)} of {total} users")
     if page.next_cursor is not None:
-        typer.echo(f"--cursor {page.next_cursor}", err=True)
+        show.say(f"--cursor {page.next_cursor}", err=True)
 
 
 def _name(user: User) -> str:
@@ -193,7 +193,7 @@ def delete(
             typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)
     with client() as denizen:
         denizen.auth.users.delete(user_id, **options(idempotency_key, expected_version, actor))
-    typer.echo(json.dumps({"userId": user_id}) if as_json else f"{user_id} is erased.")
+    show.say(json.dumps({"userId": user_id}) if as_json else f"{user_id} is erased.")
 
 
 app.add_typer(credentials.app)

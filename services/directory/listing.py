@@ -73,7 +73,8 @@ async def _listed(database: Database, request: m.ListUsers) -> tuple[int, bytes]
         if behind is None and request.cursor is None and not request.offset:
             total, estimated = len(page.found), False  # All are shown.
     following = behind.encode() if behind else None
-    return first.position, listed(shown, total=total, totalIsEstimate=estimated, nextCursor=following)
+    cut = {"truncated": True} if len(shown) < len(documents) else {}
+    return first.position, listed(shown, total=total, totalIsEstimate=estimated, nextCursor=following, **cut)
 
 
 @dataclass(frozen=True, slots=True)

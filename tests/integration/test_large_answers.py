@@ -50,6 +50,22 @@ async def test_large_users_are_listed_by_as_many_pages_as_they_need(denizen: Den
         assert [user.id async for user in client.auth.users.iter_all(search=word, sort="name")] == ids
 
 
+async def test_page_cut_short_by_size_says_so(denizen: Denizen, talk: Talk) -> None:
+    word = f"w{secrets.token_hex(6)}"
+    made = [await talk.create(profile={"displayName": f"{word} {number:02}"}, **LARGE) for number in range(40)]
+    async with AsyncClient(denizen.nats_url) as client:
+        await client.auth.users.update(made[0]["id"], metadata={"y": 1})
+        by_offset: list[str] = []
+        cut: list[bool] = []
+        while page := await client.auth.users.list(search=word, sort="name", count=30, offset=len(by_offset)):
+            by_offset += [user.id for user in page]
+            cut.append(page.truncated)
+        assert by_offset == [user["id"] for user in made]
+        assert cut == [True, False]
+        whole = await client.auth.users.list(search=word, sort="name", count=20)
+        assert (len(whole), whole.truncated) == (20, False)
+
+
 async def test_a_history_of_large_changes(talk: Talk) -> None:
     user, at = await talk.create(**LARGE), 0
     for number in range(40):

@@ -42,7 +42,8 @@ class ListUsers(Request):
     """At most: a page ends before it grows larger than a message, or before its search takes long, even empty; then
     `nextCursor` leads on."""
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Users to skip; not together with `cursor`. Where it is given, a search takes the time that a full page takes."""
+    """Users to skip; not together with `cursor`. For the next page add the length of `data`, not `count`: a page can be
+    `truncated`. Where it is given, a search takes the time that a full page takes."""
     cursor: Cursor | None = None
     """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
     status: Status | None = None
@@ -61,6 +62,9 @@ class UserList(Message):
     total_is_estimate: bool = False
     """More than about 2,000 have what is searched for among their words: `total` is then about how many are found."""
     next_cursor: str | None = None
+    truncated: bool = False
+    """The page ends before `count` users, because it would be larger than a message: its rest begins at `nextCursor`,
+    or, by offsets, at `offset` and the length of `data`."""
 
     def __iter__(self) -> Iterator[User]:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         return iter(self.data)
