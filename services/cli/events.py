@@ -10,7 +10,6 @@ from denizen.events import ALL_EVENTS, STREAM, Event, Events, ParkedEvent, filte
 from denizen.jetstream import failure
 from denizen.transport import Transport
 from nats.errors import Error as NatsError
-from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
@@ -152,7 +151,7 @@ async def _follow(transport: Transport, subject: str, everything: bool) -> Async
             while True:
                 try:
                     messages = await pulling.fetch(100, timeout=1)
-                except NatsTimeoutError:
+                except TimeoutError:  # Of nats-py, or of asyncio where the time is over between two of its requests.
                     continue
                 for message in messages:
                     after = message.metadata.sequence.stream
