@@ -28,4 +28,4 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
         await connection.execute(_UPSERT, [orjson.dumps(rows).decode()])
 
 
-BY_EMAIL = Projection("by_email", 2, ("by_email",), sql("by_email_create"), apply)
+BY_EMAIL = Projection("by_email", 3, ("by_email",), sql("by_email_create"), apply)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 import idna
 from email_validator import EmailNotValidError, validate_email
@@ -19,17 +20,41 @@ class InvalidEmail(ValueError):
 
 
 def canonical(address: str) -> str:
-    """The key under which an address is unique: NFKC and casefold, the domain in IDNA (UTS 46).
+    """The key under which an address is unique: NFKC and casefold, the domain in IDNA (UTS 46, IDNA 2008).
 
-    `SAM@EXAMPLE.com` and `sam@example.com` are one account. Mail goes only to the address as it was written.
+    `SAM@EXAMPLE.com` and `sam@example.com` are one account. The domain is not folded: `ß` and a final sigma are letters
+    of their own in UTS 46, so straße.example and strasse.example are two domains, which may have two owners. Mail goes
+    only to the address as it was written. Raises InvalidEmail.
+    """
+    return _canonical(address, lambda domain: domain)
+
+
+def coarse(address: str) -> str:
+    """The key in earlier versions, for which `ß` in a domain was `ss`, and a final sigma any other sigma.
+
     Raises InvalidEmail.
     """
+    return _canonical(address, _fold)
+
+
+def renewed(key: str, address: str) -> str:
+    """The key of an address of which any version has stored `key`."""
+    domain = address.rpartition("@")[2]
+    if domain.isascii() and "xn--" not in domain.lower():
+        return key
+    try:
+        return canonical(address)
+    except InvalidEmail:
+        return key
+
+
+def _canonical(address: str, fold_domain: Callable[[str], str]) -> str:
     if _PLAIN.fullmatch(address) and address.index("@") <= 64 and len(address) <= 254 and "--" not in address:
         return address.lower()
     try:
         # Strict: else the local part could be longer than the 64 octets of RFC 5321.
         valid = validate_email(address, check_deliverability=False, globally_deliverable=False, strict=True)
-        local, domain = _fold(valid.local_part), idna.encode(_fold(valid.domain), uts46=True).decode("ascii")
+        local, domain = _fold(valid.local_part), idna.encode(fold_domain(valid.domain), uts46=True).decode("ascii")
         # Folding can make what is no address: a letter that falls apart into a mark and another begins with the mark.
         validate_email(f"{local}@{domain}", check_deliverability=False, globally_deliverable=False, strict=True)
     except (EmailNotValidError, idna.IDNAError, UnicodeError):

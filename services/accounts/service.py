@@ -18,7 +18,7 @@ from services.accounts.tools import Tools
 from services.batching import Batcher
 from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore import address_keys, keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords import dearest as dearest_hash
@@ -44,6 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     ring = keys.load(settings)
     store = PostgresEventStore(settings, ring, "accounts")
     await store.check_keys()
+    await address_keys.renew(settings, ring, "accounts")
     signals = await broker.connect(settings, "signal")
     revoker = await broker.connect(settings, "revoker")
     revocations = Revocations(revoker)

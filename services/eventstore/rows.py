@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 from cryptography.exceptions import InvalidTag
 
+from services import email_address
 from services.database import Row
 from services.eventstore import arrays
 from services.eventstore.chain import START, link
@@ -280,7 +281,7 @@ def event(row: Row, keys: DataKeys) -> Event:
         keys.drop(user_of(stream))
     elif ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
-        private = key.decrypt(ciphertext, _bound_to(stream, version, type))
+        private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
     return Event(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
 
 
@@ -293,8 +294,15 @@ def told(row: Row, keys: DataKeys) -> Told | None:
     private = None
     if ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
-        private = key.decrypt(ciphertext, _bound_to(stream, version, type))
+        private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
     return Told(position, stream, version, type, orjson.loads(public), private, recorded_at)
+
+
+def _today(private: Json) -> Json:
+    """What an event holds, the key of its address as it is today: earlier versions stored coarser ones."""
+    if "emailKey" in private:
+        private["emailKey"] = email_address.renewed(private["emailKey"], private["email"])
+    return private
 
 
 def claim_columns(takes: list[tuple[bytes, str]]) -> list[arrays.Array]:

@@ -14,7 +14,7 @@ from services.batching import Batcher
 from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.call import Call
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore import address_keys, keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
@@ -39,6 +39,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     ring = keys.load(settings)
     store = PostgresEventStore(settings, ring, "transfer")
     await store.check_keys()
+    await address_keys.renew(settings, ring, "transfer")
     signals = await broker.connect(settings, "signal")
     logged = Signal(signals, settings, "log")
 

@@ -13,6 +13,7 @@ from denizen import AsyncClient, Client, ValidationFailed
 import projections
 from tests.support import log
 from tests.support.backend import Backend, Json, connected, email
+from tests.support.people import PASSWORD
 from tests.support.servers import REPOSITORY, Denizen
 
 
@@ -73,6 +74,30 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
         if (cursor := some["nextCursor"]) is None:
             break
     assert walked == ids(everybody)[::-1]
+
+
+async def test_domains_with_a_sharp_s_are_not_those_with_ss(backend: Backend) -> None:
+    """Two domains since IDNA 2008, which may have two owners: two accounts."""
+    local = a_word()
+    sharp = await backend.create(email=f"{local}@stra\u00dfe.example", emailVerified=True, password=PASSWORD)
+    plain = await backend.create(email=f"{local}@strasse.example", emailVerified=True, password=f"another {PASSWORD}")
+    at = str((await backend.command("BlockUser", {"userId": (await backend.create())["id"]})).body["position"])
+
+    async def found(address: str) -> str:
+        reply = await backend.query("GetUserByEmail", {"email": address}, Denizen_Min_Position=at)
+        return str(reply.body["id"])
+
+    spellings = {"stra\u00dfe": sharp, "xn--strae-oqa": sharp, "Stra\u00dfe": sharp, "strasse": plain, "STRASSE": plain}
+    for domain, user in spellings.items():
+        address = f"{local}@{domain}.example"
+        assert await found(address) == user["id"], domain
+        assert (await backend.command("CreateUser", {"email": address})).code == "email_taken", domain
+        searched = await backend.query("ListUsers", {"search": address, "count": 1}, Denizen_Min_Position=at)
+        assert ids(searched.body) == [user["id"]], domain
+        login = {"email": address, "password": PASSWORD if user is sharp else f"another {PASSWORD}"}
+        assert (await backend.command("Authenticate", login)).body["user"]["id"] == user["id"], domain
+    assert (await backend.command("DeleteUser", {"userId": sharp["id"]})).code == ""
+    assert (await backend.create(email=f"{local}@stra\u00dfe.example"))["id"] != sharp["id"], "it is free again"
 
 
 @pytest.mark.parametrize(

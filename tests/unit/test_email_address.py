@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from services.email_address import InvalidEmail, canonical
+from services.email_address import InvalidEmail, canonical, coarse, renewed
 
 SAME = [
     ("sam@example.com", "SAM@EXAMPLE.COM"),
@@ -25,6 +25,11 @@ SAME = [
     ("a@b\u00fccher.example", "a@bu\u0308cher.example"),
     ("a@b\u00fccher.example", "A@XN--BCHER-KVA.EXAMPLE"),
     ("a@example.com", "a@example\u3002com"),  # IDEOGRAPHIC FULL STOP
+    ("a@stra\u00dfe.example", "a@xn--strae-oqa.example"),
+    ("a@stra\u00dfe.example", "A@Stra\u00dfe.Example"),
+    ("a@stra\u00dfe.example", "a@STRA\u1e9eE.example"),
+    ("a@\u03b2\u03cc\u03bb\u03bf\u03c2.example", "a@xn--nxasmm1c.example"),
+    ("a@\u03b2\u03cc\u03bb\u03bf\u03c3.example", "a@\u0392\u038c\u039b\u039f\u03a3.example"),
 ]
 
 
@@ -41,12 +46,27 @@ DIFFERENT = [
     ("sam@example.com", "sam@ex\u0430mple.com"),
     ("jose@example.com", "jos\u00e9@example.com"),
     ("a@bucher.example", "a@b\u00fccher.example"),
+    # IDNA 2008: two domains, which may have two owners (RFC 5894, section 7.2).
+    ("info@strasse.example", "info@stra\u00dfe.example"),
+    ("info@strasse.example", "info@xn--strae-oqa.example"),
+    ("a@\u03b2\u03cc\u03bb\u03bf\u03c2.example", "a@\u03b2\u03cc\u03bb\u03bf\u03c3.example"),
 ]
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_two_accounts(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
+
+
+def test_keys_of_earlier_versions_are_renewed() -> None:
+    for address in ("a@stra\u00dfe.example", "a@xn--strae-oqa.example", "a@\u03b2\u03cc\u03bb\u03bf\u03c2.example"):
+        assert coarse(address) != canonical(address)
+        assert renewed(coarse(address), address) == canonical(address)
+    for address in ("a@strasse.example", "Stra\u00dfe@example.com", "a@b\u00fccher.example", "no address"):
+        assert renewed("as it was", "a@example.com") == "as it was"
+        with contextlib.suppress(InvalidEmail):
+            assert renewed(coarse(address), address) == coarse(address) == canonical(address)
+    assert renewed("as it was", "no address\u00df") == "as it was"
 
 
 def test_the_key_of_a_plain_address_is_its_lower_case() -> None:
@@ -89,6 +109,7 @@ NONE = [
     "a@" + "x." * 126 + "com",
     "a\x00@example.com",
     "a\u200b@example.com\u202e",
+    "a@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example",  # ZERO WIDTH NON-JOINER, invisible
     "a@xn--a.example",
     "a@xn--zzzzzz999.example",
     "\ud800@example.com",
@@ -139,7 +160,10 @@ def test_the_key_is_its_own_key_in_every_case_and_form(local: str, domain: str) 
     assert canonical(key) == key
     assert canonical(unicodedata.normalize("NFD", address)) == key
     assert key.rpartition("@")[2].isascii()
-    for spelling in (address.upper(), address.lower(), address.swapcase(), address.casefold()):
+    spellings = [address.upper(), address.lower(), address.swapcase(), address.casefold()]
+    if domain == "faß.example":  # Its upper case, and what it is folded to, is another domain.
+        spellings = [f"{other.rpartition('@')[0]}@{domain}" for other in spellings]
+    for spelling in spellings:
         # A spelling may be no address (upper case is longer), but it is never another's.
         with contextlib.suppress(InvalidEmail):
             assert canonical(spelling) == key

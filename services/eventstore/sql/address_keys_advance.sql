@@ -1,0 +1,2 @@
+-- Another process may be further.
+update address_keys set position = greatest(position, %s)
