@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from scripts.contract_changes import breaking
@@ -11,6 +13,7 @@ from services import contract
 
 ROOT = Path(__file__).parent.parent
 FILE = "contracts/asyncapi.json"
+ACCEPTED = "contracts/accepted-breaks.toml"
 
 
 def main() -> int:
@@ -24,11 +27,22 @@ def main() -> int:
         print("contract: up to date; there is no earlier one to compare with")
         return 0
     faults = breaking(json.loads(released), contract.document())
+    declared = _accepted()
+    accepted = [fault for fault in faults if any(fnmatchcase(fault, each) for each in declared)]
+    if accepted:
+        print(f"contract: {len(accepted)} breaks of {base} are accepted, with their reasons, in {ACCEPTED}")
+    faults = [fault for fault in faults if fault not in accepted]
     for fault in faults:
         print(f"contract: breaks {base}: {fault}", file=sys.stderr)
     if not faults:
-        print(f"contract: up to date, and compatible with {base}")
+        print(f"contract: up to date, and otherwise compatible with {base}")
     return 1 if faults else 0
+
+
+def _accepted() -> list[str]:
+    """Patterns of the faults that are declared."""
+    declared = tomllib.loads((ROOT / ACCEPTED).read_text("utf-8"))
+    return [fault for each in declared.get("accepted", []) for fault in each["faults"]]
 
 
 def _base() -> str | None:

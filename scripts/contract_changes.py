@@ -52,6 +52,8 @@ def _replies(name: str, old: Json, operation: Json, new: Json, successor: Json) 
     refused = f"{name}Refused"
     for code in sorted(_codes(was.pop(refused)) - _codes(now.pop(refused))):
         yield f"{name}: code {code} removed"
+    if len(was) == len(now) == 1:  # Names of messages are the document's own: it is the same answer.
+        now = dict(zip(was, now.values(), strict=True))
     for kind, message in was.items():
         if kind not in now:
             yield f"{name}: no longer answers with {kind}"

@@ -44,8 +44,17 @@ _CONDITIONS: Document = {
 _BEARER: Document = {
     headers.AUTHORIZATION: {"type": "string", "description": "`Bearer <access token>`: whose request it is."}
 }
+_OPAQUE_POSITION: Document = {
+    "type": "string",
+    "pattern": f"^{headers.OPAQUE_POSITION_FORM}$",
+    "description": "A position of the log, encrypted: it tells front ends and users nothing.",
+}
 _MIN_POSITION: Document = {
-    headers.MIN_POSITION: _POSITION | {"description": "Wait until this position is applied, else stale_read."}
+    headers.MIN_POSITION: {
+        "anyOf": [_POSITION, _OPAQUE_POSITION, {"const": headers.LATEST}],
+        "description": "Wait until this position is applied, else stale_read; latest: what is committed when the query "
+        "arrives. On users.v1.self.* a number is taken for latest.",
+    }
 }
 
 
@@ -98,8 +107,8 @@ def document() -> Document:
         }
         actions[operation.id] = _answers(operation)
         messages |= {operation.id: _request(operation), f"{operation.id}Refused": _refusal(operation)}
-    for name in sorted({operation.reply.__name__ for operation in operations}):
-        messages[name] = _reply(name)
+    for name, operation in sorted({_reply_name(each): each for each in operations}.items()):
+        messages[name] = _reply(name, operation)
     for name in get_args(m.EventType):
         channels[name] = {
             "address": f"users.v1.event.{name}.{{userId}}",
@@ -137,7 +146,7 @@ def _schemas(operations: list[Operation]) -> Document:
 
 
 def _answers(operation: Operation) -> Document:
-    ends = (operation.reply.__name__, f"{operation.id}Refused")
+    ends = (_reply_name(operation), f"{operation.id}Refused")
     return {
         "action": "receive",
         "summary": operation.summary,
@@ -152,7 +161,7 @@ def _answers(operation: Operation) -> Document:
 
 
 def _reply_channel(operations: list[Operation]) -> Document:
-    names = {operation.reply.__name__ for operation in operations} | {f"{o.id}Refused" for o in operations}
+    names = {_reply_name(operation) for operation in operations} | {f"{o.id}Refused" for o in operations}
     return {
         "address": None,
         "title": "Reply",
@@ -170,10 +179,24 @@ def _request(operation: Operation) -> Document:
     }
 
 
-def _reply(name: str) -> Document:
-    message: Document = {"name": name, "title": name, "payload": _ref("components", "schemas", name)}
-    message["headers"] = {"type": "object", "properties": {headers.POSITION: _POSITION}}
-    return message
+def _is_opaque(operation: Operation) -> bool:
+    return operation.kind in ("public", "self")
+
+
+def _reply_name(operation: Operation) -> str:
+    """One body may be answered to back ends, with a log position in its headers, and to others, with an opaque one."""
+    name = operation.reply.__name__
+    return f"Opaque{name}" if _is_opaque(operation) and not name.startswith("Opaque") else name
+
+
+def _reply(name: str, operation: Operation) -> Document:
+    position = _OPAQUE_POSITION if _is_opaque(operation) else _POSITION
+    return {
+        "name": name,
+        "title": name,
+        "payload": _ref("components", "schemas", operation.reply.__name__),
+        "headers": {"type": "object", "properties": {headers.POSITION: position}},
+    }
 
 
 def _refusal(operation: Operation) -> Document:

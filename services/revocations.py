@@ -33,19 +33,19 @@ class RevocationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """An entry: `position` is of the event that ended a user's sessions, 0 for a session or a key."""
+    """An entry: `place` is where the user's sessions ended (services/place.py), 0 for a session or a key."""
 
     key: str
-    position: int = 0
+    place: int = 0
 
 
-def revoked_by(event_type: str, user_id: str, position: int, session_id: str | None) -> Revocation | None:
+def revoked_by(event_type: str, user_id: str, place: int, session_id: str | None) -> Revocation | None:
     """What an event revokes. `session_id`: its public `sessionId`; where SessionsRevoked has none, all have ended."""
     if event_type not in REVOKING:
         return None
     if event_type == "SessionsRevoked" and session_id is not None:
         return Revocation(f"session.{session_id}")
-    return Revocation(f"user.{user_id}", position)
+    return Revocation(f"user.{user_id}", place)
 
 
 class Revocations:
@@ -88,9 +88,9 @@ class Revocations:
         await self.put(revocations)
         await self._insist(f"{KEYS}{FILLED}", orjson.dumps({"run": run}), {"Nats-TTL": "never"})
 
-    async def put_user(self, user_id: str, position: int) -> None:
-        """Refuse the user's tokens of sessions that began before the position. Raises RevocationFailed."""
-        await self._put(Revocation(f"user.{user_id}", position))
+    async def put_user(self, user_id: str, place: int) -> None:
+        """Refuse the user's tokens of sessions that began before the place. Raises RevocationFailed."""
+        await self._put(Revocation(f"user.{user_id}", place))
 
     async def put_session(self, session_id: str) -> None:
         """Refuse the session's tokens. Raises RevocationFailed."""
@@ -118,21 +118,21 @@ class Revocations:
             raise RevocationFailed(f"NATS does not take revocations{self._why}") from error
 
     async def _put(self, revocation: Revocation) -> None:
-        """Compare and set, so that of two who race the later position stays."""
+        """Compare and set, so that of two who race the later place stays."""
         if not _KEY.fullmatch(revocation.key):
             raise ValueError("not a key of the bucket")
         subject = f"{KEYS}{revocation.key}"
-        data = orjson.dumps({"position": revocation.position} if revocation.key.startswith("user.") else {})
+        data = orjson.dumps({"position": revocation.place} if revocation.key.startswith("user.") else {})
         async with self._bounded():
-            position, sequence = -1, 0  # Most are new, and then one round trip does.
-            while position < revocation.position:
+            place, sequence = -1, 0  # Most are new, and then one round trip does.
+            while place < revocation.place:
                 expected = {"Nats-Expected-Last-Subject-Sequence": str(sequence)}
                 if "error" not in await self._insist(subject, data, expected, _WRONG_LAST_SEQUENCE):
                     return
-                position, sequence = await self._stored(subject)
+                place, sequence = await self._stored(subject)
 
     async def _stored(self, subject: str) -> tuple[int, int]:
-        """Position and sequence number of an entry; (-1, 0) where there is none."""
+        """Place and sequence number of an entry; (-1, 0) where there is none."""
         reply = await self._request(f"$JS.API.DIRECT.GET.{STREAM}.{subject}", b"", {})
         headers = reply.headers or {}
         if "Nats-Sequence" not in headers:

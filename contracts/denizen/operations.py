@@ -72,7 +72,7 @@ def _self(
     request: type[m.Request],
     summary: str,
     *refusals: str,
-    reply: type[m.Message] = m.CommandReply,
+    reply: type[m.Message] = m.OpaqueCommandReply,
     reads: bool = False,
 ) -> Operation:
     codes = ("unauthenticated", "token_invalid", *(() if reads else _MEANWHILE), *refusals)
@@ -152,7 +152,7 @@ _SELF = (
     _in_directory(
         _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True)
     ),
-    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", *_GUARDED, reply=m.Deleted),
+    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", *_GUARDED, reply=m.OpaqueDeleted),
 )  # fmt: skip
 
 _QUERIES = (
@@ -176,9 +176,16 @@ _QUERIES = (
     _query(m.GetSealingKey, m.SealingKey, "The key that secrets in requests are sealed for."),
 )
 
+_OPAQUE: dict[type[m.Message], type[m.Message]] = {
+    m.CommandReply: m.OpaqueCommandReply,
+    m.RegisterReply: m.OpaqueRegisterReply,
+}
 COMMANDS: dict[str, Operation] = {operation.name: operation for operation in _COMMANDS}
 """Of trusted back ends, by name."""
-PUBLIC: dict[str, Operation] = {name: replace(COMMANDS[name], kind="public") for name in _PUBLIC}
+PUBLIC: dict[str, Operation] = {
+    name: replace(COMMANDS[name], kind="public", reply=_OPAQUE.get(COMMANDS[name].reply, COMMANDS[name].reply))
+    for name in _PUBLIC
+}
 # Who asks has proved nothing: he is not shown the user.
 PUBLIC["SendVerificationEmail"] = replace(PUBLIC["SendVerificationEmail"], reply=m.Accepted)
 """Of the sign-in front end, for people who are not signed in, by name."""

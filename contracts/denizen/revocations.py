@@ -1,9 +1,9 @@
 """Who was signed out: the bucket `users_revocations` of NATS, followed so that one can tell whether all of it is known.
 
-Its entries are `user.<userId>` with `{"position": P}` (sessions that began before log position P have ended),
-`session.<sessionId>` and `key.<keyId>` with `{}` (that session, or what that key signed, is over), and `filled`, by
-which the relay tells that nothing of the log's last hour is missing. An entry is only ever replaced by a larger one,
-so they can be taken in any order, and twice.
+Its entries are `user.<userId>` with `{"position": P}` (sessions that began before place P of the user's own history,
+the claim `pos` of their tokens, have ended), `session.<sessionId>` and `key.<keyId>` with `{}` (that session, or what
+that key signed, is over), and `filled`, by which the relay tells that nothing of the log's last hour is missing. An
+entry is only ever replaced by a larger one, so they can be taken in any order, and twice.
 """
 
 from __future__ import annotations

@@ -45,8 +45,9 @@ class TokenClaims:
     """What a good access token says.
 
     Attributes:
-        position: log position of the event that began the session. What revokes the user's sessions at a later
-            position revokes this token: no clock is compared.
+        position: where the session began in the user's own history, the claim `pos`. What ends the user's sessions at
+            a later place revokes this token: no clock is compared, and nothing is told of other users. It is no
+            position of the log.
         issued_at, expires_at: UTC, whole seconds.
     """
 

@@ -22,6 +22,7 @@ from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
 from denizen.owner import Owner
 from denizen.sealing import seal
+from denizen.seen import Seen
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
@@ -53,7 +54,7 @@ class CommandOptions(TypedDict, total=False):
 
 
 class Transport:
-    """One connection to NATS, opened when first needed, and the newest log position that came over it."""
+    """One connection to NATS, opened when first needed, and what was seen of the log over it."""
 
     def __init__(self, servers: str | Sequence[str] | None, timeout: float, options: Mapping[str, Any]) -> None:
         """`servers`: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
@@ -64,7 +65,7 @@ class Transport:
         self._client: Connection | None = None
         self._connecting = asyncio.Lock()
         self._closed = False
-        self._position = 0
+        self._seen = Seen()
         self._fault: Exception | None = None
         self._sealing: tuple[SealingKey, float] | None = None
 
@@ -155,8 +156,10 @@ class Transport:
         if token is not None:
             headers[h.AUTHORIZATION] = _bearer(token)
         sealed = body if isinstance(body, bytes) else await self._sealed(operation, body, command_id, timeout)
+        mark = self._seen.mark()
         reply = await self._ask(operation.subject, sealed, headers, until - time.monotonic(), attempt)
-        self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
+        covers = operation.kind in ("public", "self")
+        self._seen.note((reply.headers or {}).get(h.POSITION), mark, covers=covers)
         answer: dict[str, Any] = json.loads(reply.data)
         return answer
 
@@ -184,12 +187,13 @@ class Transport:
         self, name: str, body: Mapping[str, Any], timeout: float | None, *, token: str | None = None
     ) -> bytes:
         """The reply of a query, which shows at least all that this client has seen. Raises DenizenError."""
-        headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
+        mark = self._seen.mark()
+        headers = self._seen.demand()
         if token is not None:
             headers[h.AUTHORIZATION] = _bearer(token)
         operation = QUERIES[name] if token is None else SELF[name]
         reply = await self._ask(operation.subject, body, headers, self._timeout if timeout is None else timeout)
-        self.seen(int((reply.headers or {}).get(h.POSITION, 0)))
+        self._seen.note((reply.headers or {}).get(h.POSITION), mark, covers=True)
         return reply.data
 
     async def piece(
@@ -199,7 +203,7 @@ class Transport:
 
         `attempt` as for commands; `gone`: NoAnswer is raised where nobody listens for so many seconds.
         """
-        headers = {h.MIN_POSITION: str(self._position)} if self._position else {}
+        headers = self._seen.demand()
         reply = await self._ask(subject, body, headers, timeout, attempt, gone=gone)
         return reply.data, reply.headers or {}
 
@@ -216,7 +220,7 @@ class Transport:
 
     def seen(self, position: int) -> None:
         """Note that the client knows the log up to here: what it asks from now on shows as much."""
-        self._position = max(self._position, position)
+        self._seen.number(position)
 
     async def _ask(
         self,

@@ -77,7 +77,7 @@ class Answers:
             if ended.session_id:
                 await self._revocations.put_session(ended.session_id)
             else:
-                await self._revocations.put_user(ended.user_id, ended.position)
+                await self._revocations.put_user(ended.user_id, ended.place)
         except RevocationFailed:
             # It is in the log, and so the relay tells everybody as soon as NATS lets it.
             answer = Answer(

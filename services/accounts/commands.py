@@ -32,6 +32,7 @@ from services.eventstore.store import (
     VersionConflict,
     logins_of,
 )
+from services.place import place
 from services.refusal import Refusal
 
 log = logging.getLogger(__name__)
@@ -60,19 +61,22 @@ _ENDS_SESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Sessions that ended: those of a user that began before a position, or the one that is named."""
+    """Sessions that ended: those of a user that began before a place (services/place.py), or the one that is named."""
 
     user_id: str
     session_id: str | None
-    position: int
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The body of the reply to a command and the position that it names, or a refusal; and whose sessions ended."""
+    """The body of the reply to a command and the position that it names, or a refusal; and whose sessions ended.
+
+    `position` is as the caller may see it (Call.shown).
+    """
 
     said: bytes | Refusal
-    position: int | None = None
+    position: int | str | None = None
     ended: Ended | None = None
 
 
@@ -203,13 +207,23 @@ class Commands:
                     copies.append((each.task, each.task.repeat))
                 case VersionConflict() | Repeated():
                     pass  # The next round sees what happened.
-        await self._tell(stored, waiting)
+        await self._tell(await self._placed(stored), waiting)
         if kept:
             await self._store_all(kept, waiting)
         for task, repeat in copies:
             first = await repeat()
             del waiting[task]
             await self._send(task, Answer(first.said, first.position))
+
+    async def _placed(self, stored: Sequence[tuple[Decided, int, bool]]) -> Sequence[tuple[Decided, int, bool]]:
+        """The same, but what added nothing for a front end or a user is at the head of the log.
+
+        A client cannot compare opaque positions: each is to be behind those that were named before the command came.
+        """
+        if all(added or not each.task.call.is_opaque for each, _, added in stored):
+            return stored
+        head = await self._store.head()
+        return [(each, head if each.task.call.is_opaque and not added else at, added) for each, at, added in stored]
 
     async def _tell(self, stored: Sequence[tuple[Decided, int, bool]], waiting: dict[Task, None]) -> None:
         """Answer what was stored, what ends sessions first. With each: the position to name, and were events added?"""
@@ -255,7 +269,9 @@ class Commands:
                 await self._settle(task, gone, waiting)
             else:
                 added = outcome.position is not None
-                await self._reply(task, stream, outcome.position or stream.position, waiting, added=added)
+                at = await self._store.head() if task.call.is_opaque else outcome.position or stream.position
+                first = replace(stream, logins=outcome.logins)
+                await self._reply(task, first, at, waiting, added=added)
 
     async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
         """The users of commands; without those whose streams are to be folded first."""
@@ -275,12 +291,14 @@ class Commands:
         ended = None
         if isinstance(task.command, m.RevokeSession):
             # Not where nothing was stored: anybody can invent sessions, and each would be kept by every verifier.
-            ended = Ended(stream.user_id, task.command.session_id, position) if added else None
+            ended = Ended(stream.user_id, task.command.session_id) if added else None
         elif isinstance(task.command, _ENDS_SESSIONS):
             # Also where nothing changed: the one who ended them may have died before he told anybody.
-            ended = Ended(stream.user_id, None, position)
+            logins = stream.logins if added and isinstance(task.command, m.RevokeSessions) else 0
+            ended = Ended(stream.user_id, None, place(stream.version, logins))
         del waiting[task]
-        await self._send(task, Answer(task.reply(stream, position), position, ended))
+        shown = task.call.shown(position)
+        await self._send(task, Answer(task.reply(stream, shown), shown, ended))
 
     async def _settle(self, task: Task, refusal: Refusal, waiting: dict[Task, None]) -> None:
         del waiting[task]

@@ -49,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     revoker = await broker.connect(settings, "revoker")
     revocations = Revocations(revoker)
     await revocations.declare(settings.stream_replicas)
-    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"])
+    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"], ring)
     pool = HashingPool(settings)
     dearest = max(dearest_hash.seconds(), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)

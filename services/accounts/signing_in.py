@@ -24,6 +24,7 @@ from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
 from services.eventstore.secret_store import IdUsed
 from services.eventstore.secrets import NewSession, Session
+from services.place import place
 from services.refusal import Refusal
 from services.tokens import access, refresh
 
@@ -92,7 +93,10 @@ async def _again(tools: Tools, call: Call, session: Session | None) -> Instant:
         return Instant(used())
     if session is None:
         return Instant(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
-    return await _signed_in(tools, session)
+    began_at = outcome and outcome.position
+    if call.is_opaque and began_at is not None:
+        began_at = await tools.store.head()
+    return await _signed_in(tools, call, session, began_at)
 
 
 def _new_session(tools: Tools, request: m.Authenticate, command_id: str | None) -> NewSession:
@@ -123,7 +127,7 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
         except IdUsed:
             raise used() from None
         if refreshed:
-            return await _signed_in(tools, replace(session, generation=session.generation + 1, refreshed_at=now))
+            return await _signed_in(tools, call, replace(session, generation=parsed.generation + 1, refreshed_at=now))
         session = await tools.secrets.session(parsed.session_id)
         if session is None:
             raise _refresh_invalid()
@@ -148,28 +152,32 @@ def _refresh_invalid() -> Refusal:
     )
 
 
-async def _signed_in(tools: Tools, session: Session) -> Instant:
+async def _signed_in(tools: Tools, call: Call, session: Session, began_at: int | None = None) -> Instant:
+    """New tokens of a session. `began_at`: a position that shows its login; a refresh changes nothing that is shown."""
     stream = await tools.user(session.user_id)
     if stream.user is None or stream.user.status != "ACTIVE":
         return Instant(_refresh_invalid())
     issued_at = session.refreshed_at if _is_in_grace(tools, session) else None
     signed = _body(tools, await tools.keys.signing(), session, session.generation, issued_at)
-    return Instant(signed(stream, session.position), position=session.position)
+    if began_at is None and not call.is_opaque:
+        began_at = stream.position
+    return Instant(signed(stream, session.place), position=None if began_at is None else call.shown(began_at))
 
 
 async def _reply(tools: Tools, session: NewSession) -> Reply:
-    return _body(tools, await tools.keys.signing(), session, 0)
+    signed = _body(tools, await tools.keys.signing(), session, 0)
+    return lambda stream, _: signed(stream, place(stream.version, stream.logins))
 
 
 def _body(
     tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
 ) -> Callable[[Stream, int], bytes]:
-    """What SignedIn is made by, once the position is known at which the session began.
+    """What SignedIn is made by, once the place is known at which the session began (services/place.py).
 
     `issued_at`: when the access token was issued the first time; by default it is issued now.
     """
 
-    def reply(stream: Stream, position: int) -> bytes:
+    def reply(stream: Stream, began: int) -> bytes:
         now = datetime.now(UTC)
         at = issued_at or now
         token = access.issue(
@@ -177,7 +185,7 @@ def _body(
             tools.settings,
             user_id=stream.user_id,
             session_id=session.session_id,
-            position=position,
+            place=began,
             at=at,
         )
         return orjson.dumps(

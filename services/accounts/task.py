@@ -43,20 +43,20 @@ class Stream:
         return self.user.body()
 
 
-Reply = Callable[[Stream, int], bytes | Refusal]
-"""The answer to a command that was carried out: of the user after it, and the position of the log."""
+Reply = Callable[[Stream, int | str], bytes | Refusal]
+"""The answer to a command that was carried out: of the user after it, and the position of the log as it is shown."""
 
 
-def with_user(stream: Stream, position: int) -> bytes:
+def with_user(stream: Stream, position: int | str) -> bytes:
     """What most commands answer with (design section 3)."""
     return orjson.dumps({"user": stream.body(), "version": stream.version, "position": position})
 
 
-def deleted(stream: Stream, position: int) -> bytes:
+def deleted(stream: Stream, position: int | str) -> bytes:
     return orjson.dumps({"userId": stream.user_id, "position": position})
 
 
-def accepted(_: Stream, __: int) -> bytes:
+def accepted(_: Stream, __: int | str) -> bytes:
     """Tells nothing."""
     return b"{}"
 
@@ -87,4 +87,4 @@ class Instant:
     """An answer for which nothing is stored."""
 
     said: bytes | Refusal
-    position: int | None = None
+    position: int | str | None = None

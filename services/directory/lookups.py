@@ -9,6 +9,7 @@ from denizen import messages as m
 from services import email_address, sql
 from services.database import Database
 from services.directory.listing import PLANS, Search, list_users
+from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
 
 _LAST = 2**63 - 1
@@ -55,8 +56,10 @@ async def look_up(database: Database, lookup: Lookup, keys: Sequence[str]) -> tu
     return int(position or 0), {key: document for _, key, document in rows if key is not None}
 
 
-async def _login_history(database: Database, request: m.GetLoginHistory) -> tuple[int, bytes | None]:
-    """The position that the projections show, and the page as JSON."""
+async def login_history(database: Database, call: Call) -> tuple[int, bytes | None]:
+    """The position that the projections show, and the page as JSON; its cursor as the caller may see positions."""
+    request = call.request
+    assert isinstance(request, m.GetLoginHistory)
     before = min(int(request.cursor), _LAST) if request.cursor else None
     parameters = {"user_id": request.user_id, "before": before, "count": request.count}
     rows = await database.fetch(_sql("login_history"), parameters)
@@ -65,7 +68,7 @@ async def _login_history(database: Database, request: m.GetLoginHistory) -> tupl
         return int(position or 0), None
     found = [(at, login.encode()) for _, _, at, login in rows if at is not None]
     shown = fitting([login for _, login in found[: request.count]])
-    cursor = str(found[len(shown) - 1][0]) if len(found) > len(shown) else None
+    cursor = str(call.shown(found[len(shown) - 1][0])) if len(found) > len(shown) else None
     return int(position), listed(shown, nextCursor=cursor)
 
 
@@ -79,13 +82,12 @@ SINGLES: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int,
     m.ListUsers: list_users,
     Search: list_users,
     m.ListIdentities: _identities,
-    m.GetLoginHistory: _login_history,
 }
 """What answers each query that is asked by itself: the position that the projection shows, and the body; None where
 there is no such user."""
 
-OPTIONS: Mapping[type[m.Request], Mapping[str, str]] = {m.ListUsers: PLANS, Search: PLANS}
-"""What a query's connection is opened with, where that is not what all are."""
+OPTIONS: Mapping[str, Mapping[str, str]] = {kind.__name__: PLANS for kind in (m.ListUsers, Search)}
+"""What a query's connection is opened with, where that is not what all are; by the name of its request."""
 
 
 async def tables_exist(database: Database) -> bool:

@@ -12,12 +12,12 @@ from denizen import headers as h
 from denizen import messages as m
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
-from services import startup
+from services import sql, startup
 from services.batching import Batcher
 from services.database import Database, DatabaseUnavailable
 from services.directory.history import Histories
 from services.directory.listing import Search
-from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, look_up, tables_exist
+from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
 from services.email_address import InvalidEmail
 from services.endpoint.call import Call
 from services.eventstore.store import EventStore
@@ -35,8 +35,8 @@ _PATIENCE_SECONDS = 1.0
 """How long a query waits for the position that it demands."""
 
 
-Single = Callable[[Any], Awaitable[tuple[int, bytes | None]]]
-"""Answers a request by itself: the position that is shown, and the body; None where there is no such user."""
+Single = Callable[[Call], Awaitable[tuple[int, bytes | None]]]
+"""Answers a query by itself: the position that is shown, and the body; None where there is no such user."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,20 +69,24 @@ class Queries:
         self._databases: list[Database] = []
         self._batchers: dict[type[m.Request], Batcher[Query]] = {}
         for kind, lookup in LOOKUPS.items():
-            work = self._worker(partial(self._look_up, self._database(settings, kind), lookup))
+            work = self._worker(partial(self._look_up, self._database(settings, kind.__name__), lookup))
             self._batchers[kind] = Batcher(work, most=_BATCH, capacity=_WAITING)
-        histories = Histories(store, self._database(settings, AsOf))
+        self._log = self._database(settings, "head")
+        self._latest = Batcher[Query](self._worker(self._demand_head), most=_BATCH, capacity=_WAITING)
+        histories = Histories(store, self._database(settings, AsOf.__name__))
         singles: dict[type[m.Request], Single] = {
-            m.GetUserHistory: histories.history,
-            AsOf: histories.as_of,
-            **{kind: partial(single, self._database(settings, kind)) for kind, single in SINGLES.items()},
+            m.GetUserHistory: _of_request(histories.history),
+            AsOf: _of_request(histories.as_of),
+            m.GetLoginHistory: partial(login_history, self._database(settings, m.GetLoginHistory.__name__)),
         }
+        for kind, single in SINGLES.items():
+            singles[kind] = _of_request(partial(single, self._database(settings, kind.__name__)))
         for kind, single in singles.items():
             work = self._worker(partial(self._answer_each, single))
             self._batchers[kind] = Batcher(work, most=1, capacity=_WAITING_SINGLY)
 
-    def _database(self, settings: Settings, kind: type[m.Request]) -> Database:
-        self._databases.append(Database(settings, f"directory {kind.__name__}", options=OPTIONS.get(kind)))
+    def _database(self, settings: Settings, name: str) -> Database:
+        self._databases.append(Database(settings, f"directory {name}", options=OPTIONS.get(name)))
         return self._databases[-1]
 
     def accept(self, call: Call) -> bool:
@@ -100,7 +104,8 @@ class Queries:
         until = time.monotonic() + _PATIENCE_SECONDS
         if call.deadline is not None:
             until = min(until, time.monotonic() + call.deadline - time.time())
-        return self._batchers[kind].put(Query(call, kind, key, until))
+        query = Query(call, kind, key, until)
+        return self._latest.put(query) if call.latest else self._batchers[kind].put(query)
 
     def _worker(
         self, answer: Callable[[dict[Query, None]], Awaitable[None]]
@@ -127,52 +132,66 @@ class Queries:
 
         return work
 
+    async def _demand_head(self, waiting: dict[Query, None]) -> None:
+        """Read how far the log is, after they have arrived: from here on they wait for that, as for any position."""
+        ((head,),) = await self._log.fetch(sql.load("services.eventstore", "head"), [])
+        for query in list(waiting):
+            del waiting[query]
+            query.call.min_position = max(query.call.min_position, int(head))
+            await self._ask_again(query, self._batchers[query.kind])
+
+    async def _ask_again(self, query: Query, batcher: Batcher[Query]) -> None:
+        if not batcher.put(query):
+            await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
+
     async def _look_up(self, database: Database, lookup: Lookup, waiting: dict[Query, None]) -> None:
         keys = list({query.key for query in waiting})
         position, found = await look_up(database, lookup, keys)
-        headers = {h.POSITION: str(position)}
         encoded = {key: document.encode() for key, document in found.items()}
         for query in list(waiting):
             del waiting[query]
             if query.call.min_position > position:
                 await self._park(query, query.call.min_position, position)
             elif query.key in encoded:
-                await self._answer(query.call, encoded[query.key], headers)
-            elif query.call.known_at > position:
-                await self._park(query, query.call.known_at, position)
+                await self._answer(query.call, encoded[query.key], {h.POSITION: str(query.call.shown(position))})
             else:
-                await self._refuse(query.call, _unknown(query.call, lookup.field))
+                await self._miss(query, lookup.field)
 
     async def _answer_each(self, single: Single, waiting: dict[Query, None]) -> None:
         for query in list(waiting):
-            position, body = await single(query.call.request)
+            position, body = await single(query.call)
             del waiting[query]
             if query.call.min_position > position:
                 await self._park(query, query.call.min_position, position)
             elif body is not None:
-                await self._answer(query.call, body, {h.POSITION: str(position)})
-            elif query.call.known_at > position:
-                await self._park(query, query.call.known_at, position)
+                await self._answer(query.call, body, {h.POSITION: str(query.call.shown(position))})
             else:
-                await self._refuse(query.call, _unknown(query.call, "userId"))
+                await self._miss(query, "userId")
+
+    async def _miss(self, query: Query, field: str) -> None:
+        """The projection lacks the user. Where the log knows them, it is behind: wait for the head of the log."""
+        if query.call.known:
+            query.call.known = False
+            await self._ask_again(query, self._latest)
+        elif query.call.operation.kind == "self":  # Erased since the token was looked at.
+            await self._refuse(query.call, Refusal("token_invalid", "the session has ended"))
+        else:
+            await self._refuse(
+                query.call, Refusal("user_not_found", f"there is no user with this {field}", field=field)
+            )
 
     async def _park(self, query: Query, wanted: int, position: int) -> None:
         """Keep a query until the position that it wants is applied, or it has waited long enough."""
         if time.monotonic() < query.until and len(self._parked) < _WAITING:
             self._parked.append(query)
             return
-        lag = wanted - position
-        details = [{"position": position, "lag": lag}]
-        await self._refuse(
-            query.call, Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
-        )
+        await self._refuse(query.call, stale_read(query.call, wanted, position))
 
     async def retry_parked(self) -> None:
         """The projections have moved on, or some time has passed: ask again for all that waits."""
         parked, self._parked = self._parked, []
         for query in parked:
-            if not self._batchers[query.kind].put(query):
-                await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
+            await self._ask_again(query, self._batchers[query.kind])
 
     async def projections_exist(self) -> None:
         """Wait for the projector, which makes the tables. Raises DatabaseUnavailable."""
@@ -183,13 +202,14 @@ class Queries:
     async def run(self) -> None:
         """Do the work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for batcher in self._batchers.values():
+            for batcher in (self._latest, *self._batchers.values()):
                 tasks.create_task(batcher.run())
 
     async def drained(self) -> None:
         """Wait until every accepted query is answered; those that wait for a position have at most their patience."""
         while True:
-            for batcher in self._batchers.values():
+            # Twice: a query goes from the one to the others, and at most once more.
+            for batcher in (self._latest, *self._batchers.values()) * 2:
                 await batcher.drained()
             if not self._parked:
                 return
@@ -201,7 +221,14 @@ class Queries:
             await database.close()
 
 
-def _unknown(call: Call, field: str) -> Refusal:
-    if call.operation.kind == "self":  # Erased since his token was looked at.
-        return Refusal("token_invalid", "the session has ended")
-    return Refusal("user_not_found", f"there is no user with this {field}", field=field)
+def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) -> Single:
+    return lambda call: answer(call.request)
+
+
+def stale_read(call: Call, wanted: int, position: int) -> Refusal:
+    """The answer to a query whose position is not applied in time; how far the log is, only back ends are told."""
+    if call.operation.kind == "self":
+        return Refusal("stale_read", "what you have done is not shown yet; try again")
+    lag = wanted - position
+    details = [{"position": position, "lag": lag}]
+    return Refusal("stale_read", f"the projection is {lag} positions behind", details=details)

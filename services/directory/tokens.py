@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import orjson
 from denizen import messages as m
 
 from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.call import Call
+from services.endpoint.server import Server
 from services.refusal import Refusal
 from services.settings import Settings
 from services.tokens.bearer import Bearers
@@ -25,8 +26,7 @@ class TokenQueries:
     def __init__(
         self,
         settings: Settings,
-        answer: Callable[[Call, bytes], Awaitable[None]],
-        refuse: Callable[[Call, Refusal], Awaitable[None]],
+        server: Server,
         hand_on: Callable[[Call], bool],
     ) -> None:
         """`hand_on` takes over a query about a user; it says False where its queue is full, and may raise Refusal."""
@@ -34,8 +34,7 @@ class TokenQueries:
         self._published = Database(settings, "directory keys")
         self._keys = ServerKeys(self._published, settings)
         self._bearers = Bearers(self._sessions, self._keys, settings)
-        self._answer = answer
-        self._refuse = refuse
+        self._server = server
         self._hand_on = hand_on
         self._running: set[asyncio.Task[None]] = set()
 
@@ -65,7 +64,7 @@ class TokenQueries:
             if call.operation.kind == "self":
                 await self._about_oneself(call)
             else:
-                await self._answer(call, await self._body(call.request))
+                await self._server.answer(call, await self._body(call.request))
             return
         except Refusal as error:
             refusal = error
@@ -74,14 +73,17 @@ class TokenQueries:
         except Exception as error:
             log.exception("token_query_failed", extra={"error": type(error).__name__})
             refusal = Refusal("internal", "the query failed")
-        await self._refuse(call, refusal)
+        await self._server.refuse_call(call, refusal)
 
     async def _about_oneself(self, call: Call) -> None:
         claims = await self._bearers.identify(call.authorization)
         user_id = claims.user_id
-        call.known_at = claims.position  # He was there when his session began.
+        call.known = True  # The session lives.
         if isinstance(call.request, m.GetMyLoginHistory):
-            call.request = m.GetLoginHistory(user_id=user_id, count=call.request.count, cursor=call.request.cursor)
+            cursor = call.request.cursor
+            if cursor is not None:
+                cursor = str(self._server.positions.opened(cursor, "cursor"))
+            call.request = m.GetLoginHistory(user_id=user_id, count=call.request.count, cursor=cursor)
         elif isinstance(call.request, m.ListMyIdentities):
             call.request = m.ListIdentities(user_id=user_id)
         else:

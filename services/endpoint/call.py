@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from services.refusal import Refusal
 
 _COMMAND_ID = re.compile(h.COMMAND_ID_FORM)
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_POSITION = re.compile(rf"{_NUMBER.pattern}|{h.LATEST}|{h.OPAQUE_POSITION_FORM}")
 _ACTOR = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _RFC3339 = re.compile(RFC3339)
@@ -36,11 +37,14 @@ class Call:
         expected_version: the user's version that the caller has seen.
         deadline: seconds since 1970.
         min_position: for a query: what must be applied first.
-        known_at: for a query: a position at which the user was there. He is not missing before that is applied.
+        opaque_position: the same as an opaque position, until it is opened.
+        latest: for a query: all that is committed when it arrives must be applied first.
+        known: for a query: the user was there a moment ago, so a projection that lacks them is behind.
         reply_to: a subject in `_INBOX.`.
         authorization: the header of that name, as it was sent.
         body: as it was parsed, where the command is repeatable.
         digest: of what is asked, made from the body (services/accounts/fingerprint.py).
+        seal: makes positions opaque, for callers that must not learn them.
         opened: its sealed secrets that were opened, so that none is opened twice.
         compared: since when (time.monotonic) a password was compared for it: its refusal must not tell by its time what
             the comparison cost.
@@ -60,7 +64,10 @@ class Call:
     body: dict[str, Any] | None = field(default=None, repr=False)
     digest: bytes | None = None
     opened: dict[str, str] = field(default_factory=dict[str, str], repr=False)
-    known_at: int = 0
+    opaque_position: str | None = None
+    latest: bool = False
+    known: bool = False
+    seal: Callable[[int], str] | None = None
     compared: float | None = None
 
     @property
@@ -76,6 +83,19 @@ class Call:
                 return f"public/{self.operation.name}/{self.command_id}"
             case _:
                 return self.command_id
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether its caller sees opaque positions: a front end, for itself or for a user."""
+        return self.operation.kind in ("public", "self")
+
+    def shown(self, position: int) -> int | str:
+        """A position of the log as its caller may see it: to front ends and users a number tells what others do."""
+        if not self.is_opaque:
+            return position
+        if self.seal is None:
+            raise RuntimeError("this call may not name a position")
+        return self.seal(position)
 
     def metadata(self) -> dict[str, str]:
         """What the log keeps about the command."""
@@ -100,6 +120,8 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
     deadline = headers.get(h.DEADLINE)
     actor = _header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters")
     traceparent = headers.get(h.TRACEPARENT)
+    position = _header(headers, h.MIN_POSITION, _POSITION, "a position that a reply named, or latest")
+    is_number = position is not None and position.isdigit()
     body = strict_json.parse(data, operation.octets)
     call = Call(
         operation=operation,
@@ -115,7 +137,10 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         authorization=headers.get(h.AUTHORIZATION),
         body=None if command_id is None else body,
-        min_position=int(_header(headers, h.MIN_POSITION, _NUMBER, "a whole number") or 0),
+        min_position=int(position or 0) if is_number and operation.kind != "self" else 0,
+        opaque_position=position if position and position.startswith("-") else None,
+        # A number that a user demands would tell, by being waited for or not, how far the log is.
+        latest=position == h.LATEST or (is_number and operation.kind == "self"),
     )
     call.check_deadline()
     return call

@@ -18,6 +18,8 @@ from nats.errors import Error
 from services import broker
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
+from services.endpoint.positions import Positions
+from services.eventstore.keys import KeyRing
 from services.refusal import Refusal
 from services.settings import Settings
 
@@ -43,8 +45,9 @@ _DONE = Refusal("internal", "it is done, but its answer is larger than NATS take
 class Server:
     """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
 
-    def __init__(self, settings: Settings, operations: Iterable[Operation]) -> None:
+    def __init__(self, settings: Settings, operations: Iterable[Operation], ring: KeyRing) -> None:
         self._operations = list(operations)
+        self.positions = Positions(ring, settings.cell)
         self._broker = _Broker(partial(broker.connect, settings, "responder", self._refuse_unreadable))
         self._subscriptions: list[Subscription] = []
         self._hot: dict[str, Subscription] = {}
@@ -94,6 +97,7 @@ class Server:
             return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
+            self.positions.introduce(call)
             if not accept(call):
                 await self.refuse(operation, message.reply, _OVERLOADED)
         except Refusal as refusal:

@@ -68,14 +68,17 @@ class MemoryEventStore:
             self._streams.setdefault(append.stream, []).append(event)
         self._keep_beside(append)
         if append.command_id:
-            version = append.expected + len(append.events) if append.requires is None else append.requires
-            beside = len(self._log) if append.requires is not None and append.events else None
-            self._outcomes[append.command_id] = (
-                Outcome(None, None, append.refusal, None, append.operation, append.digest)
-                if append.refusal
-                else Outcome(append.user_id, version, None, beside, append.operation, append.digest)
-            )
+            self._outcomes[append.command_id] = self._outcome(append)
         return Appended(len(self._log) if append.events else 0)
+
+    def _outcome(self, append: Append) -> Outcome:
+        if append.refusal:
+            return Outcome(None, None, append.refusal, None, append.operation, append.digest)
+        version = append.expected + len(append.events)
+        if append.requires is None:
+            return Outcome(append.user_id, version, None, None, append.operation, append.digest)
+        beside, logins = (len(self._log), version) if append.events else (None, 0)
+        return Outcome(append.user_id, append.requires, None, beside, append.operation, append.digest, logins)
 
     def _keep_beside(self, append: Append) -> None:
         if append.snapshot is not None:

@@ -25,6 +25,7 @@ from services.eventstore.store import (
     VersionConflict,
     user_of,
 )
+from services.place import place
 
 _NEW = 0, START
 """Version and hash of a stream without events."""
@@ -136,7 +137,8 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
         if append.changes:
             if key is None:
                 raise Rejected({index: VersionConflict()})
-            batch.secrets.add(index, user_id, append.changes, key)
+            logins = append.expected + len(append.events)
+            batch.secrets.add(user_id, append.changes, key, place(append.requires or 0, logins))
     return batch
 
 
@@ -208,7 +210,6 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
             events.append((*row.values(), ciphertext, previous))
         tip[append.stream] = version, previous
         results[index] = Appended(head + len(events) if append.events else 0)
-        batch.secrets.placed(index, head + len(events))
         if index in batch.snapshots:
             row = append.stream, FORM, version, head + len(events), append.at, batch.snapshots[index]
             batch.kept.append(row)

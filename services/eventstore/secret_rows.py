@@ -16,10 +16,9 @@ class Secrets:
     """The changes of one transaction: rows by the name of their statement."""
 
     rows: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
-    starting: dict[int, Json] = field(default_factory=dict[int, Json])
 
-    def add(self, index: int, user_id: str, changes: Changes, key: DataKey) -> None:
-        """The changes of the append at `index`; `key` is the user's."""
+    def add(self, user_id: str, changes: Changes, key: DataKey, place: int) -> None:
+        """The changes of an append; `key` is the user's, `place` where a session begins that is among them."""
         if changes.end_sessions is not None:
             session_id = None if changes.end_sessions == "all" else changes.end_sessions
             self._row("end_sessions", user_id, session_id=session_id)
@@ -32,19 +31,12 @@ class Secrets:
         if (code := changes.code) is not None:
             self._row("put_codes", user_id, purpose=code.purpose, digest=code.digest.hex(), expires_at=code.expires_at)
         if changes.session is not None:
-            self.starting[index] = self._row("start_sessions", user_id, **_session(changes.session, key))
+            self._row("start_sessions", user_id, position=place, **_session(changes.session, key))
         for mail in changes.mails:
             self._row("queue_mails", user_id, **_mail(mail, key))
 
-    def _row(self, statement: str, user_id: str, **columns: object) -> Json:
-        row = {"user_id": user_id, **columns}
-        self.rows.setdefault(statement, []).append(row)
-        return row
-
-    def placed(self, index: int, position: int) -> None:
-        """The append at `index` ends at this position of the log."""
-        if index in self.starting:
-            self.starting[index]["position"] = position
+    def _row(self, statement: str, user_id: str, **columns: object) -> None:
+        self.rows.setdefault(statement, []).append({"user_id": user_id, **columns})
 
     def statements(self) -> Iterator[tuple[str, list[Json]]]:
         """Names of statements and their rows, in the order in which to run them."""

@@ -130,7 +130,7 @@ class SecretStore:
         return int(row[0]) if row else 0
 
     def _session(self, row: Row) -> Session:
-        session_id, user_id, position, salt, generation, command_id, *times, private, epoch, wrapped = row
+        session_id, user_id, place, salt, generation, command_id, *times, private, epoch, wrapped = row
         created_at, refreshed_at, expires_at = times
         opened = None
         if private is not None:
@@ -138,7 +138,7 @@ class SecretStore:
         return Session(
             session_id=session_id,
             user_id=user_id,
-            position=position,
+            place=place,
             salt=bytes(salt),
             generation=generation,
             command_id=command_id,

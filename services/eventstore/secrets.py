@@ -26,7 +26,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session as it begins. Its position is that of the event that it is stored with.
+    """A session as it begins. Its place is that of the event that it is stored with.
 
     Attributes:
         salt: 16 random octets, from which its refresh tokens are derived.
@@ -89,13 +89,13 @@ class Session:
     """A live session.
 
     Attributes:
-        position: of the event that began it: what revokes the user's sessions at a later position revokes it.
+        place: where it began in the user's own history: what ends the user's sessions at a later place ends it.
         generation: how often its tokens were refreshed; older refresh tokens are used ones.
     """
 
     session_id: str
     user_id: str
-    position: int
+    place: int
     salt: bytes
     generation: int
     command_id: str | None

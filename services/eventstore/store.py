@@ -101,8 +101,8 @@ Result = Appended | VersionConflict | ClaimTaken | Repeated
 class Outcome:
     """What became of a command: `refusal`, or the version of the user that its reply showed.
 
-    `position` is that of what it added to the stream of the user's logins, if anything; `operation` and `digest` as of
-    its append.
+    `position` is that of what it added to the stream of the user's logins, if anything, and `logins` the version of
+    that; `operation` and `digest` as of its append.
     """
 
     user_id: str | None
@@ -111,6 +111,7 @@ class Outcome:
     position: int | None = None
     operation: str | None = None
     digest: bytes | None = None
+    logins: int = 0
 
 
 class OutcomeUnknown(Exception):

@@ -25,6 +25,8 @@ class PublicEvent:
     """JSON, as text."""
     traceparent: str | None
     recorded_at: datetime
+    place: int
+    """Where it ends sessions: in the user's own history (services/place.py)."""
 
 
 class Feed:
@@ -44,8 +46,8 @@ class Feed:
         revocations: list[Revocation | None] = []
         position = 0
         while rows := await self._database.fetch(query, [_REVOKED_SECONDS, position, list(REVOKING), _PAGE]):
-            position = rows[-1][2]
-            revocations += [revoked_by(*row) for row in rows]
+            position = rows[-1][4]
+            revocations += [revoked_by(*row[:4]) for row in rows]
         return [revocation for revocation in revocations if revocation is not None]
 
     async def close(self) -> None:

@@ -92,7 +92,7 @@ class Relay:
     async def _revoke(self, events: Sequence[PublicEvent]) -> None:
         """Store what events revoke, in case that whoever appended them died before it could."""
         found = [
-            revoked_by(event.type, event.user_id, event.position, orjson.loads(event.public).get("sessionId"))
+            revoked_by(event.type, event.user_id, event.place, orjson.loads(event.public).get("sessionId"))
             for event in events
             if event.type in REVOKING
         ]

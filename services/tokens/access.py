@@ -12,10 +12,10 @@ from services.settings import Settings
 from services.tokens.keys import ServerKeys
 
 
-def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, position: int, at: datetime) -> str:
+def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, place: int, at: datetime) -> str:
     """A token that is good for `settings.access_token_seconds` from `at` on. The same arguments give the same token.
 
-    `key` is ServerKeys.signing(); `position` that of the event that began the session.
+    `key` is ServerKeys.signing(); `place` where the session began in the user's history (services/place.py).
     """
     issued_at = int(at.timestamp())
     claims = {
@@ -23,7 +23,7 @@ def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, pos
         "aud": settings.audience,
         "sub": user_id,
         "sid": session_id,
-        "pos": position,
+        "pos": place,
         "iat": issued_at,
         "exp": issued_at + settings.access_token_seconds,
     }

@@ -85,7 +85,7 @@ class Exports:
             return await export.answer(asked.get("piece"))
 
         end = await self._serve(subject, answer)
-        running = asyncio.create_task(export.run(end, call.min_position, self._patience))
+        running = asyncio.create_task(export.run(end, None if call.latest else call.min_position, self._patience))
         self._running[running] = export
         running.add_done_callback(self._running.pop)
         return await export.next()
@@ -117,7 +117,7 @@ class _Export:
         self._refusal: Refusal | None = None
         self._turn = asyncio.Lock()
 
-    async def run(self, end: Callable[[], Awaitable[None]], min_position: int, patience: Patience) -> None:
+    async def run(self, end: Callable[[], Awaitable[None]], min_position: int | None, patience: Patience) -> None:
         """Read until the end, or until nobody has asked for a while; `end` is called in the end."""
         try:
             refusal = await self._feed(min_position, patience.idle)
@@ -134,7 +134,7 @@ class _Export:
             self.read = True
             await end()
 
-    async def _feed(self, min_position: int, idle: float) -> Refusal | None:
+    async def _feed(self, min_position: int | None, idle: float) -> Refusal | None:
         """Put all pieces; what to put behind them where they could not be read. Raises TimeoutError."""
         try:
             async with aclosing(self._read(min_position)) as pieces:
@@ -177,7 +177,7 @@ class _Export:
                 raise Refusal("validation_failed", "pieces are asked for in order", field="piece")
             return await self.next()
 
-    async def _read(self, min_position: int) -> AsyncGenerator[Piece]:
+    async def _read(self, min_position: int | None) -> AsyncGenerator[Piece]:
         encoder = Encoder(self._request.format, self._request.fields, raw=self._request.raw)
         database = Database(self._settings, "transfer export", use_seconds=_LONGEST_SECONDS, options=_OPTIONS)
         try:
@@ -200,14 +200,23 @@ class _Export:
         finally:
             await database.close()
 
-    async def _reach(self, connection: Connection, min_position: int) -> None:
-        """Wait until the position is applied that who asks has seen. Raises Refusal: `stale_read`."""
+    async def _reach(self, connection: Connection, min_position: int | None) -> None:
+        """Wait until the position is applied that the caller has seen; None: all that is committed now.
+
+        Raises Refusal: `stale_read`.
+        """
+        wanted = await _head(connection) if min_position is None else min_position
         until = time.monotonic() + _PATIENCE_SECONDS
-        while (lag := min_position - await _position(connection)) > 0:
+        while (lag := wanted - await _position(connection)) > 0:
             if time.monotonic() > until:
-                details = [{"position": min_position - lag, "lag": lag}]
+                details = [{"position": wanted - lag, "lag": lag}]
                 raise Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
             await asyncio.sleep(POLL_SECONDS)
+
+
+async def _head(connection: Connection) -> int:
+    ((position,),) = await (await connection.execute(sql.load("services.eventstore", "head"))).fetchall()
+    return int(position)
 
 
 async def _position(connection: Connection) -> int:

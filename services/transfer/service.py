@@ -46,7 +46,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     async def appended(_: bool) -> None:
         await logged.send()
 
-    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"])
+    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"], ring)
     secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
     published = Database(settings, "transfer keys")
     server_keys = ServerKeys(published, settings, ring)

@@ -277,7 +277,7 @@ def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:
     return m.UpdateUser(user_id=user_id, **{name: getattr(user, name) for name in given})
 
 
-def _user_id(stream: Stream, _: int) -> bytes:
+def _user_id(stream: Stream, _: int | str) -> bytes:
     return stream.user_id.encode()
 
 

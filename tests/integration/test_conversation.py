@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 from denizen.operations import OPERATIONS
 
@@ -168,6 +169,42 @@ async def test_a_query_waits_for_its_position_and_then_says_by_how_much_it_is_be
     waiting = asyncio.create_task(backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=next_position))
     await backend.command("BlockUser", {"userId": user["id"]})
     assert (await waiting).body["status"] == "BLOCKED"
+
+
+async def test_query_of_latest_shows_what_was_committed_before_it(backend: Backend) -> None:
+    """A client that knows no position reads what others have just written."""
+
+    async def round_trip() -> None:
+        address = email()
+        user = (await backend.command("CreateUser", {"email": address})).body["user"]
+        for name, body in (
+            ("GetUserByEmail", {"email": address}),
+            ("GetUser", {"userId": user["id"]}),
+            ("ListIdentities", {"userId": user["id"]}),
+            ("GetLoginHistory", {"userId": user["id"]}),
+            ("GetUserHistory", {"userId": user["id"]}),
+        ):
+            assert not (await backend.query(name, body, Denizen_Min_Position="latest")).code, name
+        assert (await backend.query("GetUser", {"userId": user["id"]})).body["id"] == user["id"], "as any other"
+
+    for _ in range(5):
+        await asyncio.gather(*(round_trip() for _ in range(20)))
+
+
+async def test_query_of_latest_is_stale_while_projections_stand_still(own_denizen: Denizen) -> None:
+    async with connected(own_denizen.nats_url) as backend:
+        user = await backend.create()
+        assert not (await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")).code
+        with psycopg.connect(own_denizen.database_url) as owner:
+            owner.execute("select from denizen.projections for update")  # The projector waits for this.
+            await backend.command("BlockUser", {"userId": user["id"]})
+            behind = await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")
+            assert behind.code == "stale_read"
+            assert (await backend.query("GetUser", {"userId": user["id"]})).body["status"] != "BLOCKED", "others go on"
+        shown = await backend.insist(
+            "users.v1.query.GetUser", {"userId": user["id"]}, 10, Denizen_Min_Position="latest"
+        )
+        assert shown.body["status"] == "BLOCKED"
 
 
 async def test_it_is_discovered_as_users(backend: Backend) -> None:

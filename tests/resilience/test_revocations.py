@@ -22,6 +22,7 @@ from services.database import Database
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore import keys
+from services.place import place
 from services.relay.feed import Feed
 from services.relay.service import Relay
 from services.revocations import Revocation, RevocationFailed, Revocations
@@ -131,11 +132,11 @@ async def test_the_relay_revokes_what_its_writer_did_not(site: Site) -> None:
             watcher, watch = await site.client("subscriber"), Watch()
             await watch.prove(watcher, 2)
             for each, position in positions.items():
-                assert watch.table.get(f"user.{each}") == position
+                assert watch.table.get(f"user.{each}") == place(position)
             assert watch.table.get(f"session.{session}") == 0
             assert watch.table.get(f"user.{user}") == -1
             late = {name: append(site.url, name, old) for name in ("UserBlocked", "SessionsRevoked")}
-            await within(5, lambda: watch.table.get(f"user.{old}") == late["SessionsRevoked"])
+            await within(5, lambda: watch.table.get(f"user.{old}") == place(late["SessionsRevoked"]))
             events = await (await site.client("backend")).jetstream().stream_info("USERS_EVENTS")
             assert events.state.last_seq <= late["SessionsRevoked"]
             await watcher.close()
@@ -146,7 +147,7 @@ async def test_what_is_too_old_to_matter_is_not_put_again(site: Site) -> None:
     append(site.url, "UserBlocked", old, age=2 * 3600)
     position = append(site.url, "UserBlocked", new, age=3600)
     feed = Feed(site.settings)
-    assert await feed.revoked() == [Revocation(f"user.{new}", position)]
+    assert await feed.revoked() == [Revocation(f"user.{new}", place(position))]
     await feed.close()
 
 
@@ -163,7 +164,7 @@ async def test_nats_is_killed_and_comes_back(site: Site, loss: str) -> None:
         await signer.serve(responder)
         async with site.relay(), AsyncTokenVerifier(site.server.url, stale_after=1.5) as verifier:
             position = append(site.url, "UserBlocked", user)
-            token, good = signer.sign(user, position=0), signer.sign(other, position=position)
+            token, good = signer.sign(user, position=0), signer.sign(other, position=place(position))
             await within(5, lambda: outcome(verifier, token) == "token_invalid")
             assert outcome(verifier, good) == "good"
 
@@ -177,11 +178,13 @@ async def test_nats_is_killed_and_comes_back(site: Site, loss: str) -> None:
             with running(site.server, site.logfile):
                 await within(15, lambda: outcome(verifier, good) == "token_invalid")
                 assert outcome(verifier, token) == "token_invalid"
-                assert outcome(verifier, signer.sign(other, position=missed + 1)) == "good"
+                assert outcome(verifier, signer.sign(other, position=place(missed + 1))) == "good"
                 async with AsyncTokenVerifier(site.server.url) as later:
                     assert outcome(later, token) == outcome(later, good) == "token_invalid"
-                await Revocations(revoker).put_user(other, missed + 5)
-                await within(1, lambda: outcome(verifier, signer.sign(other, position=missed + 1)) == "token_invalid")
+                await Revocations(revoker).put_user(other, place(missed + 5))
+                await within(
+                    1, lambda: outcome(verifier, signer.sign(other, position=place(missed + 1))) == "token_invalid"
+                )
                 for client in (responder, revoker):
                     await client.close()
 
@@ -260,7 +263,7 @@ async def test_the_buckets_files_are_removed(own_denizen: Denizen) -> None:
     """The whole system: what was blocked in the last hour is in the new bucket."""
     async with backend.connected(own_denizen.nats_url) as client:
         user = await client.create()
-        position = (await client.command("BlockUser", {"userId": user["id"]})).body["position"]
+        version = (await client.command("BlockUser", {"userId": user["id"]})).body["version"]
     assert own_denizen.stop() == 0
     (files,) = (own_denizen.home / "nats").glob(f"**/streams/{STREAM}")
     shutil.rmtree(files)
@@ -271,7 +274,7 @@ async def test_the_buckets_files_are_removed(own_denizen: Denizen) -> None:
             while watch.fresh_at < 0:
                 with suppress(*FAILURES):
                     await watch.prove(client.client, 1)
-        assert watch.table.get(f"user.{user['id']}") == position
+        assert watch.table.get(f"user.{user['id']}") == place(version)
 
 
 @pytest.mark.embedded

@@ -4,14 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from denizen import messages as m
 from denizen.operations import PUBLIC, SELF, Operation
 
 from tests.support.backend import Json, email
 from tests.support.people import PASSWORD, Talk
-from tests.support.servers import Denizen
 
 SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
 SESSION = "sess_01h455vb4pex5vsknk084sn02q"
@@ -196,14 +194,14 @@ async def test_a_user_acts_on_himself_alone(talk: Talk, front: Talk) -> None:
     assert await talk.alive(session)
 
 
-async def test_the_actor_is_the_user_of_the_token(talk: Talk, denizen: Denizen) -> None:
+async def test_the_actor_is_the_user_of_the_token(talk: Talk) -> None:
     """What the history says of who did it cannot be made up."""
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
     reply = await talk.self(token, "UpdateUser", {"metadata": {"a": 1}}, Denizen_Actor="admin_7")
-    with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection:
-        query = "select metadata ->> 'actor' from events where position = %s"
-        assert connection.execute(query, [reply.body["position"]]).fetchone() == (user["id"],)
+    at = reply.body["position"]
+    history = await talk.query("GetUserHistory", {"userId": user["id"]}, Denizen_Min_Position=at)
+    assert history.body["data"][0]["actor"] == user["id"]
 
 
 async def test_nobody_ends_the_session_of_another(talk: Talk, front: Talk) -> None:

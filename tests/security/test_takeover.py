@@ -251,7 +251,7 @@ async def test_a_stolen_access_token_needs_the_password(talk: Talk, front: Talk,
     assert not done.code, done.data
     if name != "DeleteUser":
         again = await front.self(token, name, {**body, "currentPassword": PASSWORD}, Nats_Msg_Id=key)
-        assert again.body == done.body, "a repeat proves nothing anew"
+        assert again.body["user"] == done.body["user"], "a repeat proves nothing anew"
 
 
 @pytest.mark.parametrize("name", GUARDED)

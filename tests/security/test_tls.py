@@ -20,6 +20,7 @@ from services.embedded.home import Home
 from services.endpoint.server import Server
 from services.eventstore import keys
 from services.settings import Settings
+from tests.support.log import ring
 from tests.support.servers import REPOSITORY, running
 from tests.support.tls import Recorder, TlsNats, make_certificates, trusting
 
@@ -105,7 +106,7 @@ def _role(user: broker.NatsUser) -> Callable[[Asking], Awaitable[None]]:
 
 
 async def _server(asking: Asking) -> None:
-    await Server(asking.settings(), [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]]).start(lambda _: True)
+    await Server(asking.settings(), [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]], ring()).start(lambda _: True)
 
 
 PROGRAMS: dict[str, Callable[[Asking], Any]] = {
@@ -355,7 +356,7 @@ async def test_server_with_tls_lets_clients_and_services_in(
         for scheme in ("tls", "nats"):  # The authority alone is enough.
             async with AsyncClient(f"{scheme}://localhost:{server.port}", timeout=10) as client:
                 await client.connect()
-        serving = Server(settings, [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]])
+        serving = Server(settings, [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]], ring())
         await serving.start(lambda _: False)
         await serving.stop_receiving()
         await serving.close()

@@ -461,7 +461,7 @@ async def services(database_url: str) -> AsyncGenerator[list[ServerKeys]]:
 
 async def fresh(keys: ServerKeys) -> str:
     key = await keys.signing()
-    return issue(key, SETTINGS, user_id=USER, session_id=SESSION, position=7, at=datetime.now(UTC))
+    return issue(key, SETTINGS, user_id=USER, session_id=SESSION, place=7, at=datetime.now(UTC))
 
 
 class Clock:
@@ -534,7 +534,7 @@ async def test_an_emergency(services: list[ServerKeys], clock: Clock, database_u
         assert not await is_refused(first, keys)
         assert not await is_refused(leaked, keys)
     await rotating.rotate("signing", at_once=True)
-    forged = issue(stolen, SETTINGS, user_id=OTHER, session_id=SESSION, position=9, at=datetime.now(UTC))
+    forged = issue(stolen, SETTINGS, user_id=OTHER, session_id=SESSION, place=9, at=datetime.now(UTC))
     for token in (first, leaked, forged):
         assert await is_refused(token, rotating)
     clock.ahead += 2

@@ -26,6 +26,7 @@ from services.eventstore.store import (
     VersionConflict,
     logins_of,
 )
+from services.place import place
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, settings, streams, until, user_id
@@ -228,7 +229,7 @@ async def test_one_session_ends_and_the_others_do_not(open_store: OpenStore, sec
     assert await ids(secrets, B) == {other.session_id}
 
 
-async def test_a_session_has_the_position_of_its_login(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_session_has_the_place_of_its_login(open_store: OpenStore, secrets: SecretStore) -> None:
     """By it later ends are told from earlier ones: it must be exact, also where a batch stores others before it."""
     store = open_store()
     begun = session(command_id="c1")
@@ -236,7 +237,7 @@ async def test_a_session_has_the_position_of_its_login(open_store: OpenStore, se
     assert await store.append(batch) == [Appended(1), Appended(4), Appended(5), Appended(6)]
     found = await secrets.session(begun.session_id)
     assert found == Session(
-        begun.session_id, A, 5, b"s" * 16, 0, "c1", begun.created_at, begun.created_at, begun.expires_at, None
+        begun.session_id, A, place(1, 1), b"s" * 16, 0, "c1", begun.created_at, begun.created_at, begun.expires_at, None
     )
 
 
@@ -267,9 +268,9 @@ async def test_outcomes_of_the_stream_of_logins(store: EventStore) -> None:
     nothing.requires = 2
     assert await store.append([nothing]) == [Appended(0)]
     assert await store.outcomes(["c1", "c2", "c3", "c4"]) == {
-        "c1": Outcome(A, 1, None, 3),
+        "c1": Outcome(A, 1, None, 3, logins=1),
         "c2": Outcome(A, 2, None),
-        "c3": Outcome(A, 2, None, 5),
+        "c3": Outcome(A, 2, None, 5, logins=2),
         "c4": Outcome(B, 2, None),
     }
 
@@ -376,7 +377,8 @@ async def test_of_copies_of_a_login_that_race_one_begins_a_session(
     )
     assert await b.append([login(A, session(command_id="d"), logins=1, command_id="A d")]) == [Appended(5)]
     begun = await secrets.begun([(A, "c"), (A, "d"), (B, "c"), (B, "d")])
-    assert {key: each.position for key, each in begun.items()} == {(A, "c"): 3, (A, "d"): 5, (B, "c"): 4}
+    places = {(A, "c"): place(1, 1), (A, "d"): place(1, 2), (B, "c"): place(1, 1)}
+    assert {key: each.place for key, each in begun.items()} == places
     await expire(owner, "sessions")
     assert await b.append([login(A, session(command_id="c"), logins=2)]) == [Appended(6)]
 
@@ -389,7 +391,7 @@ async def test_a_copy_is_answered_as_the_first_was(
 
     async def repeat() -> Instant:
         (begun,) = (await secrets.begun([(user, "c")])).values()
-        return Instant(f'"{begun.session_id}"'.encode(), position=begun.position)
+        return Instant(f'"{begun.session_id}"'.encode())
 
     def copy() -> Task:
         call = ask("Authenticate", {"email": "sam@example.com", "password": "correct horse"})
@@ -434,8 +436,9 @@ async def test_logins_and_blocks_of_many_processes(open_store: OpenStore, secret
     assert counts[0] > 0
     assert sum(counts[1:]) > 0
     last_end = max(each.position for each in await stores[0].read(0, 100) if each.stream == A)
-    began = [each.position for each in await stores[0].read(last_end, 100)]
-    assert sorted(each.position for each in await secrets.sessions(A)) == began
+    version = (await stores[0].tips([A]))[A]
+    began = [place(version, each.version) for each in await stores[0].read(last_end, 100)]
+    assert sorted(each.place for each in await secrets.sessions(A)) == began
 
 
 # --- codes --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from services.accounts.fingerprint import without_secrets
 from services.accounts.task import Stream, Task
 from services.accounts.users import evolved
 from services.endpoint.call import Call, understand
+from services.endpoint.positions import Positions
 from services.eventstore.event import Event
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.snapshots import Tail
@@ -68,5 +69,6 @@ def ask(name: str, body: Json, **headers: str | int) -> Call:
     names = {"id": h.COMMAND_ID, "version": h.EXPECTED_VERSION, "deadline": h.DEADLINE, "actor": h.ACTOR}
     given = {names[name]: str(value) for name, value in headers.items()}
     call = understand(OPERATIONS[name], "_INBOX.a", given, orjson.dumps(body))
+    Positions(ring(), "test").introduce(call)
     call.digest = without_secrets(ring(), call)
     return call

@@ -67,7 +67,7 @@ class Talk(Backend):
         """The user as a query shows him, with all that was done before."""
         return (await self.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=await self.now())).body
 
-    async def history(self, user: Json, position: int = 0, **body: Any) -> Json:
+    async def history(self, user: Json, position: int | str = 0, **body: Any) -> Json:
         """His login history, at least up to a position."""
         asked = {"userId": user["id"], **body}
         return (await self.query("GetLoginHistory", asked, Denizen_Min_Position=str(position))).body

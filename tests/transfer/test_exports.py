@@ -60,7 +60,7 @@ class Exporter:
 
         return end
 
-    async def begin(self, name: str = "ExportUsers", min_position: int = 0, **body: Any) -> Piece:
+    async def begin(self, name: str = "ExportUsers", min_position: int | str = 0, **body: Any) -> Piece:
         headers = {h.MIN_POSITION: str(min_position)}
         call: Call = understand(QUERIES[name], "_INBOX.a", headers, json.dumps(body).encode())
         assert isinstance(call.request, m.ExportUsers)
@@ -340,6 +340,16 @@ async def test_what_one_has_seen_is_in_it(filled: str) -> None:
         moving = asyncio.create_task(move())
         assert (await one.begin(min_position=20))[1][h.POSITION] == "20"
         await moving
+
+
+async def test_export_of_latest_waits_for_the_head(filled: str) -> None:
+    async with exporter(filled) as one, await psycopg.AsyncConnection.connect(filled, autocommit=True) as owner:
+        await owner.execute("update denizen.log_head set position = 20")
+        with pytest.raises(Refusal) as refusal:
+            await one.begin(min_position="latest")
+        assert refusal.value.details == [{"position": 12, "lag": 8}]
+        await owner.execute("update denizen.projections set position = 20")
+        assert (await one.begin(min_position="latest"))[1][h.POSITION] == "20"
 
 
 async def test_without_its_database_it_says_so(filled: str) -> None:

@@ -15,6 +15,7 @@ from services.database import DatabaseUnavailable
 from services.endpoint.call import Call
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.store import Append, Appended, OutcomeUnknown, Result
+from services.place import place
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, user_id
 
@@ -141,7 +142,7 @@ async def test_who_is_blocked_is_told_of_before_anything_else() -> None:
     )
     assert accounts.order == ["BlockUser"] * 2 + ["told"] * 2 + ["poke", "UpdateUser", "CreateUser", "UnblockUser"]
     assert [reply["position"] for reply in replies] == [4, 5, 6, 7, 8]
-    assert [ended.position for ended in accounts.ended] == [6, 7]
+    assert [ended.place for ended in accounts.ended] == [place(2), place(3)]
 
 
 async def test_what_changes_nothing_tells_the_users_last_position() -> None:

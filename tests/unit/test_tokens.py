@@ -45,7 +45,7 @@ KEYS: KeySet = key_set(Jwks(keys=(jwk(),)))
 
 
 def token(settings: Settings = SETTINGS, position: int = 1207, at: datetime = AT) -> str:
-    return issue(KEY, settings, user_id=USER, session_id=SESSION, position=position, at=at)
+    return issue(KEY, settings, user_id=USER, session_id=SESSION, place=position, at=at)
 
 
 def checked(text: str, now: float = NOW) -> TokenClaims:

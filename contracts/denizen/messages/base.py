@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, LiteralString, get_args
 
+from denizen.headers import OPAQUE_POSITION_FORM
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretStr, StringConstraints
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
@@ -49,6 +50,12 @@ Time = Annotated[
     Otherwise("not a time as in RFC 3339"),
 ]
 """RFC 3339; of nine digits of a second's fraction, six are kept."""
+OpaquePosition = Annotated[
+    str,
+    StringConstraints(pattern=f"^{OPAQUE_POSITION_FORM}$"),
+    Otherwise("not a position or nextCursor that this service gave out"),
+]
+"""A log position, encrypted, for `Denizen-Min-Position`: a number that grows would tell what others do."""
 Search = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Metadata = dict[str, Any]
 """Free JSON, at most 16 KiB, 8 levels deep."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from denizen.messages.base import Message, Otherwise, Request, UserRequest
+from denizen.messages.base import Message, OpaquePosition, Otherwise, Request, UserRequest
 from pydantic import Field, StringConstraints
 
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("not a nextCursor of such a history")]
@@ -65,7 +65,8 @@ class GetLoginHistory(UserRequest):
 
 class GetMyLoginHistory(Request):
     count: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Cursor | None = None
+    cursor: OpaquePosition | None = None
+    """`nextCursor` of the page before."""
 
 
 class Login(Message):

@@ -12,6 +12,7 @@ from denizen.messages.base import (
     Message,
     Metadata,
     Name,
+    OpaquePosition,
     Request,
     Secret,
     Status,
@@ -144,3 +145,26 @@ class Deleted(Message):
 
     user_id: str
     position: int
+
+
+class OpaqueCommandReply(Message):
+    """As CommandReply, for front ends and signed-in users."""
+
+    user: User
+    version: int
+    position: OpaquePosition
+
+
+class OpaqueRegisterReply(Message):
+    """As RegisterReply, for front ends."""
+
+    user: User | None = None
+    version: int | None = None
+    position: OpaquePosition | None = None
+
+
+class OpaqueDeleted(Message):
+    """As Deleted, for signed-in users."""
+
+    user_id: str
+    position: OpaquePosition
