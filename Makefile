@@ -60,8 +60,8 @@ check: lint typecheck  ## Everything short of the tests: style, types, contract,
 check-locks: install  ## Check that what is pinned can be installed by every Python and on every platform of the README.
 	$(BIN)/python -m scripts.check_locks
 
-env:  ## Make the secrets for compose.yaml, in .env, unless they are there.
-	@test -e .env || (umask 077 && $(PYTHON) -m scripts.make_env >.env && echo "made .env")
+env:  ## Make the secrets for compose.yaml that are missing in .env.
+	@umask 077 && $(PYTHON) -m scripts.make_env .env >>.env && echo "every secret is in .env"
 
 lock: install  ## Pin what pyproject.toml needs, with the hashes of all files (LOCK=--upgrade takes newer versions).
 	$(BIN)/python -m scripts.lock $(if $(AS_OF),--as-of $(AS_OF)) $(LOCK)

@@ -1,22 +1,37 @@
-"""Prints the secrets that compose.yaml needs, freshly made: `make env` writes them to .env, once.
+"""Prints the secrets that compose.yaml needs and a file lacks, freshly made: `make env` appends them to .env.
 
-Needs nothing but Python. The two keys are the data: whoever loses them loses what they encrypt.
+Needs nothing but Python. The two keys are the data: an operator who loses them loses what they encrypt.
+
+    python -m scripts.make_env [FILE]
 """
 
 import base64
 import secrets
 import string
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+SERVICES = ("ACCOUNTS", "DIRECTORY", "TRANSFER", "PROJECTOR", "RELAY", "MAILER")
+"""Each logs in to PostgreSQL by itself; DENIZEN_POSTGRES_PASSWORD is the owner's."""
 NATS_USERS = ("SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "REVOKER", "BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR")
 
 
-def main() -> None:
-    """One setting a line, as compose reads them."""
-    print(f"DENIZEN_POSTGRES_PASSWORD={_password()}")
-    for user in NATS_USERS:
-        print(f"DENIZEN_NATS_{user}_PASSWORD={_password()}")
-    print(f"DENIZEN_KEY_ENCRYPTION_KEYS=1:{_key()}")
-    print(f"DENIZEN_CLAIM_KEY={_key()}")
+def main(known: Sequence[str]) -> None:
+    """One setting a line, as compose reads them; those that are `known` are left out."""
+    for name, make in _secrets().items():
+        if name not in known:
+            print(f"{name}={make()}")
+
+
+def _secrets() -> dict[str, Callable[[], str]]:
+    return {
+        "DENIZEN_POSTGRES_PASSWORD": _password,
+        **{f"DENIZEN_POSTGRES_{service}_PASSWORD": _password for service in SERVICES},
+        **{f"DENIZEN_NATS_{user}_PASSWORD": _password for user in NATS_USERS},
+        "DENIZEN_KEY_ENCRYPTION_KEYS": lambda: f"1:{_key()}",
+        "DENIZEN_CLAIM_KEY": _key,
+    }
 
 
 def _password() -> str:
@@ -29,5 +44,12 @@ def _key() -> str:
     return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+def _names(path: Path) -> list[str]:
+    text = path.read_text("utf-8") if path.exists() else ""
+    if text and not text.endswith("\n"):
+        print()
+    return [line.partition("=")[0].strip() for line in text.splitlines()]
+
+
 if __name__ == "__main__":
-    main()
+    main(_names(Path(sys.argv[1])) if len(sys.argv) > 1 else [])

@@ -82,7 +82,8 @@ class Database:
             tcp_user_timeout=10_000,
             # A process that stops while it holds locks must not stop the others: the server ends its transaction.
             # After a pipeline of psycopg the idle time-out never comes, transaction_timeout does (test_outages.py).
-            options=f"-c search_path={settings.cell} -c role={settings.cell}_app -c timezone=UTC "
+            options=f"-c search_path={settings.cell} -c role={settings.cell}_{settings.database_role} "
+            "-c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
             + "".join(f"-c {option}=off " for option in _BY_INDEX)
             + "-c statement_timeout=30s -c lock_timeout=7s -c idle_in_transaction_session_timeout=5s "

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 
 import psycopg
 
@@ -14,12 +15,15 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5
 
 
-def migrate_when_reachable(owner_url: str, cell: str, seconds: float) -> None:
-    """Apply what is missing, waiting up to `seconds` for the server. Blocks. Raises CannotStart."""
+def migrate_when_reachable(owner_url: str, cell: str, seconds: float, passwords: Mapping[str, str]) -> None:
+    """Apply what is missing, waiting up to `seconds` for the server. Blocks. Raises CannotStart.
+
+    `passwords`: of the logins of services, by service; a service without one keeps its own.
+    """
     deadline, told = time.monotonic() + seconds, ""
     while True:
         try:
-            migrate(owner_url, cell)
+            migrate(owner_url, cell, passwords)
         except psycopg.OperationalError as error:
             reason, passes = causes.of_connecting(error)
             if not passes or time.monotonic() > deadline:

@@ -15,14 +15,14 @@ from pydantic import ValidationError
 
 from services import causes, startup
 from services import log as logs
-from services.settings import Settings, faults
+from services import needs
+from services.heartbeat import Heartbeat
+from services.settings import Settings, faults, missing
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
 """`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
-_NEEDED = ("database_url", "nats_url")
-"""Settings that no service can do without."""
 _stop: ContextVar[asyncio.Event | None] = ContextVar("stop", default=None)
 
 
@@ -30,8 +30,8 @@ def serve(service: str, run: Run) -> int:
     """Run a service until SIGTERM or SIGINT; the exit code: 0 after a clean end, 1 a failure, 2 wrong settings."""
     logs.configure(service)
     try:
-        settings = Settings()
-        wrong = [f"DENIZEN_{name.upper()}: is not set" for name in _NEEDED if getattr(settings, name) is None]
+        settings = Settings().acting_as(service)
+        wrong = missing(settings, (*needs.SECRETS[service], "nats_url"))
     except ValidationError as error:
         settings, wrong = None, faults(error)
     if settings is None or wrong:
@@ -41,7 +41,7 @@ def serve(service: str, run: Run) -> int:
     gc.freeze()
     gc.set_threshold(20_000)
     try:
-        uvloop.run(live(settings, startup.with_database(run)))
+        uvloop.run(live(settings, startup.with_database(run), service))
     except Exception as error:
         reason = causes.sentence(error)
         log.exception("failed", extra={"reason": reason})
@@ -51,8 +51,11 @@ def serve(service: str, run: Run) -> int:
     return 0
 
 
-async def live(settings: Settings, run: Run) -> None:
-    """One life of a service, from its start to its clean end. Raises what made it fail."""
+async def live(settings: Settings, run: Run, service: str) -> None:
+    """One life of a service, from its start to its clean end. Raises what made it fail.
+
+    It is ready when `run` says so and its first heartbeat was seen.
+    """
     started = time.monotonic()
     stop, start = asyncio.Event(), startup.begin(notify)
     is_ready = start.is_ready
@@ -61,13 +64,23 @@ async def live(settings: Settings, run: Run) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
+    beating: asyncio.Task[None] | None = None
+    told = False
+
     def ready() -> None:
+        nonlocal beating
         if not is_ready.is_set():
             is_ready.set()
             # What was imported stays: the collector need not look through it again and again (4% of a command's time).
             gc.collect()
             gc.freeze()
             gc.set_threshold(50_000, 20, 100)
+            beating = asyncio.create_task(Heartbeat(settings, service).run(beaten), name="heartbeat")
+
+    def beaten() -> None:
+        nonlocal told
+        if not told:
+            told = True
             log.info("ready", extra={"seconds": round(time.monotonic() - started, 3)})
             notify("READY=1")
 
@@ -86,7 +99,12 @@ async def live(settings: Settings, run: Run) -> None:
         await asyncio.wait([running])
         if running.cancelled():
             return
-    await running
+    try:
+        await running
+    finally:
+        if beating is not None:
+            beating.cancel()
+            await asyncio.wait([beating])
 
 
 def give_up(reason: str) -> None:

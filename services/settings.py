@@ -1,5 +1,6 @@
 """Settings of every service, from the environment (`DENIZEN_…`)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,7 +20,17 @@ class Settings(BaseSettings):
     home: Path = Path(".denizen")
     """Directory of everything that is kept: postgres/, nats/, mail/, keys/."""
     database_url: SecretStr | None = None
-    """PostgreSQL, as libpq has it. `denizen up` and `migrate` need the owner's; services act as `<cell>_app`."""
+    """PostgreSQL, as libpq has it. `denizen up`, `migrate` and the operator's commands need the owner's, a service its
+    own login `<cell>_<service>` (services/eventstore/roles.py)."""
+    database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$")] = "app"
+    """The role that connections work under is `<cell>_<this>`; each service sets its own, see `acting_as`."""
+    postgres_accounts_password: SecretStr | None = None
+    postgres_directory_password: SecretStr | None = None
+    postgres_transfer_password: SecretStr | None = None
+    postgres_projector_password: SecretStr | None = None
+    postgres_relay_password: SecretStr | None = None
+    postgres_mailer_password: SecretStr | None = None
+    """Passwords of the services' logins: `denizen migrate` sets those that are given."""
     nats_url: str | None = None
     """NATS, without credentials: `nats://host:4222`; several of a cluster with commas between them."""
     nats_ca: Path | None = None
@@ -81,14 +92,24 @@ class Settings(BaseSettings):
             urls.smtp(value.get_secret_value())
         return value
 
+    def acting_as(self, service: str) -> Self:
+        """These settings, for connections that work under the role of a service."""
+        return self.model_copy(update={"database_role": service})
+
     @model_validator(mode="after")
-    def _both_keys_or_none(self) -> Self:
-        # With one of them the files' keys would be taken, and nobody would know.
-        if self.key_encryption_keys and not self.claim_key:
-            raise ValueError("DENIZEN_CLAIM_KEY: must be set too where DENIZEN_KEY_ENCRYPTION_KEYS is")
+    def _claim_key_alone(self) -> Self:
+        # The files' keys would be taken, and nobody would know.
         if self.claim_key and not self.key_encryption_keys:
             raise ValueError("DENIZEN_KEY_ENCRYPTION_KEYS: must be set too where DENIZEN_CLAIM_KEY is")
         return self
+
+
+def missing(settings: Settings, needed: Iterable[str]) -> list[str]:
+    """A line for each setting of `needed` that is not set and that its reader cannot do without."""
+    if "claim_key" in needed and settings.key_encryption_keys and not settings.claim_key:
+        return ["DENIZEN_CLAIM_KEY: must be set too where DENIZEN_KEY_ENCRYPTION_KEYS is"]
+    wanted = [name for name in ("database_url", "nats_url") if name in needed]
+    return [f"DENIZEN_{name.upper()}: is not set" for name in wanted if getattr(settings, name) is None]
 
 
 def faults(error: ValidationError) -> list[str]:

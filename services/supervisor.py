@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import re
 import signal
 import socket
@@ -34,7 +33,9 @@ class Service:
     stop_signal = signal.SIGTERM
 
     def __init__(self, name: str, environment: dict[str, str], directory: Path) -> None:
-        """`directory`: where its notify socket is made; a short path, for a socket's address has 107 octets."""
+        """`environment`: all its variables. `directory`: where its notify socket is made; a short path, for a socket's
+        address has 107 octets.
+        """
         self.name = name
         self._environment = environment
         self._address = str(directory / name)
@@ -175,7 +176,7 @@ class Child:
         """One process from its start to its end; why it ended."""
         self._process = process = await asyncio.create_subprocess_exec(
             *self.program.command(),
-            env={**os.environ, **self.program.environment()},
+            env=self.program.environment(),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from services import needs
 from services.embedded import orphans
 from services.embedded.home import Home
 from services.embedded.nats import Nats
@@ -70,9 +71,12 @@ class _Everything:
         """Servers, migration, services. Raises CannotStart, also after a minute in which not all became ready."""
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                addresses, environment = await self._start_servers()
-                await self._migrate(addresses["databaseUrl"])
-                await self._run([Service(name, environment, self._sockets) for name in _SERVICES])
+                addresses, shared = await self._start_servers()
+                logins = await self._migrate(addresses["databaseUrl"])
+                environments = {
+                    name: needs.of_service(name, shared | {"DENIZEN_DATABASE_URL": logins[name]}) for name in _SERVICES
+                }
+                await self._run([Service(name, environments[name], self._sockets) for name in _SERVICES])
         except TimeoutError:
             late = [child.told() for child in self._children.values() if not child.ready.is_set()]
             raise CannotStart(f"not ready after {_READY_SECONDS} s: {', '.join(late) or 'the database'}") from None
@@ -86,7 +90,7 @@ class _Everything:
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def _start_servers(self) -> tuple[dict[str, str], dict[str, str]]:
-        """The addresses to announce, and the environment of the services."""
+        """The addresses to announce, and what the environments of the services are chosen from."""
         settings = self._settings
         if settings.nats_url is None and settings.nats_ca is not None:
             raise CannotStart("the embedded NATS has no TLS: set DENIZEN_NATS_URL too, or unset DENIZEN_NATS_CA")
@@ -102,23 +106,34 @@ class _Everything:
             "databaseUrl": postgres.url if postgres else _plain(settings.database_url),
             "mailDir": str(self._home.path / "mail"),
         }
-        environment = {
+        passwords = nats.passwords if nats else {}
+        shared = {
             "DENIZEN_HOME": str(self._home.path),
             "DENIZEN_NATS_URL": addresses["natsUrl"],
-            "DENIZEN_DATABASE_URL": addresses["databaseUrl"],
             "DENIZEN_SMTP_URL": sink.url if sink else _plain(settings.smtp_url),
-            **(nats.environment() if nats else {}),
+            **{f"DENIZEN_NATS_{user.upper()}_PASSWORD": password for user, password in passwords.items()},
         }
-        return addresses, environment
+        return addresses, shared
 
-    async def _migrate(self, database_url: str) -> None:
+    async def _migrate(self, owner: str) -> dict[str, str]:
+        """Migrate, and give each service its login; the addresses of PostgreSQL by service. Raises CannotStart."""
         # Here, because it was imported while the servers started.
         from services import migration
-        from services.eventstore import keys
+        from services.eventstore import keys, roles
 
-        if not keys.in_environment(self._settings):
+        settings = self._settings
+        if not keys.in_environment(settings):
             keys.create_missing(self._home.path)
-        await asyncio.to_thread(migration.migrate_when_reachable, database_url, self._settings.cell, _READY_SECONDS / 2)
+        try:
+            ring = keys.load(settings)
+        except keys.KeysMissing as error:
+            raise CannotStart(str(error)) from error
+        # Always the same of one log, so that a second `denizen up` on it does not lock the first one's services out.
+        derived = {each: ring.claim("postgres login", roles.role_of(settings.cell, each)).hex() for each in _SERVICES}
+        passwords = derived | roles.passwords_given(settings)
+        migrate = migration.migrate_when_reachable
+        await asyncio.to_thread(migrate, owner, settings.cell, _READY_SECONDS / 2, passwords)
+        return {each: roles.login(owner, settings.cell, each, passwords[each]) for each in _SERVICES}
 
     async def _run(self, programs: Sequence[Program]) -> None:
         """Start children and wait until each answers. Raises CannotStart."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from services.cli import show
 from services.embedded.home import with_addresses
-from services.settings import Settings, faults
+from services.settings import Settings, faults, missing
 
 if TYPE_CHECKING:
     from denizen import Client
@@ -24,11 +24,15 @@ def settings() -> Settings:
 def read() -> Settings:
     """The settings of the environment. Ends the command where one is wrong."""
     try:
-        return Settings()
+        settings = Settings()
+        wrong = missing(settings, ["claim_key"])
     except ValidationError as error:
-        for fault in faults(error):
+        settings, wrong = None, faults(error)
+    if settings is None or wrong:
+        for fault in wrong:
             show.say(fault, err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(2)
+    return settings
 
 
 def nats_servers() -> list[str]:

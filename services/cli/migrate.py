@@ -16,7 +16,11 @@ app = typer.Typer()
 def migrate(
     wait: Annotated[float, typer.Option(help="Seconds to wait for the database.")] = 60,
 ) -> None:
-    """Bring the schema of DENIZEN_CELL in DENIZEN_DATABASE_URL (the owner's) up to date."""
+    """Bring the schema of DENIZEN_CELL in DENIZEN_DATABASE_URL (the owner's) and the services' logins up to date.
+
+    Each service logs in as `<cell>_<service>`, by the password that DENIZEN_POSTGRES_<SERVICE>_PASSWORD sets here.
+    """
+    from services.eventstore import roles
     from services.migration import migrate_when_reachable
 
     logs.configure("migrate", for_people=sys.stderr.isatty())
@@ -25,7 +29,8 @@ def migrate(
         show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
         raise typer.Exit(2)
     try:
-        migrate_when_reachable(settings.database_url.get_secret_value(), settings.cell, wait)
+        owner, passwords = settings.database_url.get_secret_value(), roles.passwords_given(settings)
+        migrate_when_reachable(owner, settings.cell, wait, passwords)
     except CannotStart as error:
         show.say(str(error), err=True)
         raise typer.Exit(1) from error

@@ -12,6 +12,7 @@ import nats
 import orjson
 from nats.errors import Error as NatsError
 
+from services import needs
 from services.embedded.home import Home
 from services.embedded.program import CannotStart, free_port, is_taken, launched
 from services.nats_users.accounts import Accounts, Refused, locked, write
@@ -92,7 +93,7 @@ class Nats:
     def environment(self) -> dict[str, str]:
         # It keeps every subject in memory; by default as much again is what Go's collector has not looked at.
         passwords = {f"DENIZEN_NATS_{user.upper()}_PASSWORD": password for user, password in self.passwords.items()}
-        return {"GOGC": "50", **passwords}
+        return {**needs.inherited(), "GOGC": "50", **passwords}
 
     def is_ready(self) -> bool:
         """It greets only after JetStream has recovered its streams."""

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from services import needs
 from services.embedded.home import Home
 from services.embedded.orphans import end
 from services.embedded.program import CannotStart, free_port, launched
@@ -109,7 +110,7 @@ class Postgres:
         return launched(postgres, self._data, self.stop_signal, self._uid)
 
     def environment(self) -> dict[str, str]:
-        return {}
+        return needs.inherited()
 
     def is_ready(self) -> bool:
         """Raises CannotStart where the server refuses our password, or the database cannot be made."""

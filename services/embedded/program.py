@@ -26,7 +26,9 @@ class Program(Protocol):
 
     def command(self) -> list[str]: ...
 
-    def environment(self) -> dict[str, str]: ...
+    def environment(self) -> dict[str, str]:
+        """All its variables: it inherits none (services/needs.py)."""
+        ...
 
     def is_ready(self) -> bool:
         """Whether it answers, asked every few milliseconds after a start. Raises CannotStart."""

@@ -10,6 +10,7 @@ from mailbox import Maildir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services import needs
 from services.embedded.home import Home
 from services.embedded.program import free_port, launched
 
@@ -45,7 +46,7 @@ class Sink:
         return launched(server, Path.cwd(), self.stop_signal)
 
     def environment(self) -> dict[str, str]:
-        return {}
+        return needs.inherited()
 
     def is_ready(self) -> bool:
         try:

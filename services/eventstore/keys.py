@@ -42,10 +42,13 @@ class DataKey:
 class KeyRing:
     """The server's keys. None of them is in the database."""
 
-    def __init__(self, key_encryption: KeyEncryption | Mapping[int, bytes], claim_key: bytes) -> None:
-        """Takes what wraps data keys, or key-encryption keys of 32 octets by epoch; the claim key has 32 octets too."""
+    def __init__(self, key_encryption: KeyEncryption | Mapping[int, bytes], claim_key: bytes | None) -> None:
+        """Takes what wraps data keys, or key-encryption keys of 32 octets by epoch; the claim key has 32 octets too.
+
+        Services that look no claims up do without the claim key.
+        """
         self._key_encryption = LocalKeys(key_encryption) if isinstance(key_encryption, Mapping) else key_encryption
-        self._claims = hmac.new(claim_key, digestmod=sha256)
+        self._claims = None if claim_key is None else hmac.new(claim_key, digestmod=sha256)
         self.epoch = max(self.epochs)
         """The epoch that wraps."""
 
@@ -58,7 +61,7 @@ class KeyRing:
     def checks(self) -> Mapping[str, bytes]:
         """What tells each key from another without telling the key, by name; 32 octets each."""
         checks = {f"kek-{epoch}": check for epoch, check in self._key_encryption.epochs().items()}
-        return {"claims": self.claim("check", "")} | checks
+        return checks if self._claims is None else {"claims": self.claim("check", "")} | checks
 
     def reload(self) -> None:
         """Look which key-encryption keys there are. Those that have come open at once, and wrap after `advance`.
@@ -89,39 +92,46 @@ class KeyRing:
         return self._key_encryption.unwrap(epoch, name, wrapped)
 
     def claim(self, kind: str, value: str) -> bytes:
-        """What stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets."""
+        """What stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets.
+
+        Raises KeysMissing where the claim key is not here.
+        """
         return self.digest(kind, value.encode())
 
     def digest(self, kind: str, octets: bytes) -> bytes:
         """HMAC-SHA256 of octets under the claim key, 32 octets: as `claim`, each kind apart from the others."""
+        if self._claims is None:
+            raise KeysMissing("no claim key: set DENIZEN_CLAIM_KEY")
         mac = self._claims.copy()
         mac.update(b"%b\0%b" % (kind.encode(), octets))
         return mac.digest()
 
 
 def in_environment(settings: Settings) -> bool:
-    """Whether the keys are set there, both of them; else they are files."""
-    return bool(settings.key_encryption_keys and settings.claim_key)
+    """Whether the keys are set there; else they are files."""
+    return bool(settings.key_encryption_keys)
 
 
 def load(settings: Settings) -> KeyRing:
     """The keys from the environment where they are set there, else from the files in `home`/keys.
 
-    Files that come or go later are noticed. Raises KeysMissing.
+    The environment may lack the claim key (services/needs.py says whose may); files are always both, and those that
+    come or go later are noticed. Raises KeysMissing.
     """
-    directory = settings.home / "keys"
-    if settings.key_encryption_keys and settings.claim_key:
+    if settings.key_encryption_keys:
         pairs = [pair.partition(":") for pair in settings.key_encryption_keys.get_secret_value().split(",")]
-        named, claim_key = {epoch.strip(): key for epoch, _, key in pairs}, settings.claim_key.get_secret_value()
+        named = {epoch.strip(): key for epoch, _, key in pairs}
+        claim_key = settings.claim_key.get_secret_value() if settings.claim_key else None
     else:
-        named, claim_key = key_files.read(directory)
-    if not named or not claim_key:
+        named, claim_key = key_files.read(settings.home / "keys")
+    if not named or claim_key == "":
         raise KeysMissing(
             "no keys: set DENIZEN_KEY_ENCRYPTION_KEYS and DENIZEN_CLAIM_KEY, "
             f"or put kek-1 and claims into {settings.home / 'keys'}"
         )
     read = None if in_environment(settings) else lambda: _key_encryption_keys(_files(settings))
-    return KeyRing(LocalKeys(_key_encryption_keys(named), read), _octets(claim_key, "claims"))
+    claims = None if claim_key is None else _octets(claim_key, "claims")
+    return KeyRing(LocalKeys(_key_encryption_keys(named), read), claims)
 
 
 def _files(settings: Settings) -> Mapping[str, str]:

@@ -1,5 +1,6 @@
-"""Brings the schema of a cell up to date, by the raw SQL files in migrations/."""
+"""Brings the schema of a cell up to date, by the raw SQL files in migrations/, and then its roles (roles.py)."""
 
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 
 import psycopg
@@ -9,6 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
+from services.eventstore import roles
+
 _ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
 
 
@@ -16,11 +19,12 @@ class SchemaTooNew(Exception):
     """A newer version of Denizen has migrated the cell; this version would read its tables wrongly."""
 
 
-def migrate(owner_url: str, cell: str) -> None:
-    """Create the cell's schema if it is missing, and apply the migrations that it lacks.
+def migrate(owner_url: str, cell: str, passwords: Mapping[str, str] | None = None) -> None:
+    """Create the cell's schema if it is missing, apply the migrations that it lacks, and set the roles of the services.
 
-    Any number may run at once: they take turns by an advisory lock, which, unlike the lock table of yoyo, dies with its
-    holder. Raises psycopg.Error where the database is out of reach or the role may not do it, and SchemaTooNew.
+    `passwords`: of services whose logins are to have another one from now on; the others keep theirs. Any number may
+    run at once: they take turns by an advisory lock, which, unlike the lock table of yoyo, dies with its holder. Raises
+    psycopg.Error where the database is out of reach or the role may not do it, and SchemaTooNew.
     """
     with psycopg.connect(owner_url, autocommit=True) as turn:
         turn.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
@@ -39,6 +43,7 @@ def migrate(owner_url: str, cell: str) -> None:
                 backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(directory))))
         finally:
             backend.connection.close()
+        roles.apply(turn, cell, passwords or {})
 
 
 def _refuse_newer(connection: psycopg.Connection, cell: str, known: set[str]) -> None:

@@ -14,6 +14,7 @@ from psycopg.abc import Query
 from projections import Projection
 from services import sql
 from services.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
+from services.eventstore.roles import PROJECTOR
 from services.eventstore.store import Log
 from services.projector import checkpoints, filling
 from services.settings import Settings
@@ -89,7 +90,8 @@ class Rebuild:
     """
 
     def __init__(self, settings: Settings, store: Log) -> None:
-        """`store` is read from."""
+        """`store` is read from. The tables are made under the projector's role, which brings them up to date."""
+        settings = settings.acting_as(PROJECTOR)
         self._live, self._scratch = settings.cell, f"{settings.cell}_rebuild"
         self._key = crc32(f"{settings.cell}/rebuild".encode())
         self._second_key = crc32(f"{settings.cell}/rebuild/second".encode())

@@ -12,6 +12,7 @@ from services.database import Database
 from services.eventstore import keys
 from services.eventstore.event import Event
 from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.roles import PROJECTOR
 from services.leadership import Leadership
 from services.projector import checkpoints
 from services.projector.rebuild import Rebuild, RebuildRunning, leftovers
@@ -40,7 +41,7 @@ class Projector:
     """Applies the log to every projection; one process at a time."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
-        self._settings = settings
+        self._settings = settings = settings.acting_as(PROJECTOR)
         ring = keys.load(settings)
         self._store = PostgresEventStore(settings, ring, "projector")
         # Of its own: a connection is used by one task at a time, and a batch of a rebuild is large.

@@ -208,7 +208,8 @@ class ServerKeys:
 
     async def _fetch(self) -> _Snapshot:
         read_at = time.monotonic()
-        rows = await self._database.fetch(_sql("read_keys"), self._lifetimes)
+        wrapped: LiteralString = "''::bytea" if self._ring is None else "wrapped"
+        rows = await self._database.fetch(_sql("read_keys").replace("{wrapped}", wrapped), self._lifetimes)
         return _Snapshot([_Key(*row) for row in rows], read_at)
 
     def _private(self, key: _Key) -> bytes:

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
-import psycopg
 import pytest
 from denizen import Client, Event
 
@@ -171,73 +170,6 @@ def test_parked_events_are_listed_and_retried(shell: Shell, denizen: Denizen) ->
         failing.clear()
         assert shell.json("events", "parked", "retry", name, "--all")["retried"] == [parked["position"]]
         assert retried.wait(20)
-
-
-def test_the_doctor_finds_all_well(shell: Shell) -> None:
-    findings = shell.json("doctor")
-    assert findings["ok"]
-    assert [each["check"] for each in findings["checks"]] == [
-        *("keys", "postgresql", "log", "triggers", "nats", "services", "stream")
-    ]
-
-
-def test_the_doctor_finds_what_is_wanting(tmp_path: Path) -> None:
-    nowhere = Shell(
-        tmp_path,
-        DENIZEN_NATS_URL="nats://backend:secret1@127.0.0.1:1",
-        DENIZEN_DATABASE_URL="postgresql://denizen:secret2@127.0.0.1:1/denizen",
-    )
-    code, out, err = nowhere.run("doctor", "--json")
-    assert code == 1
-    assert not any(each["ok"] for each in json.loads(out)["checks"])
-    assert "secret" not in out + err
-
-
-def test_the_doctor_finds_keys_that_others_can_read(denizen: Denizen, shell: Shell) -> None:
-    key = denizen.home / "keys/kek-1"
-    key.chmod(0o644)
-    try:
-        code, out, _ = shell.run("doctor")
-    finally:
-        key.chmod(0o600)
-    assert code == 1
-    assert "chmod 600" in out
-
-
-def triggers(url: str, home: Path) -> dict[str, Any]:
-    """What the doctor finds about them."""
-    _, out, _ = Shell(home, DENIZEN_DATABASE_URL=url, DENIZEN_NATS_URL="nats://127.0.0.1:1").run("doctor", "--json")
-    return next(each for each in json.loads(out)["checks"] if each["check"] == "triggers")
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "alter table denizen.events disable trigger all",
-        "alter table denizen.events enable replica trigger append_only",
-        "drop trigger append_only on denizen.events",
-    ],
-)
-def test_the_doctor_finds_a_trigger_that_does_not_fire(
-    database_url: str, tmp_path: Path, statement: LiteralString
-) -> None:
-    assert triggers(database_url, tmp_path)["ok"]
-    with psycopg.connect(database_url) as owner:
-        owner.execute(statement)
-    found = triggers(database_url, tmp_path)
-    assert not found["ok"]
-    assert found["says"].startswith("events.append_only: disabled")
-
-
-def test_the_doctor_knows_each_trigger_that_migrations_make(database_url: str, tmp_path: Path) -> None:
-    with psycopg.connect(database_url, options="-c search_path=denizen") as owner:
-        made = owner.execute(
-            "select tgrelid::regclass || '.' || tgname from pg_trigger where not tgisinternal order by 1"
-        )
-        names = [name for (name,) in made.fetchall()]
-        owner.execute("drop function refuse_change, refuse_retired_epoch cascade")
-    assert len(names) > 1
-    assert triggers(database_url, tmp_path)["says"].startswith(f"{', '.join(names)}: ")
 
 
 def test_log_verify_says_that_the_log_is_intact(shell: Shell) -> None:

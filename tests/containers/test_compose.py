@@ -11,10 +11,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from denizen import Client, Event
 
+from services.needs import SECRETS
 from tests.support.containers import engine_answers
 from tests.support.servers import REPOSITORY, eventually
 
@@ -75,13 +77,29 @@ class Compose:
         """How often it has said that it is ready."""
         return self("logs", "--no-color", service).count('"event":"ready"')
 
+    def admin(self, *command: str, mounted: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """A command of the operator in a container of its own, as docs/deployment.md has it."""
+        volume = [] if mounted is None else ["-v", f"{mounted}:/data:ro"]
+        run = ["--profile", "admin", "run", "--rm", "-T", *volume, "admin", *command]
+        return subprocess.run(
+            [*self._command, "-p", self._project, *run],
+            cwd=REPOSITORY,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def inspect(self, service: str) -> Any:
+        """What the engine knows of the container of a service."""
+        container = self("ps", "-a", "-q", service).strip()
+        return json.loads(subprocess.run(["docker", "inspect", container], check=True, capture_output=True).stdout)[0]
+
     def exit_codes(self) -> dict[str, int]:
         """Of the services' containers, which have ended."""
         codes: dict[str, int] = {}
         for service in SERVICES:
-            container = self("ps", "-a", "-q", service).strip()
-            state = subprocess.run(["docker", "inspect", container], check=True, capture_output=True).stdout
-            codes[service] = json.loads(state)[0]["State"]["ExitCode"]
+            codes[service] = self.inspect(service)["State"]["ExitCode"]
         return codes
 
 
@@ -147,3 +165,67 @@ def test_every_connection_needs_tls_and_a_name(compose: Compose) -> None:
         greeting = plain.recv(4096)
         assert b'"tls_required":true' in greeting
         assert b'"auth_required":true' in greeting
+
+
+def test_a_container_has_its_own_variables_and_no_capabilities(compose: Compose) -> None:
+    for service in ("migrate", *SERVICES):
+        known = {f"DENIZEN_{setting.upper()}" for setting in SECRETS[service]} | {"DENIZEN_HOME", "DENIZEN_NATS_URL"}
+        given = {line.partition("=")[0] for line in compose.inspect(service)["Config"]["Env"]}
+        assert {name for name in given if name.startswith("DENIZEN_")} - {"DENIZEN_NATS_URL"} == known - {
+            "DENIZEN_NATS_URL"
+        }, service
+    for service in ("postgres", "nats", "mailpit", "certificates", "migrate", *SERVICES):
+        host = compose.inspect(service)["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], service
+        assert bool(host["CapAdd"]) == (service == "postgres"), service
+        assert host["ReadonlyRootfs"], service
+        assert [option.partition(":")[0] for option in host["SecurityOpt"]] == ["no-new-privileges"], service
+    for service in ("postgres", "nats", *SERVICES):
+        secrets_of_owner = [compose.secrets["DENIZEN_POSTGRES_PASSWORD"]]
+        environment = " ".join(compose.inspect(service)["Config"]["Env"])
+        assert (secrets_of_owner[0] in environment) == (service == "postgres"), service
+
+
+def test_the_operator_s_commands_work_in_a_container(compose: Compose, tmp_path: Path) -> None:
+    def well() -> bool:
+        return compose.admin("doctor").returncode == 0
+
+    eventually(well, 60, "the doctor finds all well")
+    rows = [{"email": f"user{number}@example.com", "emailVerified": True} for number in range(3)]
+    (tmp_path / "users.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    tmp_path.chmod(0o755)
+    imported = compose.admin("import", "/data/users.jsonl", "--json", mounted=tmp_path)
+    assert imported.returncode == 0, imported.stderr
+    exported = compose.admin("export", "--fields", "id,email")
+    assert exported.returncode == 0, exported.stderr
+    users = [json.loads(line) for line in exported.stdout.splitlines()]
+    assert sorted(user["email"] for user in users) == [row["email"] for row in rows]
+
+    with compose.client() as client:
+        client.auth.users.delete(users[0]["id"])
+    erased = compose.admin("erasure", "verify", users[0]["id"])
+    assert erased.returncode == 0, erased.stdout + erased.stderr
+    for command in (
+        ["keys", "rotate-sealing"],
+        ["keys", "rotate-signing"],
+        ["log", "verify"],
+        ["projections", "rebuild"],
+        ["users", "list"],
+    ):
+        done = compose.admin(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    # Keys in the environment: the command says what comes first.
+    rotated = compose.admin("keys", "rotate")
+    assert rotated.returncode == 1
+    assert "DENIZEN_KEY_ENCRYPTION_KEYS" in rotated.stderr
+
+    compose("pause", "relay")
+    try:
+
+        def hangs() -> bool:
+            found = json.loads(compose.admin("doctor", "--json").stdout)["checks"]
+            return [each["check"] for each in found if not each["ok"]] == ["relay"]
+
+        eventually(hangs, 60, "the doctor finds the relay frozen")
+    finally:
+        compose("unpause", "relay")

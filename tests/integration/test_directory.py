@@ -227,7 +227,7 @@ async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> No
 async def test_what_a_killed_rebuild_left_is_cleared_away(own_denizen: Denizen) -> None:
     """By the projector, at its start."""
     with psycopg.connect(own_denizen.database_url, autocommit=True) as owner:
-        owner.execute("set role denizen_app")
+        owner.execute("set role denizen_projector")
         owner.execute("create table denizen_rebuild.users as select 'canary' as email")
         own_denizen.kill("projector")
 

@@ -56,7 +56,7 @@ def running(program: Program, log: Path) -> Generator[subprocess.Popen[bytes]]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             program.command(),
-            env={**os.environ, **program.environment()},
+            env=program.environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -164,7 +164,7 @@ class Denizen:
             info: dict[str, Any] = process.info
             environment: dict[str, str] = info["environ"] or {}
             ours = environment.get("DENIZEN_HOME") == str(self.home)
-            inside = str(info["cwd"] or "").startswith(f"{self.home}/")
+            inside = any(f"{self.home}/" in word for word in [str(info["cwd"] or ""), *(info["cmdline"] or ())])
             if (ours or inside) and info["status"] != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
                 found.append(" ".join(info["cmdline"] or [str(process.pid)]))
         return found

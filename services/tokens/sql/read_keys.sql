@@ -1,5 +1,6 @@
 -- Every key there is, whether it is in use, published and to be used later, retired, dropped at once, or either of these for so
 -- long that nothing made with it counts; and its age in seconds. In use is the key that is to retire next: it signs until then.
+-- {wrapped}: the private half, wrapped; or nothing for who may not read it.
 select
     key_id,
     kind,
@@ -19,7 +20,14 @@ select
     extract(epoch from now() - created_at)::float8
 from (
     select
-        *,
+        key_id,
+        kind,
+        epoch,
+        {wrapped} as wrapped,
+        public,
+        created_at,
+        retired_at,
+        dropped_at,
         min(coalesce(retired_at, 'infinity')) filter (
             where dropped_at is null and coalesce(retired_at, 'infinity') > now()
         ) over (partition by kind) as next_retired_at

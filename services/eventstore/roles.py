@@ -1,0 +1,165 @@
+"""The roles of PostgreSQL that a cell's services log in as, and what each of them may do.
+
+`<cell>_<service>` is the login of a service and the role that it works under. It has no rights of the owner, so `set
+role none` gives it nothing. `<cell>_app` may do what all of them may: the operator's commands work under it, over the
+owner's login. Applied after every migration: `GRANTS` is the whole truth, and what an earlier version granted goes.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import LiteralString, cast
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
+
+from services.settings import Settings
+
+SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
+PROJECTOR = "projector"
+"""The service whose role owns the tables of the projections: it makes them, and swaps them in rebuilds."""
+READERS = ("directory", "transfer")
+"""Who may read the tables of the projections."""
+
+_PUBLISHED = "select (position, event_id, user_id, type, public, metadata, recorded_at)"
+"""The columns that the relay reads; personal data and the hash chain are not among them."""
+GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "events": {
+        "select, insert": ("accounts", "transfer"),
+        "select": ("directory", "projector"),
+        _PUBLISHED: ("relay",),
+    },
+    "log_head": {"select, update (position)": ("accounts", "transfer"), "select": ("directory", "projector")},
+    "claims": {"select, insert, delete": ("accounts", "transfer")},
+    "data_keys": {
+        "select, insert, delete": ("accounts",),
+        "select, insert": ("transfer",),
+        "select": ("directory", "projector", "mailer"),
+    },
+    "snapshots": {"select, insert, delete": ("accounts", "transfer"), "select, delete": ("directory",)},
+    "retired_epochs": {"select": ("accounts", "transfer")},
+    "key_checks": {"select, insert": ("accounts", "directory", "transfer", "projector", "mailer")},
+    "commands": {"select, insert, delete": ("accounts",), "select, insert": ("transfer",)},
+    "passwords": {"select, insert, update, delete": ("accounts",), "select, insert, update": ("transfer",)},
+    "codes": {"select, insert, update, delete": ("accounts", "transfer")},
+    "sessions": {
+        "select, insert, update, delete": ("accounts",),
+        "select, delete": ("transfer",),
+        "select (session_id, user_id, expires_at)": ("directory",),
+    },
+    "throttles": {"select, insert, update, delete": ("accounts",)},
+    "mails": {
+        "select, insert, delete": ("accounts",),
+        "insert": ("transfer",),
+        "select, update, delete": ("mailer",),
+    },
+    "server_keys": {
+        "select, insert, delete": ("accounts", "transfer"),
+        # Not `wrapped`: with it and the key-encryption key the directory could sign tokens.
+        "select (key_id, kind, epoch, public, created_at, retired_at, dropped_at)": ("directory",),
+    },
+    "import_chunks": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
+    "import_ids": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
+}
+"""By table and privileges: the services. A table that a migration adds needs an entry, or no service can use it."""
+
+
+def role_of(cell: str, service: str) -> str:
+    """The role of a service; `app` is the one of the operator's commands."""
+    return f"{cell}_{service}"
+
+
+def passwords_given(settings: Settings) -> dict[str, str]:
+    """The passwords of logins that the settings name, by service."""
+    given: dict[str, SecretStr | None] = {
+        service: getattr(settings, f"postgres_{service}_password") for service in SERVICES
+    }
+    return {service: password.get_secret_value() for service, password in given.items() if password}
+
+
+def login(owner: str, cell: str, service: str, password: str) -> str:
+    """The address by which a service logs in: the owner's with another user and password."""
+    return make_conninfo(owner, user=role_of(cell, service), password=password)
+
+
+def apply(connection: psycopg.Connection, cell: str, passwords: Mapping[str, str]) -> None:
+    """Make the roles and grant what they may, in one transaction; set the passwords of the services that have one here.
+
+    The connection is the owner's, in autocommit mode. Raises psycopg.Error.
+    """
+    for service in (*SERVICES, "app"):
+        _create(connection, role_of(cell, service))
+    with connection.transaction():
+        _grant_schemas(connection, cell)
+        _hand_over(connection, cell)
+        _grant_tables(connection, cell)
+        for service, password in passwords.items():
+            _set_password(connection, role_of(cell, service), password)
+
+
+def _create(connection: psycopg.Connection, role: str) -> None:
+    """Make a role, by which nobody can log in, where it is missing; and let the owner take it on."""
+    name = sql.Identifier(role)
+    if connection.execute("select from pg_roles where rolname = %s", [role]).fetchone() is None:
+        # A migration of another database of this cluster may make it at this moment.
+        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+            connection.execute(sql.SQL("create role {} nologin").format(name))
+    # A superuser may do so anyway. An owner who made the role may not, unless they are granted it too.
+    if connection.execute("select pg_has_role(%s, 'usage') and pg_has_role(%s, 'set')", [role, role]).fetchone() != (
+        True,
+    ):
+        connection.execute(sql.SQL("grant {} to current_user with inherit true, set true").format(name))
+
+
+def _grant_schemas(connection: psycopg.Connection, cell: str) -> None:
+    schema, scratch = sql.Identifier(cell), sql.Identifier(f"{cell}_rebuild")
+    projector, services = _roles(cell, [PROJECTOR]), _roles(cell, SERVICES)
+    for statement in (
+        sql.SQL("grant {} to {}").format(services, _roles(cell, ["app"])),
+        sql.SQL("grant usage on schema {} to {}").format(schema, services),
+        sql.SQL("grant usage, create on schema {}, {} to {}").format(schema, scratch, projector),
+        sql.SQL("alter default privileges for role {} in schema {}, {} grant select on tables to {}").format(
+            projector, schema, scratch, _roles(cell, READERS)
+        ),
+    ):
+        connection.execute(statement)
+
+
+def _hand_over(connection: psycopg.Connection, cell: str) -> None:
+    """Give the projector the tables that it made while it worked under <cell>_app."""
+    for table in _tables(connection, cell, "tableowner = {app}"):
+        owner = sql.Identifier(role_of(cell, PROJECTOR))
+        connection.execute(sql.SQL("alter table {} owner to {}").format(table, owner))
+
+
+def _grant_tables(connection: psycopg.Connection, cell: str) -> None:
+    services, readers = _roles(cell, SERVICES), _roles(cell, READERS)
+    for table in _tables(connection, cell, "tableowner <> {projector}"):
+        connection.execute(sql.SQL("revoke all on {} from {}").format(table, services))
+    for table, grants in GRANTS.items():
+        for privileges, names in grants.items():
+            statement = sql.SQL("grant {} on {} to {}")
+            granted = sql.SQL(cast(LiteralString, privileges)), sql.Identifier(cell, table), _roles(cell, names)
+            connection.execute(statement.format(*granted))
+    for table in _tables(connection, cell, "tableowner = {projector}"):
+        connection.execute(sql.SQL("grant select on {} to {}").format(table, readers))
+
+
+def _roles(cell: str, services: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(role_of(cell, service)) for service in services)
+
+
+def _tables(connection: psycopg.Connection, cell: str, condition: LiteralString) -> list[sql.Identifier]:
+    """The tables in the schemas of the cell whose owner meets the condition, which may name {app} and {projector}."""
+    query = sql.SQL("select schemaname, tablename from pg_tables where schemaname in (%s, %s) and ") + sql.SQL(
+        condition
+    ).format(app=sql.Literal(role_of(cell, "app")), projector=sql.Literal(role_of(cell, PROJECTOR)))
+    rows = connection.execute(query, [cell, f"{cell}_rebuild"]).fetchall()
+    return [sql.Identifier(schema, table) for schema, table in rows]
+
+
+def _set_password(connection: psycopg.Connection, role: str, password: str) -> None:
+    """As its SCRAM verifier, made here: the statement may end up in the server's log."""
+    verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    connection.execute(sql.SQL("alter role {} login password {}").format(sql.Identifier(role), sql.Literal(verifier)))

@@ -1,0 +1,34 @@
+"""Which secrets each program gets."""
+
+import pytest
+
+from services import needs
+from services.eventstore.roles import SERVICES
+from services.settings import Settings
+
+
+def test_every_secret_setting_is_declared_by_need() -> None:
+    """A new one: say in services/needs.py which services need it."""
+    secret = {name for name in Settings.model_fields if needs.is_secret(name)}
+    assert secret == {name for names in needs.SECRETS.values() for name in names}
+    assert {"nats_url", "issuer", "home"} <= Settings.model_fields.keys() - secret
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_s_environment_holds_what_it_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = {f"DENIZEN_{name.upper()}": "canary" for name in Settings.model_fields if needs.is_secret(name)}
+    foreign = {"PGPASSWORD": "canary", "AWS_SECRET_ACCESS_KEY": "canary", "DENIZEN_UNKNOWN": "canary"}
+    for name, value in (every | foreign | {"denizen_issuer": "me", "PGSSLMODE": "verify-full"}).items():
+        monkeypatch.setenv(name, value)
+    found = needs.of_service(service, {"DENIZEN_DATABASE_URL": "its own"})
+    needed = {f"DENIZEN_{name.upper()}" for name in needs.SECRETS[service]}
+    assert {name for name, value in found.items() if value == "canary"} == needed - {"DENIZEN_DATABASE_URL"}
+    assert found["DENIZEN_DATABASE_URL"] == "its own"
+    assert (found["DENIZEN_ISSUER"], found["PGSSLMODE"]) == ("me", "verify-full")
+
+
+def test_what_every_child_inherits_holds_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DENIZEN_CELL", "PGPASSWORD", "PGUSER", "NOTIFY_SOCKET", "GITHUB_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+    assert "canary" not in needs.inherited().values()
+    assert "PATH" in needs.inherited()
