@@ -55,7 +55,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "select, update, delete": ("mailer",),
     },
     "server_keys": {
-        "select, insert, delete": ("accounts", "transfer"),
+        "select, insert, update (wrapped), delete": ("accounts", "transfer"),
         # Not `wrapped`: with it and the key-encryption key the directory could sign tokens.
         "select (key_id, kind, epoch, public, created_at, retired_at, dropped_at)": ("directory",),
     },
