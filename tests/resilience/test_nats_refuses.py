@@ -28,7 +28,7 @@ async def test_a_password_that_is_taken_away_ends_the_service(tmp_path: Path) ->
 
     with running(server, tmp_path / "nats.log") as running_server:
         settings = Settings(nats_url=server.url, nats_signal_password=SecretStr(server.passwords["signal"]))
-        living = asyncio.create_task(process.live(settings, run))
+        living = asyncio.create_task(process.live(settings, run, "accounts"))
         await asyncio.wait_for(connected.wait(), 5)
         accounts = (REPOSITORY / "deploy/nats/accounts.conf").read_text("utf-8")
         (home.path / "nats/other.conf").write_text(
