@@ -13,9 +13,8 @@ from contextvars import ContextVar
 import uvloop
 from pydantic import ValidationError
 
-from services import causes, startup
+from services import causes, needs, startup
 from services import log as logs
-from services import needs
 from services.heartbeat import Heartbeat
 from services.settings import Settings, faults, missing
 

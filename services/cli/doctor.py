@@ -6,7 +6,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
-import orjson
 import psycopg
 import typer
 from denizen import NoAnswer
