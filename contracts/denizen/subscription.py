@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from denizen import parking
+from denizen import errors, parking
 from denizen.event import STREAM, Event, headers_of, position_of
 from denizen.following import ACK_WAIT, Follower, at_work
 from denizen.handling import Calling
@@ -200,7 +200,7 @@ class Subscription:
         if self._plan.park_after is not None and tries >= self._plan.park_after:
             try:
                 await self._park(message, error)
-            except (NatsError, JetStreamError):
+            except (NatsError, JetStreamError, errors.NoAnswer):
                 log.exception("denizen: event %s of %s cannot be parked; it is tried again", event, self._consumer)
             else:
                 await message.ack_sync()
