@@ -1,6 +1,7 @@
 """Prints the secrets that compose.yaml needs and a file lacks, freshly made: `make env` appends them to .env.
 
-Needs nothing but Python. The two keys are the data: an operator who loses them loses what they encrypt.
+Needs nothing but Python. The two keys are the data: an operator who loses them loses what they encrypt. Where a Docker
+engine has an image of PostgreSQL that was built without TLS, it turns TLS off for that.
 
     python -m scripts.make_env [FILE]
 """
@@ -8,6 +9,7 @@ Needs nothing but Python. The two keys are the data: an operator who loses them 
 import base64
 import secrets
 import string
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +24,8 @@ def main(known: Sequence[str]) -> None:
     for name, make in _secrets().items():
         if name not in known:
             print(f"{name}={make()}")
+    if "DENIZEN_POSTGRES_SSL" not in known and _postgres_lacks_tls():
+        print("DENIZEN_POSTGRES_SSL=off\nDENIZEN_POSTGRES_SSLMODE=disable")
 
 
 def _secrets() -> dict[str, Callable[[], str]]:
@@ -32,6 +36,19 @@ def _secrets() -> dict[str, Callable[[], str]]:
         "DENIZEN_KEY_ENCRYPTION_KEYS": lambda: f"1:{_key()}",
         "DENIZEN_CLAIM_KEY": _key,
     }
+
+
+def _postgres_lacks_tls() -> bool:
+    """Whether the image `postgres:18` of this engine is one that was built without TLS; the official one has it."""
+    probe = ["docker", "run", "--rm", "--network=none", "--entrypoint=pg_config", "postgres:18", "--configure"]
+    present = ["docker", "image", "inspect", "postgres:18"]
+    try:
+        if subprocess.run(present, capture_output=True, check=False).returncode != 0:
+            return False
+        found = subprocess.run(probe, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return False
+    return found.returncode == 0 and "openssl" not in found.stdout
 
 
 def _password() -> str:

@@ -18,6 +18,7 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore import keys
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running
+from tests.support.tls import make_certificates
 
 SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
 WITH_KEYS = tuple(service for service in SERVICES if service != "relay")
@@ -122,6 +123,16 @@ def test_service_with_a_wrong_database_password_says_so_and_ends(service: str, s
     _expect_end(
         start("run", service, DENIZEN_DATABASE_URL=wrong), "password authentication failed", "DENIZEN_DATABASE_URL"
     )
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_whose_database_server_has_no_tls_says_so_and_ends(
+    service: str, start: Start, database_url: str, tmp_path: Path
+) -> None:
+    authority = make_certificates(tmp_path / "certificates", "localhost") / "ca.pem"
+    demanding = make_conninfo(database_url, sslmode="verify-full", sslrootcert=str(authority))
+    _expect_end(start("run", service, DENIZEN_DATABASE_URL=demanding), "server does not support SSL", "sslmode")
 
 
 @pytest.mark.parametrize("service", SERVICES)
