@@ -14,7 +14,7 @@ from services.accounts import limits, task
 from services.accounts.credentials import CREDENTIALS_INVALID, token_invalid
 from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
 from services.accounts.task import Instant, Reply, Task
-from services.accounts.tools import Tools, too_many_attempts
+from services.accounts.tools import Tools, accounts, too_many_attempts
 from services.endpoint.call import Call
 from services.passwords import formats
 from services.refusal import Refusal
@@ -145,9 +145,13 @@ def _drawn_code(tools: Tools) -> Facts:
 
 async def _verify_email(tools: Tools, call: Call, command: m.VerifyEmail) -> Prepared:
     code = await tools.opened(command.code, call)
-    if not await tools.throttle.code(command.user_id):
-        raise too_many_attempts()
     version = await tools.secrets.attempt(command.user_id, tools.ring.claim("code", code))
+    # Asked only now: what strangers tried in vain must not keep out the owner, whose next code can be tried five times.
+    if version is None and not await tools.throttle.code(command.user_id):
+        raise too_many_attempts()
+    user = None if version is None else (await tools.user(command.user_id)).user
+    if user is not None:
+        await tools.throttle.proved([user.wanted_email[1] if user.wanted_email else user.email_key])
     return Task(call, command, Facts(proven_at=version))
 
 
@@ -162,7 +166,10 @@ async def _change_password(tools: Tools, call: Call, command: m.ChangePassword) 
 
 
 async def _reset_password(tools: Tools, call: Call, command: m.ResetPassword) -> Prepared:
-    new = await tools.new_hash(command.password, call, "password", await _address(tools, command.user_id))
+    user = (await tools.user(command.user_id)).user
+    new = await tools.new_hash(command.password, call, "password", user and user.email)
+    if user is not None:
+        await tools.throttle.proved(accounts(user))
     return Task(call, command, Facts(password_hash=new))
 
 
@@ -201,6 +208,8 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
     must_change = user is not None and user.password_change_required
     before = (await tools.secrets.by_id(user_id)).password if must_change else None
     new = await tools.new_hash(command.password, call, "password", user and user.email, unlike=before)
+    if user is not None:
+        await tools.throttle.proved(accounts(user))
     return Task(call, RecoverPassword(user_id), Facts(proven_at=version, password_hash=new))
 
 

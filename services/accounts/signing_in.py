@@ -27,6 +27,7 @@ from services.eventstore.secrets import NewSession, Session
 from services.place import place
 from services.refusal import Refusal
 from services.tokens import access, refresh
+from services.tokens.bearer import bearer_token
 
 
 async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Prepared:
@@ -36,7 +37,8 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     Its repeats are recognised by the session that it began, not by its outcome: they prove the password, too.
     """
     with tools.guesses.reserved(network(request.ip)):
-        guess = Guess(limits.email_key(request.email), request.ip)
+        address = limits.email_key(request.email)
+        guess = Guess(address, request.ip, session=await _session_of(tools, call, address))
         call.digest = await fingerprint(tools, call)
         password = await tools.opened(request.password, call)
         credential, verified = await tools.guesses.compare(guess, password, call.deadline)
@@ -60,6 +62,19 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
     repeat = None if key is None else partial(_begun, tools, call, credential.user_id, key)
     return Task(call, command, facts, await _reply(tools, session), repeat=repeat)
+
+
+async def _session_of(tools: Tools, call: Call, email_key: str) -> str | None:
+    """The session whose access token the caller sends along, if it is one of the user with this address.
+
+    It may have expired or ended: it lets nobody in, but its guesses have a share of their own.
+    """
+    token = bearer_token(call.authorization)
+    claims = token and await access.recognized(token, tools.keys, tools.settings)
+    if not claims:
+        return None
+    owner = await tools.secrets.by_email(email_key)
+    return claims.session_id if owner is not None and owner.user_id == claims.user_id else None
 
 
 async def _is_hidden(tools: Tools, user_id: str) -> bool:

@@ -1,12 +1,13 @@
 """Limits on guessing, on mails and on changes, by account, by address on the network, by mailbox.
 
-None ever locks an owner out for good: what was used up comes back with time, and who got in from a network address
-lately is not held up by what others try on the account from elsewhere.
+None locks an owner out for good: what was used up comes back with time, and callers who are likely to be the owner have
+a share of their own that others cannot use up (docs/decisions/0029-an-owner-gets-in.md).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Literal, LiteralString
 
 import orjson
 
@@ -15,29 +16,33 @@ from services.database import Database
 from services.eventstore.keys import KeyRing
 from services.settings import Settings
 
-_PACKAGE = "services.accounts"
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """So many at once, and one more each `gap` seconds.
 
-    `spares`: it is not asked for callers who got in before.
+    `of`: the callers of whom it is asked. `known` are those who signed in to the account from the same network lately.
     """
 
     name: str
     burst: int
     gap: float
-    spares: bool = False
+    of: Literal["all", "strangers", "known"] = "all"
 
 
 _GUESSES_FROM_ONE = Limit("guesses/account+ip", burst=5, gap=30)
-_GUESSES = Limit("guesses/account", burst=25, gap=30, spares=True)
-_GUESSES_BY_ADDRESS = Limit("guesses/ip", burst=100, gap=1)
+_GUESSES = Limit("guesses/account", burst=25, gap=30, of="strangers")
+_GUESSES_BY_ADDRESS = Limit("guesses/ip", burst=100, gap=1, of="strangers")
+_GUESSES_BY_KNOWN = Limit("guesses/ip+known", burst=100, gap=1, of="known")
+_GUESSES_BY_SESSION = Limit("guesses/session", burst=5, gap=30)
 _MAILS = Limit("mails", burst=4, gap=150)
 _MAILS_BY_USER = Limit("mails/user", burst=5, gap=150)
 _CODES = Limit("codes", burst=20, gap=60)
 _CHANGES = Limit("changes", burst=100, gap=3)
+_PROOF_SECONDS = 300.0
+"""How long an account takes further guesses after its mailbox was proved, until one is right."""
+_PROOF_GUESSES = 1000
+"""How many it takes in that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +52,28 @@ class Guess:
     Attributes:
         account: what the guesser names; an address need not belong to anybody.
         user_id: where he names the user himself.
+        session: a session of that account which the guesser has proved to be theirs; its guesses count for it alone.
     """
 
     account: str
     ip: str | None
     user_id: str | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The limits that a request has to do with, by their keys; `known`: where it is kept that he got in before.
+    """The limits that a request has to do with, by their keys.
 
-    `gets_in`: what is given back was right, and he is known from now on.
+    Attributes:
+        known: where it is kept that the caller got in before.
+        proof: where it is kept that the mailbox of the account was proved.
+        gets_in: what is given back was right, and the caller is known from now on.
     """
 
     limits: Mapping[bytes, Limit]
     known: bytes | None = None
+    proof: bytes | None = None
     gets_in: bool = True
 
 
@@ -78,8 +89,33 @@ class Throttle:
         await self._database.close()
 
     async def guess(self, guesses: Sequence[Guess]) -> list[bool]:
-        """Count guesses before they are made; False for those that must not be made."""
-        return await self._admit([self._asked(guess) for guess in guesses])
+        """Count guesses before they are made; False for those that must not be made.
+
+        A guess past the limits is made all the same where the mailbox of the account was proved lately.
+        """
+        asked = [self._asked(guess) for guess in guesses]
+        admitted = await self._admit(asked)
+        refused = [index for index, let in enumerate(admitted) if not let]
+        if refused:
+            proofs = [asked[index].proof for index in refused]
+            spent = {"keys": proofs, "gap": _PROOF_SECONDS / _PROOF_GUESSES}
+            async with self._database.connection() as connection:
+                cursor = await connection.execute(_sql("spend_proof"), spent)
+                proved = {bytes(key) for (key,) in await cursor.fetchall()}
+            for index, proof in zip(refused, proofs, strict=True):
+                admitted[index] = proof in proved
+        return admitted
+
+    async def proved(self, accounts: Sequence[str]) -> None:
+        """The owner of accounts has proved their mailbox, or an operator has set a password: guesses begin afresh.
+
+        For 5 minutes, or until one is right, they take a thousand guesses past the limits, from wherever.
+        """
+        rows = {self._ring.claim("throttle/proof", account): _PROOF_SECONDS for account in accounts}
+        rows |= {self._key(_GUESSES, account): 0.0 for account in accounts}
+        rows |= {self._key(_GUESSES_FROM_ONE, _here(account, "")): 0.0 for account in accounts}
+        async with self._database.connection() as connection:
+            await connection.execute(_sql("prove"), [list(rows), list(rows.values())])
 
     async def guessed(self, guesses: Sequence[Guess]) -> None:
         """They were right, and so they do not count."""
@@ -97,7 +133,7 @@ class Throttle:
         return (await self._admit([_Asked(limits)])) == [True]
 
     async def code(self, user_id: str) -> bool:
-        """Count a verification code that somebody tries for a user, over all the codes that are sent to him."""
+        """Count a verification code that was tried for a user in vain, over all the codes that are sent to them."""
         return (await self._admit([_Asked({self._key(_CODES, user_id): _CODES})])) == [True]
 
     async def change(self, user_id: str) -> bool:
@@ -106,14 +142,17 @@ class Throttle:
 
     def _asked(self, guess: Guess) -> _Asked:
         whence = network(guess.ip)
-        here = f"{guess.account}\0{whence}"
+        here = _here(guess.account, whence)
         limits = {
             self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
             self._key(_GUESSES, guess.account): _GUESSES,
         }
-        if whence:
-            limits[self._key(_GUESSES_BY_ADDRESS, whence)] = _GUESSES_BY_ADDRESS
-        return _Asked(limits, self._ring.claim("throttle/known", here) if whence else None)
+        if guess.session is not None:
+            limits = {self._key(_GUESSES_BY_SESSION, guess.session): _GUESSES_BY_SESSION}
+        elif whence:
+            limits |= {self._key(each, whence): each for each in (_GUESSES_BY_ADDRESS, _GUESSES_BY_KNOWN)}
+        known = self._ring.claim("throttle/known", here) if whence else None
+        return _Asked(limits, known, self._ring.claim("throttle/proof", guess.account))
 
     def _key(self, limit: Limit, of: str) -> bytes:
         return self._ring.claim(f"throttle/{limit.name}", of)
@@ -131,7 +170,7 @@ class Throttle:
                 taken.update(asked[index].limits)
             rows = [row | {"request": index} for index in now for row in _rows(asked[index])]
             async with self._database.connection() as connection:
-                cursor = await connection.execute(sql.load(_PACKAGE, "admit"), _parameters(rows))
+                cursor = await connection.execute(_sql("admit"), _parameters(rows))
                 admitted.update(index for (index,) in await cursor.fetchall())
             remaining = [index for index in remaining if index not in set(now)]
         return [index in admitted for index in range(len(asked))]
@@ -139,7 +178,16 @@ class Throttle:
     async def _give_back(self, asked: Sequence[_Asked]) -> None:
         rows = [row for each in asked for row in _rows(each)]
         async with self._database.connection() as connection:
-            await connection.execute(sql.load(_PACKAGE, "give_back"), _parameters(rows))
+            await connection.execute(_sql("give_back"), _parameters(rows))
+
+
+def _sql(name: str) -> LiteralString:
+    return sql.load("services.accounts", name)
+
+
+def _here(account: str, whence: str) -> str:
+    """An account, as guessed at from one network."""
+    return f"{account}\0{whence}"
 
 
 def _rows(asked: _Asked) -> list[dict[str, object]]:
@@ -149,8 +197,9 @@ def _rows(asked: _Asked) -> list[dict[str, object]]:
             "key": key.hex(),
             "burst": limit.burst,
             "gap": limit.gap,
-            "spares": limit.spares,
+            "of": limit.of,
             "known": known,
+            "proof": asked.proof and asked.proof.hex(),
             "gets_in": asked.gets_in,
         }
         for key, limit in asked.limits.items()

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from services.accounts.guesses import Guesses
 from services.accounts.task import Stream
 from services.accounts.throttle import Guess, Throttle
+from services.accounts.user import User
 from services.accounts.users import Users
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
@@ -61,7 +62,7 @@ class Tools:
 
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
         """The version of the user at which this was his password; None where it is not."""
-        guess = Guess(f"user/{user_id}", None, user_id)
+        guess = Guess(_named(user_id), None, user_id)
         self.guesses.reserve(guess.account)
         with self.guesses.reserved(guess.account):
             password = await self.opened(secret, call)
@@ -69,6 +70,16 @@ class Tools:
         call.compared = verified.began
         await self.guesses.made(guess, verified, user_id, None)
         return credential.version if credential is not None and verified.ok else None
+
+
+def accounts(user: User) -> list[str]:
+    """The names under which guesses at a user's password are counted (throttle.Guess)."""
+    return [user.email_key, _named(user.id)]
+
+
+def _named(user_id: str) -> str:
+    """The name for guesses of callers who name the user by the id."""
+    return f"user/{user_id}"
 
 
 def too_many_attempts() -> Refusal:

@@ -23,7 +23,7 @@ _KINDS: tuple[Kind, ...] = ("sign-in", "new password")
 _QUEUE_SECONDS = 0.75
 """How much work of each kind may wait. Where both kinds wait they take turns, and so it takes twice as long: a client
 gives up soon after."""
-_LATE_SECONDS = 3
+_LATE_SECONDS = 10
 """After such a wait the caller has given up: a queue of dear imported hashes takes longer than its length says."""
 _NICE = 10
 """Priority of threads that compute hashes of ours themselves (setpriority(2)), as in digests.py."""

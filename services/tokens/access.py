@@ -1,7 +1,10 @@
 """Access tokens: JWT, signed with Ed25519, for minutes (RFC 7519, RFC 8037, RFC 9068's type)."""
 
+import base64
+import time
 from datetime import datetime
 
+import orjson
 from denizen.errors import TokenInvalid
 from denizen.tokens import ALGORITHM, REGISTRY, TYPE, TokenClaims, UnknownKey, check
 from joserfc import jwt
@@ -44,3 +47,19 @@ async def verify(token: str, keys: ServerKeys, settings: Settings, now: float | 
             return check(token, fresh, issuer=settings.issuer, audience=settings.audience, now=now)
     except TokenInvalid as error:
         raise Refusal("token_invalid", error.message) from None
+
+
+async def recognized(token: str, keys: ServerKeys, settings: Settings) -> TokenClaims | None:
+    """What a token says that we signed, though it may have expired within `settings.session_days`; None for others.
+
+    It proves that the caller once had a session, and nothing else.
+    """
+    now = time.time()
+    try:
+        payload = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        expires_at = float(payload["exp"])
+        if expires_at < now - 86_400 * settings.session_days:
+            return None
+        return await verify(token, keys, settings, min(now, expires_at - 1))
+    except (Refusal, ValueError, TypeError, LookupError):
+        return None

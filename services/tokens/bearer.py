@@ -12,6 +12,13 @@ from services.tokens.keys import ServerKeys
 _SCHEME = "bearer "
 
 
+def bearer_token(authorization: str | None) -> str | None:
+    """The token of a header Authorization; None where there is none."""
+    if authorization is None or authorization[: len(_SCHEME)].lower() != _SCHEME:
+        return None
+    return authorization[len(_SCHEME) :].strip()
+
+
 class Bearers:
     """Checks access tokens. Methods raise Refusal and DatabaseUnavailable."""
 
@@ -24,9 +31,10 @@ class Bearers:
         """By the header `Authorization: Bearer <access token>` (RFC 6750)."""
         if authorization is None:
             raise Refusal("unauthenticated", "the header Authorization is missing", field="Authorization")
-        if authorization[: len(_SCHEME)].lower() != _SCHEME:
+        token = bearer_token(authorization)
+        if token is None:
             raise Refusal("unauthenticated", "the header Authorization must be: Bearer <token>", field="Authorization")
-        return await self.check(authorization[len(_SCHEME) :].strip())
+        return await self.check(token)
 
     async def check(self, token: str) -> TokenClaims:
         """What a good token says, of a session that has not ended."""

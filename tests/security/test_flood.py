@@ -72,6 +72,56 @@ async def test_the_surplus_is_refused_at_once_and_untouched(backend: Backend, de
         assert (await backend.command("Authenticate", login)).code == ""
 
 
+async def test_registrations_leave_sign_ins_their_share(backend: Backend) -> None:
+    """More of them than can be hashed, all the time: of 64 who sign in meanwhile, one was let in before."""
+    user = await backend.create(password=PASSWORD, emailVerified=True)
+    refused: Counter[str] = Counter()
+
+    async def register() -> None:
+        while True:
+            body = {"email": email(), "password": PASSWORD}
+            refused[(await backend.ask("users.v1.public.Register", body, 60)).code] += 1
+
+    async def sign_in() -> str:
+        body = {"email": user["email"], "password": PASSWORD}
+        return (await backend.ask("users.v1.public.Authenticate", body, 60)).code
+
+    async with asyncio.TaskGroup() as tasks:
+        flood = [tasks.create_task(register()) for _ in range(1000)]
+        while not refused["overloaded"]:
+            await asyncio.sleep(0.01)
+        # Few at a time: they are all of one account, and those under way count as guesses.
+        came = [await sign_in() for _ in range(32)]
+        for each in flood:
+            each.cancel()
+    assert came.count("") >= 24, (came, refused)
+    assert refused["overloaded"] > refused[""], "it is a flood"
+
+
+async def test_one_address_does_not_take_the_places_of_others(backend: Backend) -> None:
+    user = {"email": email()}
+    owned = {**user, "password": PASSWORD, "emailVerified": True}
+    async with asyncio.timeout(60):  # What the flood before has left is hashed first.
+        while (await backend.ask("users.v1.command.CreateUser", owned, 60)).code == "overloaded":
+            await asyncio.sleep(0.05)
+    seen: Counter[str] = Counter()
+
+    async def guess() -> None:
+        while True:
+            body = {"email": email(), "password": "a guess"}
+            seen[(await backend.ask("users.v1.public.Authenticate", body, 60)).code] += 1
+
+    async with asyncio.TaskGroup() as tasks:
+        flood = [tasks.create_task(guess()) for _ in range(1000)]
+        while not seen["overloaded"]:
+            await asyncio.sleep(0.01)
+        body = {"email": user["email"], "password": PASSWORD, "ip": "192.0.2.78"}
+        came = [(await backend.ask("users.v1.public.Authenticate", body, 60)).code for _ in range(16)]
+        for each in flood:
+            each.cancel()
+    assert came == [""] * 16, (came, seen)
+
+
 async def test_what_cannot_be_read_is_answered_in_a_flood_too(backend: Backend) -> None:
     bodies = [b'{"email": "%b", "password": "a guess"}' % email().encode() for _ in range(SURPLUS)]
     codes = await answers(backend, [*bodies, b"nonsense", b'{"email": 7}'])

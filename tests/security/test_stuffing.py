@@ -3,16 +3,19 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 import pytest
 
 from tests.support.backend import Backend, Json, Reply, connected, email
+from tests.support.people import Postbox
 from tests.support.servers import Denizen
 
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
+NEW = "another correct horse"
 FROM_ONE = 5  # services/accounts/throttle.py: guesses at an account from one address
 AT_ONE = 25  # at an account, from wherever
 BY_ONE = 100  # from one address, at whichever account
@@ -35,10 +38,14 @@ async def owner(backend: Backend) -> str:
     return str((await backend.create(password=PASSWORD, emailVerified=True))["email"])
 
 
-async def log_in(backend: Backend, address: str, password: str, whence: str | None) -> Reply:
+async def log_in(backend: Backend, address: str, password: str, whence: str | None, **headers: str) -> Reply:
     """An attempt, again where the machine is too busy for it; such a one is no guess."""
     body = {"email": address, "password": password} | ({"ip": whence} if whence else {})
-    return await backend.insist("users.v1.public.Authenticate", body, 30)
+    async with asyncio.timeout(60):
+        while True:
+            reply = await backend.ask("users.v1.public.Authenticate", body, 30, **headers)
+            if reply.code != "overloaded":
+                return reply
 
 
 async def codes(backend: Backend, address: str, whence: Iterable[str | None], password: str = WRONG) -> list[str]:
@@ -103,6 +110,113 @@ async def test_the_owner_gets_in_while_his_account_is_attacked_from_everywhere(
     pass_time(denizen, 30 * AT_ONE)
     for whence in (home, ip(), None):
         assert (await log_in(backend, owner, PASSWORD, whence)).code == "", "later, from everywhere"
+
+
+@asynccontextmanager
+async def guessing(backend: Backend, address: str, *, everywhere: bool = True) -> AsyncGenerator[None]:
+    """Within it others guess at an account without a pause, and nothing is left of what it takes.
+
+    `everywhere`: each from another address; else through a front end that tells none.
+    """
+
+    async def guess() -> None:
+        while True:
+            await log_in(backend, address, WRONG, ip() if everywhere else None)
+
+    await codes(backend, address, [ip() if everywhere else None for _ in range(AT_ONE + 5)])
+    async with asyncio.TaskGroup() as tasks:
+        guessers = [tasks.create_task(guess()) for _ in range(8)]
+        yield
+        for guesser in guessers:
+            guesser.cancel()
+
+
+async def first_in(backend: Backend, address: str, password: str, whence: str | None, **headers: str) -> Reply:
+    """What the owner is answered, who tries again for 10 s; each refusal counts as another guess."""
+    reply = await log_in(backend, address, password, whence, **headers)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(10):
+            while reply.code:
+                reply = await log_in(backend, address, password, whence, **headers)
+    return reply
+
+
+@pytest.mark.parametrize("everywhere", [True, False], ids=["from everywhere", "without addresses"])
+async def test_an_owner_on_a_new_network_gets_in_by_mail_while_others_guess(
+    backend: Backend, post: Postbox, owner: str, everywhere: bool
+) -> None:
+    home = ip() if everywhere else None
+    async with guessing(backend, owner, everywhere=everywhere):
+        assert (await log_in(backend, owner, PASSWORD, home)).code == "too_many_attempts"
+        assert not (await backend.ask("users.v1.public.SendPasswordResetEmail", {"email": owner}, 20)).code
+        body = {"token": await post.token(owner), "password": NEW}
+        assert not (await backend.insist("users.v1.public.ConfirmPasswordReset", body, 30)).code
+        assert not (await first_in(backend, owner, NEW, home)).code
+
+
+async def test_an_owner_with_the_token_of_a_session_that_ended_gets_in_while_others_guess(
+    backend: Backend, denizen: Denizen, owner: str
+) -> None:
+    session = (await log_in(backend, owner, PASSWORD, ip())).body
+    bearer = f"Bearer {session['accessToken']}"
+    stranger = (await backend.create(password=PASSWORD, emailVerified=True))["email"]
+    other = (await log_in(backend, stranger, PASSWORD, ip())).body
+    assert not (await backend.ask("users.v1.self.LogOut", {}, 20, Authorization=bearer)).code
+    async with guessing(backend, owner):
+        for token in ("", bearer[:-1], f"Bearer {other['accessToken']}", bearer.removeprefix("Bearer ")):
+            refused = await log_in(backend, owner, PASSWORD, ip(), Authorization=token)
+            assert refused.code == "too_many_attempts", "no proof of a session of this user"
+        assert not (await log_in(backend, owner, PASSWORD, ip(), Authorization=bearer)).code
+        # And who has stolen it guesses no more often than from one more address.
+        began = time.monotonic()
+        tried = [(await log_in(backend, owner, WRONG, ip(), Authorization=bearer)).code for _ in range(FROM_ONE + 3)]
+        # One more comes back each 30 s.
+        assert FROM_ONE <= tried.count("invalid_credentials") <= FROM_ONE + (time.monotonic() - began) / 30 + 1
+
+
+@pytest.mark.parametrize("whence", [ip(), None])
+async def test_after_wrong_guesses_a_password_that_was_reset_signs_in(
+    backend: Backend, post: Postbox, owner: str, whence: str | None
+) -> None:
+    await codes(backend, owner, [whence] * (FROM_ONE + 1))
+    assert not (await backend.ask("users.v1.public.SendPasswordResetEmail", {"email": owner}, 20)).code
+    body = {"token": await post.token(owner), "password": NEW}
+    assert not (await backend.ask("users.v1.public.ConfirmPasswordReset", body, 20)).code
+    for _ in range(FROM_ONE + 2):
+        assert not (await log_in(backend, owner, NEW, whence)).code, "and again"
+
+
+async def test_after_wrong_guesses_a_password_that_an_operator_set_signs_in_and_can_be_changed(
+    backend: Backend, owner: str
+) -> None:
+    user_id = (await log_in(backend, owner, PASSWORD, ip())).body["user"]["id"]
+    await codes(backend, owner, [None] * (FROM_ONE + 1))
+    wrong = {"userId": user_id, "currentPassword": WRONG, "newPassword": "another good one"}
+    changes = [(await backend.ask("users.v1.command.ChangePassword", wrong, 30)).code for _ in range(FROM_ONE + 1)]
+    assert changes[-1] == "too_many_attempts"
+    reset = {"userId": user_id, "password": NEW, "requireChange": True}
+    assert not (await backend.command("ResetPassword", reset)).code
+    assert (await log_in(backend, owner, NEW, None)).code == "password_change_required"
+    right = {"userId": user_id, "currentPassword": NEW, "newPassword": "another good one"}
+    assert not (await backend.ask("users.v1.command.ChangePassword", right, 30)).code
+    assert not (await log_in(backend, owner, "another good one", None)).code
+
+
+async def test_a_stranger_who_knows_the_user_id_does_not_void_the_next_code(backend: Backend, post: Postbox) -> None:
+    user = await backend.create(password=PASSWORD)
+    body = {"userId": user["id"]}
+    for count in (1, 2):
+        tried = [
+            (await backend.ask("users.v1.public.VerifyEmail", {**body, "code": f"x{number:05d}"}, 20)).code
+            for number in range(25)
+        ]
+        assert set(tried) <= {"code_invalid", "too_many_attempts"}
+        assert tried[-1] == "too_many_attempts"
+        assert not (await backend.command("SendVerificationEmail", body)).code
+        code = {**body, "code": await post.code(user["email"], count)}
+    await codes(backend, user["email"], [None] * (FROM_ONE + 1))
+    assert not (await backend.ask("users.v1.public.VerifyEmail", code, 20)).code
+    assert not (await log_in(backend, user["email"], PASSWORD, None)).code, "the code proved the mailbox, too"
 
 
 async def test_what_was_used_up_comes_back_little_by_little(backend: Backend, denizen: Denizen, owner: str) -> None:

@@ -198,6 +198,104 @@ async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: Throttl
     assert not await guess(throttle, SAM, network(30))
 
 
+# --- an owner's own share -----------------------------------------------------------------------------------------
+
+
+async def attacked(throttle: Throttle, first: int = 0) -> None:
+    """Until nothing is left, from everywhere and from where the owner is."""
+    await guesses(throttle, SAM, HOME)
+    await guesses(throttle, SAM, None)
+    for number in range(first, first + 30):
+        await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, AWAY)
+
+
+@pytest.mark.parametrize("ip", [HOME, AWAY, None])
+async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: Throttle, ip: str | None) -> None:
+    await attacked(throttle)
+    await throttle.proved([SAM])
+    for number in range(100, 200):
+        assert await guess(throttle, SAM, network(number)), "the attack goes on"
+    assert await guess(throttle, SAM, ip)
+    await guessed(throttle, SAM, ip)
+    for number in range(200, 240):
+        await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, network(240)), "it is used up by the first who is right"
+    if ip is not None:
+        assert await guesses(throttle, SAM, ip) == 5, "who is known there, and begins afresh"
+
+
+async def test_a_proof_ends_with_time_and_with_guesses_and_is_of_one_account(
+    throttle: Throttle, owner: Connection
+) -> None:
+    await attacked(throttle)
+    await throttle.proved([SAM])
+    assert not await guess(throttle, KIM, HOME) or await guess(throttle, KIM, AWAY)
+    many = [Guess(SAM, HOME)] * 64
+    made = 0
+    while all(let_in := await throttle.guess(many)):
+        made += len(many)
+    assert 900 <= made + sum(let_in) <= 1100
+    await throttle.proved([SAM])
+    await pass_time(owner, 299)
+    assert await guesses(throttle, SAM, HOME, most=6) == 6
+    await throttle.proved([SAM])
+    await attacked_after(throttle, owner, 301)
+
+
+async def attacked_after(throttle: Throttle, owner: Connection, seconds: float) -> None:
+    """What the limits have counted stays, but the proof is so much older."""
+    proof = ring().claim("throttle/proof", SAM)
+    await owner.execute("update throttles set tat = tat - make_interval(secs => %s) where key = %s", [seconds, proof])
+    for number in range(300, 340):
+        await guess(throttle, SAM, network(number))
+    assert not await guess(throttle, SAM, network(341))
+
+
+async def test_a_proof_that_ends_while_a_guess_waits_for_it_admits_it_no_more(
+    throttle: Throttle, owner: Connection
+) -> None:
+    """Another process has just let the owner in, and has not committed yet."""
+    await attacked(throttle)
+    await throttle.proved([SAM])
+    for number in range(30):
+        assert await guess(throttle, SAM, network(number))
+    proof = ring().claim("throttle/proof", SAM)
+    async with owner.transaction():
+        await owner.execute("update throttles set tat = now() where key = %s", [proof])
+        late = asyncio.create_task(guess(throttle, SAM, network(50)))
+        async with asyncio.timeout(20):
+            while not await _waits(owner):
+                await asyncio.sleep(0.01)
+    assert not await late
+
+
+async def _waits(owner: Connection) -> bool:
+    """Whether a statement waits for a lock."""
+    cursor = await owner.execute("select 1 from pg_locks where not granted")
+    return await cursor.fetchone() is not None
+
+
+async def test_a_session_has_a_share_of_its_own(throttle: Throttle) -> None:
+    await attacked(throttle)
+    for session in ("sess_a", "sess_b"):
+        group = [Guess(SAM, AWAY, session=session)] * 7
+        assert await throttle.guess(group) == [True] * 5 + [False] * 2
+    assert not await guess(throttle, SAM, AWAY)
+    mine = Guess(SAM, AWAY, session="sess_c")
+    for _ in range(10):
+        assert await throttle.guess([mine]) == [True]
+        await throttle.guessed([mine])
+
+
+async def test_who_sprays_from_a_network_does_not_hold_up_those_who_are_known_there(throttle: Throttle) -> None:
+    await guessed(throttle, SAM, HOME)
+    for number in range(150):
+        await guess(throttle, f"{number}@example.com", HOME)
+    assert not await guess(throttle, KIM, HOME)
+    assert await guess(throttle, SAM, HOME)
+
+
 # --- many at once -------------------------------------------------------------------------------------------------
 
 

@@ -1,13 +1,15 @@
 -- GCRA: each limit has a theoretical arrival time; a request is let in while it is not further ahead than the burst, and
--- moves it on by one interval. A limit that spares known callers is not asked for one that got in before. What one limit
+-- moves it on by one interval. Some limits are asked of callers who got in before, some of all others. What one limit
 -- refuses is not counted by the others, or who tries on from one address would use up what the account has for all.
 -- Of many requests at once, no two of which ask the same limit: those that are let in.
 -- Subqueries by key, no join and no EXISTS: those would read all keys there are.
 with limits as materialized (
     select request, decode(key, 'hex') as key, make_interval(secs => gap) as gap, make_interval(secs => burst * gap) as most,
-           spares and coalesce((select tat from throttles where key = decode(known, 'hex')) > now(), false) as spared
+           "of" = case
+               when (select tat from throttles where key = decode(known, 'hex')) > now() then 'strangers' else 'known'
+           end as spared
     from json_to_recordset(%(limits)s::json) as l (
-        request integer, key text, burst double precision, gap double precision, spares boolean, known text
+        request integer, key text, burst double precision, gap double precision, "of" text, known text
     )
 ),
 refused as (
