@@ -22,7 +22,7 @@ PROJECTOR = "projector"
 READERS = ("directory", "transfer")
 """Who may read the tables of the projections."""
 
-_PUBLISHED = "select (position, event_id, user_id, type, public, metadata, recorded_at)"
+_PUBLISHED = "select (position, event_id, user_id, stream, version, type, public, metadata, recorded_at)"
 """The columns that the relay reads; personal data and the hash chain are not among them."""
 GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "events": {
@@ -32,6 +32,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "log_head": {"select, update (position)": ("accounts", "transfer"), "select": ("directory", "projector")},
     "claims": {"select, insert, delete": ("accounts", "transfer")},
+    "address_keys": {"select, update, delete": ("accounts", "transfer")},
     "data_keys": {
         "select, insert, delete": ("accounts",),
         "select, insert": ("transfer",),
