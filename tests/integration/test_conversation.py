@@ -71,6 +71,7 @@ async def test_the_main_job(backend: Backend) -> None:
         "Nats-Msg-Id",
         "Nats-Expected-Last-Sequence",
         "traceparent",
+        "ce-traceparent",
     }
     assert headers["traceparent"] == trace
     assert headers["content-type"] == "application/json"
