@@ -7,7 +7,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncGenerator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -30,7 +30,7 @@ from services.database import Database
 from services.refusal import Refusal
 from services.settings import Settings
 from services.tokens import keys as server_keys
-from services.tokens.access import issue, verify
+from services.tokens.access import issue, recognized, verify
 from services.tokens.keys import ServerKeys
 from tests.support.log import ring, settings
 
@@ -486,6 +486,25 @@ async def is_refused(token: str, keys: ServerKeys) -> bool:
     except Refusal as refusal:
         return refusal.code == "token_invalid"
     return False
+
+
+async def test_an_expired_token_still_tells_that_its_bearer_had_a_session(services: list[ServerKeys]) -> None:
+    """For the days that a session lives, and of our own tokens alone; it is good for nothing else."""
+    keys = services[0]
+    key = await keys.signing()
+
+    def aged(days: float, signing: OKPKey = key) -> str:
+        at = datetime.now(UTC) - timedelta(days=days)
+        return issue(signing, SETTINGS, user_id=USER, session_id=SESSION, place=7, at=at)
+
+    for days in (0, 1, SETTINGS.session_days - 0.1):
+        claims = await recognized(aged(days), keys, SETTINGS)
+        assert claims is not None
+        assert (claims.user_id, claims.session_id) == (USER, SESSION)
+        assert await is_refused(aged(days), keys) == (days > 0)
+    forged = OKPKey.generate_key("Ed25519", {"kid": str(key.kid)})
+    for none in (aged(SETTINGS.session_days + 0.1), aged(1, forged), aged(1)[:-1], "", "a.b.c", ". .", "a.bnVsbA.c"):
+        assert await recognized(none, keys, SETTINGS) is None, none
 
 
 async def test_the_key_of_the_other_kind(services: list[ServerKeys]) -> None:
