@@ -7,7 +7,7 @@ INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-containers bench lint format typecheck contract check check-locks env lock clean
+.PHONY: help install run test test-fast test-containers bench lint format typecheck contract reference check check-locks env lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -53,9 +53,13 @@ typecheck: install  ## Check the types.
 contract: install  ## Write contracts/asyncapi.json from the table of operations.
 	$(BIN)/python -m services.contract contracts/asyncapi.json
 
-check: lint typecheck  ## Everything short of the tests: style, types, contract, licences.
+reference: install  ## Write docs/reference/ from the code.
+	$(BIN)/python -m scripts.reference
+
+check: lint typecheck  ## Everything short of the tests: style, types, contract, licences, reference.
 	$(BIN)/python -m scripts.check_contract
 	$(BIN)/python -m scripts.check_licences
+	$(BIN)/python -m scripts.reference --check
 
 check-locks: install  ## Check that what is pinned can be installed by every Python and on every platform of the README.
 	$(BIN)/python -m scripts.check_locks

@@ -18,57 +18,81 @@ class Settings(BaseSettings):
     )
 
     home: Path = Path(".denizen")
-    """Directory of everything that is kept: postgres/, nats/, mail/, keys/."""
+    """The directory of everything that `denizen up` keeps: postgres/, nats/, mail/, keys/."""
     database_url: SecretStr | None = None
-    """PostgreSQL, as libpq has it. `denizen up`, `migrate` and the operator's commands need the owner's, a service its
-    own login `<cell>_<service>` (services/eventstore/roles.py)."""
+    """PostgreSQL 18.4 or later, as libpq has it. `denizen up`, `denizen migrate` and the operator's commands need
+    the owner's login, a service its own, `<cell>_<service>`. Across a network demand TLS:
+    `postgresql://…@host/denizen?sslmode=verify-full&sslrootcert=/path/ca.pem` (libpq's default, `prefer`, goes on
+    without TLS where the server offers none)."""
     database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$")] = "app"
     """The role that connections work under is `<cell>_<this>`; each service sets its own, see `acting_as`."""
     postgres_accounts_password: SecretStr | None = None
+    """The password that `denizen migrate` sets for the login of accounts; nothing else reads it."""
     postgres_directory_password: SecretStr | None = None
+    """The password that `denizen migrate` sets for the login of directory; nothing else reads it."""
     postgres_transfer_password: SecretStr | None = None
+    """The password that `denizen migrate` sets for the login of transfer; nothing else reads it."""
     postgres_projector_password: SecretStr | None = None
+    """The password that `denizen migrate` sets for the login of projector; nothing else reads it."""
     postgres_relay_password: SecretStr | None = None
+    """The password that `denizen migrate` sets for the login of relay; nothing else reads it."""
     postgres_mailer_password: SecretStr | None = None
-    """Passwords of the services' logins: `denizen migrate` sets those that are given."""
+    """The password that `denizen migrate` sets for the login of mailer; nothing else reads it."""
     nats_url: str | None = None
-    """NATS, without credentials: `nats://host:4222`; several of a cluster with commas between them."""
+    """NATS, without credentials: `nats://host:4222` or `tls://host:4222`; several servers of a cluster with commas
+    between them. One `tls://` demands TLS of all of them before anything else is sent."""
     nats_ca: Path | None = None
-    """PEM file of the authority that NATS's certificate is checked by; with it, as with `tls://`, TLS is demanded."""
+    """PEM file of the authority that NATS's certificate is checked by; demands TLS as `tls://` does. Clients and
+    the command line take it too. Without it `tls://` trusts the system's authorities."""
     nats_port: Annotated[int, Field(ge=0, le=65535)] = 4222
     """Port of the embedded NATS; 0 takes a free one."""
     nats_responder_password: SecretStr | None = None
+    """Password of the NATS user that answers requests (accounts, directory, transfer)."""
     nats_signal_password: SecretStr | None = None
+    """Password of the NATS user that wakes other services up (all services)."""
     nats_relay_password: SecretStr | None = None
+    """Password of the NATS user that publishes events (relay)."""
     nats_revoker_password: SecretStr | None = None
-    """Passwords of our own NATS users (deploy/nats/)."""
+    """Password of the NATS user that stores revocations (accounts)."""
     cell: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "denizen"
     """Schema of the log and its projections: one log is one cell."""
     key_encryption_keys: SecretStr | None = None
-    """`1:<base64>,2:<base64>`: key-encryption keys by epoch, 32 octets each; else the files keys/kek-<epoch>."""
+    """Key-encryption keys by epoch, `1:<base64>,2:<base64>`, 32 octets each; without it the files keys/kek-<epoch>
+    of the home."""
     claim_key: SecretStr | None = None
-    """Base64 of 32 octets; else the file keys/claims."""
+    """The key of claims and of other digests, base64 of 32 octets; without it the file keys/claims of the home. A
+    service that needs it demands it where `DENIZEN_KEY_ENCRYPTION_KEYS` is set."""
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 8
-    """Characters; NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
+    """Characters of a new password; NIST SP 800-63B-4 asks for 15 where the password is the only factor."""
     hashing: Literal["owasp", "rfc9106-low-memory", "rfc9106-high-memory"] = "owasp"
-    """Parameters of argon2id: 19 MiB, t=2, p=1; 64 MiB, t=3, p=4; 2 GiB, t=1, p=4."""
+    """Parameters of argon2id: `owasp` is 19 MiB, t=2, p=1; `rfc9106-low-memory` 64 MiB, t=3, p=4;
+    `rfc9106-high-memory` 2 GiB, t=1, p=4."""
     hashing_threads: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Passwords hashed at a time; by default one a core."""
+    """Passwords that each accounts process hashes at a time, each in a process of its own (14 MB and the memory of
+    the hash); by default one for each core."""
     register_discreet: bool = False
-    """Register answers the same whether or not the address was free; who owns it is told by mail."""
+    """Register always answers `{}`, and the owner of a taken address is told by mail; likewise where a signed-in
+    user asks for another's address. A user who has not verified the address cannot tell a right password from a
+    wrong one."""
     issuer: str = "denizen"
+    """The claim `iss` of access tokens."""
     audience: str = "denizen"
-    """`iss` and `aud` of access tokens."""
+    """The claim `aud` of access tokens."""
     access_token_seconds: Annotated[int, Field(ge=30, le=3600)] = 300
+    """How long an access token is good."""
     session_days: Annotated[int, Field(ge=1, le=365)] = 30
     """How long a session lives after its last refresh."""
     refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 10
-    """How long a used refresh token still gets the tokens that it got: two tabs may refresh at once. 0: never."""
+    """How long a refresh token that was just used still gets the same new tokens, because two tabs of a browser may
+    refresh at once; a later reuse ends the session. With 0 any reuse ends it."""
     recent_sign_in_minutes: Annotated[int, Field(ge=0, le=1440)] = 10
-    """For how long after a sign-in its user needs no password to erase the account or link an identity; 0: for ever."""
+    """For how long after a sign-in `self.DeleteUser`, `self.LinkIdentity` and `self.UnlinkIdentity` need no
+    `currentPassword`. With 0 they never need it."""
     smtp_url: SecretStr | None = None
-    """`smtp://user:password@host:587` (STARTTLS where offered), `smtps://host:465`; `denizen up` has its own sink."""
+    """Where mails go: `smtp://user:password@host:587` (STARTTLS where offered) or `smtps://host:465`. `denizen up`
+    keeps mails in its own Maildir without it."""
     mail_from: str = "Denizen <no-reply@localhost>"
+    """The sender of mails."""
     mail_templates: Path | None = None
     """Directory of templates that replace ours by name (docs/mail.md)."""
     mail_reset_url: str | None = None
