@@ -410,7 +410,8 @@ def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
         at=datetime.now(UTC),
         command_id=command_id,
         operation=task.call.operation.name,
-        digest=task.call.digest,
+        # Of the erased none is kept: it would hold what they are called.
+        digest=None if on.user is None and on.version else task.call.digest,
         refusal=body,
     )
     return Decided(task, append, on, refusal)

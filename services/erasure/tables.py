@@ -77,9 +77,11 @@ def _events(connection: Connection, place: Place, forms: Forms) -> None:
 
 
 def _commands(connection: Connection, place: Place, forms: Forms) -> None:
-    for _, refusal in connection.execute(_sql("read_commands"), [forms.patterns]).fetchall():
+    for user_id, refusal, has_digest in connection.execute(_sql("read_commands"), [forms.patterns]).fetchall():
         if refusal is not None and not _is_thin(refusal):
             place.fault("a refusal holds more than codes and ids")
+        if user_id == forms.user_id and has_digest:
+            place.fault("a digest of what the user's command asked for is left")
 
 
 def _is_thin(refusal: dict[str, Any]) -> bool:

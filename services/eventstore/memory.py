@@ -1,6 +1,7 @@
 """The log in memory: the same contract without a server, for tests of what stands on it."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from services.eventstore.event import Event
@@ -33,6 +34,7 @@ class MemoryEventStore:
         self._streams: dict[str, list[Event]] = {}
         self._claims: dict[Claim, str] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._asked: dict[str, list[str]] = {}
         self._erased: set[str] = set()
         self._snapshots: dict[str, list[Snapshot]] = {}
 
@@ -66,9 +68,10 @@ class MemoryEventStore:
             )
             self._log.append(event)
             self._streams.setdefault(append.stream, []).append(event)
-        self._keep_beside(append)
         if append.command_id:
             self._outcomes[append.command_id] = self._outcome(append)
+            self._asked.setdefault(append.user_id, []).append(append.command_id)
+        self._keep_beside(append)
         return Appended(len(self._log) if append.events else 0)
 
     def _outcome(self, append: Append) -> Outcome:
@@ -88,6 +91,8 @@ class MemoryEventStore:
         if append.changes and append.changes.erase:
             self._snapshots.pop(append.user_id, None)
             self._erased.add(append.user_id)
+            for command_id in self._asked.pop(append.user_id, ()):
+                self._outcomes[command_id] = replace(self._outcomes[command_id], digest=None)
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
         return [self._tail(each, lambda _: True) for each in wanted]

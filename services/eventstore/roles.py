@@ -41,7 +41,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "snapshots": {"select, insert, delete": ("accounts", "transfer"), "select, delete": ("directory",)},
     "retired_epochs": {"select": ("accounts", "transfer")},
     "key_checks": {"select, insert": ("accounts", "directory", "transfer", "projector", "mailer")},
-    "commands": {"select, insert, delete": ("accounts",), "select, insert": ("transfer",)},
+    "commands": {"select, insert, update (digest), delete": ("accounts",), "select, insert": ("transfer",)},
     "passwords": {"select, insert, update, delete": ("accounts",), "select, insert, update": ("transfer",)},
     "codes": {"select, insert, update, delete": ("accounts", "transfer")},
     "sessions": {

@@ -167,7 +167,7 @@ def _command_row(append: Append) -> Json:
     version = append.expected + len(append.events) if append.requires is None else append.requires
     return {
         "command_id": append.command_id,
-        "user_id": None if refused else append.user_id,
+        "user_id": append.user_id or None,
         "version": None if refused else version,
         "refusal": append.refusal,
         "operation": append.operation,

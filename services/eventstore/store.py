@@ -102,7 +102,7 @@ class Outcome:
     """What became of a command: `refusal`, or the version of the user that its reply showed.
 
     `position` is that of what it added to the stream of the user's logins, if anything, and `logins` the version of
-    that; `operation` and `digest` as of its append.
+    that; `operation` and `digest` as of its append, but no `digest` once the user is erased.
     """
 
     user_id: str | None

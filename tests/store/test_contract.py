@@ -120,6 +120,18 @@ async def test_of_erased_users_nothing_is_read(store: Log) -> None:
     assert await users(store, 99) == [(1, A, 1), (2, A, 2)]
 
 
+async def test_of_erased_users_no_digest_is_kept(store: EventStore) -> None:
+    refusal = {"error": {"code": "version_conflict"}}
+    asked = append(A, command_id="c1"), append(B, command_id="c2"), append(B, 1, 0, command_id="c3", refusal=refusal)
+    await do(store, *(replace(each, digest=b"x" * 32) for each in asked))
+    erasing = append(B, 1)
+    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    await one(store, erasing)
+    found = await store.outcomes(["c1", "c2", "c3"])
+    assert [found[key].digest for key in ("c1", "c2", "c3")] == [b"x" * 32, None, None]
+    assert [found[key].user_id for key in ("c1", "c2", "c3")] == [A, B, None]
+
+
 async def test_positions_are_contiguous_over_batches_and_streams(store: EventStore) -> None:
     assert await do(store, append(A, 0, 2), append(B), append(A, 2, 3)) == [Appended(2), Appended(3), Appended(6)]
     assert await one(store, append(B, 1)) == Appended(7)

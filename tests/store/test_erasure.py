@@ -89,7 +89,7 @@ async def test_nothing_is_left_in_the_tables(owner: Owner, user: str) -> None:
     assert found.keys() == {f"table {name}" for (name,) in names} | {"the user's events"}
     assert len(names) > 12
     assert found["the user's events"].kept == 4
-    assert found["table commands"].kept == 3
+    assert found["table commands"].kept == 4
     assert found["table events"].searched == 0, "there are no others"
 
 
@@ -158,6 +158,19 @@ async def test_who_asked_for_anothers_change_is_named_by_design(
 async def test_a_column_that_nobody_has_judged_is_told(owner: Owner, user: str) -> None:
     owner.execute("alter table commands add column reply bytea")
     assert faults(owner, user) == ["table commands: has columns that nobody has judged: reply"]
+
+
+async def test_digests_of_an_erased_users_requests_are_gone(
+    owner: Owner, user: str, store: PostgresEventStore
+) -> None:
+    """Also of one that was refused before, or afterwards; those of others stay."""
+    accounts = Accounts(store)
+    assert "error" in await accounts.one(ask("UpdateUser", {"userId": user, "externalId": WORD}, id="c5"))
+    await accounts.one(ask("CreateUser", {"email": f"{WORD}@example.com"}, id="d1"))
+    kept = owner.execute("select command_id, user_id = %s, digest is null from commands order by 1", [user]).fetchall()
+    assert kept == [*((f"c{number}", True, True) for number in range(1, 6)), ("d1", False, False)]
+    owner.execute("update commands set digest = 'x' where command_id = 'c3'")
+    assert faults(owner, user) == ["table commands: a digest of what the user's command asked for is left"]
 
 
 async def test_a_refusal_that_says_too_much(owner: Owner, user: str) -> None:

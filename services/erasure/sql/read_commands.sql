@@ -1,2 +1,2 @@
 -- Outcomes of commands that name the user.
-select user_id, refusal from commands c where c::text like any (%s)
+select user_id, refusal, digest is not null from commands c where c::text like any (%s)

@@ -4,5 +4,9 @@ with erased as (select user_id from json_to_recordset(%s::json) as u (user_id te
      passwords_gone as (delete from passwords where user_id = any(array(select user_id from erased))),
      codes_gone as (delete from codes where user_id = any(array(select user_id from erased))),
      sessions_gone as (delete from sessions where user_id = any(array(select user_id from erased))),
-     mails_gone as (delete from mails where user_id = any(array(select user_id from erased)))
+     mails_gone as (delete from mails where user_id = any(array(select user_id from erased))),
+     digests_gone as (
+         update commands set digest = null
+         where digest is not null and user_id = any(array(select user_id from erased))
+     )
 delete from data_keys where user_id = any(array(select user_id from erased))

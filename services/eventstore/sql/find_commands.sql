@@ -1,5 +1,7 @@
--- The outcomes of commands that ran before; and where what they added beside the user's own stream is in the log.
-select c.command_id, c.user_id, c.version, c.refusal, added.position, c.operation, c.digest, coalesce(added.version, 0)
+-- The outcomes of commands that ran before; and where what they added beside the user's own stream is in the log. The user
+-- of a refusal is for erasure alone.
+select c.command_id, case when c.refusal is null then c.user_id end, c.version, c.refusal, added.position, c.operation,
+       c.digest, coalesce(added.version, 0)
 from commands c
 left join lateral (
     select position, version from events e
