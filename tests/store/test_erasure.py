@@ -160,9 +160,7 @@ async def test_a_column_that_nobody_has_judged_is_told(owner: Owner, user: str) 
     assert faults(owner, user) == ["table commands: has columns that nobody has judged: reply"]
 
 
-async def test_digests_of_an_erased_users_requests_are_gone(
-    owner: Owner, user: str, store: PostgresEventStore
-) -> None:
+async def test_digests_of_an_erased_users_requests_are_gone(owner: Owner, user: str, store: PostgresEventStore) -> None:
     """Also of one that was refused before, or afterwards; those of others stay."""
     accounts = Accounts(store)
     assert "error" in await accounts.one(ask("UpdateUser", {"userId": user, "externalId": WORD}, id="c5"))
