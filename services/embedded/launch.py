@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 # linux/prctl.h, linux/capability.h
-_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ = 1, 8, 23
+_PR_SET_PDEATHSIG, _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_SET_SECUREBITS = 1, 8, 23, 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1, 2
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -42,6 +43,9 @@ def _become(libc: ctypes.CDLL, uid: int, program: Path, directory: Path) -> None
         held = [cap for cap in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if libc.prctl(_PR_CAPBSET_READ, cap) == 1]
         capability = held[0] if held else None
     libc.prctl(_PR_SET_KEEPCAPS, 1)
+    if capability is not None:
+        # Otherwise access(2), by which initdb looks for its programs, ignores the capability. The bit outlives exec.
+        libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     group = _group(uid, directory)
     os.setgroups([])
     os.setresgid(group, group, group)

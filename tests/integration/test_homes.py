@@ -1,6 +1,8 @@
 """`denizen up` on directories with unusual names, and as unusual users."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
-from services.embedded.program import CannotStart
+from services.embedded.program import CannotStart, launched
 from tests.support.servers import REPOSITORY, Denizen, running
 
 pytestmark = pytest.mark.embedded
@@ -85,3 +87,16 @@ def test_database_of_a_user_without_a_name_starts(tmp_path: Path) -> None:
         os.chown(path, UNKNOWN, UNKNOWN)
     with running(Postgres(home), tmp_path / "log" / "postgres.log") as process:
         assert process.poll() is None
+
+
+@as_root
+def test_programs_in_a_private_directory_start_as_an_unprivileged_user(tmp_path: Path) -> None:
+    """As in a clone or a virtual environment below /root: initdb looks by access(2) for the programs beside it."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    program = private / "program"
+    shutil.copy("/bin/true", program)
+    look = f"import os; print(os.getuid(), os.access({str(program)!r}, os.R_OK | os.X_OK))"
+    command = launched([sys.executable, "-I", "-S", "-c", look], private, signal.SIGKILL, UNKNOWN)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{UNKNOWN} True\n", "")
