@@ -137,7 +137,9 @@ async def test_the_relay_revokes_what_its_writer_did_not(site: Site) -> None:
             assert watch.table.get(f"user.{user}") == -1
             late = {name: append(site.url, name, old) for name in ("UserBlocked", "SessionsRevoked")}
             await within(5, lambda: watch.table.get(f"user.{old}") == place(late["SessionsRevoked"]))
-            events = await (await site.client("backend")).jetstream().stream_info("USERS_EVENTS")
+            backing = await site.client("backend")
+            events = await backing.jetstream().stream_info("USERS_EVENTS")
+            await backing.close()
             assert events.state.last_seq <= late["SessionsRevoked"]
             await watcher.close()
 
