@@ -8,7 +8,8 @@ import psycopg
 
 from services import causes
 from services.embedded.program import CannotStart
-from services.eventstore.migrate import SchemaTooNew, migrate
+from services.eventstore.migrate import migrate
+from services.eventstore.schema import SchemaTooNew
 
 log = logging.getLogger(__name__)
 

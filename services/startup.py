@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import NoReturn
 
+import psycopg
+
 from services import sql
 from services.database import Database, DatabaseUnavailable
+from services.eventstore import schema
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -93,7 +96,7 @@ def fail(reason: str) -> None:
 def with_database(run: Run) -> Run:
     """The service, begun when its database answers and is migrated.
 
-    It raises DatabaseUnavailable where something is wrong with that which does not pass by itself.
+    It raises DatabaseUnavailable or SchemaTooNew where something is wrong with that which does not pass by itself.
     """
 
     async def started(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -111,10 +114,17 @@ def with_database(run: Run) -> Run:
 
 
 async def _missing(database: Database, cell: str) -> str | None:
+    """What the database lacks yet. Raises SchemaTooNew, and DatabaseUnavailable where waiting does not help."""
     try:
-        ((is_migrated,),) = await database.fetch(sql.load("services.eventstore", "is_migrated"), [])
+        rows = await database.fetch(sql.load("services.eventstore", "applied_migrations"), [])
     except DatabaseUnavailable as error:
         if not error.passes:
             raise
         return str(error)
-    return None if is_migrated else f"the database has no schema {cell} of Denizen yet: run `denizen migrate`"
+    except psycopg.errors.UndefinedTable:
+        return f"the database has no schema {cell} of Denizen yet: run `denizen migrate`"
+    except psycopg.errors.InsufficientPrivilege:
+        rows = []  # It is migrated, and the grants are of an earlier version.
+    if schema.is_current(cell, [name for (name,) in rows]):
+        return None
+    return f"the schema {cell} is not yet that of this version of Denizen: run `denizen migrate`"

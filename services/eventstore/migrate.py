@@ -10,13 +10,9 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
-from services.eventstore import roles
+from services.eventstore import roles, schema
 
 _ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
-
-
-class SchemaTooNew(Exception):
-    """A newer version of Denizen has migrated the cell; this version would read its tables wrongly."""
 
 
 def migrate(owner_url: str, cell: str, passwords: Mapping[str, str] | None = None) -> None:
@@ -24,7 +20,7 @@ def migrate(owner_url: str, cell: str, passwords: Mapping[str, str] | None = Non
 
     `passwords`: of services whose logins are to have another one from now on; the others keep theirs. Any number may
     run at once: they take turns by an advisory lock, which, unlike the lock table of yoyo, dies with its holder. Raises
-    psycopg.Error where the database is out of reach or the role may not do it, and SchemaTooNew.
+    psycopg.Error where the database is out of reach or the role may not do it, and schema.SchemaTooNew.
     """
     with psycopg.connect(owner_url, autocommit=True) as turn:
         turn.execute("select pg_advisory_lock(%s)", [_ADVISORY_LOCK])
@@ -39,18 +35,13 @@ def migrate(owner_url: str, cell: str, passwords: Mapping[str, str] | None = Non
             backend.break_lock()
             backend.ensure_internal_schema_updated()
             with as_file(files("services.eventstore") / "migrations") as directory:
-                _refuse_newer(turn, cell, {path.stem for path in directory.iterdir()})
+                schema.is_current(cell, _applied(turn, cell))
                 backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(directory))))
         finally:
             backend.connection.close()
         roles.apply(turn, cell, passwords or {})
 
 
-def _refuse_newer(connection: psycopg.Connection, cell: str, known: set[str]) -> None:
-    """Raises SchemaTooNew. The table of what was applied is yoyo's."""
+def _applied(connection: psycopg.Connection, cell: str) -> list[str]:
     query = sql.SQL("select migration_id from {}._yoyo_migration").format(sql.Identifier(cell))
-    if newer := sorted({str(name) for (name,) in connection.execute(query)} - known):
-        raise SchemaTooNew(
-            f"a newer version of Denizen has migrated {cell} ({', '.join(newer)}), and this one cannot use it: "
-            "run the newer version, or restore the backup of before its migration"
-        )
+    return [str(name) for (name,) in connection.execute(query)]

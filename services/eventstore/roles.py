@@ -62,6 +62,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "import_chunks": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
     "import_ids": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
+    "_yoyo_migration": {"select": SERVICES},
 }
 """By table and privileges: the services. A table that a migration adds needs an entry, or no service can use it."""
 

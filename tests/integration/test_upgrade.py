@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import unicodedata
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
@@ -98,7 +99,20 @@ def test_deleted_user_stays_deleted(upgraded: Denizen, client: denizen.Client, e
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize(("email", "password"), [("ada@example.com", "a good long one")])
+def test_domain_that_shared_a_key_with_another_is_free(client: denizen.Client, expected: dict[str, Any]) -> None:
+    other = client.auth.users.create(email="info@strasse.example")
+    assert client.auth.users.get_by_email("info@strasse.example").id == other.id
+    assert client.auth.users.get_by_email("info@straße.example").id == expected["ids"]["strasse"] != other.id
+
+
+@pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        ("ada@example.com", "a good long one"),
+        # A hash that another system made of a password that is not NFC.
+        ("imported@example.com", unicodedata.normalize("NFD", "café café")),
+    ],
+)
 def test_earlier_password_signs_in(client: denizen.Client, email: str, password: str) -> None:
     signed_in = client.auth.sessions.authenticate(email=email, password=password)
     assert client.auth.me(signed_in.access_token).get().email == email

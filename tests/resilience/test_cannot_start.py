@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -181,6 +182,37 @@ def test_service_with_the_keys_of_another_log_says_so_and_ends(service: str, sta
     other.create()
     keys.create_missing(other.path)
     _expect_end(start("run", service, DENIZEN_HOME=str(other.path)), "is not the one that this log was written under")
+
+
+def _change(database_url: str, statement: LiteralString) -> None:
+    with psycopg.connect(database_url, options="-c search_path=denizen", autocommit=True) as owner:
+        owner.execute(statement)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_service_older_than_its_schema_says_so_and_ends(service: str, start: Start, database_url: str) -> None:
+    _change(
+        database_url,
+        "insert into _yoyo_migration (migration_hash, migration_id, applied_at_utc) values ('x', '9999.future', now())",
+    )
+    _expect_end(start("run", service), "a newer version of Denizen has migrated denizen (9999.future)", "backup")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from _yoyo_migration where migration_id = (select max(migration_id) from _yoyo_migration)",
+        "revoke all on _yoyo_migration from public, denizen_accounts, denizen_directory, denizen_transfer,"
+        " denizen_projector, denizen_relay, denizen_mailer",
+    ],
+    ids=["migration", "grants"],
+)
+def test_service_newer_than_its_schema_says_so_and_waits(
+    statement: LiteralString, service: str, start: Start, database_url: str
+) -> None:
+    _change(database_url, statement)
+    _expect_waiting(start("run", service), "is not yet that of this version", "`denizen migrate`")
 
 
 @contextmanager
