@@ -203,8 +203,9 @@ def test_service_older_than_its_schema_says_so_and_ends(service: str, start: Sta
     "statement",
     [
         "delete from _yoyo_migration where migration_id = (select max(migration_id) from _yoyo_migration)",
-        "revoke all on _yoyo_migration from public, denizen_accounts, denizen_directory, denizen_transfer,"
-        " denizen_projector, denizen_relay, denizen_mailer",
+        """revoke all on _yoyo_migration
+           from denizen_accounts, denizen_directory, denizen_transfer, denizen_projector, denizen_relay, denizen_mailer
+        """,
     ],
     ids=["migration", "grants"],
 )
