@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -74,6 +75,21 @@ def test_doctor_without_servers_finds_each_wanting(tmp_path: Path) -> None:
     assert code == 1
     assert [each["check"] for each in json.loads(out)["checks"] if each["ok"]] == ["files"]
     assert not [word for word in ("secret1", "secret2") if word in out + err]
+
+
+def test_doctor_waits_once_for_servers_that_do_not_answer(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        port = silent.getsockname()[1]
+        nowhere = Shell(
+            tmp_path,
+            DENIZEN_NATS_URL=f"nats://127.0.0.1:{port}",
+            DENIZEN_DATABASE_URL=f"postgresql://denizen@127.0.0.1:{port}/denizen",
+        )
+        began = time.monotonic()
+        found = doctor(nowhere)
+    # Each of 15 checks waits for three seconds.
+    assert time.monotonic() - began < 30
+    assert [name for name, each in found.items() if each["ok"]] == ["files"]
 
 
 # --- services that hang ---------------------------------------------------------------------------------------------
