@@ -49,6 +49,13 @@ _OPAQUE_POSITION: Document = {
     "pattern": f"^{headers.OPAQUE_POSITION_FORM}$",
     "description": "A position of the log, encrypted: it tells front ends and users nothing.",
 }
+_PROOF: Document = {
+    headers.AUTHORIZATION: {
+        "type": "string",
+        "description": "`Bearer <access token>` of an earlier session of this user, which may have expired or ended: "
+        "with it the user gets in while others guess the password.",
+    }
+}
 _MIN_POSITION: Document = {
     headers.MIN_POSITION: {
         "anyOf": [_POSITION, _OPAQUE_POSITION, {"const": headers.LATEST}],
@@ -62,6 +69,8 @@ def request_headers(operation: Operation) -> Document:
     """The headers that a request can have, as a schema."""
     properties: Document = {} if operation.kind != "self" else dict(_BEARER)
     properties |= _MIN_POSITION if operation.reads else _CONDITIONS
+    if operation.name == "Authenticate":
+        properties |= _PROOF
     if operation.kind in ("self", "public"):
         properties.pop(headers.ACTOR, None)  # It is the user of the token, or nobody.
     schema = {"type": "object", "properties": properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}}

@@ -25,16 +25,24 @@ class Sessions:
         password: str,
         ip: str | None = None,
         user_agent: str | None = None,
+        earlier_token: str | None = None,
         **options: Unpack[CommandOptions],
     ) -> SignedIn:
-        """Sign in. `ip` is whence he comes: guessing is limited by it, and it is in the login history.
+        """Sign in.
+
+        Args:
+            ip: the network address of the user: guessing is limited by it, and the login history shows it.
+            earlier_token: an access token of an earlier session of this user, which may have expired or ended. With it
+                the user gets in while others guess the password.
 
         Raises InvalidCredentials, EmailNotVerified, UserBlocked, UserDeactivated, PasswordChangeRequired,
         TooManyAttempts.
         """
         body = {"email": email, "password": password, "ip": ip, "userAgent": user_agent}
         given = {name: value for name, value in body.items() if value is not None}
-        return SignedIn.model_validate(await self._transport.command("Authenticate", given, options))
+        return SignedIn.model_validate(
+            await self._transport.command("Authenticate", given, options, proof=earlier_token)
+        )
 
     async def refresh(self, refresh_token: str, **options: Unpack[CommandOptions]) -> SignedIn:
         """Fresh tokens; the old refresh token is used up. Raises TokenInvalid."""

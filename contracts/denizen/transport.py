@@ -132,11 +132,13 @@ class Transport:
         options: CommandOptions,
         *,
         token: str | None = None,
+        proof: str | None = None,
         attempt: float = _ATTEMPT_SECONDS,
     ) -> dict[str, Any]:
         """The reply of a command; `token`: in the name of the user of this access token. Raises DenizenError.
 
-        `body` as octets is JSON, its secrets sealed; `attempt`: how long one try is waited for.
+        `proof`: an access token that is sent along, and asks in no user's name. `body` as octets is JSON, its secrets
+        sealed; `attempt`: how long one try is waited for.
         """
         refuse_unknown(options, CommandOptions.__optional_keys__)
         operation = self._operation(name, token)
@@ -153,8 +155,9 @@ class Transport:
             headers[h.EXPECTED_VERSION] = str(options["expected_version"])
         if "actor" in options:
             headers[h.ACTOR] = options["actor"]
-        if token is not None:
-            headers[h.AUTHORIZATION] = _bearer(token)
+        bearer = proof if token is None else token
+        if bearer is not None:
+            headers[h.AUTHORIZATION] = _bearer(bearer)
         sealed = body if isinstance(body, bytes) else await self._sealed(operation, body, command_id, timeout)
         mark = self._seen.mark()
         reply = await self._ask(operation.subject, sealed, headers, until - time.monotonic(), attempt)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import psycopg
 import pytest
+from denizen import AsyncClient
 
 from tests.support.backend import Backend, Json, Reply, connected, email
 from tests.support.people import Postbox
@@ -167,6 +168,10 @@ async def test_an_owner_with_the_token_of_a_session_that_ended_gets_in_while_oth
             refused = await log_in(backend, owner, PASSWORD, ip(), Authorization=token)
             assert refused.code == "too_many_attempts", "no proof of a session of this user"
         assert not (await log_in(backend, owner, PASSWORD, ip(), Authorization=bearer)).code
+        async with AsyncClient(denizen.nats_url) as client:
+            await client.auth.sessions.authenticate(
+                email=owner, password=PASSWORD, ip=ip(), earlier_token=session["accessToken"]
+            )
         # And who has stolen it guesses no more often than from one more address.
         began = time.monotonic()
         tried = [(await log_in(backend, owner, WRONG, ip(), Authorization=bearer)).code for _ in range(FROM_ONE + 3)]
