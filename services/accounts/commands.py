@@ -366,6 +366,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
         requires=before.version if about_sessions else None,
         changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
         snapshot=None if about_sessions else state.due(before.version, after.user),
+        pending=before.pending,
     )
     return Decided(task, append, after, refused)
 
@@ -413,5 +414,6 @@ def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
         # Of the erased none is kept: it would hold what they are called.
         digest=None if on.user is None and on.version else task.call.digest,
         refusal=body,
+        pending=on.pending,
     )
     return Decided(task, append, on, refusal)

@@ -16,6 +16,7 @@ from services.eventstore.store import (
     Repeated,
     Result,
     VersionConflict,
+    unfounded,
     user_of,
 )
 
@@ -39,7 +40,12 @@ class MemoryEventStore:
         self._snapshots: dict[str, list[Snapshot]] = {}
 
     async def append(self, batch: Sequence[Append]) -> list[Result]:
-        return [self._append(append) for append in batch]
+        results: dict[int, Result] = {}
+        for index, append in enumerate(batch):
+            results |= unfounded(dict(enumerate(batch)), results)
+            if index not in results:
+                results[index] = self._append(append)
+        return [results[index] for index in range(len(batch))]
 
     def _append(self, append: Append) -> Result:
         if append.command_id in self._outcomes:

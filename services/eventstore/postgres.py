@@ -27,6 +27,7 @@ from services.eventstore.store import (
     Repeated,
     Result,
     plan,
+    unfounded,
 )
 from services.settings import Settings
 
@@ -98,6 +99,7 @@ class PostgresEventStore:
                 lost = _lost(batch[index], batch[rival], results[rival]) if rival in results else None
                 if lost is not None:
                     results[index] = lost
+            results |= unfounded(dict(enumerate(batch)), results)
             pending = [index for index in pending if index not in results]
         return [results[index] for index in range(len(batch))]
 
@@ -111,6 +113,7 @@ class PostgresEventStore:
                 results |= await self._transaction(remaining)
             except rows.Rejected as rejected:
                 results |= rejected.results
+                results |= unfounded(appends, results)
             except _RACE:
                 races += 1
                 if races == _ATTEMPTS:

@@ -1,6 +1,6 @@
 """What an event store does, whichever keeps the log."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -38,6 +38,7 @@ class Append:
         requires: the user's version that it was also based on, where `stream` is that of his logins.
         changes: of passwords, codes, sessions and mails.
         operation: what the command with this id asks for; another one with the same id is no repeat.
+        pending: it was decided on events of earlier appends of its batch: where those are not stored, it is not either.
         snapshot: what the stream has come to after the events (`Snapshot.state`), to be kept; None where none is due.
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
@@ -58,6 +59,7 @@ class Append:
     operation: str | None = None
     digest: bytes | None = None
     snapshot: Json | None = None
+    pending: bool = False
 
     @property
     def user_id(self) -> str:
@@ -175,6 +177,22 @@ class Log(EventStore, Protocol):
     async def middle(self, until: int) -> str:
         """The id of a user with about half of the events up to position `until` before him; the log is not empty."""
         ...
+
+
+def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dict[int, Result]:
+    """The results of those without one that build on events of earlier appends of the batch which are not stored.
+
+    Their versions do not tell it: another process may have stored as many events in the same place meanwhile.
+    """
+    found: dict[int, Result] = {}
+    failed: set[str] = set()
+    for index, append in sorted(batch.items()):
+        result = results.get(index)
+        if result is None and append.pending and not failed.isdisjoint(append.versions):
+            result = found[index] = VersionConflict()
+        if append.events and not isinstance(result, Appended | None):
+            failed.add(append.stream)
+    return found
 
 
 @dataclass(slots=True)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from services.eventstore.event import Event
 from services.eventstore.secrets import Changes
 from services.eventstore.snapshots import PAGE, Snapshot, Tail, Wanted
@@ -270,6 +272,24 @@ async def test_what_builds_on_a_failed_append_fails_too(store: EventStore) -> No
         VersionConflict(),
         Appended(3),
     ]
+
+
+@pytest.mark.parametrize("why", ["version", "claim", "id"])
+async def test_what_builds_on_a_failed_append_fails_where_another_took_its_place(store: EventStore, why: str) -> None:
+    """Their versions fit, but they were decided on events that are not in the log."""
+    await do(store, append(A, 0, 2, command_id="c1"), append(B, 0, 1, take=[X]))
+    failed = {
+        "version": append(A, 1),
+        "claim": append(A, 1, take=[X]),
+        "id": append(A, 1, command_id="c1"),
+    }[why]
+    reasons = {"version": VersionConflict(), "claim": ClaimTaken("email"), "id": Repeated()}
+    change, login, refusal = append(A, 2), append(logins_of(A)), append(A, 2, 0, command_id="c2", refusal={"error": {}})
+    login.requires = 2
+    built = [replace(each, pending=True) for each in (refusal, login, change, append(A, 3))]
+    assert await do(store, failed, *built, append(C)) == [reasons[why], *[VersionConflict()] * 4, Appended(4)]
+    assert await store.outcomes(["c2"]) == {}
+    assert await one(store, append(A, 2)) == Appended(5)
 
 
 async def test_a_failed_append_leaves_nothing(store: EventStore) -> None:

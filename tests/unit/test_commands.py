@@ -396,6 +396,15 @@ async def test_who_lost_a_race_is_decided_again() -> None:
     assert (reply["version"], reply["position"]) == (5, 5)
 
 
+async def test_what_was_decided_on_a_lost_change_is_decided_again() -> None:
+    """Though its version fits: the other process took the place of the change that it was decided on."""
+    accounts = Accounts(Racing(1))
+    user = await created(accounts)
+    change = ask("UpdateUser", {"userId": user, "metadata": {"a": 1}})
+    replies = await accounts.run(change, ask("BlockUser", {"userId": user}))
+    assert [reply["version"] for reply in replies] == [3, 4]
+
+
 async def test_who_loses_for_ever_is_told_so() -> None:
     accounts = Accounts(Racing(1000))
     user = await created(accounts)
