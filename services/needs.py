@@ -40,8 +40,14 @@ _INHERITED = frozenset(
     }
 )
 _INHERITED_PREFIXES = ("LC_", "LD_", "DYLD_", "MALLOC_", "PYTHON", "SSL_CERT_")
-_LIBPQ = ("PGHOST", "PGPORT", "PGDATABASE", "PGSSL")
-"""What an address of PostgreSQL may leave to the environment; not PGUSER and PGPASSWORD, which are the owner's."""
+_LIBPQ = (
+    *("PGHOST", "PGPORT", "PGDATABASE", "PGTARGETSESSIONATTRS", "PGLOADBALANCEHOSTS"),
+    *("PGSSL", "PGGSSENCMODE", "PGREQUIREAUTH", "PGCHANNELBINDING"),
+)
+"""What an address of PostgreSQL may leave to the environment: where it is, and what is demanded of a connection to it.
+
+Not PGUSER and PGPASSWORD, nor what names a file with them: those are the owner's.
+"""
 
 
 def is_secret(setting: str) -> bool:

@@ -17,7 +17,13 @@ def test_every_secret_setting_is_declared_by_need() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_s_environment_holds_what_it_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     every = {f"DENIZEN_{name.upper()}": "canary" for name in Settings.model_fields if needs.is_secret(name)}
-    foreign = {"PGPASSWORD": "canary", "AWS_SECRET_ACCESS_KEY": "canary", "DENIZEN_UNKNOWN": "canary"}
+    foreign = {
+        "PGPASSWORD": "canary",
+        "PGPASSFILE": "canary",
+        "PGSERVICEFILE": "canary",
+        "AWS_SECRET_ACCESS_KEY": "canary",
+        "DENIZEN_UNKNOWN": "canary",
+    }
     for name, value in (every | foreign | {"denizen_issuer": "me", "PGSSLMODE": "verify-full"}).items():
         monkeypatch.setenv(name, value)
     found = needs.of_service(service, {"DENIZEN_DATABASE_URL": "its own"})
@@ -25,6 +31,24 @@ def test_a_service_s_environment_holds_what_it_needs(service: str, monkeypatch: 
     assert {name for name, value in found.items() if value == "canary"} == needed - {"DENIZEN_DATABASE_URL"}
     assert found["DENIZEN_DATABASE_URL"] == "its own"
     assert (found["DENIZEN_ISSUER"], found["PGSSLMODE"]) == ("me", "verify-full")
+
+
+def test_a_service_demands_of_postgresql_what_the_owner_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the variables of libpq: https://www.postgresql.org/docs/18/libpq-envars.html."""
+    demanded = {
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSSLMODE": "verify-full",
+        "PGSSLROOTCERT": "/ca.pem",
+        "PGSSLMINPROTOCOLVERSION": "TLSv1.3",
+        "PGCHANNELBINDING": "require",
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGGSSENCMODE": "disable",
+        "PGTARGETSESSIONATTRS": "read-write",
+    }
+    for name, value in demanded.items():
+        monkeypatch.setenv(name, value)
+    found = needs.of_service("accounts", {})
+    assert {name: value for name, value in found.items() if name.startswith("PG")} == demanded
 
 
 def test_what_every_child_inherits_holds_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
