@@ -176,7 +176,10 @@ def _take(target: _Target, before: Accounts) -> None:
         target.reloaded = asyncio.run(reload(Home(environment.read().home)))
     except (ReloadFailed, NatsError) as error:
         write(target.path, before.text)
-        raise Refused(f"nats-server does not take it: {error or type(error).__name__}; nothing was changed") from error
+        raise Refused(
+            f"nats-server does not take it: {error or type(error).__name__}; nothing was changed. Where `denizen up` "
+            "uses a NATS that is elsewhere (DENIZEN_NATS_URL), name that one's accounts.conf with --file"
+        ) from error
     target.says = "nats-server has taken it." if target.reloaded else "`denizen up` takes it when it starts."
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from importlib.metadata import files
 from pathlib import Path
 
-import nats
 import orjson
+from denizen.connection import opened
+from denizen.errors import NoAnswer
 from nats.errors import Error as NatsError
 
 from services import needs
@@ -128,15 +129,19 @@ async def reload(home: Home) -> bool:
     url = home.addresses().get("natsUrl")
     if url is None:
         return False
+    login = {"user": "system", "password": home.password("nats-system")}
     try:
-        client = await nats.connect(
-            url, user="system", password=home.password("nats-system"), allow_reconnect=False, connect_timeout=2
-        )
+        # As every connection: a `denizen up` whose NATS is elsewhere may name one with TLS.
+        client = await opened([url], {**login, "allow_reconnect": False, "connect_timeout": 2})
+    except NoAnswer as error:
+        raise ReloadFailed(error.message) from error
     except (NatsError, OSError):
         return False
     try:
         server = orjson.loads((await client.request("$SYS.REQ.SERVER.PING", timeout=2)).data)["server"]["id"]
         reply = orjson.loads((await client.request(f"$SYS.REQ.SERVER.{server}.RELOAD", timeout=10)).data)
+    except NoAnswer as error:
+        raise ReloadFailed(error.message) from error
     finally:
         await client.close()
     if "error" in reply:

@@ -192,6 +192,29 @@ async def test_command_line_where_tls_is_asked_for_sends_nothing_in_the_clear(
     assert plain.in_the_clear == []
 
 
+async def test_nats_users_where_the_home_has_tls_sends_nothing_in_the_clear(plain: Recorder, tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.create()
+    home.announce({"natsUrl": f"tls://localhost:{plain.port}"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.cli",
+        *("nats-users", "add", "frontend", "web"),
+        cwd=REPOSITORY,
+        env={**os.environ, "DENIZEN_HOME": str(tmp_path)},
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(60):
+        _, said = await process.communicate()
+    assert process.returncode == 1, said
+    assert b"offers no TLS" in said
+    assert b"--file" in said
+    assert plain.heard
+    assert plain.in_the_clear == []
+    assert "frontend-web" not in (tmp_path / "nats" / "accounts.conf").read_text("utf-8")
+
+
 async def _reconnecting(recorder: Recorder, certificates: Path) -> AsyncClient:
     client = AsyncClient(
         f"tls://localhost:{recorder.port}", timeout=10, tls=trusting(certificates), user="backend", password=SECRET
