@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from denizen.event import STREAM as EVENTS
 from denizen.event import Event
+from denizen.starting import Beginning
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+from pydantic import Field, TypeAdapter
 
 STREAM = "USERS_PARKED"
 PREFIX = "users.v1.parked"
@@ -34,9 +36,9 @@ class Note:
     """
 
     state: Literal["parked", "retry", "done"]
-    position: int
-    sequence: int
-    tries: int
+    position: Annotated[int, Field(ge=1)]
+    sequence: Annotated[int, Field(ge=1)]
+    tries: Annotated[int, Field(ge=0)]
     error: str | None
     at: str
 
@@ -44,19 +46,28 @@ class Note:
     def of(cls, data: bytes) -> Note | None:
         """None where it is none: a client that may park events can write anything."""
         try:
-            body: Any = json.loads(data)
-            return cls(**{name: body[name] for name in cls.__dataclass_fields__})
-        except (ValueError, KeyError, TypeError):
+            note = _NOTE.validate_json(data, strict=True)
+            datetime.fromisoformat(note.at)
+        except ValueError:
             return None
+        return note
 
     @classmethod
     def given_up(cls, position: int, sequence: int, tries: int, error: BaseException | None) -> Note:
         """`error` None: the process ended each time."""
         return cls("parked", position, sequence, tries, type(error).__name__ if error is not None else None, _now())
 
-    def failed_again(self, error: BaseException) -> Note:
-        """After a retry."""
-        return replace(self, state="parked", tries=self.tries + 1, error=type(error).__name__, at=_now())
+    def failed_again(self, error: BaseException | None) -> Note:
+        """After a retry; `error` None: the process ended each time."""
+        name = type(error).__name__ if error is not None else None
+        return replace(self, state="parked", tries=self.tries + 1, error=name, at=_now())
+
+    def not_retried(self) -> Note:
+        """Where a retry was asked for, and there is nothing to handle."""
+        return replace(self, state="parked")
+
+
+_NOTE = TypeAdapter(Note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,22 +129,35 @@ async def notes(jetstream: JetStreamContext, durable: str) -> dict[int, tuple[in
                 found[note.position] = sequence, note
 
 
-async def event_of(jetstream: JetStreamContext, note: Note) -> Event:
-    """The event itself. Raises nats.js.errors.Error."""
-    return Event.of(await jetstream.get_msg(EVENTS, note.sequence))
+async def event_of(jetstream: JetStreamContext, note: Note) -> Event | None:
+    """The event itself; None where the stream has none at this position. Raises nats.js.errors.Error."""
+    event = await _event_at(jetstream, note.sequence)
+    if event is None or event.position != note.position:
+        # The stream was lost, and is filled anew from the log: the event may have another number now.
+        event = await _event_at(jetstream, await Beginning.of(note.position).sequence(jetstream))
+    return event if event is not None and event.position == note.position else None
+
+
+async def _event_at(jetstream: JetStreamContext, sequence: int) -> Event | None:
+    try:
+        return Event.of(await jetstream.get_msg(EVENTS, sequence))
+    except NotFoundError:
+        return None
 
 
 async def parked(jetstream: JetStreamContext, durable: str) -> list[ParkedEvent]:
-    """All of a durable, in the order of the log."""
+    """All of a durable that the stream of events has, in the order of the log."""
+    found = [(note, await event_of(jetstream, note)) for _, note in (await notes(jetstream, durable)).values()]
     return [
         ParkedEvent(
-            event=await event_of(jetstream, note),
+            event=event,
             tries=note.tries,
             error=note.error,
             parked_at=datetime.fromisoformat(note.at),
             retrying=note.state == "retry",
         )
-        for _, (_, note) in sorted((await notes(jetstream, durable)).items())
+        for note, event in sorted(found, key=lambda each: each[0].position)
+        if event is not None
     ]
 
 

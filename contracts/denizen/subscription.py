@@ -230,18 +230,29 @@ class Subscription:
 
     async def _retry(self, message: Msg) -> None:
         """Handle a parked event once more where that is what its message asks for."""
-        assert self._plan.durable is not None
         note = Note.of(message.data)
         if note is not None and note.state == "retry":
-            jetstream = (await self._transport.connection()).jetstream()
-            event = await parking.event_of(jetstream, note)
-            try:
-                async with at_work(message):
-                    await self._handler(event)
-            except (Exception, asyncio.CancelledError) as error:
-                await self._give_back_if_stopped(message, error)
-                log.exception("denizen: the handler of %s failed again on event %s", self._consumer, event.id)
-                await parking.write(jetstream, self._plan.durable, note.failed_again(error))
-            else:
-                await parking.drop(jetstream, self._plan.durable, note)
+            await self._handle_again(message, note)
         await message.ack_sync()
+
+    async def _handle_again(self, message: Msg, note: Note) -> None:
+        assert self._plan.durable is not None
+        jetstream = (await self._transport.connection()).jetstream()
+        if self._was_interrupted_too_often(message):
+            # As in `_handle`; here, too, it would end this process at each start.
+            await parking.write(jetstream, self._plan.durable, note.failed_again(None))
+            return
+        event = await parking.event_of(jetstream, note)
+        if event is None:
+            log.warning("denizen: the event at position %d, which %s parked, is missing", note.position, self._consumer)
+            await parking.write(jetstream, self._plan.durable, note.not_retried())
+            return
+        try:
+            async with at_work(message):
+                await self._handler(event)
+        except (Exception, asyncio.CancelledError) as error:
+            await self._give_back_if_stopped(message, error)
+            log.exception("denizen: the handler of %s failed again on event %s", self._consumer, event.id)
+            await parking.write(jetstream, self._plan.durable, note.failed_again(error))
+        else:
+            await parking.drop(jetstream, self._plan.durable, note)

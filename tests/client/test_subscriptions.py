@@ -2,9 +2,11 @@
 
 import asyncio
 import functools
+import json
 import secrets
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -354,6 +356,84 @@ async def test_retry_whose_handler_was_stopped_comes_again(client: AsyncClient) 
     handler.poison = ""
     await client.auth.events.subscribe("UserBlocked", durable=name, park_after=2, handler=handler)
     await next_of(handler.handled, [poison], 1)
+
+
+async def test_retry_that_kills_its_process_is_parked_again(client: AsyncClient) -> None:
+    name, handler = durable(), Poisoned()
+    poison = await blocked_user(client)
+    message = await delivered(await short_durable(client, durable()), poison)
+    position, sequence = int((message.headers or {})["ce-sequence"]), message.metadata.sequence.stream
+    context = await jetstream(client)
+    await parking.write(context, name, Note.given_up(position, sequence, 2, LookupError()))
+    await client.auth.events.retry_parked(name)
+    # The durable of the retries, whose messages come again soon, as if their process had been killed.
+    config = ConsumerConfig(
+        durable_name=name,
+        filter_subject=parking.subjects(name),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=0.05,
+        max_ack_pending=1,
+    )
+    await context.add_consumer(parking.STREAM, config)
+    pulling = await context.pull_subscribe_bind(name, parking.STREAM)
+    async with asyncio.timeout(30):
+        while (message := (await pulling.fetch(1, timeout=10))[0]).metadata.num_delivered < 12:
+            pass
+    await message.nak()  # At once: `subscribe` lengthens the wait.
+    await pulling.unsubscribe()
+    await client.auth.events.subscribe("UserBlocked", durable=name, start="new", park_after=2, handler=handler)
+
+    async def is_parked_again() -> bool:
+        (parked,) = await client.auth.events.parked(name)
+        return (parked.error, parked.retrying) == (None, False)
+
+    await until(is_parked_again)
+    assert handler.handled.empty()
+
+
+NOTE = {"state": "retry", "position": 1, "sequence": 1, "tries": 1, "error": None, "at": "2026-11-30T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        b"[]",
+        b"{}",
+        *(
+            json.dumps({**NOTE, **fault}).encode()
+            for fault in (
+                {"position": 10**12, "sequence": 10**12},
+                {"position": "1"},
+                {"position": True},
+                {"sequence": 0},
+                {"tries": None},
+                {"at": "yesterday"},
+                {"at": 5},
+                {"state": "odd"},
+            )
+        ),
+    ],
+)
+async def test_parked_events_are_listed_and_retried_beside_a_wrong_note(client: AsyncClient, note: bytes) -> None:
+    name, handler = durable(), Poisoned()
+    poison = await parked_one(client, name, handler)
+    await (await jetstream(client)).publish(f"users.v1.parked.{name}.1", note, stream=parking.STREAM)
+    assert [each.event.user_id for each in await client.auth.events.parked(name)] == [poison]
+    handler.poison = ""
+    await client.auth.events.retry_parked(name)
+    await next_of(handler.handled, [poison], 1)
+
+
+async def test_parked_event_is_found_where_the_stream_was_filled_anew(client: AsyncClient) -> None:
+    name, handler = durable(), Poisoned()
+    poison = await parked_one(client, name, handler)
+    context = await jetstream(client)
+    ((at, note),) = (await parking.notes(context, name)).values()
+    for wrong in (note.sequence + 1, 10**12):
+        await parking.write(context, name, replace(note, sequence=wrong), replaces=at)
+        ((at, _),) = (await parking.notes(context, name)).values()
+        (parked,) = await client.auth.events.parked(name)
+        assert (parked.event.user_id, parked.event.position) == (poison, note.position)
 
 
 async def short_durable(client: AsyncClient, name: str) -> JetStreamContext.PullSubscription:
