@@ -19,7 +19,9 @@ _MAY: Mapping[str, frozenset[str]] = {
             *("public", "private", "metadata", "recorded_at", "hash"),
         }
     ),
-    "commands": frozenset({"command_id", "user_id", "version", "refusal", "operation", "digest", "recorded_at"}),
+    "commands": frozenset(
+        {"command_id", "user_id", "version", "logins", "refusal", "operation", "digest", "recorded_at"}
+    ),
 }
 """Tables that may name a deleted user, and the columns that they had when that was judged."""
 _REFUSAL = {"code", "message", "field", "details"}

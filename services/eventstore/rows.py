@@ -164,11 +164,13 @@ def _snapshot_bound_to(user_id: str, version: int) -> str:
 
 def _command_row(append: Append) -> Json:
     refused = append.refusal is not None
-    version = append.expected + len(append.events) if append.requires is None else append.requires
+    after = append.expected + len(append.events)
+    logins = after if append.requires is not None and append.events else None
     return {
         "command_id": append.command_id,
         "user_id": append.user_id or None,
-        "version": None if refused else version,
+        "version": None if refused else after if append.requires is None else append.requires,
+        "logins": None if refused else logins,
         "refusal": append.refusal,
         "operation": append.operation,
         "digest": append.digest and append.digest.hex(),

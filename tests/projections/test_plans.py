@@ -210,6 +210,30 @@ async def test_the_log_is_read_by_index(database: Database, database_url: str, p
         assert f"Seq Scan on {table}" not in steps, steps
 
 
+def test_an_outcome_costs_the_same_however_many_logins_a_user_has(database: Database, database_url: str) -> None:
+    """Also of a command that added none: it is not looked for among them."""
+    with psycopg.connect(database_url, autocommit=True, options="-c search_path=denizen") as owner:
+        owner.execute(
+            """insert into events
+                (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
+            select n, gen_random_uuid(), 'user_a/logins', n, 'LoginSucceeded', 1, '{}', '{}', now(), ''
+            from generate_series(1, 10000) n;
+            insert into commands (command_id, user_id, version, logins, recorded_at)
+            values ('change', 'user_a', 1, null, now()), ('login', 'user_a', 1, 5, now());
+            analyze;"""
+        )
+        statement = sql.load("services.eventstore", "find_commands")
+        ids = ["change", "login"]
+        found = owner.execute(statement, [ids], prepare=False).fetchall()
+        steps = str(owner.execute("explain (analyze, costs off, timing off) " + statement, [ids]).fetchall())
+    assert {(command_id, position, logins) for command_id, _, _, _, position, _, _, logins in found} == {
+        ("change", None, 0),
+        ("login", 5, 5),
+    }
+    assert "events_stream_version_key on events" in steps, steps
+    assert "Removed by Filter" not in steps, steps
+
+
 async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> None:
     """Also where their events lie far apart, and where many do not count."""
     with psycopg.connect(database_url, autocommit=True) as owner:

@@ -4,8 +4,6 @@ select c.command_id, case when c.refusal is null then c.user_id end, c.version, 
        c.digest, coalesce(added.version, 0)
 from commands c
 left join lateral (
-    select position, version from events e
-    where e.stream = c.user_id || '/logins' and e.metadata ->> 'commandId' = c.command_id
-    order by version desc limit 1
+    select position, version from events e where e.stream = c.user_id || '/logins' and e.version = c.logins
 ) added on true
 where c.command_id = any(%s)
