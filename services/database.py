@@ -33,6 +33,9 @@ LOST = (
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
 """What is off: a plan is kept until the tables are analyzed, and one that was made while they were small would read
 them from end to end, for each row of another one perhaps (0.5 s for a read of the log, measured at 20,000 users)."""
+NO_CODE_OF_OTHERS = "-c row_security=off -c restrict_nonsystem_relation_kind=view,foreign-table"
+"""Options: a policy of a table, and a view in a table's place, are errors. Their code would run with the rights of the
+reader, and the projector's login owns tables that other services and the operator read."""
 WHOLE_TABLES: Mapping[str, str] = dict.fromkeys(_BY_INDEX, "on")
 """Options of a connection that reads tables as a whole."""
 
@@ -83,7 +86,7 @@ class Database:
             # A process that stops while it holds locks must not stop the others: the server ends its transaction.
             # After a pipeline of psycopg the idle time-out never comes, transaction_timeout does (test_outages.py).
             options=f"-c search_path={settings.cell} -c role={settings.cell}_{settings.database_role} "
-            "-c timezone=UTC "
+            f"-c timezone=UTC {NO_CODE_OF_OTHERS} "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
             + "".join(f"-c {option}=off " for option in _BY_INDEX)
             + "-c statement_timeout=30s -c lock_timeout=7s -c idle_in_transaction_session_timeout=5s "

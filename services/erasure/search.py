@@ -9,6 +9,7 @@ import psycopg
 from denizen.errors import NoAnswer
 from denizen.transport import Transport
 
+from services.database import NO_CODE_OF_OTHERS
 from services.erasure import files, log, streams, tables
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Receipt, Tombstone
@@ -65,7 +66,8 @@ def _ring(settings: Settings) -> KeyRing | None:
 
 def _connected(conninfo: str, settings: Settings) -> psycopg.Connection:
     """A connection that sees one state of the database in each of its transactions, and changes nothing."""
-    connection = psycopg.connect(conninfo, options=f"-c search_path={settings.cell} -c timezone=UTC")
+    options = f"-c search_path={settings.cell} -c timezone=UTC {NO_CODE_OF_OTHERS}"
+    connection = psycopg.connect(conninfo, options=options)
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True
     return connection

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from itertools import count
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -16,7 +16,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import MigrationList
 
 import projections
-from services.database import Database
+from services.database import Database, DatabaseUnavailable
 from services.eventstore import roles
 from services.eventstore.migrate import migrate
 from services.eventstore.postgres import PostgresEventStore
@@ -126,6 +126,45 @@ def test_a_grant_that_is_not_declared_goes_with_the_next_migration(database_url:
         for statement in ("select hash from denizen.passwords", "select private from denizen.events"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 relay.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        """
+        alter table projections enable row level security;
+        alter table projections force row level security;
+        create policy thief on projections using (run())
+        """,
+        """
+        alter table projections rename to hidden;
+        create view projections as select * from hidden where run();
+        grant select on projections to public
+        """,
+    ],
+    ids=["policy", "view"],
+)
+async def test_reader_runs_no_code_of_the_projector_s_login(postgres: PostgresServer, change: LiteralString) -> None:
+    """As the owner, such code could make the projector's login a superuser."""
+    cell = "thief"
+    with _empty_database(postgres) as url:
+        migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
+        projector = Database(_as_service(url, cell, "projector"), "projector")
+        async with projector.connection() as connection:
+            await checkpoints.prepare(connection, projections.ALL)
+            await connection.execute("insert into projections values ('thief', 1, 1)")
+            await connection.execute(
+                "create sequence ran; grant usage on sequence ran to public;"
+                " create function run() returns boolean language sql volatile as $$ select nextval('ran') > 0 $$"
+            )
+            await connection.execute(change)
+        for reader in (settings(url).model_copy(update={"cell": cell}), _as_service(url, cell, "directory")):
+            database = Database(reader, "reader")
+            with pytest.raises((psycopg.Error, DatabaseUnavailable)):
+                await database.fetch("select count(*) from projections", [])
+            await database.close()
+        assert await projector.fetch("select is_called from ran", []) == [(False,)]
+        await projector.close()
 
 
 def test_a_password_is_set_where_it_is_given_and_stays_otherwise(postgres: PostgresServer) -> None:
