@@ -265,8 +265,9 @@ class Commands:
             if stream is None:
                 await self._set_aside(task, user_id, waiting, folded)
             elif stream.gone:
+                # Its digest is gone, so this may be another request, which must learn nothing of the first.
                 gone = Refusal("user_not_found", "the user was deleted", field="userId")
-                await self._settle(task, gone, waiting)
+                await self._settle(task, used() if task.call.operation.kind == "public" else gone, waiting)
             else:
                 added = outcome.position is not None
                 at = await self._store.head() if task.call.is_opaque else outcome.position or stream.position

@@ -66,6 +66,14 @@ async def test_register_under_a_used_id_shows_nothing_of_the_first(talk: Talk, f
     assert again.body["user"] == first.body["user"]
 
 
+async def test_register_under_the_id_of_an_erased_user_shows_nothing_of_them(talk: Talk, front: Talk) -> None:
+    key, body = email(), {"email": email(), "password": PASSWORD}
+    first = await front.public("Register", body, Nats_Msg_Id=key)
+    await talk.done("DeleteUser", {"userId": first.body["user"]["id"]})
+    assert refused(await front.public("Register", {**body, "email": email()}, Nats_Msg_Id=key))
+    assert refused(await front.public("Register", body, Nats_Msg_Id=key))
+
+
 async def test_register_under_a_used_id_is_no_unlimited_guess(front: Talk) -> None:
     key, body = email(), {"email": email(), "password": PASSWORD}
     await front.public("Register", body, Nats_Msg_Id=key)
