@@ -1,7 +1,7 @@
 """The connection to NATS: TLS wherever it is asked for, and a refusal is told at once as what it is.
 
 nats-py 2.16 starts TLS only where the server's INFO asks for it, whatever the address or `tls` say: the password would
-go to any server in the clear (docs/decisions/0026).
+go to any server in the clear (docs/decisions/0032).
 """
 
 from __future__ import annotations

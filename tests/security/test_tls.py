@@ -1,4 +1,4 @@
-"""TLS that was asked for stands before anything else is sent or believed (threats 27, docs/decisions/0026)."""
+"""TLS that was asked for stands before anything else is sent or believed (threats 27, docs/decisions/0032)."""
 
 import asyncio
 import os
