@@ -8,6 +8,7 @@ import psycopg
 
 from services import causes
 from services.embedded.program import CannotStart
+from services.eventstore.key_encryption import KeysMissing
 from services.eventstore.migrate import migrate
 from services.eventstore.schema import SchemaTooNew
 
@@ -16,15 +17,22 @@ log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5
 
 
-def migrate_when_reachable(owner_url: str, cell: str, seconds: float, passwords: Mapping[str, str]) -> None:
+def migrate_when_reachable(
+    owner_url: str,
+    cell: str,
+    seconds: float,
+    passwords: Mapping[str, str],
+    checks: Mapping[str, bytes] | None = None,
+) -> None:
     """Apply what is missing, waiting up to `seconds` for the server. Blocks. Raises CannotStart.
 
-    `passwords`: of the logins of services, by service; a service without one keeps its own.
+    `passwords`: of the logins of services, by service; a service without one keeps its own. `checks`: of the keys that
+    the services will have, where they are known.
     """
     deadline, told = time.monotonic() + seconds, ""
     while True:
         try:
-            migrate(owner_url, cell, passwords)
+            migrate(owner_url, cell, passwords, checks)
         except psycopg.OperationalError as error:
             reason, passes = causes.of_connecting(error)
             if not passes or time.monotonic() > deadline:
@@ -33,7 +41,7 @@ def migrate_when_reachable(owner_url: str, cell: str, seconds: float, passwords:
                 log.warning("waiting", extra={"reason": reason})
             told = reason
             time.sleep(_RETRY_SECONDS)
-        except SchemaTooNew as error:
+        except (SchemaTooNew, KeysMissing) as error:
             raise CannotStart(str(error)) from error
         except psycopg.Error as error:
             raise CannotStart(f"the migration of {cell} failed: {_first_line(error)}") from error

@@ -132,7 +132,7 @@ class _Everything:
         derived = {each: ring.claim("postgres login", roles.role_of(settings.cell, each)).hex() for each in _SERVICES}
         passwords = derived | roles.passwords_given(settings)
         migrate = migration.migrate_when_reachable
-        await asyncio.to_thread(migrate, owner, settings.cell, _READY_SECONDS / 2, passwords)
+        await asyncio.to_thread(migrate, owner, settings.cell, _READY_SECONDS / 2, passwords, ring.checks)
         return {each: roles.login(owner, settings.cell, each, passwords[each]) for each in _SERVICES}
 
     async def _run(self, programs: Sequence[Program]) -> None:

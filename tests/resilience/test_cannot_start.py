@@ -17,7 +17,9 @@ from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.eventstore import keys
+from services.eventstore import keys, roles
+from services.eventstore.migrate import migrate
+from services.settings import Settings
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running
 from tests.support.tls import make_certificates
 
@@ -301,6 +303,24 @@ def test_up_that_cannot_start_says_why_and_ends(
     assert len(told) == 1, attempt.said()
     for word in words:
         assert word in told[0]
+
+
+@pytest.mark.embedded
+def test_up_with_the_keys_of_another_log_ends_and_leaves_its_logins(
+    start: Start, tmp_path: Path, database_url: str, home: Path
+) -> None:
+    """Its passwords would lock out the services that run there."""
+    ring = keys.load(Settings(home=home))
+    migrate(database_url, "locked", {"mailer": "a secret"}, ring.checks)
+    with psycopg.connect(database_url, options="-c search_path=locked", autocommit=True) as owner:
+        for name, value in ring.checks.items():
+            owner.execute("insert into key_checks (name, value) values (%s, %s)", [name, value])
+    attempt = start("up", "--json", DENIZEN_HOME=str(tmp_path / "other"), DENIZEN_CELL="locked")
+    assert attempt.process.wait(60) == 1
+    assert "is not the one that this log was written under" in attempt.said()
+    with psycopg.connect(roles.login(database_url, "locked", "mailer", "a secret")) as mailer:
+        assert mailer.execute("select session_user").fetchone() == ("locked_mailer",)
+    migrate(database_url, "locked", {}, ring.checks)
 
 
 def test_service_that_waited_goes_on_when_its_server_comes(start: Start, tmp_path: Path, well: dict[str, str]) -> None:
