@@ -75,12 +75,6 @@ async def connect(settings: Settings, user: NatsUser, unreadable: Unreadable | N
     return connection
 
 
-async def taken(client: Client) -> None:
-    """Wait until the server has taken all subscriptions, or refused them to `error_cb`. Raises nats.errors.Error."""
-    for _ in range(2):  # nats-py writes the first one's PING before the subscriptions.
-        await client.flush()
-
-
 async def disconnect(client: Client) -> None:
     """Send what is still in the buffer, and close; where the server is away, just close."""
     try:

@@ -5,11 +5,11 @@ import contextlib
 import time
 from typing import Literal
 
+from denizen.connection import taken
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from services import broker
 from services.settings import Settings
 
 Topic = Literal["log", "applied", "mail"]
@@ -37,7 +37,7 @@ class Signal:
     async def listen(self) -> None:
         """Raises nats.errors.Error."""
         await self._client.subscribe(self._subject, cb=self._on_poke)
-        await broker.taken(self._client)
+        await taken(self._client)
 
     async def _on_poke(self, _: Msg) -> None:
         self._poked.set()

@@ -31,6 +31,8 @@ _SECURE = {"nats": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
 _TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _GREETING_SECONDS = 1.0
 """How long a server may take to speak first; one that is silent for so long waits for TLS (`handshake_first`)."""
+_LISTEN_SECONDS = 2
+"""How long the server may take to say whether we may listen; the next request asks again."""
 DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([^"]*)"', re.IGNORECASE)
 """What nats-server says of a missing permission: for what, and the subject."""
 _LOGIN_REFUSED = re.compile(r"authori[sz]ation violation|authentication (?:expired|revoked)", re.IGNORECASE)
@@ -92,6 +94,12 @@ async def opened(
     return connection
 
 
+async def taken(client: Client, seconds: int = 10) -> None:
+    """Wait until the server has taken all subscriptions, or refused them to `error_cb`. Raises nats.errors.Error."""
+    for _ in range(2):  # nats-py writes the first one's PING before the subscriptions.
+        await client.flush(seconds)
+
+
 class Connection(Client):
     """nats-py's connection, mended where it would be insecure, deaf or silent."""
 
@@ -103,6 +111,8 @@ class Connection(Client):
         self._let_in = False
         self._refusing: set[str] = set()
         self._inbox = ""
+        self._may_listen = False
+        self._asking_to_listen = asyncio.Lock()
         self._questions: dict[str, Question] = {}
         self._cannot_listen: errors.NatsPermissionDenied | None = None
         self.refusal: errors.NoAnswer | None = None
@@ -139,12 +149,21 @@ class Connection(Client):
 
     async def listen(self) -> str:
         """The beginning of the subjects of our replies. Raises NatsPermissionDenied."""
+        if not self._may_listen:
+            async with self._asking_to_listen:
+                await self._ask_to_listen()
         if self._cannot_listen is not None:
             raise self._cannot_listen
+        return self._inbox
+
+    async def _ask_to_listen(self) -> None:
+        """Wait until the server has taken the subscription or refused it, before any request is sent."""
         if not self._inbox:
             self._inbox = f"{self.new_inbox()}."
             await self.subscribe(f"{self._inbox}*", cb=self._take_reply)
-        return self._inbox
+        if not self._may_listen:
+            await taken(self, _LISTEN_SECONDS)
+            self._may_listen = True
 
     async def _take_reply(self, message: Msg) -> None:
         question = self._questions.get(message.subject[len(self._inbox) :])
@@ -205,7 +224,8 @@ class Connection(Client):
             raise
         finally:
             self.options["tls_handshake_first"] = asked_first
-        self._let_in, self.refusal, self._cannot_listen = True, None, None
+        self._let_in, self.refusal = True, None
+        self._may_listen, self._cannot_listen = False, None  # What a user may do can have changed.
 
 
 # A subclass of what nats-py keeps to itself must notice when that changes.

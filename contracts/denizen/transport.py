@@ -262,6 +262,7 @@ class Transport:
                 while not client.is_closed:
                     try:
                         await question.send(data, headers or None)
+                        asking.sent = True
                         reply = await question.reply(min(max(asking.left(), 0), attempt))
                         if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
                             return reply
@@ -274,7 +275,7 @@ class Transport:
                         asking.nobody(f"nobody answers {subject}: is Denizen running?")
                     except (NatsError, OSError, TimeoutError):
                         if client.refusal is not None:
-                            raise client.refusal from None
+                            raise asking.refused(client.refusal) from None
                         if not client.is_connected:
                             asking.cut_off(self._unreachable(self._fault or ConnectionError("the connection was lost")))
                     await asking.pause()
@@ -301,6 +302,7 @@ class _Asking:
     def __init__(self, until: float, gone: float | None) -> None:
         """`gone`: there will be no answer where no service listens for so many seconds."""
         self.refusal: errors.DenizenError = errors.NoAnswer("no answer")
+        self.sent = False
         self._until = until
         self._gone_at = until if gone is None else time.monotonic() + gone
         self._pause = 0.02
@@ -313,6 +315,12 @@ class _Asking:
         """No service listens."""
         self.cut_off(errors.NoAnswer(reason))
         self._until = min(self._until, self._gone_at)
+
+    def refused(self, refusal: errors.NoAnswer) -> errors.NoAnswer:
+        """What to raise where no server lets us in again: its kinds say that nothing was done."""
+        if not self.sent:
+            return refusal
+        return errors.NoAnswer(f"the request was sent, and may have been done; since then {refusal.message}")
 
     def cut_off(self, reason: errors.NoAnswer) -> None:
         """There was no way to ask this time: a service's own refusal says more."""

@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 import orjson
+from denizen.connection import taken
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
@@ -79,7 +80,7 @@ class Server:
                 self._hot[operation.id] = await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler)
                 self._subscriptions.append(self._hot[operation.id])
         await discovery.start()
-        await broker.taken(client)
+        await taken(client)
 
     def _handler(self, operation: Operation, accept: Callable[[Call], bool]) -> Callable[[Msg], Awaitable[None]]:
         async def handle(message: Msg) -> None:

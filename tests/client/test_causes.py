@@ -205,3 +205,46 @@ async def test_client_of_a_nats_that_hangs_keeps_to_its_time(nats_server: NatsSe
         answers = await asyncio.gather(*(client.auth.users.get(NOBODY) for _ in range(2000)), return_exceptions=True)
         assert time.monotonic() - began < seconds + 5
         assert {type(answer) for answer in answers} == {NoAnswer}
+
+
+async def test_command_whose_replies_cannot_be_heard_is_not_sent(nats_server: NatsServer) -> None:
+    asked: list[Msg] = []
+
+    async def note(message: Msg) -> None:
+        asked.append(message)
+
+    password = nats_server.passwords["backend"]
+    options: dict[str, Any] = {"user": "backend", "password": password}
+    async with _service(nats_server, "users.v1.command.BlockUser", note):
+        async with AsyncClient(nats_server.url, inbox_prefix="_INBOX.frontend", **options) as deaf:
+            outcomes = await asyncio.gather(*(CALLS["command"](deaf) for _ in range(3)), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [NatsPermissionDenied] * 3
+        async with AsyncClient(nats_server.url, timeout=1, **options) as client:
+            with pytest.raises(NoAnswer):  # It is the first that comes, and nobody answers it.
+                await CALLS["command"](client)
+    assert len(asked) == 1
+
+
+async def test_login_refused_after_a_command_was_sent_does_not_say_that_nothing_was_done() -> None:
+    sent = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id": "x", "max_payload": 1000000, "headers": true}\r\n')
+        while line := await reader.readline():
+            if line.startswith(b"CONNECT") and sent.is_set():
+                writer.write(b"-ERR 'Authorization Violation'\r\n")
+                break
+            if line == b"PING\r\n":
+                writer.write(b"PONG\r\n")
+            if line.startswith((b"PUB", b"HPUB")):
+                sent.set()
+                break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, AsyncClient(f"nats://127.0.0.1:{port}", user="backend", password="k") as client:
+        async with _at_once(NoAnswer, "may have been done", "refuses the login") as _:
+            await CALLS["command"](client)
+        with pytest.raises(NatsLoginRefused):
+            await CALLS["command"](client)
