@@ -71,7 +71,8 @@ class PostgresEventStore:
         """Raises KeysMissing where this log was written under another key than ours of that name."""
         async with self._reader.connection() as connection:
             for name, ours in self._keys.ring.checks.items():
-                cursor = await connection.execute(_sql("check_key"), {"name": name, "value": ours})
+                await connection.execute(_sql("insert_key_check"), {"name": name, "value": ours})
+                cursor = await connection.execute(_sql("read_key_check"), {"name": name})
                 if (await cursor.fetchone()) != (ours,):
                     raise KeysMissing(f"the key {name} is not the one that this log was written under")
 

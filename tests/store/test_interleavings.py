@@ -25,13 +25,13 @@ async def onlooker(database_url: str) -> AsyncGenerator[Connection]:
         yield connection
 
 
-async def waits(onlooker: Connection, name: str) -> None:
-    """Until the writer of the store `name` waits for a lock."""
+async def waits(onlooker: Connection, name: str, use: str = "append") -> None:
+    """Until a connection of the store `name`, by default the one that appends, waits for a lock."""
 
     async def waiting() -> bool:
         cursor = await onlooker.execute(
             "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'",
-            [f"denizen {name} append"],
+            [f"denizen {name} {use}"],
         )
         return await cursor.fetchone() is not None
 
@@ -207,3 +207,15 @@ async def test_many_batches_of_many_stores_leave_no_gap(open_store: OpenStore) -
     assert sum(stored) == len(seen)
     assert seen == list(range(1, len(seen) + 1))
     assert sum(stored) < 4 * 15 * 7, "there was no conflict"
+
+
+async def test_key_checks_of_two_services_that_start_at_once_agree(
+    open_store: OpenStore, owner: Connection, onlooker: Connection
+) -> None:
+    await owner.execute("begin")
+    for name, value in ring().checks.items():
+        await owner.execute("insert into key_checks (name, value) values (%s, %s)", [name, value])
+    checking = asyncio.create_task(open_store("late").check_keys())
+    await waits(onlooker, "late", "read")
+    await owner.execute("commit")
+    await checking

@@ -1,0 +1,1 @@
+select value from key_checks where name = %(name)s
