@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     mail_reset_url: str | None = None
     """Page of yours that takes a reset token: `https://app.example.com/reset?token={token}`."""
     mail_verify_url: str | None = None
-    """Page of yours that takes a code: `https://app.example.com/verify?user={user_id}&code={code}`."""
+    """Page of yours that takes the long code: `https://app.example.com/verify?user={user_id}&code={code}`."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of each JetStream stream in the NATS cluster; 3 in production."""
 

@@ -124,7 +124,7 @@ class Users:
         return None if user is None else User.model_validate(user)
 
     async def verify_email(self, user_id: str, *, code: str, **options: Unpack[CommandOptions]) -> User:
-        """Verify an address by the code that was sent to it. Raises CodeInvalid, TooManyAttempts."""
+        """Verify an address by the code or the long code of the mail. Raises CodeInvalid, TooManyAttempts."""
         return await self._change("VerifyEmail", {"userId": user_id, "code": code}, options)
 
     async def change_password(

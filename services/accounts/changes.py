@@ -60,7 +60,7 @@ def changes(
 
 def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None:
     if EmailVerificationRequested in kinds:
-        return Code("verify", facts.digest, at + CODE_LIFE)
+        return Code("verify", facts.digest, at + CODE_LIFE, facts.long_digest)
     if PasswordResetRequested in kinds:
         return Code("reset", facts.digest, at + TOKEN_LIFE)
     return None
@@ -101,7 +101,8 @@ def _mails(
             if facts.taken or _calls_off([event], before):
                 continue
             to = after.wanted_email[0] if after.wanted_email else after.email
-            values = {"code": facts.drawn, "user_id": after.id, "minutes": _minutes(CODE_LIFE)}
+            codes = {"code": facts.drawn, "long_code": facts.long_code}
+            values = {**codes, "user_id": after.id, "minutes": _minutes(CODE_LIFE)}
             result.append(_mail("verify_email", to, after, values, at + CODE_LIFE))
         elif isinstance(event, PasswordResetRequested) and after:
             values = {"token": facts.drawn, "minutes": _minutes(TOKEN_LIFE)}

@@ -69,6 +69,7 @@ class Facts:
             where it was not.
         password_hash: of the command's new password.
         drawn: a fresh code or token, to be mailed; `digest` is what is kept of it.
+        long_code: beside a code, the long one of the same mail; `long_digest` is what is kept of it.
         taken: the address to be verified is somebody else's, which the asker must not learn: the code goes to nobody.
         session: a fresh session.
         alive: the sessions that are to be ended are there.
@@ -78,6 +79,8 @@ class Facts:
     password_hash: str | None = None
     drawn: str = ""
     digest: bytes = b""
+    long_code: str = ""
+    long_digest: bytes | None = None
     taken: bool = False
     session: NewSession | None = None
     alive: bool = True

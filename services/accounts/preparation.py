@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from secrets import randbelow, token_urlsafe
+from secrets import randbelow, token_hex, token_urlsafe
 from typing import Any
 
 from denizen import messages as m
@@ -16,11 +16,14 @@ from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, 
 from services.accounts.task import Instant, Reply, Task
 from services.accounts.tools import Tools, accounts, too_many_attempts
 from services.endpoint.call import Call
+from services.eventstore.secret_store import long_code_digest
 from services.passwords import formats
 from services.refusal import Refusal
 
 Prepared = Task | Instant
 _HASHED = "hashed:"
+_DIGITS = 6
+"""Of a verification code that a user types. A code of another length is none of these, and costs them no try."""
 
 
 async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
@@ -139,13 +142,18 @@ def _reply(call: Call) -> Reply:
 
 
 def _drawn_code(tools: Tools) -> Facts:
-    code = f"{randbelow(1_000_000):06d}"
-    return Facts(drawn=code, digest=tools.ring.claim("code", code))
+    code, long_code = f"{randbelow(10**_DIGITS):0{_DIGITS}d}", token_hex(16)
+    digest = tools.ring.claim("code", code)
+    long_digest = long_code_digest(tools.ring, digest, long_code)
+    return Facts(drawn=code, digest=digest, long_code=long_code, long_digest=long_digest)
 
 
 async def _verify_email(tools: Tools, call: Call, command: m.VerifyEmail) -> Prepared:
     code = await tools.opened(command.code, call)
-    version = await tools.secrets.attempt(command.user_id, tools.ring.claim("code", code))
+    if len(code) == _DIGITS:
+        version = await tools.secrets.attempt(command.user_id, tools.ring.claim("code", code))
+    else:
+        version = await tools.secrets.attempt_long(command.user_id, code)
     # Asked only now: what strangers tried in vain must not keep out the owner, whose next code can be tried five times.
     if version is None and not await tools.throttle.code(command.user_id):
         raise too_many_attempts()

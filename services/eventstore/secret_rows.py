@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from services.eventstore.event import Json, new_event_id
 from services.eventstore.keys import DataKey
-from services.eventstore.secrets import Changes, Mail, NewSession
+from services.eventstore.secrets import Changes, Code, Mail, NewSession
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
 """What ends before what begins: one append can end all sessions and begin one."""
@@ -29,7 +29,7 @@ class Secrets:
         if changes.password is not None:
             self._row("set_passwords", user_id, hash=changes.password)
         if (code := changes.code) is not None:
-            self._row("put_codes", user_id, purpose=code.purpose, digest=code.digest.hex(), expires_at=code.expires_at)
+            self._row("put_codes", user_id, **_code(code))
         if changes.session is not None:
             self._row("start_sessions", user_id, position=place, **_session(changes.session, key))
         for mail in changes.mails:
@@ -41,6 +41,15 @@ class Secrets:
     def statements(self) -> Iterator[tuple[str, list[Json]]]:
         """Names of statements and their rows, in the order in which to run them."""
         return ((name, self.rows[name]) for name in _ORDER if name in self.rows)
+
+
+def _code(code: Code) -> Json:
+    return {
+        "purpose": code.purpose,
+        "digest": code.digest.hex(),
+        "long_digest": None if code.long_digest is None else code.long_digest.hex(),
+        "expires_at": code.expires_at,
+    }
 
 
 def _session(session: NewSession, key: DataKey) -> Json:

@@ -40,6 +40,14 @@ class IdUsed(Exception):
     """Another command had this id; nothing was done."""
 
 
+def long_code_digest(ring: KeyRing, digest: bytes, code: str) -> bytes:
+    """What is kept of a long verification code: an HMAC over the digest of the six digits of its mail, and over itself.
+
+    So it ends when the six digits are replaced, also by a service of the version before, which knows only these.
+    """
+    return ring.digest("long code", digest + code.encode())
+
+
 class SecretStore:
     """Over a connection of its own. Methods raise DatabaseUnavailable."""
 
@@ -77,6 +85,15 @@ class SecretStore:
             cursor = await connection.execute(_sql("attempt_code"), {"user_id": user_id, "most": _ATTEMPTS})
             row = await cursor.fetchone()
         return row[1] if row is not None and compare_digest(bytes(row[0]), digest) else None
+
+    async def attempt_long(self, user_id: str, code: str) -> int | None:
+        """Try a long verification code, as often as a caller likes: the version of the user at which it was right."""
+        rows = await self._database.fetch(_sql("find_long_code"), {"user_id": user_id})
+        if not rows:
+            return None
+        digest, long_digest, version = rows[0]
+        expected = long_code_digest(self._ring, bytes(digest), code)
+        return version if compare_digest(bytes(long_digest), expected) else None
 
     async def token(self, digest: bytes) -> tuple[str, int] | None:
         """Whose a reset token is, and the version of the user at which it was right."""

@@ -17,11 +17,13 @@ class Code:
 
     Attributes:
         digest: KeyRing.claim of it; the code itself is nowhere but in the mail.
+        long_digest: `long_code_digest` of the long code that the same mail holds; None where it holds none.
     """
 
     purpose: Purpose
     digest: bytes
     expires_at: datetime
+    long_digest: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Mail:
     Attributes:
         to: the address as he wrote it.
         locale: his, as in his profile; None where he has none.
-        values: what the template is filled with, `code` or `token` among it.
+        values: what the template is filled with, `code` and `long_code`, or `token`, among it.
         expires_at: what it says is worth nothing from then on, and it is not sent any more.
     """
 

@@ -123,4 +123,10 @@ def _link(setting: str, url: str | None, known: frozenset[str]) -> Callable[[Map
     unknown = set(_PLACEHOLDER.findall(url)) - known
     if unknown:
         raise NotConfigured(f"{setting} may hold {sorted(known)} in braces, and nothing else")
-    return lambda values: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), url)
+
+    def filled(values: Mapping[str, str]) -> str:
+        # `{code}` is the long code, which wrong tries do not use up; a mail that the version before left has none.
+        linked = {**values, "code": values["long_code"]} if "long_code" in values else values
+        return _PLACEHOLDER.sub(lambda match: quote(linked[match[1]], safe=""), url)
+
+    return filled

@@ -134,6 +134,36 @@ async def test_of_fifty_who_use_one_code_one_wins(talk: Talk, post: Postbox) -> 
     assert (await talk.fresh(user))["version"] == 3, "created, asked for, verified once"
 
 
+@pytest.mark.parametrize("used", ["digits", "long"])
+async def test_either_code_uses_up_both(talk: Talk, post: Postbox, used: str) -> None:
+    user = await talk.create()
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    digits, long_code = await post.code(user["email"]), await post.long_code(user["email"])
+    wrong = f"{long_code[:-1]}{'1' if long_code[-1] == '0' else '0'}"
+    assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": wrong})).code == "code_invalid"
+    await talk.done("VerifyEmail", {"userId": user["id"], "code": digits if used == "digits" else long_code})
+    # A change of address is pending now, so that there is something to verify; its mail holds other codes.
+    wanted = email()
+    await talk.done("ChangeEmail", {"userId": user["id"], "email": wanted})
+    for code in (digits, long_code):
+        assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid"
+    moved = {"userId": user["id"], "code": await post.long_code(wanted)}
+    assert (await talk.done("VerifyEmail", moved))["user"]["email"] == wanted
+
+
+async def test_both_codes_at_once_verify_once(talk: Talk, post: Postbox) -> None:
+    user = await talk.create()
+    await talk.done("SendVerificationEmail", {"userId": user["id"]})
+    given = [await post.code(user["email"]), *[await post.long_code(user["email"])] * 9] * 3
+    replies = await asyncio.gather(
+        *(talk.command("VerifyEmail", {"userId": user["id"], "code": code}) for code in given)
+    )
+    codes = [reply.code for reply in replies]
+    assert codes.count("") == 1
+    assert set(codes) <= {"", "code_invalid", "too_many_attempts"}
+    assert (await talk.fresh(user))["version"] == 3, "created, asked for, verified once"
+
+
 async def test_of_fifty_who_use_one_token_one_wins(talk: Talk, post: Postbox) -> None:
     user = await talk.member()
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
@@ -180,12 +210,14 @@ async def test_what_was_mailed_expires(talk: Talk, post: Postbox, denizen: Deniz
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
     code, token = await post.code(user["email"]), await post.token(user["email"])
+    long_code = await post.long_code(user["email"])
     lives = sql(
         denizen, "select purpose, extract(epoch from expires_at - now()) from codes where user_id = %s", user["id"]
     )
     assert {purpose: 60 * round(float(life) / 60) for purpose, life in lives} == {"verify": 600, "reset": 1800}
     expire_codes(denizen, user)
-    assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid"
+    for each in (code, long_code):
+        assert (await talk.command("VerifyEmail", {"userId": user["id"], "code": each})).code == "code_invalid"
     reset = await talk.command("ConfirmPasswordReset", {"token": token, "password": NEW})
     assert reset.code == "token_invalid"
     assert (await talk.fresh(user))["status"] == "PENDING_VERIFICATION"

@@ -11,7 +11,7 @@ from services.eventstore.secrets import MailKind
 from services.mailer.outbox import WaitingMail
 from services.mailer.render import Content, NotConfigured, Renderer
 from services.settings import Settings
-from tests.support.smtp import CODE, TOKEN, VALUES
+from tests.support.smtp import CODE, LONG_CODE, TOKEN, VALUES
 
 KINDS: tuple[MailKind, ...] = get_args(MailKind)
 LANGUAGES = ("en", "de", "fr")
@@ -40,7 +40,7 @@ def test_every_mail_in_every_language(kind: MailKind, locale: str, settings: Set
     for said in (content.text, content.html):
         assert not re.search(r"\{[{%]|[%}]\}|None|Undefined", said)
         assert ("https://app" in said) == (kind in ("verify_email", "reset_password") and bool(settings.mail_reset_url))
-    for secret in {CODE, TOKEN} & set(VALUES[kind].values()):
+    for secret in {CODE, LONG_CODE, TOKEN} & set(VALUES[kind].values()):
         assert [line for line in content.text.splitlines() if line == secret] == [secret]
         assert secret in content.html
         assert secret not in content.subject
@@ -76,6 +76,23 @@ def test_values_in_links_are_percent_encoded() -> None:
         'href="https://app.example.com/reset?token=%22%3E"'
         in render("reset_password", None, settings, {"token": '">', "minutes": "1"}).html
     )
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_verify_link_holds_the_long_code(locale: str) -> None:
+    content = render("verify_email", locale, Settings(mail_verify_url=VERIFY_URL))
+    link = f"https://app.example.com/verify?user={VALUES['verify_email']['user_id']}&code={LONG_CODE}"
+    assert f"\n{link}\n" in content.text
+    assert f'href="{link.replace("&", "&amp;")}"' in content.html
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_mail_of_the_version_before_has_the_six_digits_alone(locale: str) -> None:
+    values = {key: value for key, value in VALUES["verify_email"].items() if key != "long_code"}
+    text = render("verify_email", locale, Settings(mail_verify_url=VERIFY_URL), values).text
+    assert f"&code={CODE}\n" in text
+    whole = render("verify_email", locale).text
+    assert len(render("verify_email", locale, None, values).text) < len(whole) - len(LONG_CODE), "without its sentence"
 
 
 def test_html_is_escaped_and_text_is_not() -> None:

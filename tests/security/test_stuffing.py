@@ -11,6 +11,7 @@ import pytest
 from denizen import AsyncClient
 
 from tests.support.backend import Backend, Json, Reply, connected, email
+from tests.support.log import until
 from tests.support.people import Postbox
 from tests.support.servers import Denizen
 
@@ -222,6 +223,43 @@ async def test_a_stranger_who_knows_the_user_id_does_not_void_the_next_code(back
     await codes(backend, user["email"], [None] * (FROM_ONE + 1))
     assert not (await backend.ask("users.v1.public.VerifyEmail", code, 20)).code
     assert not (await log_in(backend, user["email"], PASSWORD, None)).code, "the code proved the mailbox, too"
+
+
+async def test_owner_verifies_by_the_long_code_while_a_stranger_tries_codes(
+    backend: Backend, denizen: Denizen, post: Postbox
+) -> None:
+    """The attack goes on from before the code is made until after the owner has verified."""
+    user = await backend.create(password=PASSWORD)
+    body = {"userId": user["id"]}
+    said: set[str] = set()
+
+    async def attack(wrong: str) -> None:
+        while True:
+            reply = await backend.ask("users.v1.public.VerifyEmail", {**body, "code": wrong}, 30)
+            said.add(reply.code)
+
+    def tries() -> int:
+        with psycopg.connect(denizen.database_url) as connection:
+            query = "select attempts from denizen.codes where user_id = %s and purpose = 'verify'"
+            row = connection.execute(query, [user["id"]]).fetchone()
+        return row[0] if row else 0
+
+    async def used_up() -> bool:
+        return await asyncio.to_thread(tries) == 5
+
+    async with asyncio.TaskGroup() as tasks:
+        attackers = [tasks.create_task(attack(wrong)) for wrong in ("wrong1", "wrong2", "f" * 32) for _ in range(3)]
+        assert not (await backend.insist("users.v1.command.SendVerificationEmail", body, 30)).code
+        digits, long_code = await post.code(user["email"]), await post.long_code(user["email"])
+        assert await until(used_up, "the end of the five tries")
+        typed = await backend.insist("users.v1.public.VerifyEmail", {**body, "code": digits}, 30)
+        assert typed.code in ("code_invalid", "too_many_attempts")
+        verified = await backend.insist("users.v1.public.VerifyEmail", {**body, "code": long_code}, 30)
+        for attacker in attackers:
+            assert not attacker.done(), "the attack went on the whole time"
+            attacker.cancel()
+    assert verified.body["user"]["emailVerified"] is True
+    assert "" not in said, "no wrong code is accepted"
 
 
 async def test_what_was_used_up_comes_back_little_by_little(backend: Backend, denizen: Denizen, owner: str) -> None:

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Instant, Task
-from services.eventstore.secret_store import Credential, SecretStore
+from services.eventstore.secret_store import Credential, SecretStore, long_code_digest
 from services.eventstore.secrets import Changes, Code, Mail, NewSession, Session
 from services.eventstore.store import (
     Append,
@@ -477,6 +477,52 @@ async def test_however_many_come_at_once_five_are_compared(
     assert found == [1] * len(found)
     assert wrong or len(found) == 5
     assert [row["attempts"] for row in await rows(owner, "codes")] == [5]
+
+
+LONG = "0123456789abcdef" * 2
+
+
+def both(digest: bytes = RIGHT, long_code: str = LONG) -> Changes:
+    """A code with a long one."""
+    return Changes(code=Code("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
+
+
+async def test_long_code_is_good_after_the_tries_at_the_digits_are_used_up(
+    open_store: OpenStore, secrets: SecretStore, owner: Connection
+) -> None:
+    await stored(open_store(), change(A, 0, both()), append(B))
+    for _ in range(7):
+        assert await secrets.attempt_long(A, "f" * 32) is None
+    assert [row["attempts"] for row in await rows(owner, "codes")] == [0], "a wrong long code is no try at the digits"
+    assert [await secrets.attempt(A, WRONG) for _ in range(5)] == [None] * 5
+    assert await secrets.attempt(A, RIGHT) is None
+    assert await secrets.attempt_long(A, LONG) == 1
+    assert await secrets.attempt_long(B, LONG) is None, "of another user"
+    assert await secrets.token(long_code_digest(ring(), RIGHT, LONG)) is None
+    await expire(owner, "codes")
+    assert await secrets.attempt_long(A, LONG) is None
+
+
+async def test_long_code_ends_when_it_is_spent_or_replaced(
+    open_store: OpenStore, secrets: SecretStore, owner: Connection
+) -> None:
+    store = open_store()
+    await stored(store, change(A, 0, both()), change(A, 1, both(b"new", "f" * 32)))
+    assert await secrets.attempt_long(A, LONG) is None
+    assert await secrets.attempt_long(A, "f" * 32) == 2
+    await stored(store, change(A, 2, Changes(spent=["verify"])))
+    assert (await secrets.attempt_long(A, "f" * 32), await secrets.attempt(A, b"new")) == (None, None)
+    # A service of the version before replaces the digest of the six digits, and knows of nothing else.
+    await stored(store, change(A, 3, both()))
+    assert await secrets.attempt_long(A, LONG) == 4
+    await owner.execute("update codes set digest = 'six digits'")
+    assert await secrets.attempt_long(A, LONG) is None
+
+
+async def test_code_of_the_version_before_has_no_long_one(open_store: OpenStore, secrets: SecretStore) -> None:
+    await stored(open_store(), change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    assert [await secrets.attempt_long(A, each) for each in ("", LONG)] == [None, None]
+    assert await secrets.attempt(A, RIGHT) == 1
 
 
 async def test_a_code_of_another_purpose_is_none(open_store: OpenStore, secrets: SecretStore) -> None:

@@ -114,6 +114,12 @@ class Postbox:
         """The code of the mail of that number to an address."""
         return smtp.code_in((await self.mails(to, "verification code", number))[number - 1])
 
+    async def long_code(self, to: str, number: int = 1) -> str:
+        """The long code of the same mail."""
+        mail = (await self.mails(to, "verification code", number))[number - 1]
+        (code,) = re.findall(r"^[0-9a-f]{32}$", smtp.part(mail, "plain"), re.MULTILINE)
+        return str(code)
+
     async def token(self, to: str, number: int = 1) -> str:
         """Likewise of a mail by which a password can be reset."""
         mail = (await self.mails(to, "new password", number))[number - 1]

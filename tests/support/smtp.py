@@ -25,9 +25,14 @@ from services.eventstore.secrets import Mail, MailKind
 from tests.support.log import ring, user_id
 from tests.support.servers import running
 
-CODE, TOKEN = "271828", "Zm9yIHlvdXIgZXllcyBvbmx5IC0gb25jZSwgMzAgbWlu"
+CODE, LONG_CODE, TOKEN = "271828", "0f5d3c2b7a69481e9c0d8b4f2e6a7135", "Zm9yIHlvdXIgZXllcyBvbmx5IC0gb25jZSwgMzAgbWlu"
 VALUES: dict[MailKind, dict[str, str]] = {
-    "verify_email": {"code": CODE, "user_id": "user_01h455vb4pex5vsknk084sn02q", "minutes": "10"},
+    "verify_email": {
+        "code": CODE,
+        "long_code": LONG_CODE,
+        "user_id": "user_01h455vb4pex5vsknk084sn02q",
+        "minutes": "10",
+    },
     "reset_password": {"token": TOKEN, "minutes": "30"},
     "email_changed": {},
     "password_changed": {},

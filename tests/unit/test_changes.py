@@ -25,6 +25,8 @@ FACTS = Facts(
     password_hash="$argon2id$new",
     drawn="123456",
     digest=b"digest",
+    long_code="abcdef",
+    long_digest=b"long digest",
     session=NewSession(SESSION, b"salt", {"ip": "192.0.2.7"}, None, AT, AT + timedelta(days=30)),
 )
 CREATE = m.CreateUser(email="sam@example.com", email_verified=True, profile=m.ProfileInput(locale="de"))
@@ -162,10 +164,10 @@ def test_a_login_that_failed_changes_nothing() -> None:
 
 def test_what_is_mailed_is_kept_as_a_digest() -> None:
     for before, command in ((PENDING, SEND), (ACTIVE, WANT)):
-        assert changed(before, command).code == Code("verify", b"digest", AT + timedelta(minutes=10))
+        assert changed(before, command).code == Code("verify", b"digest", AT + timedelta(minutes=10), b"long digest")
     assert changed(ACTIVE, ASK).code == Code("reset", b"digest", AT + timedelta(minutes=30))
     assert changed(None, m.Register(email="sam@example.com", password=SECRET)).code == Code(
-        "verify", b"digest", AT + timedelta(minutes=10)
+        "verify", b"digest", AT + timedelta(minutes=10), b"long digest"
     )
 
 
@@ -200,7 +202,7 @@ def test_what_is_used_up(before: User, command: Command, spent: tuple[str, ...])
 
 def test_a_code_goes_to_the_address_that_it_is_to_prove() -> None:
     (mail,) = changed(PENDING, SEND).mails
-    values = {"code": "123456", "user_id": ID, "minutes": "10"}
+    values = {"code": "123456", "long_code": "abcdef", "user_id": ID, "minutes": "10"}
     assert mail == Mail("verify_email", "sam@example.com", "de", values, AT + timedelta(minutes=10))
     assert mails(changed(ACTIVE, WANT)) == [("verify_email", "new@example.com")]
     assert mails(changed(user_after(WANT), SEND)) == [("verify_email", "new@example.com")]

@@ -19,7 +19,10 @@ class SendVerificationEmail(UserRequest):
 
 
 class VerifyEmail(UserRequest):
+    """Takes either code of the newest mail, and uses up both."""
+
     code: Secret
+    """The six digits, which can be tried five times; or the long code, which wrong tries do not use up."""
 
 
 class ChangePassword(UserRequest):
