@@ -35,8 +35,12 @@ def _breaking(old: Json, new: Json) -> Iterator[str]:
 
 
 def _request(name: str, old: Json, was: Json, new: Json, now: Json) -> Iterator[str]:
-    for part in ("headers", "payload"):
-        yield from _Widening(old, new).faults(was.get(part, {}), now.get(part, {}), f"{name} request {part}")
+    # A header that the contract did not name could be sent before, and it is text like every header.
+    unnamed: Json = dict.fromkeys(now.get("headers", {}).get("properties", {}), {"type": "string"})
+    headers: Json = was.get("headers", {})
+    headers = headers | {"properties": unnamed | headers.get("properties", {})} if headers else headers
+    yield from _Widening(old, new).faults(headers, now.get("headers", {}), f"{name} request headers")
+    yield from _Widening(old, new).faults(was.get("payload", {}), now.get("payload", {}), f"{name} request payload")
 
 
 def _sent(where: str, old: Json, was: Json, new: Json, now: Json) -> Iterator[str]:

@@ -77,6 +77,20 @@ def _remove_optional_reply_field(document: Json) -> None:
     del _schemas(document)["User"]["properties"]["blockedAt"]
 
 
+def _request_headers(document: Json, name: str) -> Json:
+    return document["components"]["messages"][name]["headers"]
+
+
+def _add_required_request_header(document: Json) -> None:
+    headers = _request_headers(document, "CreateUser")
+    headers["properties"]["Denizen-Ticket"] = {"type": "string"}
+    headers["required"] = ["Denizen-Ticket"]
+
+
+def _add_request_header(document: Json) -> None:
+    _request_headers(document, "CreateUser")["properties"]["Denizen-Ticket"] = {"type": "string"}
+
+
 def _widen_reply_type(document: Json) -> None:
     _schemas(document)["CommandReply"]["properties"]["version"] = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 
@@ -127,6 +141,7 @@ BREAKING: dict[Change, str] = {
     _remove_request_field: "CreateUser request payload.externalId: removed",
     _require_request_field: "BlockUser request payload.reason: required on one side only",
     _add_required_request_field: "BlockUser request payload.ticket: required on one side only",
+    _add_required_request_header: "CreateUser request headers.Denizen-Ticket: required on one side only",
     _narrow_request_type: "CreateUser request payload.emailVerified: type boolean against string",
     _narrow_request_bound: "ListUsers request payload.count: maximum 500 against 100",
     _narrow_request_pattern: "GetUser request payload.userId: pattern",
@@ -140,6 +155,7 @@ BREAKING: dict[Change, str] = {
     _remove_reply_header: "GetUser reply headers.Denizen-Position: removed",
 }
 HARMLESS: list[Change] = [
+    _add_request_header,
     _add_operation,
     _add_optional_request_field,
     _widen_request_bound,
