@@ -176,6 +176,7 @@ BY_CODE: dict[str, type[DenizenError]] = {kind.code: kind for kind in _leaves(De
 
 class NoAnswer(DenizenError):
     """Nothing came back in time, so a command may have run or not: repeat it with the same `idempotency_key` to learn.
+    Its subclasses say what is known to be the cause.
 
     Not in `BY_CODE`: no service ever answers this.
     """
