@@ -36,7 +36,7 @@ def _breaking(old: Json, new: Json) -> Iterator[str]:
 
 def _request(name: str, old: Json, was: Json, new: Json, now: Json) -> Iterator[str]:
     # A header that the contract did not name could be sent before, and it is text like every header.
-    unnamed: Json = dict.fromkeys(now.get("headers", {}).get("properties", {}), {"type": "string"})
+    unnamed: Json = {key: {"type": "string"} for key in now.get("headers", {}).get("properties", {})}
     headers: Json = was.get("headers", {})
     headers = headers | {"properties": unnamed | headers.get("properties", {})} if headers else headers
     yield from _Widening(old, new).faults(headers, now.get("headers", {}), f"{name} request headers")
