@@ -111,6 +111,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         },
         "find_token": [b"7"],
         "attempt_code": {"user_id": _USER, "most": 5},
+        "find_long_code": {"user_id": _USER},
         "secret_by_id": [_USER],
         "secrets_by_email": [[b"7", b"8"]],
     },

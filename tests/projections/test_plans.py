@@ -267,6 +267,7 @@ async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> Non
         ("services.eventstore", "secret_by_id", ["passwords_pkey", "events_stream_version_key"]),
         ("services.eventstore", "find_token", ["codes_reset", "events_stream_version_key"]),
         ("services.eventstore", "attempt_code", ["codes_pkey", "events_stream_version_key"]),
+        ("services.eventstore", "find_long_code", ["codes_pkey", "events_stream_version_key"]),
     ],
 )
 async def test_secrets_are_found_by_index(
