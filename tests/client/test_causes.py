@@ -148,6 +148,7 @@ async def _refuse(message: Msg) -> None:
     await client.publish(message.reply, OVERLOADED, headers=REFUSED)
 
 
+@pytest.mark.embedded  # a service of the test answers; in containers Denizen does, too
 async def test_refusal_that_comes_after_a_try_was_given_up_is_raised(nats_server: NatsServer) -> None:
     """A database that does not answer is given up after three seconds, a try of the client's after two and a half."""
 
@@ -167,6 +168,7 @@ async def test_refusal_that_comes_after_a_try_was_given_up_is_raised(nats_server
         await asyncio.gather(*tasks)
 
 
+@pytest.mark.embedded  # a service of the test answers; in containers Denizen does, too
 async def test_refusal_is_not_lost_where_the_last_try_gets_no_answer(nats_server: NatsServer) -> None:
     asked: list[Msg] = []
 
@@ -181,6 +183,7 @@ async def test_refusal_is_not_lost_where_the_last_try_gets_no_answer(nats_server
     assert len(asked) > 1
 
 
+@pytest.mark.embedded  # a service of the test answers; in containers Denizen does, too
 async def test_answer_to_an_earlier_try_counts(nats_server: NatsServer) -> None:
     async def first_only(message: Msg) -> None:
         if not tasks:
@@ -207,6 +210,7 @@ async def test_client_of_a_nats_that_hangs_keeps_to_its_time(nats_server: NatsSe
         assert {type(answer) for answer in answers} == {NoAnswer}
 
 
+@pytest.mark.embedded  # a service of the test answers; in containers Denizen does, too
 async def test_command_whose_replies_cannot_be_heard_is_not_sent(nats_server: NatsServer) -> None:
     asked: list[Msg] = []
 
