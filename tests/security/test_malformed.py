@@ -93,8 +93,8 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"email": "a@example.com", "password": "drop table", "ip": "drop table"},
         {"email": "a@example.com", "password": "drop table", "ip": "192.0.2.1/8"},
         {"email": "a@example.com", "password": "drop table", "ip": "192.0.2.01"},
-        {"email": "a@example.com", "password": "drop table", "userAgent": "a\r\nb"},
-        {"email": "a@example.com", "password": "drop table", "userAgent": "x" * 513},
+        {"email": "a@example.com", "password": "drop table", "userAgent": 7},
+        {"email": "a@example.com", "password": "drop table", "userAgent": ["drop table"]},
     ],
     "users.v1.command.RevokeSession": [
         {"userId": SOMEBODY},
