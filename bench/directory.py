@@ -28,13 +28,13 @@ from pydantic import SecretStr
 import projections
 from bench import population
 from bench.system import ROOT
-from services.database import Database
 from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS, look_up
 from services.eventstore.keys import KeyRing
 from services.eventstore.migrate import migrate
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.projector import checkpoints
-from services.settings import Settings
 
 CELL = "directory"
 _RING = KeyRing({1: bytes(32)}, bytes(32))

@@ -12,7 +12,7 @@ from bench import population, system, transfer
 from bench.report import Row
 from bench.system import System
 from services.eventstore import keys
-from services.settings import Settings
+from services.platform.settings import Settings
 
 _PASSWORD = "abc123xyz"
 """Of the hash that `transfer.users` have."""

@@ -13,13 +13,13 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.batching import Batcher
 from services.eventstore.event import NewEvent, new_event_id
 from services.eventstore.keys import KeyRing
 from services.eventstore.migrate import migrate
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.store import Append, Appended
-from services.settings import Settings
+from services.platform.batching import Batcher
+from services.platform.settings import Settings
 
 CELL = "bench"
 _PRIVATE = {

@@ -19,7 +19,7 @@ from bench.system import System
 from services.accounts.events import UserUpdated, encode
 from services.eventstore import keys
 from services.eventstore.chain import link
-from services.settings import Settings
+from services.platform.settings import Settings
 
 Json = dict[str, Any]
 LENGTHS = (10, 1_000, 100_000)

@@ -19,7 +19,8 @@ from denizen import messages as m
 from denizen.operations import ALWAYS, OPERATIONS, Operation
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from services import cli, contract, settings
+from services import cli, contract
+from services.platform import settings
 
 DIRECTORY = Path(__file__).parent.parent / "docs" / "reference"
 _MADE = "<!-- Made by `make reference`. Change the code instead. -->"

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import psycopg
 
-from services import causes
 from services.embedded.program import CannotStart
 from services.eventstore.key_encryption import KeysMissing
 from services.eventstore.migrate import migrate
 from services.eventstore.schema import SchemaTooNew
+from services.platform import causes
 
 log = logging.getLogger(__name__)
 

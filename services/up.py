@@ -12,14 +12,14 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from services import needs
 from services.embedded import orphans
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
 from services.embedded.program import CannotStart, Program
 from services.embedded.sink import Sink
-from services.settings import Settings
+from services.platform import environment as needs
+from services.platform.settings import Settings
 from services.supervisor import Child, Service, stop_in_order
 
 log = logging.getLogger(__name__)

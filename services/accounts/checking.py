@@ -12,7 +12,7 @@ from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.snapshots import Wanted
 from services.eventstore.verify import MOST_FINDINGS, Finding
-from services.settings import Settings
+from services.platform.settings import Settings
 
 
 def check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:

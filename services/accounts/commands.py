@@ -18,7 +18,6 @@ from services.accounts.fingerprint import is_repeat, used
 from services.accounts.task import Instant, Stream, Task
 from services.accounts.user import User, evolve
 from services.accounts.users import Users
-from services.database import DatabaseUnavailable
 from services.eventstore.event import NewEvent
 from services.eventstore.store import (
     Append,
@@ -33,6 +32,7 @@ from services.eventstore.store import (
     logins_of,
 )
 from services.place import place
+from services.platform.database import DatabaseUnavailable
 from services.refusal import Refusal
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ import contextlib
 import logging
 
 from services.accounts.users import Users
-from services.database import LOST, DatabaseUnavailable
 from services.eventstore.postgres import PostgresEventStore
+from services.platform.database import LOST, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
 

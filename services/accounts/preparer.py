@@ -16,8 +16,8 @@ from services.accounts.selves import TRANSLATE
 from services.accounts.task import Instant, Task
 from services.accounts.throttle import network
 from services.accounts.tools import Tools
-from services.database import LOST, DatabaseUnavailable
 from services.endpoint.call import Call
+from services.platform.database import LOST, DatabaseUnavailable
 from services.refusal import Refusal
 from services.tokens.bearer import Bearers
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 
 from denizen.operations import OPERATIONS
 
-from services import broker
 from services.accounts.answers import Answers
 from services.accounts.commands import Commands, is_urgent
 from services.accounts.guesses import Guesses
@@ -15,17 +14,18 @@ from services.accounts.preparer import Preparer
 from services.accounts.task import Task
 from services.accounts.throttle import Throttle
 from services.accounts.tools import Tools
-from services.batching import Batcher
-from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.server import Server
 from services.eventstore import address_keys, keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords import dearest as dearest_hash
 from services.passwords.pool import HashingPool
+from services.platform import broker
+from services.platform.batching import Batcher
+from services.platform.database import LOST, Database, DatabaseUnavailable
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 from services.revocations import RevocationFailed, Revocations
-from services.settings import Settings
-from services.signal import Signal
 from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 

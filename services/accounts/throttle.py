@@ -11,10 +11,10 @@ from typing import Literal, LiteralString
 
 import orjson
 
-from services import sql
-from services.database import Database
 from services.eventstore.keys import KeyRing
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Database
+from services.platform.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

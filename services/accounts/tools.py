@@ -16,9 +16,9 @@ from services.eventstore.secret_store import SecretStore
 from services.eventstore.store import EventStore
 from services.passwords import policy
 from services.passwords.pool import HashingPool
+from services.platform.settings import Settings
 from services.refusal import Refusal
 from services.sealing import unseal
-from services.settings import Settings
 from services.tokens.keys import ServerKeys
 
 

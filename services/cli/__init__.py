@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from services.printable import lines
+from services.platform.printable import lines
 
 _COMMANDS = {
     "up": "Run everything on this machine: embedded servers and all services.",

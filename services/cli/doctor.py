@@ -13,12 +13,12 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from services.cli import environment, show
-from services.database import DatabaseUnavailable
 from services.doctor import broker, database, files, processes
 from services.doctor.finding import Finding, Report, Wanting
 from services.eventstore import keys
 from services.eventstore.roles import SERVICES
-from services.settings import Settings
+from services.platform.database import DatabaseUnavailable
+from services.platform.settings import Settings
 
 app = typer.Typer(add_completion=False)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from services.cli import show
 from services.embedded.home import with_addresses
-from services.settings import Settings, faults, missing
+from services.platform.settings import Settings, faults, missing
 
 if TYPE_CHECKING:
     from denizen import Client

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.cli import environment, show
 from services.cli.arguments import AsJson
 from services.erasure.receipt import Place, Receipt
-from services.settings import Settings
+from services.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

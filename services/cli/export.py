@@ -19,7 +19,7 @@ from services.cli import show
 from services.cli.arguments import time
 from services.cli.environment import client, operator
 from services.cli.files import shut, stopped
-from services.printable import escaped, lines
+from services.platform.printable import escaped, lines
 
 if TYPE_CHECKING:
     from denizen import Client

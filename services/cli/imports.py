@@ -14,7 +14,7 @@ import typer
 from services.cli import show
 from services.cli.environment import client
 from services.cli.files import shut, stopped
-from services.printable import escaped
+from services.platform.printable import escaped
 
 if TYPE_CHECKING:
     from denizen.transfer import ImportResult, ImportSummary

@@ -10,11 +10,11 @@ import psycopg
 import typer
 
 from services.cli import environment, show
-from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.rotation import Rotation, RotationRefused, rotate
-from services.settings import Settings
+from services.platform.database import Database, DatabaseUnavailable
+from services.platform.settings import Settings
 from services.tokens.keys import LEAD_SECONDS, Kind, ServerKeys
 from services.tokens.keys import Rotation as ServerRotation
 

@@ -8,9 +8,9 @@ import psycopg
 import typer
 
 from services.cli import environment, show
-from services.database import DatabaseUnavailable
 from services.eventstore.verify import MOST_FINDINGS, Verification
-from services.settings import Settings
+from services.platform.database import DatabaseUnavailable
+from services.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services import log as logs
 from services.cli import environment, show
 from services.embedded.program import CannotStart
+from services.platform import logging as logs
 
 app = typer.Typer()
 

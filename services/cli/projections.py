@@ -14,16 +14,16 @@ import uvloop
 
 import projections
 from projections import Projection
-from services import sql
 from services.cli import environment, show
 from services.cli.arguments import AsJson
-from services.database import Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
+from services.platform import sql
+from services.platform.database import Database, DatabaseUnavailable
+from services.platform.settings import Settings
 from services.projector.checkpoints import ProjectionNewer
 from services.projector.filling import SecondProcessEnded
 from services.projector.rebuild import Rebuild, RebuildRunning, Rebuilt, TableInUse
-from services.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 

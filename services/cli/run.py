@@ -13,6 +13,6 @@ def run(
     service: Annotated[Literal["accounts", "directory", "transfer", "projector", "relay", "mailer"], typer.Argument()],
 ) -> None:
     """Run one service until SIGTERM. It tells NOTIFY_SOCKET, where set, when it is ready (sd_notify)."""
-    from services.process import serve
+    from services.platform.process import serve
 
     raise typer.Exit(serve(service, import_module(f"services.{service}.service").run))

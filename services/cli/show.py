@@ -13,7 +13,7 @@ import typer
 from denizen.messages import User
 from pydantic import BaseModel
 
-from services.printable import escaped, lines, plain
+from services.platform.printable import escaped, lines, plain
 
 
 def say(text: str, *, err: bool = False) -> None:

@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from services import log as logs
 from services.cli import environment, show
 from services.embedded.program import CannotStart
-from services.settings import Settings
+from services.platform import logging as logs
+from services.platform.settings import Settings
 
 app = typer.Typer()
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
-from services import sql
-from services.database import Database
+from services.platform import sql
+from services.platform.database import Database
 
 SAMPLED = 32
 """Users for each one in the sample."""

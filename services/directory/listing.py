@@ -10,12 +10,12 @@ from typing import LiteralString
 from denizen import messages as m
 from denizen.messages import Sort
 
-from services import sql
-from services.database import Database, DatabaseUnavailable, Row
 from services.directory import finding
 from services.directory.cursor import Cursor, decode
 from services.directory.way import NEAR, Way, way
 from services.endpoint.page import fitting, listed
+from services.platform import sql
+from services.platform.database import Database, DatabaseUnavailable, Row
 from services.refusal import Refusal
 from services.search import Condition, condition, exactly
 

@@ -6,11 +6,12 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services import email_address, sql
-from services.database import Database
+from services import email_address
 from services.directory.listing import PLANS, Search, list_users
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
+from services.platform import sql
+from services.platform.database import Database
 
 _LAST = 2**63 - 1
 """The largest position that PostgreSQL can think of; a cursor has room for more."""

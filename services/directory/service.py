@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from denizen.operations import OPERATIONS
 
-from services import broker
 from services.directory.queries import Queries
 from services.directory.tokens import TokenQueries
 from services.endpoint.server import Server
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
-from services.settings import Settings
-from services.signal import Signal
+from services.platform import broker
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:

@@ -6,10 +6,10 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services import sql
-from services.database import Database
 from services.directory import finding
 from services.directory.finding import Part
+from services.platform import sql
+from services.platform.database import Database
 from services.search import Condition
 
 NEAR = 5_000

@@ -14,7 +14,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 from services.doctor.database import LATE_SECONDS, PATIENCE_SECONDS, fetch
 from services.doctor.finding import Report, Wanting
-from services.settings import Settings
+from services.platform.settings import Settings
 
 _OLDEST_NATS = (2, 14, 3)
 

@@ -6,12 +6,12 @@ import time
 import psycopg
 
 import projections
-from services import sql
-from services.database import Database, Parameters, Row
 from services.doctor.finding import Report, Wanting
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Database, Parameters, Row
+from services.platform.settings import Settings
 
 PATIENCE_SECONDS = 3.0
 OLDEST_POSTGRES = 180004

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from services.doctor.finding import Report, Wanting
-from services.settings import Settings
+from services.platform.settings import Settings
 
 _ROOMS = ("keys", "log", "mail", "nats", "postgres")
 

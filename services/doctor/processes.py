@@ -1,11 +1,11 @@
-"""Whether the processes of each service live: by the sessions that their event loops use (services/heartbeat.py)."""
+"""Whether the processes of each service live: by the sessions that their event loops use (services/platform/heartbeat.py)."""
 
 from dataclasses import dataclass
 
 from services.doctor.database import fetch
 from services.doctor.finding import Report, Wanting
-from services.heartbeat import PREFIX
-from services.settings import Settings
+from services.platform.heartbeat import PREFIX
+from services.platform.settings import Settings
 
 FROZEN_SECONDS = 7.0
 """Three beats and a second: a process that stops is found within 10 s."""

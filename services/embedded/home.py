@@ -12,7 +12,7 @@ import orjson
 from pydantic import SecretStr
 
 from services.embedded.program import CannotStart
-from services.settings import Settings
+from services.platform.settings import Settings
 
 _ADDRESSES = "up.json"
 _MAILDIR = ("cur", "new", "tmp")

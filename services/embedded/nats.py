@@ -13,10 +13,10 @@ from denizen.connection import opened
 from denizen.errors import NoAnswer
 from nats.errors import Error as NatsError
 
-from services import needs
 from services.embedded.home import Home
 from services.embedded.program import CannotStart, free_port, is_taken, launched
 from services.nats_users.accounts import Accounts, Refused, locked, write
+from services.platform import environment as needs
 
 _USERS = ("system", "responder", "signal", "relay", "revoker", "backend", "frontend", "subscriber", "operator")
 _CONFIG = """# Written anew at each start of `denizen up`.

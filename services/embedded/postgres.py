@@ -17,10 +17,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from services import needs
 from services.embedded.home import Home
 from services.embedded.orphans import end
 from services.embedded.program import CannotStart, free_port, launched
+from services.platform import environment as needs
 
 _OWNER = _DATABASE = "denizen"
 # The same order and case rules on every machine.

@@ -27,7 +27,7 @@ class Program(Protocol):
     def command(self) -> list[str]: ...
 
     def environment(self) -> dict[str, str]:
-        """All its variables: it inherits none (services/needs.py)."""
+        """All its variables: it inherits none (services/platform/environment.py)."""
         ...
 
     def is_ready(self) -> bool:

@@ -10,9 +10,9 @@ from mailbox import Maildir
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services import needs
 from services.embedded.home import Home
 from services.embedded.program import free_port, launched
+from services.platform import environment as needs
 
 if TYPE_CHECKING:
     from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -98,7 +98,7 @@ async def serve(port: int, maildir: Path) -> None:
 
 
 if __name__ == "__main__":
-    from services import log as logs
+    from services.platform import logging as logs
 
     os.umask(0o077)
     logs.configure("smtp")

@@ -6,12 +6,12 @@ import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from services import sql
 from services.erasure import thin
 from services.erasure.receipt import Place, Tombstone
 from services.eventstore.chain import START, link
 from services.eventstore.event import Json
 from services.eventstore.keys import KeyRing, KeysMissing
+from services.platform import sql
 
 _METADATA = {"actor", "commandId", "traceparent"}
 

@@ -9,13 +9,13 @@ import psycopg
 from denizen.errors import NoAnswer
 from denizen.transport import Transport
 
-from services.database import NO_CODE_OF_OTHERS
 from services.erasure import files, log, streams, tables
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Receipt, Tombstone
 from services.eventstore import keys
 from services.eventstore.keys import KeyRing, KeysMissing
-from services.settings import Settings
+from services.platform.database import NO_CODE_OF_OTHERS
+from services.platform.settings import Settings
 
 _FOLLOW_SECONDS = 5.0
 """How long the projections may take to drop what was deleted just now."""

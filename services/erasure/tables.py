@@ -8,9 +8,9 @@ import psycopg.sql
 from denizen.errors import BY_CODE
 from psycopg import Connection
 
-from services import sql
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place
+from services.platform import sql
 
 _MAY: Mapping[str, frozenset[str]] = {
     "events": frozenset(

@@ -7,12 +7,13 @@ start, has stopped.
 import logging
 from typing import LiteralString
 
-from services import email_address, sql
-from services.database import Connection, Database
+from services import email_address
 from services.eventstore import arrays, rows
 from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Connection, Database
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from services.eventstore import key_files
 from services.eventstore.event import Json
 from services.eventstore.key_encryption import KeyEncryption, KeysMissing, LocalKeys
 from services.eventstore.key_files import create_missing
-from services.settings import Settings
+from services.platform.settings import Settings
 
 __all__ = ["DataKey", "KeyRing", "KeysMissing", "create_missing", "in_environment", "load"]
 
@@ -115,7 +115,7 @@ def in_environment(settings: Settings) -> bool:
 def load(settings: Settings) -> KeyRing:
     """The keys from the environment where they are set there, else from the files in `home`/keys.
 
-    The environment may lack the claim key (services/needs.py says whose may); files are always both, and those that
+    The environment may lack the claim key (services/platform/environment.py says whose may); files are always both, and those that
     come or go later are noticed. Raises KeysMissing.
     """
     if settings.key_encryption_keys:

@@ -10,8 +10,6 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services import sql
-from services.database import LOST, Connection, Database, DatabaseUnavailable, Parameters, Row
 from services.eventstore import arrays, rows
 from services.eventstore.event import Event, Told
 from services.eventstore.keys import KeyRing, KeysMissing
@@ -29,7 +27,9 @@ from services.eventstore.store import (
     plan,
     unfounded,
 )
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import LOST, Connection, Database, DatabaseUnavailable, Parameters, Row
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

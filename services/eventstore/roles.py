@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
-from services.settings import Settings
+from services.platform.settings import Settings
 
 SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
 PROJECTOR = "projector"

@@ -7,13 +7,13 @@ from typing import LiteralString
 
 import orjson
 
-from services import sql
-from services.database import Connection, Database, Row
 from services.eventstore import key_files, keys
 from services.eventstore.event import Json
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.eventstore.postgres import PostgresEventStore
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Connection, Database, Row
+from services.platform.settings import Settings
 
 BATCH = 500
 """Keys of one transaction: about 20 ms, and as long an erasure of one of their users may have to wait."""

@@ -8,7 +8,6 @@ import orjson
 from cryptography.exceptions import InvalidTag
 
 from services import email_address
-from services.database import Row
 from services.eventstore import arrays
 from services.eventstore.chain import START, link
 from services.eventstore.event import Event, Json, Told
@@ -26,6 +25,7 @@ from services.eventstore.store import (
     user_of,
 )
 from services.place import place
+from services.platform.database import Row
 
 _NEW = 0, START
 """Version and hash of a stream without events."""

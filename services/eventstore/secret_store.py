@@ -11,13 +11,13 @@ from typing import LiteralString
 
 import psycopg
 
-from services import sql
-from services.database import Database, Row
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_rows import session_bound_to
 from services.eventstore.secrets import Session
 from services.eventstore.store import Claim
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Database, Row
+from services.platform.settings import Settings
 
 _ATTEMPTS = 5
 """How often a verification code can be tried."""

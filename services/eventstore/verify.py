@@ -7,9 +7,9 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
-from services import sql
 from services.eventstore.chain import START, link
 from services.eventstore.event import Json
+from services.platform import sql
 
 _ROWS_AT_A_TIME = 2000
 MOST_FINDINGS = 1000

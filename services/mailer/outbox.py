@@ -8,11 +8,11 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from services import sql
-from services.database import Database, Row
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.eventstore.secrets import MailKind
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Database, Row
+from services.platform.settings import Settings
 
 _KINDS = frozenset(get_args(MailKind))
 _EXPIRED_AT_ONCE = 1000

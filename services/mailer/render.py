@@ -12,7 +12,7 @@ import jinja2
 
 from services.eventstore.secrets import MailKind
 from services.mailer.outbox import WaitingMail
-from services.settings import Settings
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
-from services import urls
 from services.mailer.letter import Letter
 from services.mailer.render import NotConfigured
+from services.platform import urls
 
 SECONDS = 8
 """How long connecting may take, and then a mail. RFC 5321 allows minutes, but others wait behind it."""

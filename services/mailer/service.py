@@ -8,8 +8,6 @@ from contextlib import suppress
 from secrets import SystemRandom
 from uuid import UUID
 
-from services import broker
-from services.database import LOST, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.keys import KeyRing
 from services.eventstore.postgres import PostgresEventStore
@@ -18,8 +16,10 @@ from services.mailer.letter import Letter, Unsendable
 from services.mailer.outbox import Claim, Erased, Outbox
 from services.mailer.render import NotConfigured, Renderer
 from services.mailer.sender import NotNow, Refused, Sender, ServerFailed
-from services.settings import Settings
-from services.signal import Signal
+from services.platform import broker
+from services.platform.database import LOST, DatabaseUnavailable
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 
 log = logging.getLogger(__name__)
 

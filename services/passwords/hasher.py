@@ -9,7 +9,7 @@ from argon2 import Parameters, Type, profiles
 
 from services.passwords import argon2id, formats
 from services.passwords.policy import Unusable, normalized
-from services.settings import Settings
+from services.platform.settings import Settings
 
 PARAMETERS: Mapping[str, Parameters] = {
     "owasp": Parameters(

@@ -14,8 +14,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from services.passwords import argon2id
 from services.passwords.hasher import PARAMETERS, Hasher, Verified
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 
 T = TypeVar("T")
 Kind = Literal["sign-in", "new password"]

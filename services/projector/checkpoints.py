@@ -6,9 +6,9 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from projections import Projection
-from services import sql
-from services.database import Connection
 from services.eventstore.event import Event
+from services.platform import sql
+from services.platform.database import Connection
 
 _PACKAGE = "services.projector"
 

@@ -18,12 +18,12 @@ import uvloop
 import projections
 from projections import Projection
 from projections.projection import Applying
-from services import sql
-from services.database import Connection, Database, DatabaseUnavailable
 from services.eventstore import keys
 from services.eventstore.event import Event, Told
 from services.eventstore.postgres import PostgresEventStore
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Connection, Database, DatabaseUnavailable
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -12,12 +12,12 @@ import psycopg.sql
 from psycopg.abc import Query
 
 from projections import Projection
-from services import sql
-from services.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.eventstore.roles import PROJECTOR
 from services.eventstore.store import Log
+from services.platform import sql
+from services.platform.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
+from services.platform.settings import Settings
 from services.projector import checkpoints, filling
-from services.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from nats.aio.client import Client
 
 import projections
-from services import broker
-from services.database import Database
 from services.eventstore import keys
 from services.eventstore.event import Event
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.roles import PROJECTOR
-from services.leadership import Leadership
+from services.platform import broker
+from services.platform.database import Database
+from services.platform.leadership import Leadership
+from services.platform.settings import Settings
+from services.platform.signal import Rest, Signal
 from services.projector import checkpoints
 from services.projector.rebuild import Rebuild, RebuildRunning, leftovers
-from services.settings import Settings
-from services.signal import Rest, Signal
 
 log = logging.getLogger(__name__)
 

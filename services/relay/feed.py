@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from services import sql
-from services.database import Database
+from services.platform import sql
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.revocations import REVOKING, Revocation, revoked_by
-from services.settings import Settings
 
 _REVOKED_SECONDS = 65 * 60
 """Longer than an access token may live, by the difference of clocks."""

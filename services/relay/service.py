@@ -9,13 +9,13 @@ import orjson
 from nats.aio.client import Client
 from nats.js.errors import APIError, ServiceUnavailableError
 
-from services import broker
-from services.leadership import Leadership
+from services.platform import broker
+from services.platform.leadership import Leadership
+from services.platform.settings import Settings
+from services.platform.signal import Rest, Signal
 from services.relay import stream
 from services.relay.feed import Feed, PublicEvent
 from services.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
-from services.settings import Settings
-from services.signal import Rest, Signal
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from denizen.tokens import ALGORITHM, REGISTRY, TYPE, TokenClaims, UnknownKey, c
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 from services.tokens.keys import ServerKeys
 
 

@@ -2,10 +2,10 @@
 
 from denizen.tokens import TokenClaims
 
-from services import sql
-from services.database import Database
+from services.platform import sql
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 from services.tokens import access
 from services.tokens.keys import ServerKeys
 

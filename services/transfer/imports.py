@@ -9,17 +9,17 @@ from typing import Any, Literal, LiteralString
 import orjson
 from denizen import messages as m
 
-from services import sql
 from services.accounts.decision import Facts
 from services.accounts.fingerprint import used
-from services.database import Database
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_store import SecretStore
 from services.eventstore.store import EventStore, OutcomeUnknown
 from services.passwords.pool import HashingPool
+from services.platform import sql
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.transfer.digest import digest
 from services.transfer.ids import Ids

@@ -9,18 +9,18 @@ from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
-from services import broker
-from services.batching import Batcher
-from services.database import LOST, Database, DatabaseUnavailable
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore import address_keys, keys
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
+from services.platform import broker
+from services.platform.batching import Batcher
+from services.platform.database import LOST, Database, DatabaseUnavailable
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 from services.refusal import Refusal
-from services.settings import Settings
-from services.signal import Signal
 from services.tokens.keys import ServerKeys
 from services.transfer.exports import Exports
 from services.transfer.imports import Imports

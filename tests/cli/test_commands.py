@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from denizen import Client, Event
 
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, Denizen
 
 

@@ -15,15 +15,15 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 import projections
-from services.database import Database
 from services.doctor import broker, database, files, processes
 from services.doctor.finding import Report, Wanting
 from services.doctor.processes import Process, judge
 from services.embedded.home import with_addresses
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.roles import SERVICES
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.projector import checkpoints
-from services.settings import Settings
 from tests.cli.test_commands import Shell
 from tests.support.log import append, ring, settings, user_id
 from tests.support.servers import Denizen, eventually

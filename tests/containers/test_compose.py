@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from denizen import Client, Event
 
-from services.needs import SECRETS, is_secret
+from services.platform.environment import SECRETS, is_secret
 from tests.support.containers import engine_answers
 from tests.support.servers import REPOSITORY, eventually
 

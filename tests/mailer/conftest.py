@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.embedded.sink import Sink
 from services.mailer import service
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support import smtp
 from tests.support.servers import NatsServer
 

@@ -13,12 +13,12 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from services import broker
 from services.embedded.sink import Sink
 from services.mailer import sender
 from services.mailer.outbox import Outbox
-from services.settings import Settings
-from services.signal import Signal
+from services.platform import broker
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 from tests.mailer.conftest import Mailing
 from tests.support import smtp
 from tests.support.servers import REPOSITORY, eventually

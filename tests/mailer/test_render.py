@@ -10,7 +10,7 @@ import pytest
 from services.eventstore.secrets import MailKind
 from services.mailer.outbox import WaitingMail
 from services.mailer.render import Content, NotConfigured, Renderer
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.smtp import CODE, LONG_CODE, TOKEN, VALUES
 
 KINDS: tuple[MailKind, ...] = get_args(MailKind)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.eventstore import keys
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.servers import Denizen, eventually
 from tests.support.smtp import put, recipients, sink, waiting
 

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 import projections
-from services.database import Database
 from services.directory.queries import Queries
 from services.endpoint.call import Call
 from services.eventstore.memory import MemoryEventStore
+from services.platform.database import Database
 from services.projector import checkpoints
 from services.refusal import Refusal
 from tests.support import log

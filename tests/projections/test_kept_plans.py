@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 import projections
-from services import sql
-from services.database import Connection, Database
 from services.eventstore.snapshots import FORM, NEWEST, PAGE
+from services.platform import sql
+from services.platform.database import Connection, Database
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import WORDS

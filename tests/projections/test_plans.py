@@ -12,12 +12,12 @@ from denizen import messages as m
 from denizen.messages import Sort
 
 import projections
-from services import sql
-from services.database import Database, Parameters, Row
 from services.directory import listing, way
 from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS
 from services.eventstore.postgres import IN_ORDER
+from services.platform import sql
+from services.platform.database import Database, Parameters, Row
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import USER_ID, WORDS

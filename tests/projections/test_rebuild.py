@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import projections
-from services import sql
-from services.database import DatabaseUnavailable
 from services.directory.lookups import LOOKUPS, look_up
 from services.eventstore import memory
 from services.eventstore.event import Event, Told
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.store import END
+from services.platform import sql
+from services.platform.database import DatabaseUnavailable
 from services.projector import checkpoints, filling, rebuild
 from services.projector.filling import Half, SecondProcessEnded
 from services.projector.rebuild import Rebuild, RebuildRunning, TableInUse, leftovers

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from typeid import TypeID
 
 from projections.folding import fold, folded
-from services import sql
+from services.platform import sql
 from services.refusal import Refusal
 from services.search import Condition, condition
 from services.transfer.ids import Ids

@@ -11,10 +11,10 @@ import pytest
 
 import projections
 from services.eventstore.postgres import PostgresEventStore
+from services.platform.settings import Settings
 from services.projector import rebuild
 from services.projector.filling import SecondProcessEnded
 from services.projector.rebuild import Rebuild, leftovers
-from services.settings import Settings
 from tests.support import log
 from tests.support.read_side import ReadSide, commanded
 

@@ -19,7 +19,7 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore import keys, roles
 from services.eventstore.migrate import migrate
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running
 from tests.support.tls import make_certificates
 

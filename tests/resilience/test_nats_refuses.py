@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from services import broker, process
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.settings import Settings
+from services.platform import broker, process
+from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, running
 
 

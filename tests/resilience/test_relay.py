@@ -13,11 +13,11 @@ from pydantic import SecretStr
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore.postgres import PostgresEventStore
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 from services.relay import stream
 from services.relay.feed import Feed
 from services.relay.service import Relay
-from services.settings import Settings
-from services.signal import Signal
 from tests.support import log
 from tests.support.servers import running
 

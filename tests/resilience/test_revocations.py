@@ -17,17 +17,17 @@ from denizen.revocations import FAILURES, STREAM, Watch
 from nats.aio.client import Client
 from pydantic import SecretStr
 
-from services import broker
-from services.database import Database
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore import keys
 from services.place import place
+from services.platform import broker
+from services.platform.database import Database
+from services.platform.settings import Settings
+from services.platform.signal import Signal
 from services.relay.feed import Feed
 from services.relay.service import Relay
 from services.revocations import Revocation, RevocationFailed, Revocations
-from services.settings import Settings
-from services.signal import Signal
 from services.tokens.keys import ServerKeys
 from tests.support import backend, log
 from tests.support.people import PASSWORD, talking

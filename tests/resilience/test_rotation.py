@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from services.eventstore import keys
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.backend import connected
 from tests.support.log import until, user_id
 from tests.support.servers import REPOSITORY, Denizen

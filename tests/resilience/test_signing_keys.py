@@ -9,9 +9,9 @@ import pytest
 from denizen import AsyncTokenVerifier, StaleRead, TokenInvalid
 from pydantic import SecretStr
 
-from services.database import Database
 from services.eventstore import keys
-from services.settings import Settings
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from tests.support.backend import Json
 from tests.support.people import Talk, sql, talking

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from services.eventstore import keys
 from services.eventstore.postgres import PostgresEventStore
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support import canary
 from tests.support.backend import Backend, Json, Reply, connected
 from tests.support.log import until

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from services.accounts.answers import FLOOR_SECONDS
 from services.passwords.pool import HashingPool
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.backend import Backend, Json, Reply, connected, email
 from tests.support.distributions import distance, likelihood
 from tests.support.hashes import AT_THE_BOUND

@@ -24,7 +24,7 @@ from services.eventstore.keys import KeysMissing
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.snapshots import Wanted
 from services.eventstore.verify import verify
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support import canary
 from tests.support.backend import Backend, Json, Reply, connected
 from tests.support.log import until

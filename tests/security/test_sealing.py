@@ -9,10 +9,10 @@ import pytest_asyncio
 from denizen.sealing import seal
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
-from services.database import Database
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.refusal import Refusal
 from services.sealing import unseal
-from services.settings import Settings
 from services.tokens.keys import ServerKeys
 from tests.support.log import ring, settings
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from denizen import Client
 
-from services.log import JsonFormatter, TextFormatter
-from services.printable import escaped, lines, plain
+from services.platform.logging import JsonFormatter, TextFormatter
+from services.platform.printable import escaped, lines, plain
 from tests.support.servers import REPOSITORY, Denizen
 
 NAUGHTY = {

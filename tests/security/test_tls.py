@@ -15,11 +15,11 @@ from denizen import AsyncClient, AsyncTokenVerifier, Client, TlsFailed, TokenVer
 from denizen.operations import OPERATIONS
 from pydantic import SecretStr
 
-from services import broker
 from services.embedded.home import Home
 from services.endpoint.server import Server
 from services.eventstore import keys
-from services.settings import Settings
+from services.platform import broker
+from services.platform.settings import Settings
 from tests.support.log import ring
 from tests.support.servers import REPOSITORY, running
 from tests.support.tls import Recorder, TlsNats, make_certificates, trusting

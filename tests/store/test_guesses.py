@@ -16,8 +16,8 @@ from services.eventstore.secret_store import SecretStore
 from services.eventstore.secrets import Changes
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 from tests.store.conftest import OpenStore
 from tests.support.log import append, ring, settings, until, user_id
 

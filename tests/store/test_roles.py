@@ -16,13 +16,13 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import MigrationList
 
 import projections
-from services.database import Database, DatabaseUnavailable
 from services.eventstore import roles
 from services.eventstore.migrate import migrate
 from services.eventstore.postgres import PostgresEventStore
+from services.platform.database import Database, DatabaseUnavailable
+from services.platform.settings import Settings
 from services.projector import checkpoints
 from services.projector.rebuild import Rebuild
-from services.settings import Settings
 from tests.support.log import append, ring, settings, user_id
 from tests.support.servers import PostgresServer
 

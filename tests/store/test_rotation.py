@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from services.database import Database
 from services.eventstore import key_encryption, key_files, keys, rotation
 from services.eventstore.key_encryption import LocalKeys
 from services.eventstore.keys import KeyRing, KeysMissing
@@ -19,7 +18,8 @@ from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.secrets import Changes
 from services.eventstore.store import Appended
-from services.settings import Settings
+from services.platform.database import Database
+from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from tests.support.log import append, settings, streams, until, user_id
 

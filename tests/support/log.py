@@ -13,7 +13,7 @@ from typeid import TypeID
 from services.eventstore.event import Event, NewEvent
 from services.eventstore.keys import KeyRing
 from services.eventstore.store import Append, Claim, EventStore
-from services.settings import Settings
+from services.platform.settings import Settings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
 T = TypeVar("T")

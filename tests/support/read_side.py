@@ -15,11 +15,11 @@ import projections
 from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Task, deleted, with_user
 from services.accounts.user import User, rfc3339
-from services.database import Database, Row
 from services.directory.listing import PLANS, list_users
 from services.eventstore.event import Event
 from services.eventstore.secrets import NewSession
 from services.eventstore.store import EventStore
+from services.platform.database import Database, Row
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.accounts import Accounts, Json, ask, whole

@@ -9,11 +9,11 @@ import orjson
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
-from services.database import Database
 from services.endpoint.call import understand
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
+from services.platform.database import Database
 from services.tokens.keys import ServerKeys
 from services.transfer.imports import Imports
 from tests.support import log

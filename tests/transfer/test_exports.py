@@ -13,9 +13,9 @@ from denizen import messages as m
 from denizen.operations import QUERIES
 
 import projections
-from services.database import Connection
 from services.endpoint.call import Call, understand
 from services.eventstore.memory import MemoryEventStore
+from services.platform.database import Connection
 from services.projector import rebuild
 from services.projector.rebuild import Rebuild, TableInUse
 from services.refusal import Refusal

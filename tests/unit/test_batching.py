@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from services.batching import Batcher
+from services.platform.batching import Batcher
 
 
 class Work:

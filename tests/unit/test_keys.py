@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from services.eventstore import keys
 from services.eventstore.keys import KeyRing, KeysMissing
-from services.settings import Settings
+from services.platform.settings import Settings
 from tests.support.log import ring, user_id
 
 ID = user_id()

@@ -2,13 +2,13 @@
 
 import pytest
 
-from services import needs
 from services.eventstore.roles import SERVICES
-from services.settings import Settings
+from services.platform import environment as needs
+from services.platform.settings import Settings
 
 
 def test_every_secret_setting_is_declared_by_need() -> None:
-    """A new one: say in services/needs.py which services need it."""
+    """A new one: say in services/platform/environment.py which services need it."""
     secret = {name for name in Settings.model_fields if needs.is_secret(name)}
     assert secret == {name for names in needs.SECRETS.values() for name in names}
     assert {"nats_url", "issuer", "home"} <= Settings.model_fields.keys() - secret

@@ -11,7 +11,7 @@ from argon2 import PasswordHasher, extract_parameters
 from services.passwords import formats
 from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.passwords.policy import Unusable
-from services.settings import Settings
+from services.platform.settings import Settings
 
 RIGHT = Verified(ok=True, outdated=False)
 WRONG = Verified(ok=False, outdated=False)

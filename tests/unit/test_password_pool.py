@@ -17,8 +17,8 @@ from services.passwords.formats import verify
 from services.passwords.hasher import Verified
 from services.passwords.policy import Unusable
 from services.passwords.pool import HashingPool
+from services.platform.settings import Settings
 from services.refusal import Refusal
-from services.settings import Settings
 
 
 class Gate:

@@ -16,7 +16,7 @@ from joserfc import jws
 from joserfc.errors import UnsupportedAlgorithmError
 from joserfc.jwk import OKPKey
 
-from services.settings import Settings
+from services.platform.settings import Settings
 from services.tokens.access import issue
 from services.tokens.refresh import Parsed, is_ours, parse, refresh_token
 from tests.support.log import ring

@@ -8,8 +8,8 @@ import asyncio
 import os
 from collections.abc import Callable
 
-from services.database import LOST, Database, DatabaseUnavailable
-from services.settings import Settings
+from services.platform.database import LOST, Database, DatabaseUnavailable
+from services.platform.settings import Settings
 
 PREFIX = "denizen alive"
 """What application_name begins with; cell, service and process id follow, with slashes between them."""

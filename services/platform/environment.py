@@ -10,7 +10,7 @@ from typing import get_args
 
 from pydantic import SecretStr
 
-from services.settings import Settings
+from services.platform.settings import Settings
 
 _ANSWERS = ("database_url", "nats_responder_password", "nats_signal_password", "key_encryption_keys", "claim_key")
 SECRETS: Mapping[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 
-from services.settings import Settings
+from services.platform.settings import Settings
 
 Topic = Literal["log", "applied", "mail"]
 """`log`: events were appended. `applied`: the projections moved on. `mail`: mails wait to be sent."""

@@ -7,8 +7,8 @@ from denizen.connection import DENIED, Connection, Unreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
-from services import process, startup
-from services.settings import Settings
+from services.platform import process, startup
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

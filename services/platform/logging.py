@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from services.printable import escaped, plain
+from services.platform.printable import escaped, plain
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 

@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.json import set_json_loads
 
-from services import causes
-from services.settings import Settings
+from services.platform import causes
+from services.platform.settings import Settings
 
 set_json_loads(orjson.loads)
 

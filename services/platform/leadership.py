@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable
 from zlib import crc32
 
-from services import causes, startup
-from services.database import LOST, Connection, Database, DatabaseUnavailable
-from services.settings import Settings
+from services.platform import causes, startup
+from services.platform.database import LOST, Connection, Database, DatabaseUnavailable
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

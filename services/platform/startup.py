@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import psycopg
 
-from services import sql
-from services.database import Database, DatabaseUnavailable
 from services.eventstore import schema
-from services.settings import Settings
+from services.platform import sql
+from services.platform.database import Database, DatabaseUnavailable
+from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 

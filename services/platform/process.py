@@ -13,10 +13,11 @@ from contextvars import ContextVar
 import uvloop
 from pydantic import ValidationError
 
-from services import causes, needs, startup
-from services import log as logs
-from services.heartbeat import Heartbeat
-from services.settings import Settings, faults, missing
+from services.platform import causes, startup
+from services.platform import environment as needs
+from services.platform import logging as logs
+from services.platform.heartbeat import Heartbeat
+from services.platform.settings import Settings, faults, missing
 
 log = logging.getLogger(__name__)
 
