@@ -39,7 +39,7 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="One line on stdout once everything answers.")] = False,
 ) -> None:
     """Run embedded PostgreSQL and NATS (unless DENIZEN_DATABASE_URL, DENIZEN_NATS_URL name others) and all services."""
-    from services.up import up as run_everything
+    from services.embedded.up import up as run_everything
 
     logs.configure("up", for_people=not json)
     settings = environment.read()

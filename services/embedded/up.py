@@ -18,9 +18,9 @@ from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
 from services.embedded.program import CannotStart, Program
 from services.embedded.sink import Sink
+from services.embedded.supervisor import Child, Service, stop_in_order
 from services.platform import environment as needs
 from services.platform.settings import Settings
-from services.supervisor import Child, Service, stop_in_order
 
 log = logging.getLogger(__name__)
 
