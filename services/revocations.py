@@ -33,7 +33,7 @@ class RevocationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """An entry: `place` is where the user's sessions ended (services/place.py), 0 for a session or a key."""
+    """An entry: `place` is where the user's sessions ended (services/domain/place.py), 0 for a session or a key."""
 
     key: str
     place: int = 0

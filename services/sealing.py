@@ -7,7 +7,7 @@ from denizen.sealing import PREFIX
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 from services.tokens.keys import ServerKeys
 
 _FORM = re.compile(r"sealed:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]{64,4096})")

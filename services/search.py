@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import LiteralString
 
 from projections import folding
-from services import email_address
-from services.refusal import Refusal
+from services.domain import email_address
+from services.domain.refusals import Refusal
 
 _LETTER = re.compile(r"[^\W_]")
 _ANYWHERE = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]|[\W_][^\W_]")

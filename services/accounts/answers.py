@@ -10,9 +10,9 @@ from denizen import headers as h
 
 from services.accounts.commands import Answer, Ended
 from services.accounts.task import Instant, Task, accepted
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
-from services.refusal import Refusal
 from services.revocations import RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5

@@ -18,6 +18,8 @@ from services.accounts.fingerprint import is_repeat, used
 from services.accounts.task import Instant, Stream, Task
 from services.accounts.user import User, evolve
 from services.accounts.users import Users
+from services.domain.place import place
+from services.domain.refusals import Refusal
 from services.eventstore.event import NewEvent
 from services.eventstore.store import (
     Append,
@@ -31,9 +33,7 @@ from services.eventstore.store import (
     VersionConflict,
     logins_of,
 )
-from services.place import place
 from services.platform.database import DatabaseUnavailable
-from services.refusal import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ _ENDS_SESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Sessions that ended: those of a user that began before a place (services/place.py), or the one that is named."""
+    """Sessions that ended: those of a user that began before a place (services/domain/place.py), or the one that is named."""
 
     user_id: str
     session_id: str | None

@@ -19,7 +19,7 @@ from services.accounts.events import (
     UserEvent,
 )
 from services.accounts.user import User
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 CREDENTIALS_INVALID = "the password is not right"
 

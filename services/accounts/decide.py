@@ -20,8 +20,8 @@ from services.accounts.events import (
     UserUpdated,
 )
 from services.accounts.user import User, merge
+from services.domain.refusals import Refusal
 from services.eventstore.event import Json
-from services.refusal import Refusal
 
 
 def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decision:

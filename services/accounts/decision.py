@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from denizen import messages as m
 
 from services.accounts.events import UserEvent
+from services.domain.refusals import Refusal
 from services.eventstore.secrets import NewSession
-from services.refusal import Refusal
 
 Decision = Sequence[UserEvent] | Refusal
 

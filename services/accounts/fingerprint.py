@@ -17,10 +17,10 @@ from denizen.operations import OPERATIONS
 from pydantic import SecretStr
 
 from services.accounts.tools import Tools
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
 from services.eventstore.store import Outcome
-from services.refusal import Refusal
 
 _UNREAD = "accessToken"
 """The secret of LinkIdentity, which is taken and never opened."""

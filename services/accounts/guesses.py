@@ -12,11 +12,11 @@ from typing import Literal
 
 from services.accounts.throttle import Guess, Throttle
 from services.accounts.window import Window
+from services.domain.refusals import Refusal
 from services.eventstore.secret_store import Credential, SecretStore
 from services.eventstore.secrets import Session
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
-from services.refusal import Refusal
 
 _SECONDS = 0.2
 """How long a guess waits for others while the processors have enough to hash."""

@@ -8,7 +8,7 @@ from denizen import messages as m
 from services.accounts.decision import Decision, Facts
 from services.accounts.events import IdentityLinked, IdentityUnlinked
 from services.accounts.user import User
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 _MOST = 64
 """Of one user."""

@@ -12,9 +12,9 @@ import langcodes
 import orjson
 from denizen import messages as m
 
-from services import email_address
+from services.domain import email_address
+from services.domain.refusals import Refusal
 from services.eventstore.event import Json
-from services.refusal import Refusal
 
 LOCAL_PART_OCTETS = 64
 METADATA_OCTETS = 16 * 1024

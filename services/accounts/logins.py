@@ -8,7 +8,7 @@ from services.accounts.credentials import CREDENTIALS_INVALID
 from services.accounts.decision import Command, Facts, LogIn, no_user
 from services.accounts.events import LoginEvent, LoginFailed, LoginSucceeded, SessionsRevoked
 from services.accounts.user import User
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 _COMMANDS = (LogIn, m.RevokeSession, m.RevokeSessions)
 Verdict = tuple[Sequence[LoginEvent], Refusal | None]

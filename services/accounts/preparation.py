@@ -15,10 +15,10 @@ from services.accounts.credentials import CREDENTIALS_INVALID, token_invalid
 from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
 from services.accounts.task import Instant, Reply, Task
 from services.accounts.tools import Tools, accounts, too_many_attempts
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.secret_store import long_code_digest
 from services.passwords import formats
-from services.refusal import Refusal
 
 Prepared = Task | Instant
 _HASHED = "hashed:"

@@ -16,9 +16,9 @@ from services.accounts.selves import TRANSLATE
 from services.accounts.task import Instant, Task
 from services.accounts.throttle import network
 from services.accounts.tools import Tools
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.platform.database import LOST, DatabaseUnavailable
-from services.refusal import Refusal
 from services.tokens.bearer import Bearers
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from denizen.tokens import TokenClaims
 
 from services.accounts.credentials import CREDENTIALS_INVALID
 from services.accounts.tools import Tools
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.refusal import Refusal
 
 _FIELD = "currentPassword"
 

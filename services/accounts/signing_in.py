@@ -20,12 +20,12 @@ from services.accounts.task import Instant, Reply, Stream, Task
 from services.accounts.throttle import Guess, network
 from services.accounts.tools import Tools
 from services.accounts.user import rfc3339
+from services.domain.place import place
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
 from services.eventstore.secret_store import IdUsed
 from services.eventstore.secrets import NewSession, Session
-from services.place import place
-from services.refusal import Refusal
 from services.tokens import access, refresh
 from services.tokens.bearer import bearer_token
 
@@ -187,7 +187,7 @@ async def _reply(tools: Tools, session: NewSession) -> Reply:
 def _body(
     tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
 ) -> Callable[[Stream, int], bytes]:
-    """What SignedIn is made by, once the place is known at which the session began (services/place.py).
+    """What SignedIn is made by, once the place is known at which the session began (services/domain/place.py).
 
     `issued_at`: when the access token was issued the first time; by default it is issued now.
     """

@@ -7,9 +7,9 @@ import orjson
 
 from services.accounts.decision import NOTHING, Command, Facts
 from services.accounts.user import User
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.store import Claim
-from services.refusal import Refusal
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from services.accounts.task import Stream
 from services.accounts.throttle import Guess, Throttle
 from services.accounts.user import User
 from services.accounts.users import Users
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_store import SecretStore
@@ -17,7 +18,6 @@ from services.eventstore.store import EventStore
 from services.passwords import policy
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.sealing import unseal
 from services.tokens.keys import ServerKeys
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 from denizen.messages import Sort
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 _USER_ID = re.compile(r"user_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _KEY_LENGTH = 128

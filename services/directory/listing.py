@@ -13,10 +13,10 @@ from denizen.messages import Sort
 from services.directory import finding
 from services.directory.cursor import Cursor, decode
 from services.directory.way import NEAR, Way, way
+from services.domain.refusals import Refusal
 from services.endpoint.page import fitting, listed
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable, Row
-from services.refusal import Refusal
 from services.search import Condition, condition, exactly
 
 _SECONDS = 3

@@ -6,8 +6,8 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services import email_address
 from services.directory.listing import PLANS, Search, list_users
+from services.domain import email_address
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
 from services.platform import sql

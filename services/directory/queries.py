@@ -15,14 +15,14 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from services.directory.history import Histories
 from services.directory.listing import Search
 from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
-from services.email_address import InvalidEmail
+from services.domain.email_address import InvalidEmail
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.store import EventStore
 from services.platform import sql, startup
 from services.platform.batching import Batcher
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
-from services.refusal import Refusal
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import orjson
 from denizen import messages as m
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.platform.database import LOST, Database, DatabaseUnavailable
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 

@@ -14,8 +14,8 @@ from denizen.messages.base import RFC3339
 from denizen.operations import Operation
 from pydantic import ValidationError
 
+from services.domain.refusals import Refusal
 from services.endpoint import strict_json
-from services.refusal import Refusal
 
 _COMMAND_ID = re.compile(h.COMMAND_ID_FORM)
 _NUMBER = re.compile(r"[0-9]{1,18}")

@@ -7,7 +7,7 @@ from denizen.operations import Operation
 from nats.aio.client import Client
 from nats.micro.service import EndpointInfo, EndpointStats, Service, ServiceConfig, ServiceInfo, ServiceStats
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 
 class Discovery(Service):

@@ -11,9 +11,9 @@ from denizen import headers as h
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
-from services.refusal import Refusal
 
 _OCTETS = SecretBox.NONCE_SIZE + SecretBox.MACBYTES + 8
 _FORM = re.compile(h.OPAQUE_POSITION_FORM)

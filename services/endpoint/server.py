@@ -16,13 +16,13 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
 from services.endpoint.positions import Positions
 from services.eventstore.keys import KeyRing
 from services.platform import broker
 from services.platform.settings import Settings
-from services.refusal import Refusal
 
 log = logging.getLogger(__name__)
 

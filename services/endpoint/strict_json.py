@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 
 import orjson
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 MAX_DEPTH = 32
 """Levels of arrays and objects in a request's body."""

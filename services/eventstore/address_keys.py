@@ -1,4 +1,4 @@
-"""Makes the claims of addresses anew whose key was coarser in earlier versions (services/email_address.py), once.
+"""Makes the claims of addresses anew whose key was coarser in earlier versions (services/domain/email_address.py), once.
 
 Only a service that has the claim key can. It does so before it serves, and goes on where another one, or an earlier
 start, has stopped.
@@ -7,7 +7,7 @@ start, has stopped.
 import logging
 from typing import LiteralString
 
-from services import email_address
+from services.domain import email_address
 from services.eventstore import arrays, rows
 from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing

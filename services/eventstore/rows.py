@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from services import email_address
+from services.domain import email_address
+from services.domain.place import place
 from services.eventstore import arrays
 from services.eventstore.chain import START, link
 from services.eventstore.event import Event, Json, Told
@@ -24,7 +25,6 @@ from services.eventstore.store import (
     VersionConflict,
     user_of,
 )
-from services.place import place
 from services.platform.database import Row
 
 _NEW = 0, START

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import idna
 
-from services import email_address
+from services.domain import email_address
 from services.mailer.render import Content
 
 _SPECIALS = frozenset('()<>[]:;@\\,"')  # RFC 5322 section 3.2.3, without the dot

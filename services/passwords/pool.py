@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from services.domain.refusals import Refusal
 from services.passwords import argon2id
 from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.platform.settings import Settings
-from services.refusal import Refusal
 
 T = TypeVar("T")
 Kind = Literal["sign-in", "new password"]

@@ -26,7 +26,7 @@ class PublicEvent:
     traceparent: str | None
     recorded_at: datetime
     place: int
-    """Where it ends sessions: in the user's own history (services/place.py)."""
+    """Where it ends sessions: in the user's own history (services/domain/place.py)."""
 
 
 class Feed:

@@ -2,10 +2,10 @@
 
 from denizen.tokens import TokenClaims
 
+from services.domain.refusals import Refusal
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.tokens import access
 from services.tokens.keys import ServerKeys
 

@@ -15,11 +15,11 @@ from denizen.tokens import ALGORITHM, KeySet, key_set
 from joserfc.jwk import OKPKey
 from nacl.public import PrivateKey
 
+from services.domain.refusals import Refusal
 from services.eventstore.keys import KeyRing
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.refusal import Refusal
 
 Kind = Literal["signing", "sealing"]
 _KINDS: tuple[Kind, ...] = ("signing", "sealing")

@@ -14,13 +14,13 @@ import psycopg
 from denizen import headers as h
 from denizen import messages as m
 
+from services.domain.refusals import Refusal
 from services.endpoint import strict_json
 from services.endpoint.call import Call
 from services.platform import sql
 from services.platform.database import LOST, WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.platform.signal import POLL_SECONDS
-from services.refusal import Refusal
 from services.search import condition, exactly
 from services.transfer.forms import HASH, Encoder, check
 

@@ -9,7 +9,7 @@ import orjson
 from denizen import messages as m
 from denizen.importing.formulas import STARTS, defused
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 
 Json = dict[str, Any]
 Form = Literal["csv", "jsonl", "json"]

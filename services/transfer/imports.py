@@ -11,6 +11,7 @@ from denizen import messages as m
 
 from services.accounts.decision import Facts
 from services.accounts.fingerprint import used
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
 from services.eventstore.secret_store import SecretStore
@@ -19,7 +20,6 @@ from services.passwords.pool import HashingPool
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.tokens.keys import ServerKeys
 from services.transfer.digest import digest
 from services.transfer.ids import Ids

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from services.accounts import limits
 from services.accounts.decision import Facts
 from services.accounts.user import rfc3339
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
-from services.refusal import Refusal
 from services.sealing import unseal
 from services.tokens.keys import ServerKeys
 from services.transfer.ids import Ids

@@ -9,6 +9,7 @@ from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore import address_keys, keys
@@ -20,7 +21,6 @@ from services.platform.batching import Batcher
 from services.platform.database import LOST, Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.platform.signal import Signal
-from services.refusal import Refusal
 from services.tokens.keys import ServerKeys
 from services.transfer.exports import Exports
 from services.transfer.imports import Imports

@@ -14,11 +14,11 @@ from services.accounts.decide import decide
 from services.accounts.decision import ImportUser
 from services.accounts.task import Stream, Task
 from services.accounts.user import User, evolve
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.event import NewEvent
 from services.eventstore.snapshots import Wanted
 from services.eventstore.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
-from services.refusal import Refusal
 from services.transfer.pace import Pace
 from services.transfer.rows import Row
 

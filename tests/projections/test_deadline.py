@@ -10,11 +10,11 @@ import pytest
 
 import projections
 from services.directory.queries import Queries
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.memory import MemoryEventStore
 from services.platform.database import Database
 from services.projector import checkpoints
-from services.refusal import Refusal
 from tests.support import log
 from tests.support.accounts import ask
 

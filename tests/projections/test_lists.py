@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from services.directory import finding, listing, way
 from services.directory.cursor import Cursor, decode
+from services.domain.refusals import Refusal
 from services.eventstore.event import Event
-from services.refusal import Refusal
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.read_side import USER_ID, WORDS, ReadSide, commanded, task
 

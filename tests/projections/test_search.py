@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from typeid import TypeID
 
 from projections.folding import fold, folded
+from services.domain.refusals import Refusal
 from services.platform import sql
-from services.refusal import Refusal
 from services.search import Condition, condition
 from services.transfer.ids import Ids
 

@@ -17,10 +17,10 @@ from denizen.revocations import FAILURES, STREAM, Watch
 from nats.aio.client import Client
 from pydantic import SecretStr
 
+from services.domain.place import place
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore import keys
-from services.place import place
 from services.platform import broker
 from services.platform.database import Database
 from services.platform.settings import Settings

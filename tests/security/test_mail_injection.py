@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from services.email_address import InvalidEmail, canonical
+from services.domain.email_address import InvalidEmail, canonical
 from services.mailer import letter
 from services.mailer.letter import Letter, Unsendable
 from services.mailer.render import Content

@@ -9,9 +9,9 @@ import pytest_asyncio
 from denizen.sealing import seal
 from nacl.public import PrivateKey, PublicKey, SealedBox
 
+from services.domain.refusals import Refusal
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.sealing import unseal
 from services.tokens.keys import ServerKeys
 from tests.support.log import ring, settings

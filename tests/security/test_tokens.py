@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import OctKey, OKPKey
 
+from services.domain.refusals import Refusal
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.tokens import keys as server_keys
 from services.tokens.access import issue, recognized, verify
 from services.tokens.keys import ServerKeys

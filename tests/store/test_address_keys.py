@@ -8,7 +8,7 @@ import pytest
 
 from services.accounts import events
 from services.accounts.events import EmailChanged, UserCreated
-from services.email_address import canonical, coarse
+from services.domain.email_address import canonical, coarse
 from services.eventstore import address_keys
 from services.eventstore.event import NewEvent
 from services.eventstore.migrate import migrate

@@ -12,12 +12,12 @@ import pytest_asyncio
 
 from services.accounts.guesses import Guesses
 from services.accounts.throttle import Guess, Throttle, network
+from services.domain.refusals import Refusal
 from services.eventstore.secret_store import SecretStore
 from services.eventstore.secrets import Changes
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from tests.store.conftest import OpenStore
 from tests.support.log import append, ring, settings, until, user_id
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.domain.place import place
 from services.eventstore.secret_store import SecretStore
 from services.eventstore.store import Append, Appended, logins_of
-from services.place import place
 from services.relay.feed import Feed
 from tests.store.conftest import OpenStore
 from tests.store.test_secrets import login, session

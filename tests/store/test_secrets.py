@@ -12,6 +12,7 @@ from psycopg import sql
 
 from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Instant, Task
+from services.domain.place import place
 from services.eventstore.secret_store import Credential, SecretStore, long_code_digest
 from services.eventstore.secrets import Changes, Code, Mail, NewSession, Session
 from services.eventstore.store import (
@@ -26,7 +27,6 @@ from services.eventstore.store import (
     VersionConflict,
     logins_of,
 )
-from services.place import place
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, settings, streams, until, user_id

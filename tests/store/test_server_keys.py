@@ -16,11 +16,11 @@ import pytest_asyncio
 from joserfc.jwk import OKPKey
 from psycopg.conninfo import make_conninfo
 
+from services.domain.refusals import Refusal
 from services.eventstore import keys as key_files
 from services.eventstore.keys import KeyRing, KeysMissing
 from services.platform.database import Database, DatabaseUnavailable, Parameters, Row
 from services.platform.settings import Settings
-from services.refusal import Refusal
 from services.tokens import keys as server_keys
 from services.tokens.keys import Kind, ServerKeys
 from tests.support.log import ring, settings, until

@@ -11,13 +11,13 @@ from services.accounts.commands import Answer, Commands, Ended
 from services.accounts.fingerprint import without_secrets
 from services.accounts.task import Stream, Task
 from services.accounts.users import evolved
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
 from services.endpoint.positions import Positions
 from services.eventstore.event import Event
 from services.eventstore.memory import MemoryEventStore
 from services.eventstore.snapshots import Tail
 from services.eventstore.store import EventStore
-from services.refusal import Refusal
 from tests.support.log import ring
 
 Json = dict[str, Any]

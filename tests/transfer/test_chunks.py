@@ -8,11 +8,11 @@ import pytest
 from typeid import TypeID
 
 from services.accounts.task import Task, deleted
+from services.domain.refusals import Refusal
 from services.eventstore.postgres import PostgresEventStore
 from services.eventstore.store import Append, Result
 from services.passwords.pool import HashingPool
 from services.platform.database import DatabaseUnavailable
-from services.refusal import Refusal
 from tests.support.accounts import Accounts, Json, ask
 from tests.transfer.support import HASHES, PASSWORD, Taker, name, shapes, taker
 

@@ -13,12 +13,12 @@ from denizen import messages as m
 from denizen.operations import QUERIES
 
 import projections
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
 from services.eventstore.memory import MemoryEventStore
 from services.platform.database import Connection
 from services.projector import rebuild
 from services.projector.rebuild import Rebuild, TableInUse
-from services.refusal import Refusal
 from services.transfer import exports
 from services.transfer.exports import Exports, Patience, Piece
 from services.transfer.forms import Encoder

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from denizen.importing.formulas import restored
 
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 from services.transfer.forms import FIELDS, HASH, Encoder, Form, check
 from tests.support.accounts import Json
 

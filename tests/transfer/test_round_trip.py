@@ -17,8 +17,8 @@ from services.accounts.decide import decide
 from services.accounts.decision import ImportUser
 from services.accounts.events import LoginEvent, encode
 from services.accounts.user import evolve, rfc3339
+from services.domain.refusals import Refusal
 from services.eventstore.event import Event
-from services.refusal import Refusal
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids

@@ -11,8 +11,8 @@ from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
-from services.refusal import Refusal
 from tests.support.log import user_id
 
 INBOX = "_INBOX.a.b"

@@ -13,8 +13,8 @@ from services.accounts.decide import decide
 from services.accounts.decision import Command, Facts, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
 from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.user import User, evolve
+from services.domain.refusals import Refusal
 from services.eventstore.secrets import Changes, Code, Mail, NewSession
-from services.refusal import Refusal
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 

@@ -19,8 +19,8 @@ from services.accounts.events import (
     UserEvent,
 )
 from services.accounts.user import User, evolve
+from services.domain.refusals import Refusal
 from services.eventstore.store import Claim
-from services.refusal import Refusal
 from tests.support.log import AT, user_id
 
 ID = user_id()

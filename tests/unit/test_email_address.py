@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from services.email_address import InvalidEmail, canonical, coarse, renewed
+from services.domain.email_address import InvalidEmail, canonical, coarse, renewed
 
 SAME = [
     ("sam@example.com", "SAM@EXAMPLE.COM"),

@@ -6,7 +6,7 @@ import pytest
 from denizen import messages as m
 
 from services.accounts import limits
-from services.refusal import Refusal
+from services.domain.refusals import Refusal
 from tests.support.log import user_id
 
 

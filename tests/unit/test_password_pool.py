@@ -13,12 +13,12 @@ from typing import Any, cast
 import psutil
 import pytest
 
+from services.domain.refusals import Refusal
 from services.passwords.formats import verify
 from services.passwords.hasher import Verified
 from services.passwords.policy import Unusable
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings
-from services.refusal import Refusal
 
 
 class Gate:

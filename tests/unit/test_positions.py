@@ -8,9 +8,9 @@ from denizen.operations import OPERATIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.domain.refusals import Refusal
 from services.endpoint.call import understand
 from services.endpoint.positions import Positions
-from services.refusal import Refusal
 from tests.support.log import ring, user_id
 
 POSITIONS = Positions(ring(), "denizen")

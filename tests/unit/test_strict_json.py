@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from services.domain.refusals import Refusal
 from services.endpoint import strict_json
 from services.endpoint.strict_json import MAX_DEPTH
-from services.refusal import Refusal
 
 MAX_OCTETS = 64 * 1024
 
