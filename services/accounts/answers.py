@@ -13,7 +13,7 @@ from services.accounts.task import Instant, Task, accepted
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
-from services.revocations import RevocationFailed, Revocations
+from services.tokens.revocations import RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5
 _FLOOR_HASHES = 3

@@ -25,9 +25,9 @@ from services.platform.batching import Batcher
 from services.platform.database import LOST, Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.platform.signal import Signal
-from services.revocations import RevocationFailed, Revocations
 from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
+from services.tokens.revocations import RevocationFailed, Revocations
 
 _BATCH = 256
 _APART_SECONDS = 0.005

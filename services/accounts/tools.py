@@ -18,8 +18,8 @@ from services.eventstore.store import EventStore
 from services.passwords import policy
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings
-from services.sealing import unseal
 from services.tokens.keys import ServerKeys
+from services.tokens.sealing import unseal
 
 
 @dataclass(slots=True)

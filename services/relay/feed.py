@@ -6,7 +6,7 @@ from datetime import datetime
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.revocations import REVOKING, Revocation, revoked_by
+from services.tokens.revocations import REVOKING, Revocation, revoked_by
 
 _REVOKED_SECONDS = 65 * 60
 """Longer than an access token may live, by the difference of clocks."""

@@ -15,7 +15,7 @@ from services.platform.settings import Settings
 from services.platform.signal import Rest, Signal
 from services.relay import stream
 from services.relay.feed import Feed, PublicEvent
-from services.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
+from services.tokens.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
 
 log = logging.getLogger(__name__)
 

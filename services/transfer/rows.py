@@ -13,8 +13,8 @@ from services.accounts.user import rfc3339
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
-from services.sealing import unseal
 from services.tokens.keys import ServerKeys
+from services.tokens.sealing import unseal
 from services.transfer.ids import Ids
 
 _EMPTY: dict[str, Any] = {"profile": {}, "metadata": {}, "appMetadata": {}, "identities": []}

@@ -22,7 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bench.revocation import Verifiers, verifiers
-from services.revocations import Revocation, Revocations
+from services.tokens.revocations import Revocation, Revocations
 from tests.support.gate import Gate
 from tests.support.servers import REPOSITORY, NatsServer
 from tests.support.tokens import Signer, new_key, session_id, user_id

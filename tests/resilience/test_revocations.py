@@ -27,8 +27,8 @@ from services.platform.settings import Settings
 from services.platform.signal import Signal
 from services.relay.feed import Feed
 from services.relay.service import Relay
-from services.revocations import Revocation, RevocationFailed, Revocations
 from services.tokens.keys import ServerKeys
+from services.tokens.revocations import Revocation, RevocationFailed, Revocations
 from tests.support import backend, log
 from tests.support.people import PASSWORD, talking
 from tests.support.servers import Denizen, running
@@ -242,7 +242,7 @@ async def test_entries_expire_and_the_bucket_is_trusted_all_the_same(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What tells that it was filled must outlive all that it was filled with."""
-    monkeypatch.setattr("services.revocations.KEPT_SECONDS", 1)
+    monkeypatch.setattr("services.tokens.revocations.KEPT_SECONDS", 1)
     with running(site.server, site.logfile):
         async with site.relay():
             client, revoker = await site.client("backend"), await site.client("revoker")

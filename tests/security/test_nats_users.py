@@ -18,7 +18,7 @@ from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
 from services.nats_users.user import KINDS, Kind, NatsUser, new_password
 from services.relay import stream
-from services.revocations import Revocations
+from services.tokens.revocations import Revocations
 from tests.support.permissions import connect, refused
 from tests.support.servers import running
 from tests.support.tokens import Signer, user_id

@@ -12,8 +12,8 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 from services.domain.refusals import Refusal
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.sealing import unseal
 from services.tokens.keys import ServerKeys
+from services.tokens.sealing import unseal
 from tests.support.log import ring, settings
 
 
