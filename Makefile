@@ -51,7 +51,7 @@ typecheck: install  ## Check the types.
 	$(BIN)/basedpyright
 
 contract: install  ## Write contracts/asyncapi.json from the table of operations.
-	$(BIN)/python -m services.contract contracts/asyncapi.json
+	$(BIN)/python -m services.endpoint.contract contracts/asyncapi.json
 
 reference: install  ## Write docs/reference/ from the code.
 	$(BIN)/python -m scripts.reference

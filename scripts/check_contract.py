@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from scripts.contract_changes import breaking
-from services import contract
+from services.endpoint import contract
 
 ROOT = Path(__file__).parent.parent
 FILE = "contracts/asyncapi.json"

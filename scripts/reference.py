@@ -19,7 +19,8 @@ from denizen import messages as m
 from denizen.operations import ALWAYS, OPERATIONS, Operation
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from services import cli, contract
+from services import cli
+from services.endpoint import contract
 from services.platform import settings
 
 DIRECTORY = Path(__file__).parent.parent / "docs" / "reference"

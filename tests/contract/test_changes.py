@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.contract_changes import breaking
-from services import contract
+from services.endpoint import contract
 
 Json = dict[str, Any]
 

@@ -9,7 +9,7 @@ from denizen import errors, headers
 from denizen.operations import OPERATIONS
 from jsonschema.validators import validator_for
 
-from services import contract
+from services.endpoint import contract
 
 HERE = Path(__file__).parent
 

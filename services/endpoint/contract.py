@@ -1,6 +1,6 @@
 """Writes the contract document, AsyncAPI 3.0, from the table of operations that the services subscribe from.
 
-    python -m services.contract contracts/asyncapi.json
+    python -m services.endpoint.contract contracts/asyncapi.json
 
 FastStream's generator knows neither replies nor headers nor refusals, which are half of this contract
 (docs/decisions/0008).
