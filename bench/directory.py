@@ -28,8 +28,8 @@ from pydantic import SecretStr
 import projections
 from bench import population
 from bench.system import ROOT
-from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS, look_up
+from services.directory.search.listing import PLANS, list_users
 from services.eventstore.keys import KeyRing
 from services.eventstore.migrate import migrate
 from services.platform.database import Database

@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services.directory.listing import PLANS, Search, list_users
+from services.directory.search.listing import PLANS, Search, list_users
 from services.domain import email_address
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed

@@ -13,8 +13,8 @@ from denizen import messages as m
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from services.directory.history import Histories
-from services.directory.listing import Search
 from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
+from services.directory.search.listing import Search
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call

@@ -14,6 +14,7 @@ import psycopg
 from denizen import headers as h
 from denizen import messages as m
 
+from services.directory.search.terms import condition, exactly
 from services.domain.refusals import Refusal
 from services.endpoint import strict_json
 from services.endpoint.call import Call
@@ -21,7 +22,6 @@ from services.platform import sql
 from services.platform.database import LOST, WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.platform.signal import POLL_SECONDS
-from services.search import condition, exactly
 from services.transfer.forms import HASH, Encoder, check
 
 log = logging.getLogger(__name__)

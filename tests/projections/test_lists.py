@@ -15,8 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.directory import finding, listing, way
-from services.directory.cursor import Cursor, decode
+from services.directory.search import listing
+from services.directory.search import planner as way
+from services.directory.search import selectivity as finding
+from services.directory.search.cursor import Cursor, decode
 from services.domain.refusals import Refusal
 from services.eventstore.event import Event
 from tests.support.accounts import Accounts, Json, ask

@@ -12,9 +12,10 @@ from denizen import messages as m
 from denizen.messages import Sort
 
 import projections
-from services.directory import listing, way
-from services.directory.listing import PLANS, list_users
 from services.directory.lookups import LOOKUPS
+from services.directory.search import listing
+from services.directory.search import planner as way
+from services.directory.search.listing import PLANS, list_users
 from services.eventstore.postgres import IN_ORDER
 from services.platform import sql
 from services.platform.database import Database, Parameters, Row

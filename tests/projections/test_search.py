@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from typeid import TypeID
 
 from projections.folding import fold, folded
+from services.directory.search.terms import Condition, condition
 from services.domain.refusals import Refusal
 from services.platform import sql
-from services.search import Condition, condition
 from services.transfer.ids import Ids
 
 _LETTERS = "aAb1\u00e4\u0142\u0431\u738b\u2013-._@'\\\\% "
@@ -110,7 +110,7 @@ def test_of_an_address_the_local_part_is_looked_up() -> None:
 
 def test_one_user_in_32_is_in_the_sample(database_url: str) -> None:
     """Also of those who were imported, in messages of few rows and of many."""
-    (sampled,) = re.findall(r" and (right.+)\n", sql.load("services.directory", "sampled_beginning"))
+    (sampled,) = re.findall(r" and (right.+)\n", sql.load("services.directory.search", "sampled_beginning"))
     few = [ids.of(index, None) for ids in (Ids.drawn() for _ in range(6_400)) for index in range(5)]
     many = [ids.of(index, None) for ids in (Ids.drawn() for _ in range(32)) for index in range(1_000)]
     with psycopg.connect(database_url) as connection:

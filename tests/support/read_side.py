@@ -15,7 +15,7 @@ import projections
 from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Task, deleted, with_user
 from services.accounts.user import User, rfc3339
-from services.directory.listing import PLANS, list_users
+from services.directory.search.listing import PLANS, list_users
 from services.eventstore.event import Event
 from services.eventstore.secrets import NewSession
 from services.eventstore.store import EventStore

@@ -80,4 +80,4 @@ async def weigh(
 
 
 def _load(name: str, part: LiteralString) -> LiteralString:
-    return sql.load("services.directory", name).strip().replace("{part}", "%(" + part + ")s")
+    return sql.load("services.directory.search", name).strip().replace("{part}", "%(" + part + ")s")

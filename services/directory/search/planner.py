@@ -6,11 +6,11 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services.directory import finding
-from services.directory.finding import Part
+from services.directory.search import selectivity as finding
+from services.directory.search.selectivity import Part
+from services.directory.search.terms import Condition
 from services.platform import sql
 from services.platform.database import Database
-from services.search import Condition
 
 NEAR = 5_000
 """Users next in the order who are looked at where a page can be filled of them (list_near.sql, list_matching.sql)."""
@@ -84,7 +84,7 @@ class _Search:
         by_time = self.request.sort.endswith("createdAt")
         beyond, until, order = ("<", ">=", "desc") if self.request.sort.startswith("-") else (">", "<=", "asc")
         after: LiteralString = f"user_id {beyond} %(last)s" if by_time and beyond_cursor else "true"
-        edge = sql.load("services.directory", "edge").replace("{after}", after).replace("{order}", order)
+        edge = sql.load("services.directory.search", "edge").replace("{after}", after).replace("{order}", order)
         parameters = {**parameters, "rank": self._rank()}
         parts = await finding.weigh(
             self.database,
@@ -127,13 +127,13 @@ class _Search:
         if parts[0].sampled > _SAMPLE_COMPARED:
             return min(parts[0].users, await self._planned(parameters))
         sample = _all_of([part.sample() for part in _rarer(parts, _READING * parts[0].users)])
-        statement = sql.load("services.directory", "sampled_matches").replace("{sampled}", sample)
+        statement = sql.load("services.directory.search", "sampled_matches").replace("{sampled}", sample)
         ((count,),) = await self.database.fetch(statement.replace("{match}", self.match), parameters)
         return finding.SAMPLED * count
 
     async def _planned(self, parameters: Mapping[str, object]) -> int:
         """How many match, as the planner thinks."""
-        statement = sql.load("services.directory", "list_estimate").replace("{match}", self.match)
+        statement = sql.load("services.directory.search", "list_estimate").replace("{match}", self.match)
         (((plan,),),) = await self.database.fetch(statement, parameters)
         return int(plan["Plan"]["Plan Rows"])
 
@@ -145,7 +145,7 @@ def _rarer(parts: Sequence[Part], than: int) -> list[Part]:
 
 def _found(source: LiteralString, parts: Sequence[Part], than: int, window: LiteralString = "true") -> LiteralString:
     holders = _all_of([part.holders() for part in _rarer(parts, than)]).replace("{window}", window)
-    return sql.load("services.directory", source).replace("{holders}", holders)
+    return sql.load("services.directory.search", source).replace("{holders}", holders)
 
 
 def _all_of(queries: Sequence[LiteralString]) -> LiteralString:

@@ -10,14 +10,14 @@ from typing import LiteralString
 from denizen import messages as m
 from denizen.messages import Sort
 
-from services.directory import finding
-from services.directory.cursor import Cursor, decode
-from services.directory.way import NEAR, Way, way
+from services.directory.search import selectivity as finding
+from services.directory.search.cursor import Cursor, decode
+from services.directory.search.planner import NEAR, Way, way
+from services.directory.search.terms import Condition, condition, exactly
 from services.domain.refusals import Refusal
 from services.endpoint.page import fitting, listed
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable, Row
-from services.search import Condition, condition, exactly
 
 _SECONDS = 3
 """The worst that a hostile term can cost, in all its statements; without it those behind it would wait longer."""
@@ -129,7 +129,7 @@ async def _exact(database: Database, search: str | None, cursor: Cursor) -> list
     """The users that are exactly what is searched for and not shown yet, while no others are."""
     if search is None or cursor.user_id:
         return []
-    rows = await database.fetch(sql.load("services.directory", "list_exact"), exactly(search))
+    rows = await database.fetch(sql.load("services.directory.search", "list_exact"), exactly(search))
     return [user_id for user_id in dict.fromkeys(user_id for (user_id,) in rows) if user_id not in cursor.first]
 
 
@@ -150,8 +150,8 @@ def _statement(way: Way, sort: Sort, *, beyond_cursor: bool) -> LiteralString:
     if beyond_cursor and way.page == "list_with_status":
         after = "(status, user_id) {beyond} (%(status)s, %(last)s)"
     return (
-        sql.load("services.directory", way.page)
-        .replace("{total}", sql.load("services.directory", way.total))
+        sql.load("services.directory.search", way.page)
+        .replace("{total}", sql.load("services.directory.search", way.total))
         .replace("{found}", way.found)
         .replace("{match}", way.match)
         .replace("{after}", after)
