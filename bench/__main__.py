@@ -287,7 +287,7 @@ def _memory(plan: Plan, denizen: system.System, rest: dict[str, float]) -> list[
 
 
 def _verify(denizen: system.System) -> Row:
-    from services.eventstore.verify import verify
+    from services.eventstore.log.verify import verify
 
     typer.echo("verify", err=True)
     began = time.perf_counter()

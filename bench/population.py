@@ -11,9 +11,9 @@ import psycopg
 from typeid import TypeID
 
 from services.accounts.events import UserCreated, encode
-from services.eventstore.chain import START, link
-from services.eventstore.event import Json
 from services.eventstore.keys import KeyRing
+from services.eventstore.log.chain import START, link
+from services.eventstore.log.event import Json
 
 _WORDS = re.compile(r"\w+")
 _FIRST = _WORDS.findall(

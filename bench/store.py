@@ -13,11 +13,11 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.eventstore.event import NewEvent, new_event_id
 from services.eventstore.keys import KeyRing
+from services.eventstore.log.event import NewEvent, new_event_id
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrate import migrate
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import Append, Appended
 from services.platform.batching import Batcher
 from services.platform.settings import Settings
 

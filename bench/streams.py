@@ -18,7 +18,7 @@ from bench.report import Row
 from bench.system import System
 from services.accounts.events import UserUpdated, encode
 from services.eventstore import keys
-from services.eventstore.chain import link
+from services.eventstore.log.chain import link
 from services.platform.settings import Settings
 
 Json = dict[str, Any]

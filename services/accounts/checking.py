@@ -9,9 +9,9 @@ from services.accounts import state
 from services.accounts.task import Stream
 from services.accounts.users import evolved
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.snapshots import Wanted
-from services.eventstore.verify import MOST_FINDINGS, Finding
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.snapshots import Wanted
+from services.eventstore.log.verify import MOST_FINDINGS, Finding
 from services.platform.settings import Settings
 
 

@@ -20,8 +20,8 @@ from services.accounts.user import User, evolve
 from services.accounts.users import Users
 from services.domain.place import place
 from services.domain.refusals import Refusal
-from services.eventstore.event import NewEvent
-from services.eventstore.store import (
+from services.eventstore.log.event import NewEvent
+from services.eventstore.log.store import (
     Append,
     Appended,
     ClaimKind,

@@ -21,7 +21,7 @@ from services.accounts.events import (
 )
 from services.accounts.user import User, merge
 from services.domain.refusals import Refusal
-from services.eventstore.event import Json
+from services.eventstore.log.event import Json
 
 
 def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decision:

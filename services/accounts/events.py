@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from denizen.messages import Status
 
-from services.eventstore.event import Event, Json, NewEvent
+from services.eventstore.log.event import Event, Json, NewEvent
 
 ERASED = "(erased)"
 _IMPORTED = "imported"

@@ -20,7 +20,7 @@ from services.accounts.tools import Tools
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
-from services.eventstore.store import Outcome
+from services.eventstore.log.store import Outcome
 
 _UNREAD = "accessToken"
 """The secret of LinkIdentity, which is taken and never opened."""

@@ -14,7 +14,7 @@ from denizen import messages as m
 
 from services.domain import email_address
 from services.domain.refusals import Refusal
-from services.eventstore.event import Json
+from services.eventstore.log.event import Json
 
 LOCAL_PART_OCTETS = 64
 METADATA_OCTETS = 16 * 1024

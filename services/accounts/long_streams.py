@@ -5,7 +5,7 @@ import contextlib
 import logging
 
 from services.accounts.users import Users
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.database import LOST, DatabaseUnavailable
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from services.accounts.task import Task
 from services.accounts.throttle import Throttle
 from services.accounts.tools import Tools
 from services.endpoint.server import Server
-from services.eventstore import address_keys, keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore import keys
+from services.eventstore.log import address_keys
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords import dearest as dearest_hash
 from services.passwords.pool import HashingPool

@@ -1,10 +1,10 @@
-"""What a snapshot holds of a user (services/eventstore/snapshots.py): what queries show, what else decisions need."""
+"""What a snapshot holds of a user (services/eventstore/log/snapshots.py): what queries show, what else decisions need."""
 
 from datetime import datetime
 
 from services.accounts.user import Identity, User
-from services.eventstore.event import Json
-from services.eventstore.snapshots import Snapshot, is_due
+from services.eventstore.log.event import Json
+from services.eventstore.log.snapshots import Snapshot, is_due
 
 
 def due(before: int, user: User | None) -> Json | None:

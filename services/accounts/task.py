@@ -9,7 +9,7 @@ from services.accounts.decision import NOTHING, Command, Facts
 from services.accounts.user import User
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.store import Claim
+from services.eventstore.log.store import Claim
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from services.accounts.users import Users
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys import KeyRing
+from services.eventstore.log.store import EventStore
 from services.eventstore.secret_store import SecretStore
-from services.eventstore.store import EventStore
 from services.passwords import policy
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings

@@ -24,8 +24,8 @@ from services.accounts.events import (
     UserUnblocked,
     UserUpdated,
 )
-from services.eventstore.event import Json
-from services.eventstore.store import Claim
+from services.eventstore.log.event import Json
+from services.eventstore.log.store import Claim
 
 Hold = Literal["BLOCKED", "DEACTIVATED"]
 

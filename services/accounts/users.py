@@ -7,8 +7,8 @@ from services.accounts import events, state
 from services.accounts.events import LoginEvent
 from services.accounts.task import Stream
 from services.accounts.user import evolve
-from services.eventstore.snapshots import NEWEST, TOGETHER, Snapshot, Tail, Wanted
-from services.eventstore.store import EventStore
+from services.eventstore.log.snapshots import NEWEST, TOGETHER, Snapshot, Tail, Wanted
+from services.eventstore.log.store import EventStore
 
 Place = tuple[str, int]
 """A user's id, and the version up to which their stream is asked for."""

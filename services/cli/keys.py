@@ -11,7 +11,7 @@ import typer
 
 from services.cli import environment, show
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings

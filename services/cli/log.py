@@ -8,7 +8,7 @@ import psycopg
 import typer
 
 from services.cli import environment, show
-from services.eventstore.verify import MOST_FINDINGS, Verification
+from services.eventstore.log.verify import MOST_FINDINGS, Verification
 from services.platform.database import DatabaseUnavailable
 from services.platform.settings import Settings
 
@@ -49,7 +49,7 @@ def _read(settings: Settings) -> Verification:
 
     from services.accounts.checking import check
     from services.eventstore.keys import KeysMissing
-    from services.eventstore.verify import verify as read
+    from services.eventstore.log.verify import verify as read
 
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()

@@ -17,7 +17,7 @@ from projections import Projection
 from services.cli import environment, show
 from services.cli.arguments import AsJson
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings

@@ -10,9 +10,9 @@ from denizen import messages as m
 from projections import users
 from services.domain.refusals import Refusal
 from services.endpoint.page import fitting, listed
-from services.eventstore.event import Event
-from services.eventstore.snapshots import PAGE, Tail, Wanted
-from services.eventstore.store import EventStore
+from services.eventstore.log.event import Event
+from services.eventstore.log.snapshots import PAGE, Tail, Wanted
+from services.eventstore.log.store import EventStore
 from services.platform import sql
 from services.platform.database import Database
 

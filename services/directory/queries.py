@@ -18,7 +18,7 @@ from services.directory.search.listing import Search
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.store import EventStore
+from services.eventstore.log.store import EventStore
 from services.platform import sql, startup
 from services.platform.batching import Batcher
 from services.platform.database import Database, DatabaseUnavailable
@@ -134,7 +134,7 @@ class Queries:
 
     async def _demand_head(self, waiting: dict[Query, None]) -> None:
         """Read how far the log is, after they have arrived: from here on they wait for that, as for any position."""
-        ((head,),) = await self._log.fetch(sql.load("services.eventstore", "head"), [])
+        ((head,),) = await self._log.fetch(sql.load("services.eventstore.log", "head"), [])
         for query in list(waiting):
             del waiting[query]
             query.call.min_position = max(query.call.min_position, int(head))

@@ -9,7 +9,7 @@ from services.directory.queries import Queries
 from services.directory.tokens import TokenQueries
 from services.endpoint.server import Server
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import broker
 from services.platform.settings import Settings
 from services.platform.signal import Signal

@@ -8,7 +8,7 @@ import psycopg
 import projections
 from services.doctor.finding import Report, Wanting
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Database, Parameters, Row
 from services.platform.settings import Settings

@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from services.erasure import thin
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Tombstone
-from services.eventstore.event import Json
+from services.eventstore.log.event import Json
 
 _SECONDS = 5.0
 _HEADERS = {

@@ -10,9 +10,9 @@ import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from services.eventstore import key_files
-from services.eventstore.event import Json
 from services.eventstore.key_encryption import KeyEncryption, KeysMissing, LocalKeys
 from services.eventstore.key_files import create_missing
+from services.eventstore.log.event import Json
 from services.platform.settings import Settings
 
 __all__ = ["DataKey", "KeyRing", "KeysMissing", "create_missing", "in_environment", "load"]

@@ -8,9 +8,9 @@ from typing import LiteralString
 import orjson
 
 from services.eventstore import key_files, keys
-from services.eventstore.event import Json
 from services.eventstore.keys import KeyRing, KeysMissing
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.event import Json
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Connection, Database, Row
 from services.platform.settings import Settings

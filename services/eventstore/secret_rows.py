@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from services.eventstore.event import Json, new_event_id
 from services.eventstore.keys import DataKey
+from services.eventstore.log.event import Json, new_event_id
 from services.eventstore.secrets import Changes, Code, Mail, NewSession
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")

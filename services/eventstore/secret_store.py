@@ -12,9 +12,9 @@ from typing import LiteralString
 import psycopg
 
 from services.eventstore.keys import KeyRing
+from services.eventstore.log.store import Claim
 from services.eventstore.secret_rows import session_bound_to
 from services.eventstore.secrets import Session
-from services.eventstore.store import Claim
 from services.platform import sql
 from services.platform.database import Database, Row
 from services.platform.settings import Settings

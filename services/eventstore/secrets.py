@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.eventstore.event import Json
+from services.eventstore.log.event import Json
 
 Purpose = Literal["verify", "reset"]
 MailKind = Literal["verify_email", "reset_password", "email_changed", "password_changed", "already_registered"]

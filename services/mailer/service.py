@@ -10,7 +10,7 @@ from uuid import UUID
 
 from services.eventstore import keys
 from services.eventstore.keys import KeyRing
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.mailer import letter, sender
 from services.mailer.letter import Letter, Unsendable
 from services.mailer.outbox import Claim, Erased, Outbox

@@ -6,7 +6,7 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from projections import Projection
-from services.eventstore.event import Event
+from services.eventstore.log.event import Event
 from services.platform import sql
 from services.platform.database import Connection
 

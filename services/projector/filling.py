@@ -19,8 +19,8 @@ import projections
 from projections import Projection
 from projections.projection import Applying
 from services.eventstore import keys
-from services.eventstore.event import Event, Told
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.event import Event, Told
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings

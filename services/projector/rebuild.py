@@ -12,8 +12,8 @@ import psycopg.sql
 from psycopg.abc import Query
 
 from projections import Projection
+from services.eventstore.log.store import Log
 from services.eventstore.roles import PROJECTOR
-from services.eventstore.store import Log
 from services.platform import sql
 from services.platform.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings

@@ -8,8 +8,8 @@ from nats.aio.client import Client
 
 import projections
 from services.eventstore import keys
-from services.eventstore.event import Event
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.event import Event
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.roles import PROJECTOR
 from services.platform import broker
 from services.platform.database import Database

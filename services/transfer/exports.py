@@ -215,7 +215,7 @@ class _Export:
 
 
 async def _head(connection: Connection) -> int:
-    ((position,),) = await (await connection.execute(sql.load("services.eventstore", "head"))).fetchall()
+    ((position,),) = await (await connection.execute(sql.load("services.eventstore.log", "head"))).fetchall()
     return int(position)
 
 

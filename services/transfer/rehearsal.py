@@ -3,10 +3,19 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from services.eventstore.event import Event
+from services.eventstore.log.event import Event
+from services.eventstore.log.snapshots import Snapshot, Tail, Wanted
+from services.eventstore.log.store import (
+    Append,
+    Appended,
+    Claim,
+    ClaimTaken,
+    EventStore,
+    Outcome,
+    Result,
+    VersionConflict,
+)
 from services.eventstore.secret_store import SecretStore
-from services.eventstore.snapshots import Snapshot, Tail, Wanted
-from services.eventstore.store import Append, Appended, Claim, ClaimTaken, EventStore, Outcome, Result, VersionConflict
 
 
 class Rehearsal:

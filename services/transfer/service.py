@@ -12,8 +12,9 @@ from denizen.operations import OPERATIONS
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
-from services.eventstore import address_keys, keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore import keys
+from services.eventstore.log import address_keys
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
 from services.platform import broker

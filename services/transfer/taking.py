@@ -16,9 +16,9 @@ from services.accounts.task import Stream, Task
 from services.accounts.user import User, evolve
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.event import NewEvent
-from services.eventstore.snapshots import Wanted
-from services.eventstore.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
+from services.eventstore.log.event import NewEvent
+from services.eventstore.log.snapshots import Wanted
+from services.eventstore.log.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
 from services.transfer.pace import Pace
 from services.transfer.rows import Row
 

@@ -8,7 +8,7 @@ import sys
 import psycopg
 import pytest
 
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from tests.support import log
 from tests.support.servers import REPOSITORY
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 
 from services.accounts.user import rfc3339
 from services.directory.history import Histories
-from services.eventstore.event import Event
-from services.eventstore.memory import MemoryEventStore
+from services.eventstore.log.event import Event
+from services.eventstore.log.memory import MemoryEventStore
 from tests.support.accounts import Json
 from tests.support.read_side import BATCHES, ReadSide, commanded, folded, shown
 

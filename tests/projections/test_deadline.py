@@ -12,7 +12,7 @@ import projections
 from services.directory.queries import Queries
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.memory import MemoryEventStore
+from services.eventstore.log.memory import MemoryEventStore
 from services.platform.database import Database
 from services.projector import checkpoints
 from tests.support import log

@@ -15,7 +15,7 @@ from psycopg.errors import UniqueViolation
 import projections
 from services.accounts.user import User
 from services.directory.lookups import LOOKUPS, SINGLES, look_up
-from services.eventstore.event import Event
+from services.eventstore.log.event import Event
 from services.projector import checkpoints
 from tests.support.accounts import Json
 from tests.support.log import until

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import projections
-from services.eventstore.snapshots import FORM, NEWEST, PAGE
+from services.eventstore.log.snapshots import FORM, NEWEST, PAGE
 from services.platform import sql
 from services.platform.database import Connection, Database
 from services.projector import checkpoints

@@ -20,7 +20,7 @@ from services.directory.search import planner as way
 from services.directory.search import selectivity as finding
 from services.directory.search.cursor import Cursor, decode
 from services.domain.refusals import Refusal
-from services.eventstore.event import Event
+from services.eventstore.log.event import Event
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.read_side import USER_ID, WORDS, ReadSide, commanded, task
 

@@ -16,7 +16,7 @@ from services.directory.lookups import LOOKUPS
 from services.directory.search import listing
 from services.directory.search import planner as way
 from services.directory.search.listing import PLANS, list_users
-from services.eventstore.postgres import IN_ORDER
+from services.eventstore.log.postgres import IN_ORDER
 from services.platform import sql
 from services.platform.database import Database, Parameters, Row
 from services.projector import checkpoints
@@ -194,12 +194,12 @@ def _add_events(database_url: str, users: int) -> None:
 @pytest.mark.parametrize(
     ("package", "name"),
     [
-        ("services.eventstore", "read_log"),
-        ("services.eventstore", "middle_user"),
+        ("services.eventstore.log", "read_log"),
+        ("services.eventstore.log", "middle_user"),
         ("services.relay", "read_public"),
-        ("services.eventstore", "load_streams"),
-        ("services.eventstore", "stream_tips"),
-        ("services.eventstore", "find_commands"),
+        ("services.eventstore.log", "load_streams"),
+        ("services.eventstore.log", "stream_tips"),
+        ("services.eventstore.log", "find_commands"),
     ],
 )
 async def test_the_log_is_read_by_index(database: Database, database_url: str, package: str, name: str) -> None:
@@ -223,7 +223,7 @@ def test_an_outcome_costs_the_same_however_many_logins_a_user_has(database: Data
             values ('change', 'user_a', 1, null, now()), ('login', 'user_a', 1, 5, now());
             analyze;"""
         )
-        statement = sql.load("services.eventstore", "find_commands")
+        statement = sql.load("services.eventstore.log", "find_commands")
         ids = ["change", "login"]
         found = owner.execute(statement, [ids], prepare=False).fetchall()
         steps = str(owner.execute("explain (analyze, costs off, timing off) " + statement, [ids]).fetchall())
@@ -249,7 +249,7 @@ async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> Non
             analyze;"""
         )
     database = Database(log.settings(database_url), "plans", options=IN_ORDER)
-    steps = await plan(database, sql.load("services.eventstore", "read_users"))
+    steps = await plan(database, sql.load("services.eventstore.log", "read_users"))
     assert "Index Scan using events_stream_version_key" in steps, steps
     assert "Index Scan using data_keys_pkey" in steps, steps
     assert "Sort" not in steps, steps

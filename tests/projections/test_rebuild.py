@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import projections
 from services.directory.lookups import LOOKUPS, look_up
-from services.eventstore import memory
-from services.eventstore.event import Event, Told
-from services.eventstore.memory import MemoryEventStore
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import END
+from services.eventstore.log import memory
+from services.eventstore.log.event import Event, Told
+from services.eventstore.log.memory import MemoryEventStore
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import END
 from services.platform import sql
 from services.platform.database import DatabaseUnavailable
 from services.projector import checkpoints, filling, rebuild

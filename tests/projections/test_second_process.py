@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import projections
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.settings import Settings
 from services.projector import rebuild
 from services.projector.filling import SecondProcessEnded

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.eventstore.verify import verify
+from services.eventstore.log.verify import verify
 from tests.cli.test_commands import Shell
 from tests.support.servers import Denizen, eventually
 from tests.transfer.support import HASHES, Json, name

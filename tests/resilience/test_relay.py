@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.settings import Settings
 from services.platform.signal import Signal
 from services.relay import stream

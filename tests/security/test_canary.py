@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from pydantic import SecretStr
 
 from services.eventstore import keys
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.settings import Settings
 from tests.support import canary
 from tests.support.backend import Backend, Json, Reply, connected

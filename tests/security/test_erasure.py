@@ -21,9 +21,9 @@ from pydantic import SecretStr
 import projections
 from services.eventstore import keys
 from services.eventstore.keys import KeysMissing
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.snapshots import Wanted
-from services.eventstore.verify import verify
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.snapshots import Wanted
+from services.eventstore.log.verify import verify
 from services.platform.settings import Settings
 from tests.support import canary
 from tests.support.backend import Backend, Json, Reply, connected

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 
 from services.eventstore.keys import KeyRing
-from services.eventstore.memory import MemoryEventStore
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import Log
+from services.eventstore.log.memory import MemoryEventStore
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import Log
 from tests.support.log import ring, settings
 
 OpenStore = Callable[..., PostgresEventStore]

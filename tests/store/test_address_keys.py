@@ -9,10 +9,10 @@ import pytest
 from services.accounts import events
 from services.accounts.events import EmailChanged, UserCreated
 from services.domain.email_address import canonical, coarse
-from services.eventstore import address_keys
-from services.eventstore.event import NewEvent
+from services.eventstore.log import address_keys
+from services.eventstore.log.event import NewEvent
+from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrate import migrate
-from services.eventstore.store import Append, Appended
 from tests.store.conftest import OpenStore
 from tests.support.log import AT, ring, settings, user_id
 

@@ -6,10 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from services.eventstore.event import Event
-from services.eventstore.secrets import Changes
-from services.eventstore.snapshots import PAGE, Snapshot, Tail, Wanted
-from services.eventstore.store import (
+from services.eventstore.log.event import Event
+from services.eventstore.log.snapshots import PAGE, Snapshot, Tail, Wanted
+from services.eventstore.log.store import (
     Append,
     Appended,
     Claim,
@@ -22,6 +21,7 @@ from services.eventstore.store import (
     VersionConflict,
     logins_of,
 )
+from services.eventstore.secrets import Changes
 from tests.support.log import AT, append, event, user_id
 
 X: Claim = ("email", "x@example.com")

@@ -20,8 +20,8 @@ from services.embedded.program import free_port
 from services.erasure import files, log, streams, tables, thin
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Tombstone
-from services.eventstore.event import Json
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.event import Json
+from services.eventstore.log.postgres import PostgresEventStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, settings, until, user_id
 

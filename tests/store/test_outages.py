@@ -9,9 +9,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.eventstore import postgres
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import Append, Appended, Outcome, OutcomeUnknown, Repeated
+from services.eventstore.log import postgres
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import Append, Appended, Outcome, OutcomeUnknown, Repeated
 from services.platform.database import Database, DatabaseUnavailable
 from tests.store.conftest import OpenStore
 from tests.support.log import append, settings, until, user_id

@@ -17,8 +17,8 @@ from yoyo.migrations import MigrationList
 
 import projections
 from services.eventstore import roles
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.migrate import migrate
-from services.eventstore.postgres import PostgresEventStore
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.projector import checkpoints

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from services.eventstore import key_encryption, key_files, keys, rotation
 from services.eventstore.key_encryption import LocalKeys
 from services.eventstore.keys import KeyRing, KeysMissing
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import Appended
 from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.secrets import Changes
-from services.eventstore.store import Appended
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys

@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from services.eventstore.verify import Finding, Verification, verify
+from services.eventstore.log.verify import Finding, Verification, verify
 from tests.store.conftest import OpenStore
 from tests.support.log import append, user_id
 from tests.support.servers import REPOSITORY

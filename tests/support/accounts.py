@@ -14,10 +14,10 @@ from services.accounts.users import evolved
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
 from services.endpoint.positions import Positions
-from services.eventstore.event import Event
-from services.eventstore.memory import MemoryEventStore
-from services.eventstore.snapshots import Tail
-from services.eventstore.store import EventStore
+from services.eventstore.log.event import Event
+from services.eventstore.log.memory import MemoryEventStore
+from services.eventstore.log.snapshots import Tail
+from services.eventstore.log.store import EventStore
 from tests.support.log import ring
 
 Json = dict[str, Any]

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.eventstore.event import Event, NewEvent
 from services.eventstore.keys import KeyRing
-from services.eventstore.store import Append, Claim, EventStore
+from services.eventstore.log.event import Event, NewEvent
+from services.eventstore.log.store import Append, Claim, EventStore
 from services.platform.settings import Settings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)

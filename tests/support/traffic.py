@@ -11,7 +11,7 @@ import psycopg
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
-from services.eventstore.verify import verify
+from services.eventstore.log.verify import verify
 from tests.support.backend import Backend, Json, Reply, connected, email
 from tests.support.servers import Denizen
 

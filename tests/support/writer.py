@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 
 from services.endpoint.call import Call
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from tests.support import log
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.backend import email

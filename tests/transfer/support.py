@@ -10,7 +10,7 @@ from denizen import messages as m
 from denizen.operations import OPERATIONS
 
 from services.endpoint.call import understand
-from services.eventstore.postgres import PostgresEventStore
+from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
 from services.platform.database import Database

@@ -9,8 +9,8 @@ from typeid import TypeID
 
 from services.accounts.task import Task, deleted
 from services.domain.refusals import Refusal
-from services.eventstore.postgres import PostgresEventStore
-from services.eventstore.store import Append, Result
+from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.log.store import Append, Result
 from services.passwords.pool import HashingPool
 from services.platform.database import DatabaseUnavailable
 from tests.support.accounts import Accounts, Json, ask

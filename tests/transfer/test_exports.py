@@ -15,7 +15,7 @@ from denizen.operations import QUERIES
 import projections
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
-from services.eventstore.memory import MemoryEventStore
+from services.eventstore.log.memory import MemoryEventStore
 from services.platform.database import Connection
 from services.projector import rebuild
 from services.projector.rebuild import Rebuild, TableInUse

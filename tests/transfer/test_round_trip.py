@@ -18,7 +18,7 @@ from services.accounts.decision import ImportUser
 from services.accounts.events import LoginEvent, encode
 from services.accounts.user import evolve, rfc3339
 from services.domain.refusals import Refusal
-from services.eventstore.event import Event
+from services.eventstore.log.event import Event
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids

@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from services.eventstore.chain import START, link
+from services.eventstore.log.chain import START, link
 from tests.support.log import AT
 
 ROW: dict[str, Any] = {

@@ -13,8 +13,8 @@ from services.accounts.decision import ImportUser
 from services.accounts.task import Task
 from services.domain.place import place
 from services.endpoint.call import Call
-from services.eventstore.memory import MemoryEventStore
-from services.eventstore.store import Append, Appended, OutcomeUnknown, Result
+from services.eventstore.log.memory import MemoryEventStore
+from services.eventstore.log.store import Append, Appended, OutcomeUnknown, Result
 from services.platform.database import DatabaseUnavailable
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, user_id

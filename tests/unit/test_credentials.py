@@ -20,7 +20,7 @@ from services.accounts.events import (
 )
 from services.accounts.user import User, evolve
 from services.domain.refusals import Refusal
-from services.eventstore.store import Claim
+from services.eventstore.log.store import Claim
 from tests.support.log import AT, user_id
 
 ID = user_id()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from services.accounts import events
 from services.accounts.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
 from services.erasure import thin
-from services.eventstore.event import Event, Json, NewEvent
+from services.eventstore.log.event import Event, Json, NewEvent
 from tests.support.log import AT, user_id
 
 GOLDEN = {path.stem: orjson.loads(path.read_bytes()) for path in Path(__file__).parents[1].glob("golden/*.json")}

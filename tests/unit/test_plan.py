@@ -1,6 +1,6 @@
 """Which appends of a batch share a transaction, and who waits for whom."""
 
-from services.eventstore.store import Append, Claim, Plan, plan
+from services.eventstore.log.store import Append, Claim, Plan, plan
 from tests.support.log import append
 
 X: Claim = ("email", "x@example.com")

@@ -13,7 +13,7 @@ from services.accounts import events
 from services.accounts.decide import decide
 from services.accounts.user import User, evolve, merge, rfc3339
 from services.domain.refusals import Refusal
-from services.eventstore.event import Event, Json
+from services.eventstore.log.event import Event, Json
 from tests.support.accounts import whole
 from tests.support.log import AT, user_id
 

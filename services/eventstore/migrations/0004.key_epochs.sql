@@ -6,7 +6,7 @@ create table retired_epochs (
     emptied_at timestamptz -- since then nothing is wrapped under it; null: its rotation has not ended
 );
 
--- Once a statement: a service that holds an old ring is told so, and takes the new key (services/eventstore/postgres.py).
+-- Once a statement: a service that holds an old ring is told so, and takes the new key (services/eventstore/log/postgres.py).
 create function refuse_retired_epoch() returns trigger language plpgsql set search_path from current as $$
 begin
     if exists (select from written join retired_epochs using (epoch)) then

@@ -7,8 +7,8 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
-from services.eventstore.chain import START, link
-from services.eventstore.event import Json
+from services.eventstore.log.chain import START, link
+from services.eventstore.log.event import Json
 from services.platform import sql
 
 _ROWS_AT_A_TIME = 2000
@@ -77,4 +77,4 @@ def _check(rows: Iterable[Json], progress: Callable[[int], None]) -> Iterator[Fi
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.eventstore", name)
+    return sql.load("services.eventstore.log", name)

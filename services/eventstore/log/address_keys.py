@@ -8,9 +8,9 @@ import logging
 from typing import LiteralString
 
 from services.domain import email_address
-from services.eventstore import arrays, rows
-from services.eventstore.event import Event
 from services.eventstore.keys import KeyRing
+from services.eventstore.log import arrays, rows
+from services.eventstore.log.event import Event
 from services.platform import sql
 from services.platform.database import Connection, Database
 from services.platform.settings import Settings
@@ -21,7 +21,7 @@ _BATCH = 1000
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.eventstore", name)
+    return sql.load("services.eventstore.log", name)
 
 
 async def renew(settings: Settings, ring: KeyRing, name: str) -> int:

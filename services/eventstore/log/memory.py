@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.eventstore.event import Event
-from services.eventstore.snapshots import PAGE, Snapshot, Tail, Wanted
-from services.eventstore.store import (
+from services.eventstore.log.event import Event
+from services.eventstore.log.snapshots import PAGE, Snapshot, Tail, Wanted
+from services.eventstore.log.store import (
     END,
     Append,
     Appended,

@@ -9,13 +9,12 @@ from cryptography.exceptions import InvalidTag
 
 from services.domain import email_address
 from services.domain.place import place
-from services.eventstore import arrays
-from services.eventstore.chain import START, link
-from services.eventstore.event import Event, Json, Told
 from services.eventstore.keys import DataKey, KeyRing
-from services.eventstore.secret_rows import Secrets
-from services.eventstore.snapshots import FORM, PAGE, Snapshot, Tail
-from services.eventstore.store import (
+from services.eventstore.log import arrays
+from services.eventstore.log.chain import START, link
+from services.eventstore.log.event import Event, Json, Told
+from services.eventstore.log.snapshots import FORM, PAGE, Snapshot, Tail
+from services.eventstore.log.store import (
     Append,
     Appended,
     ClaimKind,
@@ -25,6 +24,7 @@ from services.eventstore.store import (
     VersionConflict,
     user_of,
 )
+from services.eventstore.secret_rows import Secrets
 from services.platform.database import Row
 
 _NEW = 0, START

@@ -6,7 +6,7 @@ They are a cache. One that is missing, of another form or unreadable costs time 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from services.eventstore.event import Event, Json
+from services.eventstore.log.event import Event, Json
 
 FORM = 1
 """Of `Snapshot.state`: `shown` is the user as queries show them, without logins; `deciding` is what else commands are

@@ -10,11 +10,11 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services.eventstore import arrays, rows
-from services.eventstore.event import Event, Told
 from services.eventstore.keys import KeyRing, KeysMissing
-from services.eventstore.snapshots import FORM, PAGE, TOGETHER, Snapshot, Tail, Wanted
-from services.eventstore.store import (
+from services.eventstore.log import arrays, rows
+from services.eventstore.log.event import Event, Told
+from services.eventstore.log.snapshots import FORM, PAGE, TOGETHER, Snapshot, Tail, Wanted
+from services.eventstore.log.store import (
     END,
     Append,
     Appended,
@@ -50,7 +50,7 @@ _LIVING_EPOCH = "living_epoch"
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.eventstore", name)
+    return sql.load("services.eventstore.log", name)
 
 
 class PostgresEventStore:
