@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from bench import population, system, transfer
 from bench.report import Row
 from bench.system import System
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform.settings import Settings
 
 _PASSWORD = "abc123xyz"

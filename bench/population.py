@@ -11,7 +11,7 @@ import psycopg
 from typeid import TypeID
 
 from services.accounts.events import UserCreated, encode
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.chain import START, link
 from services.eventstore.log.event import Json
 

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.event import NewEvent, new_event_id
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Appended

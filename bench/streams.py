@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from bench.report import Row
 from bench.system import System
 from services.accounts.events import UserUpdated, encode
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.chain import link
 from services.platform.settings import Settings
 

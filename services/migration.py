@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import psycopg
 
 from services.embedded.program import CannotStart
-from services.eventstore.key_encryption import KeysMissing
+from services.eventstore.keys.encryption import KeysMissing
 from services.eventstore.migrate import migrate
 from services.eventstore.schema import SchemaTooNew
 from services.platform import causes

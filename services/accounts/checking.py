@@ -8,7 +8,7 @@ import orjson
 from services.accounts import state
 from services.accounts.task import Stream
 from services.accounts.users import evolved
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.snapshots import Wanted
 from services.eventstore.log.verify import MOST_FINDINGS, Finding

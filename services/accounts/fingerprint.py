@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from services.accounts.tools import Tools
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import Outcome
 
 _UNREAD = "accessToken"

@@ -15,7 +15,7 @@ from services.accounts.task import Task
 from services.accounts.throttle import Throttle
 from services.accounts.tools import Tools
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore

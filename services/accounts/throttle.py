@@ -11,7 +11,7 @@ from typing import Literal, LiteralString
 
 import orjson
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings

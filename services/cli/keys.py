@@ -10,9 +10,9 @@ import psycopg
 import typer
 
 from services.cli import environment, show
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.tokens.keys import LEAD_SECONDS, Kind, ServerKeys

@@ -48,7 +48,7 @@ def _read(settings: Settings) -> Verification:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from services.accounts.checking import check
-    from services.eventstore.keys import KeysMissing
+    from services.eventstore.keys.data_keys import KeysMissing
     from services.eventstore.log.verify import verify as read
 
     assert settings.database_url is not None

@@ -16,7 +16,7 @@ import projections
 from projections import Projection
 from services.cli import environment, show
 from services.cli.arguments import AsJson
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable

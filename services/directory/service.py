@@ -8,7 +8,7 @@ from denizen.operations import OPERATIONS
 from services.directory.queries import Queries
 from services.directory.tokens import TokenQueries
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import broker
 from services.platform.settings import Settings

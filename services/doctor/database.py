@@ -7,7 +7,7 @@ import psycopg
 
 import projections
 from services.doctor.finding import Report, Wanting
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Database, Parameters, Row

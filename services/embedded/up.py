@@ -119,7 +119,8 @@ class _Everything:
         """Migrate, and give each service its login; the addresses of PostgreSQL by service. Raises CannotStart."""
         # Here, because it was imported while the servers started.
         from services import migration
-        from services.eventstore import keys, roles
+        from services.eventstore import roles
+        from services.eventstore.keys import data_keys as keys
 
         settings = self._settings
         if not keys.in_environment(settings):

@@ -13,7 +13,7 @@ from nacl.secret import SecretBox
 
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 
 _OCTETS = SecretBox.NONCE_SIZE + SecretBox.MACBYTES + 8
 _FORM = re.compile(h.OPAQUE_POSITION_FORM)

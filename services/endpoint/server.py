@@ -20,7 +20,7 @@ from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
 from services.endpoint.positions import Positions
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.platform import broker
 from services.platform.settings import Settings
 

@@ -12,8 +12,8 @@ from denizen.transport import Transport
 from services.erasure import files, log, streams, tables
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Receipt, Tombstone
-from services.eventstore import keys
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform.database import NO_CODE_OF_OTHERS
 from services.platform.settings import Settings
 

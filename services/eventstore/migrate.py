@@ -11,7 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
 from services.eventstore import roles, schema
-from services.eventstore.key_encryption import KeysMissing
+from services.eventstore.keys.encryption import KeysMissing
 
 _ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
 

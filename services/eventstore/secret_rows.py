@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from services.eventstore.keys import DataKey
+from services.eventstore.keys.data_keys import DataKey
 from services.eventstore.log.event import Json, new_event_id
 from services.eventstore.secrets import Changes, Code, Mail, NewSession
 

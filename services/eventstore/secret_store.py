@@ -11,7 +11,7 @@ from typing import LiteralString
 
 import psycopg
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import Claim
 from services.eventstore.secret_rows import session_bound_to
 from services.eventstore.secrets import Session

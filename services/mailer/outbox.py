@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.secrets import MailKind
 from services.platform import sql
 from services.platform.database import Database, Row

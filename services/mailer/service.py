@@ -8,8 +8,8 @@ from contextlib import suppress
 from secrets import SystemRandom
 from uuid import UUID
 
-from services.eventstore import keys
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.postgres import PostgresEventStore
 from services.mailer import letter, sender
 from services.mailer.letter import Letter, Unsendable

@@ -18,7 +18,7 @@ import uvloop
 import projections
 from projections import Projection
 from projections.projection import Applying
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.event import Event, Told
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from nats.aio.client import Client
 
 import projections
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.event import Event
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.roles import PROJECTOR

@@ -16,7 +16,7 @@ from joserfc.jwk import OKPKey
 from nacl.public import PrivateKey
 
 from services.domain.refusals import Refusal
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings

@@ -5,7 +5,7 @@ import hmac
 import re
 from dataclasses import dataclass
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 
 _FORM = re.compile(r"(sess_[0-7][0-9a-hjkmnp-tv-z]{25})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])")
 """The last character of 32 octets in base64url has two bits that are zero: each token can be written in one way."""

@@ -7,7 +7,7 @@ import orjson
 from denizen import messages as m
 from denizen.sealing import PREFIX
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 
 
 def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:

@@ -13,7 +13,7 @@ from services.accounts.decision import Facts
 from services.accounts.fingerprint import used
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import EventStore, OutcomeUnknown
 from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool

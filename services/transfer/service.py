@@ -12,7 +12,7 @@ from denizen.operations import OPERATIONS
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.secret_store import SecretStore

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform.settings import Settings
 from tests.support.servers import Denizen, eventually
 from tests.support.smtp import put, recipients, sink, waiting

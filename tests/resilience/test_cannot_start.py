@@ -17,7 +17,8 @@ from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.eventstore import keys, roles
+from services.eventstore import roles
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.migrate import migrate
 from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from services.domain.place import place
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform import broker
 from services.platform.database import Database
 from services.platform.settings import Settings

@@ -9,7 +9,7 @@ import orjson
 import psycopg
 import pytest
 
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform.settings import Settings
 from tests.support.backend import connected
 from tests.support.log import until, user_id

@@ -9,7 +9,7 @@ import pytest
 from denizen import AsyncTokenVerifier, StaleRead, TokenInvalid
 from pydantic import SecretStr
 
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys

@@ -17,7 +17,7 @@ from denizen.sealing import seal
 from nats.errors import Error as NatsError
 from pydantic import SecretStr
 
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.settings import Settings
 from tests.support import canary

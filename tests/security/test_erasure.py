@@ -19,8 +19,8 @@ from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 import projections
-from services.eventstore import keys
-from services.eventstore.keys import KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.data_keys import KeysMissing
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.snapshots import Wanted
 from services.eventstore.log.verify import verify

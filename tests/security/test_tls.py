@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from services.embedded.home import Home
 from services.endpoint.server import Server
-from services.eventstore import keys
+from services.eventstore.keys import data_keys as keys
 from services.platform import broker
 from services.platform.settings import Settings
 from tests.support.log import ring

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Log

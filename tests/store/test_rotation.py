@@ -11,12 +11,15 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from services.eventstore import key_encryption, key_files, keys, rotation
-from services.eventstore.key_encryption import LocalKeys
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys import encryption as key_encryption
+from services.eventstore.keys import files as key_files
+from services.eventstore.keys import rotation
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
+from services.eventstore.keys.encryption import LocalKeys
+from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Appended
-from services.eventstore.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.secrets import Changes
 from services.platform.database import Database
 from services.platform.settings import Settings

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from services.eventstore import keys
-from services.eventstore.keys import KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.data_keys import KeysMissing
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, user_id

@@ -17,8 +17,8 @@ from joserfc.jwk import OKPKey
 from psycopg.conninfo import make_conninfo
 
 from services.domain.refusals import Refusal
-from services.eventstore import keys as key_files
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys import data_keys as key_files
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform.database import Database, DatabaseUnavailable, Parameters, Row
 from services.platform.settings import Settings
 from services.tokens import keys as server_keys

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.event import Event, NewEvent
 from services.eventstore.log.store import Append, Claim, EventStore
 from services.platform.settings import Settings

@@ -8,8 +8,8 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from pydantic import SecretStr
 
-from services.eventstore import keys
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform.settings import Settings
 from tests.support.log import ring, user_id
 

@@ -8,7 +8,7 @@ import logging
 from typing import LiteralString
 
 from services.domain import email_address
-from services.eventstore.keys import KeyRing
+from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log import arrays, rows
 from services.eventstore.log.event import Event
 from services.platform import sql

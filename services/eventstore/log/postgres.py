@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log import arrays, rows
 from services.eventstore.log.event import Event, Told
 from services.eventstore.log.snapshots import FORM, PAGE, TOGETHER, Snapshot, Tail, Wanted

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 
 from services.domain import email_address
 from services.domain.place import place
-from services.eventstore.keys import DataKey, KeyRing
+from services.eventstore.keys.data_keys import DataKey, KeyRing
 from services.eventstore.log import arrays
 from services.eventstore.log.chain import START, link
 from services.eventstore.log.event import Event, Json, Told

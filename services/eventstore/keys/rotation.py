@@ -7,8 +7,9 @@ from typing import LiteralString
 
 import orjson
 
-from services.eventstore import key_files, keys
-from services.eventstore.keys import KeyRing, KeysMissing
+from services.eventstore.keys import data_keys as keys
+from services.eventstore.keys import files as key_files
+from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log.event import Json
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
@@ -45,7 +46,7 @@ class Rotation:
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.eventstore", name)
+    return sql.load("services.eventstore.keys", name)
 
 
 async def rotate(settings: Settings, *, keep_old: bool, progress: Progress) -> Rotation:

@@ -9,9 +9,9 @@ from hashlib import sha256
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.eventstore import key_files
-from services.eventstore.key_encryption import KeyEncryption, KeysMissing, LocalKeys
-from services.eventstore.key_files import create_missing
+from services.eventstore.keys import files as key_files
+from services.eventstore.keys.encryption import KeyEncryption, KeysMissing, LocalKeys
+from services.eventstore.keys.files import create_missing
 from services.eventstore.log.event import Json
 from services.platform.settings import Settings
 
