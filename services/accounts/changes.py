@@ -19,7 +19,7 @@ from services.accounts.events import (
     UserDeleted,
 )
 from services.accounts.user import User
-from services.eventstore.secrets import Changes, Code, Mail, MailKind, Purpose
+from services.eventstore.credentials.secrets import Changes, Code, Mail, MailKind, Purpose
 
 CODE_LIFE = timedelta(minutes=10)
 TOKEN_LIFE = timedelta(minutes=30)

@@ -7,7 +7,7 @@ from denizen import messages as m
 
 from services.accounts.events import UserEvent
 from services.domain.refusals import Refusal
-from services.eventstore.secrets import NewSession
+from services.eventstore.credentials.secrets import NewSession
 
 Decision = Sequence[UserEvent] | Refusal
 

@@ -13,8 +13,8 @@ from typing import Literal
 from services.accounts.throttle import Guess, Throttle
 from services.accounts.window import Window
 from services.domain.refusals import Refusal
-from services.eventstore.secret_store import Credential, SecretStore
-from services.eventstore.secrets import Session
+from services.eventstore.credentials.secrets import Session
+from services.eventstore.credentials.store import Credential, SecretStore
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
 

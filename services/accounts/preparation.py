@@ -17,7 +17,7 @@ from services.accounts.task import Instant, Reply, Task
 from services.accounts.tools import Tools, accounts, too_many_attempts
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.eventstore.secret_store import long_code_digest
+from services.eventstore.credentials.store import long_code_digest
 from services.passwords import formats
 
 Prepared = Task | Instant

@@ -15,10 +15,10 @@ from services.accounts.task import Task
 from services.accounts.throttle import Throttle
 from services.accounts.tools import Tools
 from services.endpoint.server import Server
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.secret_store import SecretStore
 from services.passwords import dearest as dearest_hash
 from services.passwords.pool import HashingPool
 from services.platform import broker

@@ -24,8 +24,8 @@ from services.domain.place import place
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.page import fitting, listed
-from services.eventstore.secret_store import IdUsed
-from services.eventstore.secrets import NewSession, Session
+from services.eventstore.credentials.secrets import NewSession, Session
+from services.eventstore.credentials.store import IdUsed
 from services.tokens import access, refresh
 from services.tokens.bearer import bearer_token
 

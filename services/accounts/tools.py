@@ -12,9 +12,9 @@ from services.accounts.user import User
 from services.accounts.users import Users
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import EventStore
-from services.eventstore.secret_store import SecretStore
 from services.passwords import policy
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
+from services.eventstore.credentials.secrets import MailKind
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
-from services.eventstore.secrets import MailKind
 from services.platform import sql
 from services.platform.database import Database, Row
 from services.platform.settings import Settings
@@ -20,7 +20,7 @@ _EXPIRED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class WaitingMail:
-    """A mail as it was asked for (services/eventstore/secrets.py)."""
+    """A mail as it was asked for (services/eventstore/credentials/secrets.py)."""
 
     kind: MailKind
     to: str

@@ -13,9 +13,9 @@ from services.accounts.decision import Facts
 from services.accounts.fingerprint import used
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import EventStore, OutcomeUnknown
-from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
 from services.platform import sql
 from services.platform.database import Database

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.event import Event
 from services.eventstore.log.snapshots import Snapshot, Tail, Wanted
 from services.eventstore.log.store import (
@@ -15,7 +16,6 @@ from services.eventstore.log.store import (
     Result,
     VersionConflict,
 )
-from services.eventstore.secret_store import SecretStore
 
 
 class Rehearsal:

@@ -12,10 +12,10 @@ from denizen.operations import OPERATIONS
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
 from services.platform import broker
 from services.platform.batching import Batcher

@@ -260,15 +260,19 @@ async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> Non
     ("package", "name", "indexes"),
     [
         ("services.tokens", "session_alive", ["sessions_pkey"]),
-        ("services.eventstore", "find_session", ["sessions_pkey"]),
-        ("services.eventstore", "find_sessions", ["sessions_user", "data_keys_pkey"]),
-        ("services.eventstore", "find_begun", ["sessions_user"]),
-        ("services.eventstore", "refresh_session", ["sessions_pkey"]),
-        ("services.eventstore", "secrets_by_email", ["claims_pkey", "passwords_pkey", "events_stream_version_key"]),
-        ("services.eventstore", "secret_by_id", ["passwords_pkey", "events_stream_version_key"]),
-        ("services.eventstore", "find_token", ["codes_reset", "events_stream_version_key"]),
-        ("services.eventstore", "attempt_code", ["codes_pkey", "events_stream_version_key"]),
-        ("services.eventstore", "find_long_code", ["codes_pkey", "events_stream_version_key"]),
+        ("services.eventstore.credentials", "find_session", ["sessions_pkey"]),
+        ("services.eventstore.credentials", "find_sessions", ["sessions_user", "data_keys_pkey"]),
+        ("services.eventstore.credentials", "find_begun", ["sessions_user"]),
+        ("services.eventstore.credentials", "refresh_session", ["sessions_pkey"]),
+        (
+            "services.eventstore.credentials",
+            "secrets_by_email",
+            ["claims_pkey", "passwords_pkey", "events_stream_version_key"],
+        ),
+        ("services.eventstore.credentials", "secret_by_id", ["passwords_pkey", "events_stream_version_key"]),
+        ("services.eventstore.credentials", "find_token", ["codes_reset", "events_stream_version_key"]),
+        ("services.eventstore.credentials", "attempt_code", ["codes_pkey", "events_stream_version_key"]),
+        ("services.eventstore.credentials", "find_long_code", ["codes_pkey", "events_stream_version_key"]),
     ],
 )
 async def test_secrets_are_found_by_index(

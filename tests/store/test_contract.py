@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from services.eventstore.credentials.secrets import Changes
 from services.eventstore.log.event import Event
 from services.eventstore.log.snapshots import PAGE, Snapshot, Tail, Wanted
 from services.eventstore.log.store import (
@@ -21,7 +22,6 @@ from services.eventstore.log.store import (
     VersionConflict,
     logins_of,
 )
-from services.eventstore.secrets import Changes
 from tests.support.log import AT, append, event, user_id
 
 X: Claim = ("email", "x@example.com")

@@ -13,8 +13,8 @@ import pytest_asyncio
 from services.accounts.guesses import Guesses
 from services.accounts.throttle import Guess, Throttle, network
 from services.domain.refusals import Refusal
-from services.eventstore.secret_store import SecretStore
-from services.eventstore.secrets import Changes
+from services.eventstore.credentials.secrets import Changes
+from services.eventstore.credentials.store import SecretStore
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
 from services.platform.settings import Settings

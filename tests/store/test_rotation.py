@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from services.eventstore.credentials.secrets import Changes
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys import encryption as key_encryption
 from services.eventstore.keys import files as key_files
@@ -20,7 +21,6 @@ from services.eventstore.keys.encryption import LocalKeys
 from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Appended
-from services.eventstore.secrets import Changes
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys

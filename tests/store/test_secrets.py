@@ -13,6 +13,8 @@ from psycopg import sql
 from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Instant, Task
 from services.domain.place import place
+from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession, Session
+from services.eventstore.credentials.store import Credential, SecretStore, long_code_digest
 from services.eventstore.log.store import (
     Append,
     Appended,
@@ -25,8 +27,6 @@ from services.eventstore.log.store import (
     VersionConflict,
     logins_of,
 )
-from services.eventstore.secret_store import Credential, SecretStore, long_code_digest
-from services.eventstore.secrets import Changes, Code, Mail, NewSession, Session
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, settings, streams, until, user_id

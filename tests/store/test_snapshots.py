@@ -16,6 +16,7 @@ from services.accounts.commands import Answer
 from services.accounts.long_streams import fold_long
 from services.accounts.task import Stream, Task, with_user
 from services.accounts.users import Users
+from services.eventstore.credentials.secrets import Changes
 from services.eventstore.log import snapshots
 from services.eventstore.log.event import Event
 from services.eventstore.log.memory import MemoryEventStore
@@ -23,7 +24,6 @@ from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.snapshots import EVERY, PAGE, Snapshot, Tail, Wanted
 from services.eventstore.log.store import Log
 from services.eventstore.log.verify import Finding
-from services.eventstore.secrets import Changes
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, Json, ask, whole
 from tests.support.log import AT, append, ring, streams, user_id, with_keys

@@ -16,9 +16,9 @@ from services.accounts.decision import Facts, LogIn
 from services.accounts.task import Task, deleted, with_user
 from services.accounts.user import User, rfc3339
 from services.directory.search.listing import PLANS, list_users
+from services.eventstore.credentials.secrets import NewSession
 from services.eventstore.log.event import Event
 from services.eventstore.log.store import EventStore
-from services.eventstore.secrets import NewSession
 from services.platform.database import Database, Row
 from services.projector import checkpoints
 from tests.support import log

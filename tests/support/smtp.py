@@ -20,8 +20,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from services.embedded.home import Home
 from services.embedded.sink import Sink
+from services.eventstore.credentials.secrets import Mail, MailKind
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.secrets import Mail, MailKind
 from tests.support.log import ring, user_id
 from tests.support.servers import running
 

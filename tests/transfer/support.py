@@ -10,8 +10,8 @@ from denizen import messages as m
 from denizen.operations import OPERATIONS
 
 from services.endpoint.call import understand
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.secret_store import SecretStore
 from services.passwords.pool import HashingPool
 from services.platform.database import Database
 from services.tokens.keys import ServerKeys

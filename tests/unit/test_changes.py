@@ -14,7 +14,7 @@ from services.accounts.decision import Command, Facts, LogIn, RecoverPassword, R
 from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.user import User, evolve
 from services.domain.refusals import Refusal
-from services.eventstore.secrets import Changes, Code, Mail, NewSession
+from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 

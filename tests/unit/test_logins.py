@@ -11,8 +11,8 @@ from services.accounts.decision import Command, Facts, LogIn
 from services.accounts.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
 from services.accounts.user import User, evolve
 from services.domain.refusals import Refusal
+from services.eventstore.credentials.secrets import NewSession
 from services.eventstore.log.event import Event
-from services.eventstore.secrets import NewSession
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 

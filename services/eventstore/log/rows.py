@@ -9,6 +9,7 @@ from cryptography.exceptions import InvalidTag
 
 from services.domain import email_address
 from services.domain.place import place
+from services.eventstore.credentials.rows import Secrets
 from services.eventstore.keys.data_keys import DataKey, KeyRing
 from services.eventstore.log import arrays
 from services.eventstore.log.chain import START, link
@@ -24,7 +25,6 @@ from services.eventstore.log.store import (
     VersionConflict,
     user_of,
 )
-from services.eventstore.secret_rows import Secrets
 from services.platform.database import Row
 
 _NEW = 0, START

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from services.eventstore.credentials.secrets import Changes
 from services.eventstore.log.event import Event, Json, NewEvent, Told
 from services.eventstore.log.snapshots import Snapshot, Tail, Wanted
-from services.eventstore.secrets import Changes
 
 ClaimKind = Literal["email", "externalId", "identity"]
 Claim = tuple[ClaimKind, str]

@@ -11,10 +11,10 @@ from typing import LiteralString
 
 import psycopg
 
+from services.eventstore.credentials.rows import session_bound_to
+from services.eventstore.credentials.secrets import Session
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import Claim
-from services.eventstore.secret_rows import session_bound_to
-from services.eventstore.secrets import Session
 from services.platform import sql
 from services.platform.database import Database, Row
 from services.platform.settings import Settings
@@ -24,7 +24,7 @@ _ATTEMPTS = 5
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.eventstore", name)
+    return sql.load("services.eventstore.credentials", name)
 
 
 @dataclass(frozen=True, slots=True)

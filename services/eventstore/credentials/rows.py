@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession
 from services.eventstore.keys.data_keys import DataKey
 from services.eventstore.log.event import Json, new_event_id
-from services.eventstore.secrets import Changes, Code, Mail, NewSession
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
 """What ends before what begins: one append can end all sessions and begin one."""
