@@ -31,7 +31,7 @@ from bench.system import ROOT
 from services.directory.lookups import LOOKUPS, look_up
 from services.directory.search.listing import PLANS, list_users
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.projector import checkpoints

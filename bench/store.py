@@ -17,7 +17,7 @@ from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.event import NewEvent, new_event_id
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Appended
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from services.platform.batching import Batcher
 from services.platform.settings import Settings
 

@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from tests.support import containers
 from tests.support.people import Postbox, Talk, talking
 from tests.support.servers import Denizen, NatsServer, PostgresServer, running

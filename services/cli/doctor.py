@@ -16,7 +16,7 @@ from services.cli import environment, show
 from services.doctor import broker, database, files, processes
 from services.doctor.finding import Finding, Report, Wanting
 from services.eventstore.keys import data_keys as keys
-from services.eventstore.roles import SERVICES
+from services.eventstore.migrations.roles import SERVICES
 from services.platform.database import DatabaseUnavailable
 from services.platform.settings import Settings
 

@@ -20,8 +20,8 @@ def migrate(
 
     Each service logs in as `<cell>_<service>`, by the password that DENIZEN_POSTGRES_<SERVICE>_PASSWORD sets here.
     """
-    from services.eventstore import roles
-    from services.migration import migrate_when_reachable
+    from services.eventstore.migrations import roles
+    from services.eventstore.migrations.waiting import migrate_when_reachable
 
     logs.configure("migrate", for_people=sys.stderr.isatty())
     settings = environment.settings()

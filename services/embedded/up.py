@@ -98,7 +98,7 @@ class _Everything:
         nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
         sink = Sink(self._home) if settings.smtp_url is None else None
         # Importing takes as long as PostgreSQL does to start: do both at once.
-        importing = asyncio.to_thread(importlib.import_module, "services.migration")
+        importing = asyncio.to_thread(importlib.import_module, "services.eventstore.migrations.waiting")
         servers = [server for server in (postgres, nats, sink) if server is not None]
         await asyncio.gather(importing, self._run(servers))
         addresses = {
@@ -118,9 +118,9 @@ class _Everything:
     async def _migrate(self, owner: str) -> dict[str, str]:
         """Migrate, and give each service its login; the addresses of PostgreSQL by service. Raises CannotStart."""
         # Here, because it was imported while the servers started.
-        from services import migration
-        from services.eventstore import roles
         from services.eventstore.keys import data_keys as keys
+        from services.eventstore.migrations import roles
+        from services.eventstore.migrations import waiting as migration
 
         settings = self._settings
         if not keys.in_environment(settings):

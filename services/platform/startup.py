@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import psycopg
 
-from services.eventstore import schema
+from services.eventstore.migrations import schema
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
@@ -116,7 +116,7 @@ def with_database(run: Run) -> Run:
 async def _missing(database: Database, cell: str) -> str | None:
     """What the database lacks yet. Raises SchemaTooNew, and DatabaseUnavailable where waiting does not help."""
     try:
-        rows = await database.fetch(sql.load("services.eventstore", "applied_migrations"), [])
+        rows = await database.fetch(sql.load("services.eventstore.migrations", "applied_migrations"), [])
     except DatabaseUnavailable as error:
         if not error.passes:
             raise

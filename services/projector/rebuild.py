@@ -13,7 +13,7 @@ from psycopg.abc import Query
 
 from projections import Projection
 from services.eventstore.log.store import Log
-from services.eventstore.roles import PROJECTOR
+from services.eventstore.migrations.roles import PROJECTOR
 from services.platform import sql
 from services.platform.database import WHOLE_TABLES, Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings

@@ -10,7 +10,7 @@ import projections
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.event import Event
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.roles import PROJECTOR
+from services.eventstore.migrations.roles import PROJECTOR
 from services.platform import broker
 from services.platform.database import Database
 from services.platform.leadership import Leadership

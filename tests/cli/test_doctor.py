@@ -20,7 +20,7 @@ from services.doctor.finding import Report, Wanting
 from services.doctor.processes import Process, judge
 from services.embedded.home import with_addresses
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.roles import SERVICES
+from services.eventstore.migrations.roles import SERVICES
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.projector import checkpoints

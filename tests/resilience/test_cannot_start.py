@@ -17,9 +17,9 @@ from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
-from services.eventstore import roles
 from services.eventstore.keys import data_keys as keys
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations import roles
+from services.eventstore.migrations.migrate import migrate
 from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running
 from tests.support.tls import make_certificates

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from services.eventstore.roles import GRANTS, SERVICES
+from services.eventstore.migrations.roles import GRANTS, SERVICES
 from tests.support.servers import Denizen, eventually
 
 SERVERS = ("postgres", "nats", "smtp")

@@ -12,7 +12,7 @@ from services.domain.email_address import canonical, coarse
 from services.eventstore.log import address_keys
 from services.eventstore.log.event import NewEvent
 from services.eventstore.log.store import Append, Appended
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from tests.store.conftest import OpenStore
 from tests.support.log import AT, ring, settings, user_id
 

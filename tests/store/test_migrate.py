@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from services.embedded.postgres import Postgres
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from tests.support.servers import REPOSITORY
 
 _NUMBERS = count()

@@ -70,7 +70,7 @@ async def test_migration_gives_sessions_their_places(
         if begun.session_id in places:
             query = "update sessions set position = %s where session_id = %s"
             await owner.execute(query, [result.position, begun.session_id])
-    migration = (files("services.eventstore") / "migrations" / "0011.told.sql").read_text("utf-8")
+    migration = (files("services.eventstore.migrations") / "steps" / "0011.told.sql").read_text("utf-8")
     await owner.execute(migration[migration.index("update sessions") :].encode())
     secrets = SecretStore(settings(database_url), ring(), "places")
     found = {each.session_id: each.place for user in users for each in await secrets.sessions(user)}

@@ -16,9 +16,9 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import MigrationList
 
 import projections
-from services.eventstore import roles
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations import roles
+from services.eventstore.migrations.migrate import migrate
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.projector import checkpoints
@@ -51,7 +51,7 @@ def _migrate_as_before(url: str, cell: str) -> None:
     backend = PostgresqlPsycopgBackend(uri, "_yoyo_migration")
     try:
         backend.init_database()
-        with as_file(files("services.eventstore") / "migrations") as directory:
+        with as_file(files("services.eventstore.migrations") / "steps") as directory:
             every: list[Any] = list(yoyo.read_migrations(str(directory)))
             old = MigrationList([each for each in every if each.id[:4] <= _BEFORE])
             backend.apply_migrations(backend.to_apply(old))
@@ -110,7 +110,7 @@ def _owners(url: str, cell: str) -> set[tuple[Any, ...]]:
 
 
 def test_every_table_has_declared_grants(database_url: str) -> None:
-    """A table of a new migration: add it to GRANTS in services/eventstore/roles.py."""
+    """A table of a new migration: add it to GRANTS in services/eventstore/migrations/roles.py."""
     with psycopg.connect(database_url) as owner:
         found = owner.execute("select tablename from pg_tables where schemaname = 'denizen'").fetchall()
     ours = {name for (name,) in found if "yoyo" not in name}

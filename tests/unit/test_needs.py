@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.eventstore.roles import SERVICES
+from services.eventstore.migrations.roles import SERVICES
 from services.platform import environment as needs
 from services.platform.settings import Settings
 

@@ -10,7 +10,7 @@ class SchemaTooNew(Exception):
 
 def is_current(cell: str, applied: Iterable[str]) -> bool:
     """Whether a cell with these migrations has all those of this version. Raises SchemaTooNew where it has others."""
-    known = {path.name.removesuffix(".sql") for path in (files("services.eventstore") / "migrations").iterdir()}
+    known = {path.name.removesuffix(".sql") for path in (files("services.eventstore.migrations") / "steps").iterdir()}
     has = set(applied)
     if newer := sorted(has - known):
         raise SchemaTooNew(

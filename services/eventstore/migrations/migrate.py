@@ -10,8 +10,8 @@ from psycopg.conninfo import conninfo_to_dict
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
-from services.eventstore import roles, schema
 from services.eventstore.keys.encryption import KeysMissing
+from services.eventstore.migrations import roles, schema
 
 _ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
 
@@ -39,7 +39,7 @@ def migrate(
             backend.init_database()
             backend.break_lock()
             backend.ensure_internal_schema_updated()
-            with as_file(files("services.eventstore") / "migrations") as directory:
+            with as_file(files("services.eventstore.migrations") / "steps") as directory:
                 schema.is_current(cell, _applied(turn, cell))
                 backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(directory))))
         finally:

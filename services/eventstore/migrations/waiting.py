@@ -8,8 +8,8 @@ import psycopg
 
 from services.embedded.program import CannotStart
 from services.eventstore.keys.encryption import KeysMissing
-from services.eventstore.migrate import migrate
-from services.eventstore.schema import SchemaTooNew
+from services.eventstore.migrations.migrate import migrate
+from services.eventstore.migrations.schema import SchemaTooNew
 from services.platform import causes
 
 log = logging.getLogger(__name__)
