@@ -1,1 +1,1 @@
-"""The programs that run: accounts (write), projector, directory (read), relay, and what they stand on."""
+"""The programs of Denizen. Each folder's docstring says what it does and what it may import."""

@@ -1,1 +1,4 @@
-"""The write side: commands are decided and become events. The domain (user, events, decide) is pure."""
+"""The write side: decides commands and appends their events.
+
+Imports the domain, the event store, passwords, tokens, the endpoint and the platform.
+"""

@@ -61,7 +61,7 @@ _ENDS_SESSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Sessions that ended: those of a user that began before a place (services/domain/place.py), or the one that is named."""
+    """Ended sessions: all of a user that began before a place (services/domain/place.py), or the named one."""
 
     user_id: str
     session_id: str | None

@@ -1,4 +1,4 @@
-"""What a snapshot holds of a user (services/eventstore/log/snapshots.py): what queries show, what else decisions need."""
+"""The state of a user in a snapshot (services/eventstore/log/snapshots.py), for queries and for decisions."""
 
 from datetime import datetime
 

@@ -1,1 +1,4 @@
-"""The read side: answers queries from the projections, and from nothing else."""
+"""The read side: answers queries from the projections.
+
+Imports the event store's log for history, the endpoint, tokens and the platform.
+"""

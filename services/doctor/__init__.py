@@ -1,1 +1,4 @@
-"""What `denizen doctor` looks at: files, PostgreSQL, the log, NATS, and whether each service lives and keeps up."""
+"""The checks of `denizen doctor`: files, PostgreSQL, the log, NATS, and whether each service is alive and keeps up.
+
+Imports the event store and the platform.
+"""

@@ -1,4 +1,4 @@
-"""Whether the processes of each service live: by the sessions that their event loops use (services/platform/heartbeat.py)."""
+"""Checks that the processes of each service are alive, by the database sessions that their heartbeats use."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,4 @@
-"""PostgreSQL and NATS from Python wheels, for `denizen up` and for tests: loopback only, nothing to install."""
+"""PostgreSQL and NATS from Python wheels, and `denizen up`, which supervises them and all services.
+
+Imports the migrations and the platform.
+"""

@@ -1,1 +1,4 @@
-"""The door: NATS messages in, understood requests out; every request gets an answer."""
+"""Receives requests over NATS, checks them against the contract, and answers every one.
+
+Imports the domain, tokens and the platform.
+"""

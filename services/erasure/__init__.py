@@ -1,1 +1,4 @@
-"""Proves that a user was erased: looks for what is left in every table, stream and file of ours."""
+"""Proves that a user was erased: searches every table, stream and file of Denizen.
+
+Imports the event store and the platform.
+"""

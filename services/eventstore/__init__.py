@@ -1,1 +1,4 @@
-"""The log of a cell: append, read, claims, keys. A library of accounts, projector and relay."""
+"""The event log of a cell and what is stored with it, each part in a folder of its own.
+
+Imports the domain and the platform.
+"""

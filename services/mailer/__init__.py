@@ -1,1 +1,1 @@
-"""Sends the mails that wait in the table `mails`."""
+"""Sends the mails that the write side has queued. Imports the event store's keys and the platform."""

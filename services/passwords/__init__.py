@@ -1,1 +1,1 @@
-"""Passwords: what a new one must be, and the hashes of old ones, ours and those that others made."""
+"""Checks new passwords, and verifies hashes: Denizen's own and those of imported users. Imports the platform."""

@@ -1,1 +1,1 @@
-"""Publishes the log to the JetStream stream USERS_EVENTS, in order."""
+"""Publishes the log to the JetStream stream USERS_EVENTS, in order. Imports the platform."""

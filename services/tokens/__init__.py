@@ -1,1 +1,4 @@
-"""The service's own keys, and what is made with them: access tokens and refresh tokens."""
+"""Signing keys and what is made with them: access tokens, refresh tokens, revocations, sealed secrets.
+
+Imports the event store's keys and the platform.
+"""

@@ -1,1 +1,4 @@
-"""Imports and exports: many users at a time, yielding to everything else."""
+"""Imports and exports: many users at a time, yielding to other requests.
+
+Imports the domain, the event store, search and the platform.
+"""

@@ -76,7 +76,7 @@ _UPDATED = _json(
     {"user_id": _USER, "status": "ACTIVE", "doc": "{}", "login_position": 1, "email": "", "name": "", "search": ""}
 )
 _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
-    "services.eventstore": {
+    "services.eventstore.log": {
         "load_streams": {
             "streams": _USERS,
             "afters": [0, 0],
@@ -93,8 +93,10 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         "find_commands": [["7", "8"]],
         "is_stored": {"event_id": _ID, "stream": _USER, "command_id": "7"},
         "read_data_keys": [_USERS],
-        "held_claims": [[b"7", b"8"]],
         "release_claims": [_json({"key": _KEY, "user_id": _USER})],
+    },
+    "services.eventstore.credentials": {
+        "held_claims": [[b"7", b"8"]],
         "erase_users": [_OTHER],
         "end_sessions": [_OTHER],
         "spend_codes": [_json({"user_id": _USER, "purpose": "verify"})],

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import LiteralString
 
 from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession
 from services.eventstore.keys.data_keys import DataKey
 from services.eventstore.log.event import Json, new_event_id
+from services.platform import sql
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
 """What ends before what begins: one append can end all sessions and begin one."""
@@ -38,9 +40,11 @@ class Secrets:
     def _row(self, statement: str, user_id: str, **columns: object) -> None:
         self.rows.setdefault(statement, []).append({"user_id": user_id, **columns})
 
-    def statements(self) -> Iterator[tuple[str, list[Json]]]:
-        """Names of statements and their rows, in the order in which to run them."""
-        return ((name, self.rows[name]) for name in _ORDER if name in self.rows)
+    def statements(self) -> Iterator[tuple[LiteralString, list[Json]]]:
+        """Statements and their rows, in the order in which to run them."""
+        return (
+            (sql.load("services.eventstore.credentials", name), self.rows[name]) for name in _ORDER if name in self.rows
+        )
 
 
 def _code(code: Code) -> Json:

@@ -1,0 +1,1 @@
+"""Key-encryption keys, and the data keys of users that they wrap: loading, using, rotating. Imports the platform."""

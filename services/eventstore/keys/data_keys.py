@@ -115,8 +115,8 @@ def in_environment(settings: Settings) -> bool:
 def load(settings: Settings) -> KeyRing:
     """The keys from the environment where they are set there, else from the files in `home`/keys.
 
-    The environment may lack the claim key (services/platform/environment.py says whose may); files are always both, and those that
-    come or go later are noticed. Raises KeysMissing.
+    The environment may lack the claim key, for services that need none (services/platform/environment.py). Files always
+    hold both keys, and files that appear or vanish later are noticed. Raises KeysMissing.
     """
     if settings.key_encryption_keys:
         pairs = [pair.partition(":") for pair in settings.key_encryption_keys.get_secret_value().split(",")]

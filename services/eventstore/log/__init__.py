@@ -1,0 +1,4 @@
+"""Appends events, reads them and verifies them; claims of unique values; snapshots.
+
+Imports the domain, keys and the platform.
+"""

@@ -1,4 +1,4 @@
-"""Makes the claims of addresses anew whose key was coarser in earlier versions (services/domain/email_address.py), once.
+"""Replaces the claims of addresses whose keys were coarser in earlier versions of Denizen, once (email_address.py).
 
 Only a service that has the claim key can. It does so before it serves, and goes on where another one, or an earlier
 start, has stopped.

@@ -363,6 +363,6 @@ async def _commit(connection: Connection, batch: rows.Batch, events: list[Row], 
             await connection.execute(_sql("insert_events"), [*rows.columns(events), head + len(events)])
         if batch.kept:
             await connection.execute(_sql("put_snapshots"), rows.snapshot_columns(batch.kept))
-        for name, changed in batch.secrets.statements():
-            await connection.execute(_sql(name), [rows.dumps(changed)])
+        for statement, changed in batch.secrets.statements():
+            await connection.execute(statement, [rows.dumps(changed)])
         await connection.execute("commit")
