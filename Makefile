@@ -1,13 +1,15 @@
 # The commands of this repository; `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
+# How many tests run side by side. They wait more than they compute, so there may be more of them than processors.
+WORKERS ?= 3
 BIN := $(VENV)/bin
 # What the environment is made from. Its hash is the stamp's name, so that any change, and only a change, installs again.
 INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
 STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast test-containers bench lint format typecheck contract reference check check-locks env lock clean
+.PHONY: help install run test test-slow test-fast test-containers bench lint format typecheck contract reference check check-locks env lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
@@ -26,11 +28,15 @@ $(STAMP):
 run: install  ## Start everything (embedded PostgreSQL and NATS included) and say how to talk to it.
 	@$(BIN)/denizen up
 
-test: install  ## Run all tests, but those that need containers.
-	$(BIN)/pytest
+test: install  ## Run the tests that need no container and are not slow (WORKERS=1: one after another).
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not quiet"
+
+test-slow: install  ## Run the slow tests (kills, floods, statistics), then those that compare times, one by one.
+	$(BIN)/pytest -n 2 --dist worksteal -m "slow and not quiet"
+	$(BIN)/pytest -m quiet
 
 test-fast: install  ## Run the tests that need no server.
-	$(BIN)/pytest -m "not slow" tests/unit tests/contract tests/importing
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not quiet" tests/unit tests/contract tests/importing
 
 test-containers: install  ## Run what talks to servers on the images of compose.yaml (needs a Docker engine).
 	TESTCONTAINERS_RYUK_DISABLED=true TESTCONTAINERS_CONNECTION_MODE=docker_host $(BIN)/pytest --servers=containers tests/integration tests/client tests/containers

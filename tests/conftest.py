@@ -3,6 +3,7 @@
 `--servers=containers` takes PostgreSQL and NATS from the images of compose.yaml instead of the embedded ones.
 """
 
+import os
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
@@ -19,13 +20,18 @@ from services.embedded.postgres import Postgres
 from services.eventstore.migrations.migrate import migrate
 from tests.support import containers
 from tests.support.people import Postbox, Talk, talking
-from tests.support.servers import Denizen, NatsServer, PostgresServer, running
+from tests.support.servers import REPOSITORY, Denizen, NatsServer, PostgresServer, running
 
 CELL = "denizen"
 
 # What a shell in the background or `nohup` has ignored would be so in every program that we start, and signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# The tests start hundreds of programs. Where the environment forbids bytecode beside the source, each of them would
+# compile all our modules, so the programs share a cache elsewhere.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ["PYTHONPYCACHEPREFIX"] = str(REPOSITORY / ".pytest_cache" / "bytecode")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -54,7 +54,7 @@ def _expect_fork_named(outcome: tuple[str, str, float]) -> None:
     name, said, seconds = outcome
     assert name == UsedAfterFork.__name__
     assert f"forked from process {os.getpid()}" in said
-    assert seconds < 1
+    assert seconds < 3
 
 
 def test_client_used_before_a_fork_names_the_fork_in_the_child(denizen: Denizen) -> None:
@@ -159,7 +159,7 @@ def test_async_client_on_a_second_loop_while_the_first_lives_says_so_at_once(den
         began = time.monotonic()
         with pytest.raises(WrongEventLoop):
             asyncio.run(_get(client, NOBODY))
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 3
         first.run_until_complete(client.close())
     finally:
         first.close()

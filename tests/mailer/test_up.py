@@ -22,6 +22,7 @@ def _none_waits(denizen: Denizen) -> bool:
     return not waiting(denizen.database_url)
 
 
+@pytest.mark.slow
 async def test_mails_arrive_whichever_of_them_is_killed(own_denizen: Denizen) -> None:
     ring = keys.load(Settings(home=own_denizen.home))
     maildir = own_denizen.home / "mail"
@@ -30,9 +31,9 @@ async def test_mails_arrive_whichever_of_them_is_killed(own_denizen: Denizen) ->
         pids = {child: own_denizen.kill(child) for child in killed}
         sent.append(f"user{len(sent)}@example.com")
         put(own_denizen.database_url, sent[-1], keys=ring)
-        await asyncio.to_thread(eventually, partial(_none_waits, own_denizen), 10, "the mail's end")
+        await asyncio.to_thread(eventually, partial(_none_waits, own_denizen), 30, "the mail's end")
         for child, pid in pids.items():
-            await asyncio.to_thread(eventually, partial(_has_another, own_denizen, child, pid), 10, child)
+            await asyncio.to_thread(eventually, partial(_has_another, own_denizen, child, pid), 30, child)
     assert sorted(recipients(maildir)) == sorted(sent)
     assert "example.com" not in (own_denizen.home / "log" / "mailer.log").read_text()
     assert "example.com" not in (own_denizen.home / "log" / "smtp.log").read_text()
@@ -47,7 +48,7 @@ async def test_a_server_of_ones_own_takes_the_place_of_the_sink(tmp_path: Path) 
         try:
             assert "smtp" not in denizen.pids()
             put(denizen.database_url, "ada@example.com", keys=keys.load(Settings(home=denizen.home)))
-            await asyncio.to_thread(eventually, partial(_none_waits, denizen), 10, "the mail's end")
+            await asyncio.to_thread(eventually, partial(_none_waits, denizen), 30, "the mail's end")
         finally:
             assert denizen.stop() == 0
     assert recipients(tmp_path / "own" / "mail") == ["ada@example.com"]

@@ -23,7 +23,7 @@ async def test_kills_under_load(own_denizen: Denizen) -> None:
             for child in ("accounts", "directory", "transfer", "projector", "relay", "mailer", "nats", "postgres"):
                 pid = own_denizen.kill(child)
                 await load.goes_on(10)
-                await asyncio.to_thread(eventually, partial(_has_another, own_denizen, child, pid), 10, child)
+                await asyncio.to_thread(eventually, partial(_has_another, own_denizen, child, pid), 30, child)
     await assert_nothing_lost(own_denizen, load)
 
 

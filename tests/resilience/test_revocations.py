@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from services.tokens.keys import ServerKeys
 from services.tokens.revocations import Revocation, RevocationFailed, Revocations
 from tests.support import backend, log
 from tests.support.people import PASSWORD, talking
+from tests.support.quiet import within
 from tests.support.servers import Denizen, running
 from tests.support.tokens import Signer, session_id, user_id
 
@@ -51,12 +52,6 @@ def append(url: str, event: str, user: str, session: str | None = None, age: int
         row = owner.execute(_APPEND, [user, event, json.dumps(public), age]).fetchone()
         assert row
         return int(row[0])
-
-
-async def within(seconds: float, condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 def outcome(verifier: AsyncTokenVerifier, token: str) -> str:

@@ -76,6 +76,7 @@ async def inventing(talk: Talk, verifier: AsyncTokenVerifier) -> None:
         assert (await talk.query("VerifyToken", {"token": token})).code == "token_invalid"
 
 
+@pytest.mark.slow
 async def test_rotation_while_key_ids_are_invented_refuses_no_good_token(
     own_denizen: Denizen, server_keys: ServerKeys
 ) -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import nats
+import pytest
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
@@ -35,6 +36,7 @@ async def take(subscription: JetStreamContext.PullSubscription, count: int) -> l
     return taken
 
 
+@pytest.mark.slow
 async def test_a_lost_tail_is_filled_again_and_delivered_again(own_denizen: Denizen) -> None:
     client = await connect(own_denizen)
     await create_users(client, range(20))

@@ -342,6 +342,7 @@ WORD = f"kQ{secrets.token_hex(10)}"
         base64.urlsafe_b64encode(b"\xff\xfe" + WORD.encode()),
         base64.b64encode(json.dumps({"password": WORD}).encode()),
     ],
+    ids=["plain", "case", "utf-16", "utf-16-be", "hex", *(f"base64-{n}" for n in range(4)), "base64url", "json"],
 )
 def test_the_search_finds_every_form(content: bytes) -> None:
     assert canary.shown(canary.forms(WORD), b"\0" * 100 + content + b"\xff" * 100)

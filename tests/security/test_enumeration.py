@@ -90,6 +90,7 @@ def in_turn(bodies: Sequence[Json], ask: Callable[[Json], Awaitable[Reply]]) -> 
     return lambda: ask(next(remaining))
 
 
+@pytest.mark.quiet
 async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denizen: Denizen) -> None:
     count = 15
     owned = {"password": PASSWORD, "emailVerified": True}
@@ -124,6 +125,7 @@ async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denize
     await assert_alike(asks, count, gap=0.35)
 
 
+@pytest.mark.quiet
 async def test_a_password_as_it_was_typed_does_not_tell_either(backend: Backend) -> None:
     """One that is not in NFC is hashed twice, whatever the hash; and a few at once wait for each other."""
     typed = unicodedata.normalize("NFD", "wröng horse battery")
@@ -141,6 +143,7 @@ async def test_a_password_as_it_was_typed_does_not_tell_either(backend: Backend)
     await assert_alike({"bcrypt": at(str(user["email"])), "unknown": at(email())}, 16, gap=0.9)
 
 
+@pytest.mark.quiet
 async def test_changing_a_password_does_not_tell_of_which_kind_it_is(backend: Backend) -> None:
     """Nor does anything else that compares a password: its refusal waits as that of a login does."""
     bodies: dict[str, list[Json]] = {"argon2": [], "bcrypt": []}
@@ -155,6 +158,7 @@ async def test_changing_a_password_does_not_tell_of_which_kind_it_is(backend: Ba
     await assert_alike({kind: in_turn(each, change) for kind, each in bodies.items()}, 15, gap=0.4)
 
 
+@pytest.mark.quiet
 async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> None:
     async def send(body: Json) -> Reply:
         return await backend.ask("users.v1.public.SendPasswordResetEmail", body, 10)
@@ -164,6 +168,7 @@ async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> Non
     await assert_alike({"known": in_turn(known, send), "unknown": in_turn(unknown, send)}, 40, gap=0.03)
 
 
+@pytest.mark.quiet
 async def test_a_discreet_registration_does_not_tell(discreet: Denizen) -> None:
     async with connected(discreet.nats_url) as backend:
 
@@ -182,6 +187,7 @@ async def test_a_discreet_registration_does_not_tell(discreet: Denizen) -> None:
 # --- that these tests can fail ----------------------------------------------------------------------------------
 
 
+@pytest.mark.quiet
 async def test_the_time_of_a_hash_alone_would_tell() -> None:
     """What a login would take without the floor is told apart with as few samples."""
     pool = HashingPool(Settings())

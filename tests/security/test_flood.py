@@ -50,6 +50,7 @@ async def answers(backend: Backend, bodies: list[bytes]) -> list[str]:
     return codes
 
 
+@pytest.mark.slow
 async def test_the_surplus_is_refused_at_once_and_untouched(backend: Backend, denizen: Denizen) -> None:
     user = await backend.create(password=PASSWORD, emailVerified=True)
     for _ in range(2):  # Twice: the places are free again.
@@ -72,6 +73,7 @@ async def test_the_surplus_is_refused_at_once_and_untouched(backend: Backend, de
         assert (await backend.command("Authenticate", login)).code == ""
 
 
+@pytest.mark.slow
 async def test_registrations_leave_sign_ins_their_share(backend: Backend) -> None:
     """More of them than can be hashed, all the time: of 64 who sign in meanwhile, one was let in before."""
     user = await backend.create(password=PASSWORD, emailVerified=True)
@@ -98,6 +100,7 @@ async def test_registrations_leave_sign_ins_their_share(backend: Backend) -> Non
     assert refused["overloaded"] > refused[""], "it is a flood"
 
 
+@pytest.mark.slow
 async def test_one_address_does_not_take_the_places_of_others(backend: Backend) -> None:
     user = {"email": email()}
     owned = {**user, "password": PASSWORD, "emailVerified": True}

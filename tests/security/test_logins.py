@@ -124,7 +124,7 @@ def environment(denizen: Denizen, child: str) -> dict[str, str]:
         except (KeyError, psutil.NoSuchProcess):
             return {}
 
-    return eventually(found, 10, child)
+    return eventually(found, 30, child)
 
 
 def logged_in(denizen: Denizen, service: str) -> psycopg.Connection[Any]:

@@ -180,7 +180,7 @@ async def test_an_owner_with_the_token_of_a_session_that_ended_gets_in_while_oth
         assert FROM_ONE <= tried.count("invalid_credentials") <= FROM_ONE + (time.monotonic() - began) / 30 + 1
 
 
-@pytest.mark.parametrize("whence", [ip(), None])
+@pytest.mark.parametrize("whence", [ip(), None], ids=["address", "none"])
 async def test_after_wrong_guesses_a_password_that_was_reset_signs_in(
     backend: Backend, post: Postbox, owner: str, whence: str | None
 ) -> None:

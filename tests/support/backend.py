@@ -44,7 +44,7 @@ class Backend:
     def __init__(self, client: Client) -> None:
         self.client = client
 
-    async def ask(self, subject: str, body: Json, seconds: float = 5, /, **headers: str) -> Reply:
+    async def ask(self, subject: str, body: Json, seconds: float = 20, /, **headers: str) -> Reply:
         """One request. Headers are given by their names with _ for -."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         message = await self.client.request(subject, json.dumps(body).encode(), timeout=seconds, headers=named or None)
@@ -63,7 +63,7 @@ class Backend:
         user: Json = reply.body["user"]
         return user
 
-    async def insist(self, subject: str, body: Json, seconds: float = 15, /, **headers: str) -> Reply:
+    async def insist(self, subject: str, body: Json, seconds: float = 30, /, **headers: str) -> Reply:
         """Ask again until there is an answer that is not an outage's."""
         async with asyncio.timeout(seconds):
             while True:

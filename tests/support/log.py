@@ -76,7 +76,7 @@ async def streams(store: EventStore, wanted: Iterable[str]) -> dict[str, list[Ev
     return found
 
 
-async def until(condition: Callable[[], Awaitable[T]], what: str, seconds: float = 10) -> T:
+async def until(condition: Callable[[], Awaitable[T]], what: str, seconds: float = 30) -> T:
     """The first true value of a condition. Fails the test after `seconds`."""
     async with asyncio.timeout(seconds):
         while not (value := await condition()):

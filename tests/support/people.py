@@ -98,7 +98,7 @@ class Postbox:
 
     async def mails(self, to: str, subject: str, number: int = 1) -> list[EmailMessage]:
         """The mails to an address with a word in the subject, oldest first, as soon as there are so many."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while len(found := self._found(to, subject)) < number:
                 await asyncio.sleep(0.02)
         return found

@@ -1,14 +1,15 @@
-"""Is the machine quiet enough to compare times? Measured while they are taken.
+"""Whether the machine is quiet enough to compare times, measured while they are taken.
 
-A test of times that failed on a busy machine has shown nothing: it says so and skips.
+A test of times that fails on a busy machine has shown nothing: it says so and skips.
 """
 
+import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from statistics import median
+from statistics import fmean, median
 
 import pytest
 
@@ -27,6 +28,11 @@ class Disturbance:
     def ratio(self) -> float:
         """The median so far."""
         return median(self._ratios) if self._ratios else 1.0
+
+    @property
+    def delay(self) -> float:
+        """The mean so far, which a single long stall raises too."""
+        return fmean(self._ratios) if self._ratios else 1.0
 
     def skip_if_busy(self) -> None:
         """Skip the test if times say nothing: others took the processor away while they were taken."""
@@ -55,3 +61,24 @@ def disturbance() -> Generator[Disturbance]:
     finally:
         measured.end()
         thread.join()
+
+
+@contextmanager
+def takes_less_than(seconds: float) -> Generator[None]:
+    """Fail the test where the block takes longer; skip it where other programs held the processor meanwhile."""
+    with disturbance() as measured:
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+    if took >= seconds:
+        if measured.delay > _QUIET:
+            pytest.skip(f"too busy to tell: {took:.2f} s, while work took {measured.delay:.2f} times what it needed")
+        pytest.fail(f"took {took:.2f} s, and should take less than {seconds} s")
+
+
+async def within(seconds: float, condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds. Fails or skips as `takes_less_than` where that takes longer than `seconds`."""
+    with takes_less_than(seconds):
+        async with asyncio.timeout(60):
+            while not condition():
+                await asyncio.sleep(0.005)

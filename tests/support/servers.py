@@ -40,7 +40,7 @@ class NatsServer(Protocol):
         ...
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 10, what: str = "it") -> Any:
+def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "it") -> Any:
     """The first true value of a condition. Fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -63,13 +63,13 @@ def running(program: Program, log: Path) -> Generator[subprocess.Popen[bytes]]:
             start_new_session=True,
         )
         try:
-            eventually(lambda: program.is_ready() or process.poll() is not None, 30, program.name)
+            eventually(lambda: program.is_ready() or process.poll() is not None, 60, program.name)
             assert process.poll() is None, log.read_text()
             yield process
         finally:
             process.send_signal(program.stop_signal)
             try:
-                process.wait(15)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

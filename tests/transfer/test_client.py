@@ -324,4 +324,4 @@ def _snapshots(denizen: Denizen) -> set[int]:
 
 def _held(denizen: Denizen, others: set[int], count: int) -> None:
     """Wait until so many snapshots are held but for others: for less long than an export is that nobody asks for."""
-    eventually(lambda: len(_snapshots(denizen) - others) == count, 15, f"{count} exports")
+    eventually(lambda: len(_snapshots(denizen) - others) == count, 30, f"{count} exports")
