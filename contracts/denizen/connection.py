@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 from urllib.parse import ParseResult
 
-from denizen import errors, hardening
-from nats.aio.client import Client
+from denizen import errors
+from denizen.hardening import Client
+from denizen.secure_tcp import SecureTcp
 from nats.aio.msg import Msg
-from nats.aio.transport import TcpTransport
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError, ProtocolError, SecureConnRequiredError, SecureConnWantedError
+from nats.errors import NoRespondersError, SecureConnWantedError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 DEFAULT_SERVERS = "nats://127.0.0.1:4222"
@@ -36,8 +35,6 @@ _LISTEN_SECONDS = 2
 DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([^"]*)"', re.IGNORECASE)
 """What nats-server says of a missing permission: for what, and the subject."""
 _LOGIN_REFUSED = re.compile(r"authori[sz]ation violation|authentication (?:expired|revoked)", re.IGNORECASE)
-
-hardening.mend()
 
 Unreadable = Callable[[bytes], Awaitable[None]]
 """Is told the reply subject, as it came, of a message that could not be read."""
@@ -230,7 +227,7 @@ class Connection(Client):
 
 # A subclass of what nats-py keeps to itself must notice when that changes.
 for _name in ("_process_msg", "_process_err", "_process_connect_init"):
-    if _name not in vars(Client):
+    if not hasattr(Client, _name):
         raise ImportError(f"denizen does not know this nats-py: its Client has no {_name}")
 
 
@@ -270,73 +267,6 @@ class Question:
         if not self._answer.done():
             self._answer.set_exception(error)
             self._answer.exception()  # Perhaps the caller is gone; then nobody asks for it.
-
-
-class SecureTcp(TcpTransport):
-    """A connection on which nothing is sent, and nothing but the greeting believed, before TLS stands."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._stands = False
-        self._greeting: bytes | None = None
-
-    async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        self._stands, self._greeting = False, None
-        await super().connect(uri, buffer_size, connect_timeout)
-
-    async def greeted(self, seconds: float) -> bool:
-        """Whether the server speaks first. Raises nats.errors.Error where it offers no TLS."""
-        try:
-            async with asyncio.timeout(seconds):
-                self._greeting = _demanding_tls(await super().readline())
-        except TimeoutError:
-            return False
-        except ValueError:
-            raise ProtocolError from None
-        return True
-
-    async def connect_tls(
-        self, uri: str | ParseResult, ssl_context: ssl.SSLContext, buffer_size: int, connect_timeout: int
-    ) -> None:
-        if not self._stands:  # INFO asks for it again where TLS came first.
-            await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
-            self._stands = True
-
-    async def readline(self) -> bytes:
-        if self._stands:
-            return await super().readline()
-        if self._greeting is None:
-            raise SecureConnRequiredError
-        return self._greeting
-
-    def write(self, payload: bytes) -> None:
-        if not self._stands:
-            raise SecureConnRequiredError
-        super().write(payload)
-
-    def writelines(self, payload: list[bytes]) -> None:
-        if self._stands:  # Else it is what a connection that is being closed had not yet sent.
-            super().writelines(payload)
-
-    def __bool__(self) -> bool:
-        return True  # Else nats-py would put a plain one in its place.
-
-
-def _demanding_tls(greeting: bytes) -> bytes:
-    """The INFO of a server, so that nats-py starts TLS: whether the server demands it or only has it.
-
-    The servers that it names are left out: before TLS stands any host on the way could name its own. nats-server tells
-    them again once the client is in.
-    """
-    if not greeting.startswith(b"INFO "):
-        return greeting
-    info: Any = json.loads(greeting[5:])
-    if not isinstance(info, dict):
-        raise ProtocolError
-    told = cast(dict[str, Any], info)
-    if not (told.get("tls_required") or told.get("tls_available")):
-        raise SecureConnWantedError
-    return b"INFO " + json.dumps({**told, "tls_required": True, "connect_urls": []}).encode() + b"\r\n"
 
 
 def _refusal(error: Exception, server: ParseResult | None) -> errors.NoAnswer | None:

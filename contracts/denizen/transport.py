@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import random
 import re
 import secrets
 import time
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from denizen import errors
 from denizen import headers as h
+from denizen.attempts import Attempts
 from denizen.connection import Connection, addresses, opened
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
@@ -29,7 +29,6 @@ from nats.errors import MaxPayloadError, NoRespondersError
 
 _ATTEMPT_SECONDS = 2.5
 """How long one try is waited for, before the same request is sent again."""
-_LONGEST_PAUSE = 0.5
 _GRACE_SECONDS = 0.1
 """How much later than its time-out a request ends, whatever hangs: what it waits for is to say so itself."""
 _SEALING_KEY_SECONDS = 240.0
@@ -244,41 +243,45 @@ class Transport:
             if not value.isprintable():  # A line break would begin another header.
                 raise errors.ValidationFailed("holds control characters", field=name)
         data = body if isinstance(body, bytes) else _encoded(body)
-        asking = _Asking(time.monotonic() + timeout, gone)
-        asking.refusal = errors.NoAnswer(f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s")
+        attempts = Attempts(time.monotonic() + timeout, gone)
+        attempts.refusal = errors.NoAnswer(f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s")
         if timeout <= 0:
-            raise asking.refusal
+            raise attempts.refusal
         try:
             async with asyncio.timeout(timeout + _GRACE_SECONDS):
-                return await self._insist(asking, subject, data, headers, attempt)
+                return await self._insist(attempts, subject, data, headers, attempt)
         except TimeoutError:
-            raise asking.refusal from None
+            raise attempts.refusal from None
 
-    async def _insist(self, asking: _Asking, subject: str, data: bytes, headers: dict[str, str], attempt: float) -> Msg:
+    async def _insist(
+        self, attempts: Attempts, subject: str, data: bytes, headers: dict[str, str], attempt: float
+    ) -> Msg:
         """Ask again and again, over a new connection where the one before was closed."""
         while True:
-            client = await self.connection(max(asking.left(), 0))
+            client = await self.connection(max(attempts.left(), 0))
             with client.question(subject) as question:
                 while not client.is_closed:
                     try:
                         await question.send(data, headers or None)
-                        asking.sent = True
-                        reply = await question.reply(min(max(asking.left(), 0), attempt))
+                        attempts.sent = True
+                        reply = await question.reply(min(max(attempts.left(), 0), attempt))
                         if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
                             return reply
                         raise errors.from_body(json.loads(reply.data)["error"])
                     except errors.Unavailable as error:
-                        asking.refusal = error
+                        attempts.refusal = error
                     except MaxPayloadError:
                         raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
                     except NoRespondersError:
-                        asking.nobody(f"nobody answers {subject}: is Denizen running?")
+                        attempts.no_responders(f"nobody answers {subject}: is Denizen running?")
                     except (NatsError, OSError, TimeoutError):
                         if client.refusal is not None:
-                            raise asking.refused(client.refusal) from None
+                            raise attempts.login_refused(client.refusal) from None
                         if not client.is_connected:
-                            asking.cut_off(self._unreachable(self._fault or ConnectionError("the connection was lost")))
-                    await asking.pause()
+                            attempts.not_asked(
+                                self._unreachable(self._fault or ConnectionError("the connection was lost"))
+                            )
+                    await attempts.pause()
 
     def is_here(self) -> bool:
         """Whether this process and this event loop opened the connection."""
@@ -294,49 +297,6 @@ class Transport:
         client, self._client = self._client, None
         if client is not None and self.is_here():
             await client.close()
-
-
-class _Asking:
-    """How far a request has come: how long it may still take, and what to raise when the time is over."""
-
-    def __init__(self, until: float, gone: float | None) -> None:
-        """`gone`: there will be no answer where no service listens for so many seconds."""
-        self.refusal: errors.DenizenError = errors.NoAnswer("no answer")
-        self.sent = False
-        self._until = until
-        self._gone_at = until if gone is None else time.monotonic() + gone
-        self._pause = 0.02
-
-    def left(self) -> float:
-        """Seconds."""
-        return self._until - time.monotonic()
-
-    def nobody(self, reason: str) -> None:
-        """No service listens."""
-        self.cut_off(errors.NoAnswer(reason))
-        self._until = min(self._until, self._gone_at)
-
-    def refused(self, refusal: errors.NoAnswer) -> errors.NoAnswer:
-        """What to raise where no server lets us in again: its kinds say that nothing was done."""
-        if not self.sent:
-            return refusal
-        return errors.NoAnswer(f"the request was sent, and may have been done; since then {refusal.message}")
-
-    def cut_off(self, reason: errors.NoAnswer) -> None:
-        """There was no way to ask this time: a service's own refusal says more."""
-        if isinstance(self.refusal, errors.NoAnswer):
-            self.refusal = reason
-
-    async def pause(self) -> None:
-        """Wait before the next try. Raises TimeoutError where there is no time left."""
-        # Not all at once after an outage.
-        pause = min(self._pause * random.uniform(0.5, 1.5), self.left())  # noqa: S311
-        if pause <= 0:
-            raise TimeoutError
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        await asyncio.sleep(pause)
-        if self.left() <= 0:
-            raise TimeoutError
 
 
 def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 
 import nats.aio.client
+import nats.protocol.parser
 import pytest
-
-wait_for = vars(nats.aio.client)["asyncio"].wait_for
+from denizen.connection import Connection
+from denizen.hardening import wait_for, with_globals
 
 
 async def one_reply() -> None:
@@ -35,3 +36,19 @@ async def test_the_time_of_a_reply() -> None:
         reply = asyncio.get_running_loop().create_future()
     reply.set_result("said")
     assert [await wait_for(reply, seconds) for seconds in (1, 0, None)] == ["said"] * 3
+
+
+def test_connection_has_parser_of_its_own() -> None:
+    """Denizen's reads a subject with a vertical tab as nats-server does; that of nats-py stays as it was."""
+    line = b"MSG a\x0bb 1 5\r\n"
+    ours = vars(Connection(secure=False))["_ps"].parse.__globals__["MSG_RE"].match(line)
+    theirs = nats.protocol.parser.MSG_RE.match(line)
+    assert ours[1] == b"a\x0bb"
+    assert theirs is not None
+    assert theirs[1] == b"a"
+    assert vars(nats.aio.client)["asyncio"] is asyncio
+
+
+def test_correction_of_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ImportError, match=r"uses no {'Missing'}"):
+        with_globals(nats.aio.client.Client, Missing=None)
