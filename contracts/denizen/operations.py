@@ -141,7 +141,9 @@ _SELF = (
           "invalid_transition", "version_conflict", *_PROVEN),
     _self("ChangePassword", m.ChangeMyPassword, "Change one's password; ends every session.", "version_conflict",
           *_PASSWORD, *_PROVEN),
-    _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True),
+    replace(
+        _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True), service="directory"
+    ),
     _self("RevokeSession", m.RevokeMySession, "End one of one's sessions.", "version_conflict"),
     _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
     _in_directory(_self("ListIdentities", m.ListMyIdentities, "One's identities.", reply=m.IdentityList, reads=True)),
@@ -160,7 +162,7 @@ _QUERIES = (
     _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
     _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
     _query(m.ListUsers, m.UserList, "A page of users: searched, sorted, by offset or cursor."),
-    replace(_query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"), service="accounts"),
+    _query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"),
     _query(m.ListIdentities, m.IdentityList, "The linked accounts of a user.", "user_not_found"),
     _query(m.GetUserHistory, m.UserHistory, "Who changed what of a user, and when, newest first.", "user_not_found"),
     _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first.", "user_not_found"),

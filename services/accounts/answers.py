@@ -3,16 +3,14 @@
 import asyncio
 import math
 import time
-from collections.abc import Coroutine
-from typing import Any
 
 from denizen import headers as h
 
-from services.accounts.commands import Answer, Ended
-from services.accounts.task import Instant, Task, accepted
+from services.accounts.pending import Answer, Ended, PendingCommand, accepted
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
+from services.platform.tasks import TaskSet
 from services.tokens.revocations import RevocationFailed, Revocations
 
 FLOOR_SECONDS = 0.5
@@ -32,40 +30,34 @@ class Answers:
         self._floor = max(FLOOR_SECONDS, _FLOOR_HASHES * dearest)
         self._server = server
         self._revocations = revocations
-        self._running: set[asyncio.Task[None]] = set()
+        self._late = TaskSet()
 
-    async def __call__(self, task: Task, answer: Answer) -> None:
+    async def __call__(self, task: PendingCommand, answer: Answer) -> None:
         """Answer a command, later where it must be. Never raises."""
         if task.discreet and task.reply is accepted:
             telling = isinstance(answer.said, Refusal) and answer.said.code in _TELLING
             answer = Answer(b"{}" if telling else answer.said)
         if answer.ended is not None:
-            self._begin(self._revoke_first(task.call, answer, answer.ended))
+            self._late.start(self._revoke_first(task.call, answer, answer.ended))
         else:
             telling = isinstance(answer.said, Refusal) or task.discreet
             began = task.call.compared if task.began is None else task.began
             await self._send(task.call, answer, began if telling else None)
 
-    async def instant(self, call: Call, instant: Instant) -> None:
+    async def instant(self, call: Call, instant: Answer) -> None:
         """Answer a request for which nothing is stored."""
         telling = isinstance(instant.said, Refusal)
         await self._send(call, Answer(instant.said, instant.position), call.compared if telling else None)
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""
-        while self._running:
-            await asyncio.wait(self._running)
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        running = asyncio.create_task(work)
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
+        await self._late.drained()
 
     async def _send(self, call: Call, answer: Answer, began: float | None) -> None:
         if began is None:
             await self._answer(call, answer)
         else:
-            self._begin(self._answer_at_floor(call, answer, began))
+            self._late.start(self._answer_at_floor(call, answer, began))
 
     async def _answer_at_floor(self, call: Call, answer: Answer, began: float) -> None:
         passed = time.monotonic() - began

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import orjson
 
 from services.accounts import state
-from services.accounts.task import Stream
+from services.accounts.pending import Stream
 from services.accounts.users import evolved
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore

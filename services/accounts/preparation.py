@@ -10,17 +10,17 @@ from denizen import messages as m
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.accounts import limits, task
+from services.accounts import limits, pending
 from services.accounts.credentials import CREDENTIALS_INVALID, token_invalid
 from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
-from services.accounts.task import Instant, Reply, Task
+from services.accounts.pending import Answer, PendingCommand, Reply
 from services.accounts.tools import Tools, accounts, too_many_attempts
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import long_code_digest
 from services.passwords import formats
 
-Prepared = Task | Instant
+Prepared = PendingCommand | Answer
 _HASHED = "hashed:"
 _DIGITS = 6
 """Of a verification code that a user types. A code of another length is none of these, and costs them no try."""
@@ -34,15 +34,15 @@ async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
             raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
         if not password.startswith(_HASHED):
             new = await tools.new_hash(command.password, call, "password", command.email)
-            return Task(call, command, Facts(password_hash=new))
+            return PendingCommand(call, command, Facts(password_hash=new))
         hashed = SecretStr(password.removeprefix(_HASHED))
     if hashed is None:
-        return Task(call, command)
+        return PendingCommand(call, command)
     try:
         accepted = formats.accepted(await tools.opened(hashed, call))
     except formats.HashRejected as error:
         raise Refusal("validation_failed", str(error), field="passwordHash") from None
-    return Task(call, command, Facts(password_hash=accepted))
+    return PendingCommand(call, command, Facts(password_hash=accepted))
 
 
 async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
@@ -50,17 +50,17 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
     began = time.monotonic()
     new = await tools.new_hash(command.password, call, "password", command.email)
     if not tools.settings.register_discreet:
-        return Task(call, command, Facts(password_hash=new))
+        return PendingCommand(call, command, Facts(password_hash=new))
     call.expected_version = None  # It would tell whether there is a user.
     call.deadline = None  # Likewise, where it passes between here and the answer.
     key = limits.email_key(command.email)
-    if not await tools.throttle.mail(key):
+    if not await tools.rate_limits.mail(key):
         raise too_many_attempts()
     owner = await tools.secrets.by_email(key)
     if owner is not None:
-        return Task(call, TellOwner(owner.user_id), reply=task.accepted, began=began, discreet=True)
+        return PendingCommand(call, TellOwner(owner.user_id), reply=pending.accepted, began=began, discreet=True)
     facts = replace(_drawn_code(tools), password_hash=new)
-    return Task(call, command, facts, task.accepted, began, discreet=True)
+    return PendingCommand(call, command, facts, pending.accepted, began, discreet=True)
 
 
 async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Prepared:
@@ -69,9 +69,9 @@ async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Pre
     if owner is not None and owner.user_id != command.user_id:
         raise _email_taken()
     stays = command.email == await _address(tools, command.user_id)
-    if not stays and not await tools.throttle.mail(key):
+    if not stays and not await tools.rate_limits.mail(key):
         raise too_many_attempts()
-    return Task(call, command, _drawn_code(tools))
+    return PendingCommand(call, command, _drawn_code(tools))
 
 
 async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -> Prepared:
@@ -85,7 +85,7 @@ async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -
     proven_at = await _proven(tools, call, user_id, request)
     key = limits.email_key(request.email)
     stays = request.email == await _address(tools, user_id)
-    if not stays and not await tools.throttle.mail(key, user_id):
+    if not stays and not await tools.rate_limits.mail(key, user_id):
         raise too_many_attempts()
     call.check_deadline()
     discreet = tools.settings.register_discreet
@@ -96,7 +96,7 @@ async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -
         raise _email_taken()
     facts = replace(_drawn_code(tools), proven_at=proven_at, taken=taken)
     command = m.ChangeEmail(user_id=user_id, email=request.email)
-    return Task(call, command, facts, began=began if discreet else None, discreet=discreet)
+    return PendingCommand(call, command, facts, began=began if discreet else None, discreet=discreet)
 
 
 async def _proven(tools: Tools, call: Call, user_id: str, request: m.ChangeMyEmail) -> int:
@@ -121,24 +121,24 @@ async def _send_verification(tools: Tools, call: Call, command: m.SendVerificati
     if user is not None:
         address = user.wanted_email[1] if user.wanted_email else user.email_key
         # The code for an address that is not his yet is a mail to a stranger.
-        if not await tools.throttle.mail(address, user.id if user.wanted_email else None):
+        if not await tools.rate_limits.mail(address, user.id if user.wanted_email else None):
             raise too_many_attempts()
         owner = await tools.secrets.by_email(address)
         taken = owner is not None and owner.user_id != user.id
-    return Task(call, command, replace(_drawn_code(tools), taken=taken), reply=_reply(call))
+    return PendingCommand(call, command, replace(_drawn_code(tools), taken=taken), reply=_reply(call))
 
 
 def _reply(call: Call) -> Reply:
     """What is answered to a command that was carried out; who has proved nothing is told nothing."""
     match call.request:
         case m.DeleteUser():
-            return task.deleted
+            return pending.deleted
         case m.SendPasswordResetEmail():
-            return task.accepted
+            return pending.accepted
         case m.SendVerificationEmail() if call.operation.kind == "public":
-            return task.accepted
+            return pending.accepted
         case _:
-            return task.with_user
+            return pending.with_user
 
 
 def _drawn_code(tools: Tools) -> Facts:
@@ -155,30 +155,30 @@ async def _verify_email(tools: Tools, call: Call, command: m.VerifyEmail) -> Pre
     else:
         version = await tools.secrets.attempt_long(command.user_id, code)
     # Asked only now: what strangers tried in vain must not keep out the owner, whose next code can be tried five times.
-    if version is None and not await tools.throttle.code(command.user_id):
+    if version is None and not await tools.rate_limits.code(command.user_id):
         raise too_many_attempts()
     user = None if version is None else (await tools.user(command.user_id)).user
     if user is not None:
-        await tools.throttle.proved([user.wanted_email[1] if user.wanted_email else user.email_key])
-    return Task(call, command, Facts(proven_at=version))
+        await tools.rate_limits.proved([user.wanted_email[1] if user.wanted_email else user.email_key])
+    return PendingCommand(call, command, Facts(proven_at=version))
 
 
 async def _change_password(tools: Tools, call: Call, command: m.ChangePassword) -> Prepared:
     version = await tools.proven_at(command.user_id, command.current_password, call)
     if version is None:
-        return Task(call, command)
+        return PendingCommand(call, command)
     before = (await tools.secrets.by_id(command.user_id)).password
     address = await _address(tools, command.user_id)
     new = await tools.new_hash(command.new_password, call, "newPassword", address, unlike=before)
-    return Task(call, command, Facts(proven_at=version, password_hash=new))
+    return PendingCommand(call, command, Facts(proven_at=version, password_hash=new))
 
 
 async def _reset_password(tools: Tools, call: Call, command: m.ResetPassword) -> Prepared:
     user = (await tools.user(command.user_id)).user
     new = await tools.new_hash(command.password, call, "password", user and user.email)
     if user is not None:
-        await tools.throttle.proved(accounts(user))
-    return Task(call, command, Facts(password_hash=new))
+        await tools.rate_limits.proved(accounts(user))
+    return PendingCommand(call, command, Facts(password_hash=new))
 
 
 async def _address(tools: Tools, user_id: str) -> str | None:
@@ -195,7 +195,7 @@ async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmai
     began = time.monotonic()
     call.expected_version = None  # Whose, he does not know.
     key = limits.email_key(command.email)
-    if not await tools.throttle.mail(key):
+    if not await tools.rate_limits.mail(key):
         raise too_many_attempts()
     call.check_deadline()
     call.deadline = None  # From here on it would tell who takes longer.
@@ -203,7 +203,7 @@ async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmai
     user_id = str(TypeID("user")) if owner is None else owner.user_id
     token = token_urlsafe(32)
     facts = Facts(drawn=token, digest=tools.ring.claim("token", token))
-    return Task(call, RequestPasswordReset(user_id), facts, task.accepted, began, discreet=True)
+    return PendingCommand(call, RequestPasswordReset(user_id), facts, pending.accepted, began, discreet=True)
 
 
 async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordReset) -> Prepared:
@@ -217,8 +217,8 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
     before = (await tools.secrets.by_id(user_id)).password if must_change else None
     new = await tools.new_hash(command.password, call, "password", user and user.email, unlike=before)
     if user is not None:
-        await tools.throttle.proved(accounts(user))
-    return Task(call, RecoverPassword(user_id), Facts(proven_at=version, password_hash=new))
+        await tools.rate_limits.proved(accounts(user))
+    return PendingCommand(call, RecoverPassword(user_id), Facts(proven_at=version, password_hash=new))
 
 
 async def _revoke_session(tools: Tools, call: Call, command: m.RevokeSession) -> Prepared:
@@ -226,15 +226,15 @@ async def _revoke_session(tools: Tools, call: Call, command: m.RevokeSession) ->
     if session is not None and session.user_id != command.user_id:
         # Not told to the verifiers either: they would refuse the other user's tokens.
         raise Refusal("validation_failed", "the session is another user's", field="sessionId")
-    return Task(call, command, Facts(alive=session is not None))
+    return PendingCommand(call, command, Facts(alive=session is not None))
 
 
 async def _revoke_sessions(tools: Tools, call: Call, command: m.RevokeSessions) -> Prepared:
-    return Task(call, command, Facts(alive=bool(await tools.secrets.sessions(command.user_id))))
+    return PendingCommand(call, command, Facts(alive=bool(await tools.secrets.sessions(command.user_id))))
 
 
 async def _delete(_: Tools, call: Call, command: m.DeleteUser) -> Prepared:
-    return Task(call, command, reply=task.deleted)
+    return PendingCommand(call, command, reply=pending.deleted)
 
 
 Prepare = Callable[[Tools, Call, Any], Awaitable[Prepared]]
@@ -261,7 +261,7 @@ def has_secret(request: m.CreateUser) -> bool:
     return request.password is not None or request.password_hash is not None
 
 
-async def repeated(tools: Tools, call: Call) -> Task | None:
+async def repeated(tools: Tools, call: Call) -> PendingCommand | None:
     """The task of a command that ran before: nothing is compared or hashed again, it gets its first answer."""
     if not call.repeatable:
         return None
@@ -269,7 +269,7 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
     if outcome is None:
         return None
     # Else a request that is made up would be a guess at the first one's password, which costs no hash.
-    if isinstance(call.request, m.Register) and not await tools.throttle.code(f"command/{call.key}"):
+    if isinstance(call.request, m.Register) and not await tools.rate_limits.code(f"command/{call.key}"):
         raise too_many_attempts()
     command: Command = call.request
     if isinstance(command, m.ConfirmPasswordReset):
@@ -278,5 +278,5 @@ async def repeated(tools: Tools, call: Call) -> Task | None:
         command = OnUser(outcome.user_id or "")
     kinds = (m.SendPasswordResetEmail, *((m.Register, m.ChangeMyEmail) if tools.settings.register_discreet else ()))
     discreet = isinstance(call.request, kinds)
-    reply = task.accepted if discreet and isinstance(call.request, m.Register) else _reply(call)
-    return Task(call, command, reply=reply, began=time.monotonic() if discreet else None, discreet=discreet)
+    reply = pending.accepted if discreet and isinstance(call.request, m.Register) else _reply(call)
+    return PendingCommand(call, command, reply=reply, began=time.monotonic() if discreet else None, discreet=discreet)

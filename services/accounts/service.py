@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from denizen.operations import OPERATIONS
 
 from services.accounts.answers import Answers
-from services.accounts.commands import Commands, is_urgent
-from services.accounts.guesses import Guesses
+from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.rate_limits import RateLimits
+from services.accounts.intake import Intake
 from services.accounts.long_streams import fold_long
-from services.accounts.preparer import Preparer
-from services.accounts.task import Task
-from services.accounts.throttle import Throttle
+from services.accounts.pending import PendingCommand
+from services.accounts.rounds import Rounds, is_urgent
 from services.accounts.tools import Tools
 from services.endpoint.server import Server
 from services.eventstore.credentials.store import SecretStore
@@ -35,7 +35,7 @@ _APART_SECONDS = 0.005
 """From append to append while commands keep coming: each takes 2 ms of processor time whatever its size. At 2,000/s it
 saved 0.4 of a core, all processes together, and cost the commands 1.5 ms (p50; their p99 fell)."""
 _WAITING = 4096
-"""Commands that wait for their turn; about half a second's work. Who comes later is told `overloaded`."""
+"""Commands that wait to be decided: about half a second's work. Those that come later are refused as `overloaded`."""
 _FORGET_SECONDS = 60
 _KEYS_SECONDS = 2
 
@@ -54,10 +54,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     pool = HashingPool(settings)
     dearest = max(dearest_hash.seconds(), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)
-    commands = Commands(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
-    batcher = Batcher[Task](commands.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
+    commands = Rounds(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
+    batcher = Batcher[PendingCommand](commands.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
-    secrets, throttle = SecretStore(settings, ring, "accounts"), Throttle(settings, ring)
+    secrets, rate_limits = SecretStore(settings, ring, "accounts"), RateLimits(settings, ring)
     tools = Tools(
         settings=settings,
         store=store,
@@ -66,11 +66,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         ring=ring,
         keys=ServerKeys(published, settings, ring),
         pool=pool,
-        throttle=throttle,
-        guesses=Guesses(throttle, secrets, pool, dearest),
+        rate_limits=rate_limits,
+        guesses=Guesses(rate_limits, secrets, pool, dearest),
     )
     bearers = Bearers(sessions, tools.keys, settings)
-    preparer = Preparer(tools, bearers, lambda task: batcher.put(task, urgent=is_urgent(task)), answers)
+    preparer = Intake(tools, bearers, lambda task: batcher.put(task, urgent=is_urgent(task)), answers)
     await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:
@@ -94,7 +94,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await pool.close()
     for client in (signals, revoker):
         await broker.disconnect(client)
-    for closing in (store, tools.secrets, tools.throttle, published, sessions):
+    for closing in (store, tools.secrets, tools.rate_limits, published, sessions):
         await closing.close()
 
 

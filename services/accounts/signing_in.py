@@ -14,16 +14,14 @@ from typeid import TypeID
 from services.accounts import limits
 from services.accounts.decision import Facts, LogIn
 from services.accounts.fingerprint import fingerprint, is_repeat, used
+from services.accounts.guessing.rate_limits import Guess, network
 from services.accounts.logins import credentials_invalid
+from services.accounts.pending import Answer, PendingCommand, Reply, Stream
 from services.accounts.preparation import Prepared
-from services.accounts.task import Instant, Reply, Stream, Task
-from services.accounts.throttle import Guess, network
 from services.accounts.tools import Tools
-from services.accounts.user import rfc3339
 from services.domain.place import place
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.endpoint.page import fitting, listed
 from services.eventstore.credentials.secrets import NewSession, Session
 from services.eventstore.credentials.store import IdUsed
 from services.tokens import access, refresh
@@ -45,7 +43,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     call.compared = verified.began
     call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
     if credential is None:
-        return Instant(credentials_invalid())
+        return Answer(credentials_invalid())
     command = LogIn(credential.user_id, request.ip, request.user_agent)
     key, call.repeatable = call.key if call.repeatable else None, False
     call.expected_version = None  # It would tell who knows no password that there is a user.
@@ -53,7 +51,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
         verified = replace(verified, ok=False)
     before = await tools.guesses.made(guess, verified, credential.user_id, key)
     if not verified.ok:
-        return Task(call, command)
+        return PendingCommand(call, command)
     if before is not None:
         return await _again(tools, call, before)
     session = _new_session(tools, request, key)
@@ -61,7 +59,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     if verified.outdated:
         facts = replace(facts, password_hash=await _rehash(tools, password, call))
     repeat = None if key is None else partial(_begun, tools, call, credential.user_id, key)
-    return Task(call, command, facts, await _reply(tools, session), repeat=repeat)
+    return PendingCommand(call, command, facts, await _reply(tools, session), repeat=repeat)
 
 
 async def _session_of(tools: Tools, call: Call, email_key: str) -> str | None:
@@ -96,18 +94,18 @@ async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
         return None
 
 
-async def _begun(tools: Tools, call: Call, user_id: str, command_id: str) -> Instant:
+async def _begun(tools: Tools, call: Call, user_id: str, command_id: str) -> Answer:
     """What a command is answered whose id is there already."""
     return await _again(tools, call, (await tools.secrets.begun([(user_id, command_id)])).get((user_id, command_id)))
 
 
-async def _again(tools: Tools, call: Call, session: Session | None) -> Instant:
+async def _again(tools: Tools, call: Call, session: Session | None) -> Answer:
     """The answer to a command whose id was there before: the tokens of the session that it began, if it is the same."""
     outcome = (await tools.store.outcomes([call.key])).get(call.key)
     if outcome is not None and not is_repeat(call, outcome):
-        return Instant(used())
+        return Answer(used())
     if session is None:
-        return Instant(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
+        return Answer(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
     began_at = outcome and outcome.position
     if call.is_opaque and began_at is not None:
         began_at = await tools.store.head()
@@ -152,7 +150,7 @@ async def refresh_session(tools: Tools, call: Call, request: m.RefreshSession) -
         return await _again(tools, call, session)
     call.repeatable, call.expected_version = False, None
     revoke = m.RevokeSession(user_id=session.user_id, session_id=session.session_id)
-    return Task(call, revoke, reply=lambda _, __: _refresh_invalid())
+    return PendingCommand(call, revoke, reply=lambda _, __: _refresh_invalid())
 
 
 def _is_in_grace(tools: Tools, session: Session) -> bool:
@@ -167,16 +165,16 @@ def _refresh_invalid() -> Refusal:
     )
 
 
-async def _signed_in(tools: Tools, call: Call, session: Session, began_at: int | None = None) -> Instant:
+async def _signed_in(tools: Tools, call: Call, session: Session, began_at: int | None = None) -> Answer:
     """New tokens of a session. `began_at`: a position that shows its login; a refresh changes nothing that is shown."""
     stream = await tools.user(session.user_id)
     if stream.user is None or stream.user.status != "ACTIVE":
-        return Instant(_refresh_invalid())
+        return Answer(_refresh_invalid())
     issued_at = session.refreshed_at if _is_in_grace(tools, session) else None
     signed = _body(tools, await tools.keys.signing(), session, session.generation, issued_at)
     if began_at is None and not call.is_opaque:
         began_at = stream.position
-    return Instant(signed(stream, session.place), position=None if began_at is None else call.shown(began_at))
+    return Answer(signed(stream, session.place), position=None if began_at is None else call.shown(began_at))
 
 
 async def _reply(tools: Tools, session: NewSession) -> Reply:
@@ -214,22 +212,3 @@ def _body(
         )
 
     return reply
-
-
-async def list_sessions(tools: Tools, user_id: str, current: str | None = None) -> bytes:
-    """The body of ListSessions: the newest, as many as go into one answer. Raises Refusal."""
-    if (await tools.user(user_id)).user is None:
-        raise Refusal("user_not_found", "there is no user with this id", field="userId")
-    sessions = [orjson.dumps(_shown(session, current)) for session in await tools.secrets.sessions(user_id)]
-    return listed(fitting(sessions))
-
-
-def _shown(session: Session, current: str | None) -> dict[str, object]:
-    return {
-        "id": session.session_id,
-        "createdAt": rfc3339(session.created_at),
-        "refreshedAt": rfc3339(session.refreshed_at),
-        "expiresAt": rfc3339(session.expires_at),
-        **(session.private or {}),
-        "current": session.session_id == current,
-    }

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from denizen.sealing import PREFIX
 from pydantic import SecretStr
 
-from services.accounts.guesses import Guesses
-from services.accounts.task import Stream
-from services.accounts.throttle import Guess, Throttle
+from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.rate_limits import Guess, RateLimits
+from services.accounts.pending import Stream
 from services.accounts.user import User
 from services.accounts.users import Users
 from services.domain.refusals import Refusal
@@ -33,7 +33,7 @@ class Tools:
     ring: KeyRing
     keys: ServerKeys
     pool: HashingPool
-    throttle: Throttle
+    rate_limits: RateLimits
     guesses: Guesses
 
     async def opened(self, secret: SecretStr, call: Call) -> str:
@@ -73,7 +73,7 @@ class Tools:
 
 
 def accounts(user: User) -> list[str]:
-    """The names under which guesses at a user's password are counted (throttle.Guess)."""
+    """The names under which guesses at a user's password are counted (rate_limits.Guess)."""
     return [user.email_key, _named(user.id)]
 
 

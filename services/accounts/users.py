@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 
 from services.accounts import events, state
 from services.accounts.events import LoginEvent
-from services.accounts.task import Stream
+from services.accounts.pending import Stream
 from services.accounts.user import evolve
 from services.eventstore.log.snapshots import NEWEST, TOGETHER, Snapshot, Tail, Wanted
 from services.eventstore.log.store import EventStore

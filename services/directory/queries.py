@@ -1,7 +1,6 @@
 """Answers queries, those that arrive together by one statement, and none before its position is applied."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_
 from services.directory.search.listing import Search
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal
+from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.eventstore.log.store import EventStore
 from services.platform import sql, startup
 from services.platform.batching import Batcher
-from services.platform.database import Database, DatabaseUnavailable
+from services.platform.database import Database
 from services.platform.settings import Settings
-
-log = logging.getLogger(__name__)
 
 _BATCH = 256
 _WAITING = 4096
@@ -110,25 +108,16 @@ class Queries:
     def _worker(
         self, answer: Callable[[dict[Query, None]], Awaitable[None]]
     ) -> Callable[[list[Query]], Awaitable[None]]:
-        """What answers a batch of one kind of query, whatever happens."""
+        """Make the work of a batcher: it answers a batch of one kind of query, whatever happens."""
 
         async def work(batch: list[Query]) -> None:
             waiting = dict.fromkeys(batch)
-            try:
-                await answer(waiting)
-                return
-            except Refusal as error:
-                refusal = error
-            except DatabaseUnavailable:
-                refusal = Refusal("overloaded", "the projections are out of reach, try again")
-            except (UndefinedTable, UndefinedColumn):
-                # An earlier version of Denizen made the tables, or none has yet (projector/rebuild.py).
-                refusal = Refusal("overloaded", "what answers this is being built from the log, try again")
-            except Exception as error:
-                log.exception("queries_failed", extra={"error": type(error).__name__})
-                refusal = Refusal("internal", "the query failed")
-            for query in waiting:
-                await self._refuse(query.call, refusal)
+
+            async def refuse(refusal: Refusal) -> None:
+                for query in waiting:
+                    await self._refuse(query.call, refusal)
+
+            await answering(_reading(answer(waiting)), refuse)
 
         return work
 
@@ -219,6 +208,14 @@ class Queries:
     async def close(self) -> None:
         for database in self._databases:
             await database.close()
+
+
+async def _reading(work: Awaitable[None]) -> None:
+    """Await work that reads projections. Raises Refusal where a table is not there yet, or is of an earlier version."""
+    try:
+        await work
+    except (UndefinedTable, UndefinedColumn):  # The projector builds it (projector/rebuild.py).
+        raise Refusal("overloaded", "the projection is being built from the log, try again") from None
 
 
 def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) -> Single:

@@ -2,17 +2,28 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from denizen.operations import OPERATIONS
 
+from services.directory.own_account import OwnAccount
 from services.directory.queries import Queries
-from services.directory.tokens import TokenQueries
+from services.directory.sessions import SessionQuery, Sessions
+from services.endpoint.answering import answering
+from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import broker
+from services.platform.database import Database
 from services.platform.settings import Settings
 from services.platform.signal import Signal
+from services.platform.tasks import TaskSet
+from services.tokens.bearer import Bearers
+from services.tokens.keys import ServerKeys
+
+_AT_ONCE = 1024
+"""Queries that are answered one by one, beside each other."""
 
 
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
@@ -25,24 +36,44 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     store = PostgresEventStore(settings, ring, "directory")
     await store.check_keys()
     queries = Queries(settings, store, server.answer, server.refuse_call)
-    tokens = TokenQueries(settings, server, queries.accept)
+    alive, published = Database(settings, "directory sessions"), Database(settings, "directory keys")
+    server_keys = ServerKeys(published, settings)
+    bearers = Bearers(alive, server_keys, settings)
+    sessions = Sessions(alive, ring, server_keys, bearers)
+    own_account = OwnAccount(server, bearers, sessions, queries.accept)
+    running = TaskSet(_AT_ONCE)
+
+    async def answer(call: Call) -> None:
+        if call.operation.kind == "self":
+            await own_account.answer(call)
+        elif isinstance(call.request, SessionQuery):
+            await server.answer(call, await sessions.answer(call.request))
+
+    def accept(call: Call) -> bool:
+        if call.operation.kind != "self" and not isinstance(call.request, SessionQuery):
+            return queries.accept(call)
+        if running.full:
+            return False
+        running.start(answering(answer(call), partial(server.refuse_call, call)))
+        return True
+
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(queries.run())
         waking = tasks.create_task(_wake(applied, queries))
         await queries.projections_exist()
-        await server.start(tokens.accept)
+        await server.start(accept)
         ready()
         await stop.wait()
         await server.stop_receiving()
-        await tokens.drained()
+        await running.drained()
         await queries.drained()
         working.cancel()
         waking.cancel()
     await server.close()
     await broker.disconnect(signals)
-    await tokens.close()
     await queries.close()
-    await store.close()
+    for closing in (alive, published, store):
+        await closing.close()
 
 
 async def _wake(applied: Signal, queries: Queries) -> None:

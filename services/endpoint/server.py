@@ -17,6 +17,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error
 
 from services.domain.refusals import Refusal
+from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
 from services.endpoint.positions import Positions
@@ -101,11 +102,8 @@ class Server:
             self.positions.introduce(call)
             if not accept(call):
                 await self.refuse(operation, message.reply, _OVERLOADED)
-        except Refusal as refusal:
-            await self.refuse(operation, message.reply, refusal)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            log.error("request_failed", extra={"operation": operation.id, "error": type(error).__name__})
-            await self.refuse(operation, message.reply, Refusal("internal", "the request failed"))
+        except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it is
+            await self.refuse(operation, message.reply, refusal_of(error))
 
     async def _refuse_unreadable(self, reply: bytes) -> None:
         reply_to = reply.decode(errors="replace")

@@ -17,9 +17,10 @@ from denizen import messages as m
 from services.directory.search.terms import condition, exactly
 from services.domain.refusals import Refusal
 from services.endpoint import strict_json
+from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call
 from services.platform import sql
-from services.platform.database import LOST, WHOLE_TABLES, Connection, Database, DatabaseUnavailable
+from services.platform.database import WHOLE_TABLES, Connection, Database
 from services.platform.settings import Settings
 from services.platform.signal import POLL_SECONDS
 from services.transfer.forms import HASH, Encoder, check
@@ -141,17 +142,12 @@ class _Export:
                 async for piece in pieces:
                     async with asyncio.timeout(idle):
                         await self._pieces.put(piece)
-        except Refusal as refusal:
-            return refusal
-        except (DatabaseUnavailable, *LOST):
-            return Refusal("overloaded", "the database went out of reach")
-        except psycopg.errors.UndefinedTable:
-            return Refusal("overloaded", "what is exported is being built from the log")
         except TimeoutError:
             raise
-        except Exception as error:
-            log.exception("export_failed", extra={"error": type(error).__name__})
-            return Refusal("internal", "the export failed")
+        except psycopg.errors.UndefinedTable:
+            return Refusal("overloaded", "the table of users is being built from the log, try again")
+        except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it is
+            return refusal_of(error)
         return None
 
     async def next(self) -> Piece:

@@ -1,15 +1,15 @@
 """The program `denizen run transfer`: imports and exports, at a lower priority than what people wait for."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable
+from functools import partial
 
 from denizen import headers as h
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
-from services.domain.refusals import Refusal
+from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.eventstore.credentials.store import SecretStore
@@ -19,14 +19,12 @@ from services.eventstore.log.postgres import PostgresEventStore
 from services.passwords.pool import HashingPool
 from services.platform import broker
 from services.platform.batching import Batcher
-from services.platform.database import LOST, Database, DatabaseUnavailable
+from services.platform.database import Database
 from services.platform.settings import Settings
 from services.platform.signal import Signal
 from services.tokens.keys import ServerKeys
 from services.transfer.exports import Exports
 from services.transfer.imports import Imports
-
-log = logging.getLogger(__name__)
 
 _WAITING = 16
 """Requests that wait for their turn; who comes later is told `overloaded`, and comes again."""
@@ -56,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
     async def work(batch: list[Call]) -> None:
         for call in batch:
-            await _answer(server, imports, exports, call)
+            await answering(_answer(server, imports, exports, call), partial(server.refuse_call, call))
 
     # Two: one chunk is read while another is stored.
     chunks = [Batcher[Call](work, most=1, capacity=_WAITING) for _ in range(2)]
@@ -87,22 +85,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 
 async def _answer(server: Server, imports: Imports, exports: Exports, call: Call) -> None:
-    """Answer one, whatever happens."""
-    try:
-        call.check_deadline()
-        if isinstance(call.request, m.ImportStatus):
-            await server.answer(call, await imports.status(call.request))
-        elif isinstance(call.request, m.ImportUsers):
-            position, body = await imports.run(call, call.request)
-            await server.answer(call, body, {h.POSITION: str(position)})
-        elif isinstance(call.request, m.ExportUsers):
-            await server.answer(call, *await exports.begin(call, call.request))
-        return
-    except Refusal as error:
-        refusal = error
-    except (DatabaseUnavailable, *LOST):
-        refusal = Refusal("overloaded", "the log is out of reach; try again")
-    except Exception as error:
-        log.exception("transfer_failed", extra={"error": type(error).__name__})
-        refusal = Refusal("internal", "the request failed")
-    await server.refuse_call(call, refusal)
+    call.check_deadline()
+    if isinstance(call.request, m.ImportStatus):
+        await server.answer(call, await imports.status(call.request))
+    elif isinstance(call.request, m.ImportUsers):
+        position, body = await imports.run(call, call.request)
+        await server.answer(call, body, {h.POSITION: str(position)})
+    elif isinstance(call.request, m.ExportUsers):
+        await server.answer(call, *await exports.begin(call, call.request))

@@ -9,10 +9,10 @@ from denizen import messages as m
 
 from services.accounts import events, limits, state
 from services.accounts.changes import changes
-from services.accounts.commands import TAKEN, Answer, Commands
 from services.accounts.decide import decide
 from services.accounts.decision import ImportUser
-from services.accounts.task import Stream, Task
+from services.accounts.pending import Answer, PendingCommand, Stream
+from services.accounts.rounds import TAKEN, Rounds
 from services.accounts.user import User, evolve
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
@@ -131,19 +131,19 @@ class Taking:
         """By commands with ids of their own, as anybody's; each row, and who has its address."""
         results: dict[int, Json] = {}
         tasks = [
-            Task(
+            PendingCommand(
                 replace(self._call, command_id=self._update_id(row), deadline=None),
                 _update(row.user, holder),
                 reply=_user_id,
             )
             for row, holder in wanted
         ]
-        answers: dict[Task, Answer] = {}
+        answers: dict[PendingCommand, Answer] = {}
 
-        async def note(task: Task, answer: Answer) -> None:
+        async def note(task: PendingCommand, answer: Answer) -> None:
             answers[task] = answer
 
-        commands = Commands(self._store, note, self._appended)
+        commands = Rounds(self._store, note, self._appended)
         await commands.run(tasks)
         await commands.drained()
         self._pace.lose_count()

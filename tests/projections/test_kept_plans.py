@@ -117,7 +117,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         "secret_by_id": [_USER],
         "secrets_by_email": [[b"7", b"8"]],
     },
-    "services.accounts": {"admit": {"limits": _LIMITS}, "give_back": {"limits": _LIMITS}},
+    "services.accounts.guessing": {"admit": {"limits": _LIMITS}, "give_back": {"limits": _LIMITS}},
     "services.tokens": {"session_alive": ["sess_7", _USER]},
     "services.relay": {"read_public": [5, 20]},
     "services.mailer": {

@@ -18,7 +18,7 @@ from tests.support.servers import Denizen
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
 NEW = "another correct horse"
-FROM_ONE = 5  # services/accounts/throttle.py: guesses at an account from one address
+FROM_ONE = 5  # services/accounts/guessing/rate_limits.py: guesses at an account from one address
 AT_ONE = 25  # at an account, from wherever
 BY_ONE = 100  # from one address, at whichever account
 

@@ -6,7 +6,7 @@ import base64
 import pytest
 from denizen.sealing import seal
 
-from services.accounts.throttle import _CODES  # pyright: ignore[reportPrivateUsage]
+from services.accounts.guessing.rate_limits import _CODES  # pyright: ignore[reportPrivateUsage]
 from tests.support.backend import Json, Reply, email
 from tests.support.people import PASSWORD, Postbox, Talk, sql
 from tests.support.servers import Denizen

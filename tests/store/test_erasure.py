@@ -15,7 +15,7 @@ import pytest_asyncio
 from nats.aio.client import Client
 from typeid import TypeID
 
-from services.accounts.task import Task, deleted
+from services.accounts.pending import PendingCommand, deleted
 from services.embedded.program import free_port
 from services.erasure import files, log, streams, tables, thin
 from services.erasure.forms import Forms
@@ -54,7 +54,7 @@ async def user(store: PostgresEventStore) -> str:
     await accounts.one(ask("BlockUser", {"userId": user_id, "reason": WORD}))
     assert (await accounts.one(ask("UnblockUser", {"userId": user_id}, version=9, id="c3")))["error"]
     call = ask("DeleteUser", {"userId": user_id}, id="c4")
-    assert "error" not in await accounts.one(Task(call, call.request, reply=deleted))
+    assert "error" not in await accounts.one(PendingCommand(call, call.request, reply=deleted))
     return user_id
 
 

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.accounts.guesses import Guesses
-from services.accounts.throttle import Guess, Throttle, network
+from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.rate_limits import Guess, RateLimits, network
 from services.domain.refusals import Refusal
 from services.eventstore.credentials.secrets import Changes
 from services.eventstore.credentials.store import SecretStore
@@ -57,7 +57,7 @@ async def pool(hasher: Hasher) -> AsyncGenerator[HashingPool]:
 
 @pytest_asyncio.fixture
 async def guesses(database_url: str, pool: HashingPool) -> AsyncGenerator[Guesses]:
-    throttle, secrets = Throttle(settings(database_url), ring()), SecretStore(settings(database_url), ring(), "a")
+    throttle, secrets = RateLimits(settings(database_url), ring()), SecretStore(settings(database_url), ring(), "a")
     yield Guesses(throttle, secrets, pool, dearest=0.4)
     await throttle.close()
     await secrets.close()
@@ -199,7 +199,7 @@ async def test_a_late_one_does_not_wait_for_others(
     guesses: Guesses, hasher: Hasher, pool: HashingPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer would go out half a second after those that it must look like."""
-    monkeypatch.setattr("services.accounts.guesses._SECONDS", 3600)
+    monkeypatch.setattr("services.accounts.guessing.guesses._SECONDS", 3600)
     others = [asyncio.create_task(compared(guesses, stranger(n), "wrong")) for n in range(3)]
 
     async def busy() -> bool:

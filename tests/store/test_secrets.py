@@ -11,7 +11,7 @@ import pytest_asyncio
 from psycopg import sql
 
 from services.accounts.decision import Facts, LogIn
-from services.accounts.task import Instant, Task
+from services.accounts.pending import Answer, PendingCommand
 from services.domain.place import place
 from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession, Session
 from services.eventstore.credentials.store import Credential, SecretStore, long_code_digest
@@ -341,7 +341,7 @@ async def test_who_lost_the_race_to_a_block_is_told_that_he_is_blocked(
     body = {"email": "sam@example.com", "emailVerified": True}
     user = (await one.one(ask("CreateUser", body)))["user"]["id"]
     call = ask("Authenticate", {"email": "sam@example.com", "password": "correct horse"})
-    task = Task(call, LogIn(user, None, None), Facts(proven_at=1, session=session()))
+    task = PendingCommand(call, LogIn(user, None, None), Facts(proven_at=1, session=session()))
     await owner.execute("begin")
     await owner.execute("select from log_head for update")
     blocking = asyncio.create_task(two.one(ask("BlockUser", {"userId": user})))
@@ -389,16 +389,16 @@ async def test_a_copy_is_answered_as_the_first_was(
     one, two = Accounts(open_store("a")), Accounts(open_store("b"))
     user = (await one.one(ask("CreateUser", {"email": "sam@example.com", "emailVerified": True})))["user"]["id"]
 
-    async def repeat() -> Instant:
+    async def repeat() -> Answer:
         (begun,) = (await secrets.begun([(user, "c")])).values()
-        return Instant(f'"{begun.session_id}"'.encode())
+        return Answer(f'"{begun.session_id}"'.encode())
 
-    def copy() -> Task:
+    def copy() -> PendingCommand:
         call = ask("Authenticate", {"email": "sam@example.com", "password": "correct horse"})
         begins = session(command_id="c")
         said = f'"{begins.session_id}"'.encode()
         facts = Facts(proven_at=1, session=begins)
-        return Task(call, LogIn(user, None, None), facts, lambda _, __: said, repeat=repeat)
+        return PendingCommand(call, LogIn(user, None, None), facts, lambda _, __: said, repeat=repeat)
 
     await owner.execute("begin")
     await owner.execute("select from log_head for update")

@@ -12,9 +12,8 @@ from hypothesis import HealthCheck, given, settings
 
 from services.accounts import state
 from services.accounts.checking import check
-from services.accounts.commands import Answer
 from services.accounts.long_streams import fold_long
-from services.accounts.task import Stream, Task, with_user
+from services.accounts.pending import Answer, PendingCommand, Stream, with_user
 from services.accounts.users import Users
 from services.eventstore.credentials.secrets import Changes
 from services.eventstore.log import snapshots
@@ -137,7 +136,7 @@ class Noting(Accounts):
         super().__init__(store)
         self.order: list[str] = []
 
-    async def _send(self, task: Task, answer: Answer) -> None:
+    async def _send(self, task: PendingCommand, answer: Answer) -> None:
         self.order.append(task.call.operation.name)
         await super()._send(task, answer)
 

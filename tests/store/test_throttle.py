@@ -11,21 +11,21 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.accounts.throttle import Guess, Throttle
+from services.accounts.guessing.rate_limits import Guess, RateLimits
 from tests.support.log import ring, settings
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-OpenThrottle = Callable[[], Throttle]
+OpenThrottle = Callable[[], RateLimits]
 SAM, KIM = "sam@example.com", "kim@example.com"
 HOME, AWAY = "192.0.2.1", "198.51.100.9"
 
 
 @pytest_asyncio.fixture
 async def open_throttle(database_url: str) -> AsyncGenerator[OpenThrottle]:
-    opened: list[Throttle] = []
+    opened: list[RateLimits] = []
 
-    def open_one() -> Throttle:
-        opened.append(Throttle(settings(database_url), ring()))
+    def open_one() -> RateLimits:
+        opened.append(RateLimits(settings(database_url), ring()))
         return opened[-1]
 
     yield open_one
@@ -34,7 +34,7 @@ async def open_throttle(database_url: str) -> AsyncGenerator[OpenThrottle]:
 
 
 @pytest.fixture
-def throttle(open_throttle: OpenThrottle) -> Throttle:
+def throttle(open_throttle: OpenThrottle) -> RateLimits:
     return open_throttle()
 
 
@@ -42,16 +42,16 @@ async def pass_time(owner: Connection, seconds: float) -> None:
     await owner.execute("update throttles set tat = tat - make_interval(secs => %s)", [seconds])
 
 
-async def guess(throttle: Throttle, account: str, ip: str | None) -> bool:
+async def guess(throttle: RateLimits, account: str, ip: str | None) -> bool:
     """One guess alone."""
     return await throttle.guess([Guess(account, ip)]) == [True]
 
 
-async def guessed(throttle: Throttle, account: str, ip: str | None) -> None:
+async def guessed(throttle: RateLimits, account: str, ip: str | None) -> None:
     await throttle.guessed([Guess(account, ip)])
 
 
-async def guesses(throttle: Throttle, account: str, ip: str | None, most: int = 200) -> int:
+async def guesses(throttle: RateLimits, account: str, ip: str | None, most: int = 200) -> int:
     """How many guesses are let in, one after another, until one is not."""
     for number in range(most):
         if not await guess(throttle, account, ip):
@@ -66,7 +66,7 @@ def network(number: int) -> str:
 # --- how much at once, and again ----------------------------------------------------------------------------------
 
 
-async def test_an_account_from_one_address(throttle: Throttle, owner: Connection) -> None:
+async def test_an_account_from_one_address(throttle: RateLimits, owner: Connection) -> None:
     assert await guesses(throttle, SAM, HOME) == 5
     await pass_time(owner, 20)
     assert await guesses(throttle, SAM, HOME) == 0
@@ -76,7 +76,7 @@ async def test_an_account_from_one_address(throttle: Throttle, owner: Connection
     assert await guesses(throttle, SAM, HOME) == 5, "the burst, however long he waited"
 
 
-async def test_an_account_from_everywhere(throttle: Throttle, owner: Connection) -> None:
+async def test_an_account_from_everywhere(throttle: RateLimits, owner: Connection) -> None:
     async def from_new_addresses(first: int) -> int:
         for number in range(100):
             if not await guess(throttle, SAM, network(first + number)):
@@ -91,7 +91,7 @@ async def test_an_account_from_everywhere(throttle: Throttle, owner: Connection)
     assert await from_new_addresses(200) == 25
 
 
-async def test_one_address_on_many_accounts(throttle: Throttle, owner: Connection) -> None:
+async def test_one_address_on_many_accounts(throttle: RateLimits, owner: Connection) -> None:
     async def on_new_accounts(first: int) -> int:
         for number in range(200):
             if not await guess(throttle, f"{first + number}@example.com", HOME):
@@ -105,13 +105,13 @@ async def test_one_address_on_many_accounts(throttle: Throttle, owner: Connectio
     assert 10 <= await on_new_accounts(1000) <= 15
 
 
-async def test_without_an_address_there_is_none_to_count_by(throttle: Throttle) -> None:
+async def test_without_an_address_there_is_none_to_count_by(throttle: RateLimits) -> None:
     assert await guesses(throttle, SAM, None) == 5
     for number in range(110):
         assert await guess(throttle, f"{number}@example.com", None)
 
 
-async def test_mails(throttle: Throttle, owner: Connection) -> None:
+async def test_mails(throttle: RateLimits, owner: Connection) -> None:
     assert [await throttle.mail(SAM) for _ in range(6)] == [True] * 4 + [False] * 2
     assert await throttle.mail(KIM)
     await pass_time(owner, 149)
@@ -120,14 +120,14 @@ async def test_mails(throttle: Throttle, owner: Connection) -> None:
     assert [await throttle.mail(SAM) for _ in range(2)] == [True, False]
 
 
-async def test_codes(throttle: Throttle, owner: Connection) -> None:
+async def test_codes(throttle: RateLimits, owner: Connection) -> None:
     assert [await throttle.code("user_a") for _ in range(22)] == [True] * 20 + [False] * 2
     assert await throttle.code("user_b")
     await pass_time(owner, 60)
     assert [await throttle.code("user_a") for _ in range(2)] == [True, False]
 
 
-async def test_limits_do_not_mix(throttle: Throttle) -> None:
+async def test_limits_do_not_mix(throttle: RateLimits) -> None:
     """The same name is another key for each."""
     assert await guesses(throttle, SAM, None) == 5
     assert await throttle.mail(SAM)
@@ -137,13 +137,13 @@ async def test_limits_do_not_mix(throttle: Throttle) -> None:
 # --- what was right -----------------------------------------------------------------------------------------------
 
 
-async def test_who_is_right_is_never_held_up(throttle: Throttle) -> None:
+async def test_who_is_right_is_never_held_up(throttle: RateLimits) -> None:
     for number in range(150):
         assert await guess(throttle, SAM, HOME), number
         await guessed(throttle, SAM, HOME)
 
 
-async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: Throttle) -> None:
+async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: RateLimits) -> None:
     for _ in range(4):
         assert await guess(throttle, SAM, HOME)
     assert await guess(throttle, SAM, HOME)
@@ -151,7 +151,7 @@ async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: Th
     assert await guesses(throttle, SAM, HOME) == 1, "the four wrong ones stay counted"
 
 
-async def test_whom_others_try_to_lock_out(throttle: Throttle, owner: Connection) -> None:
+async def test_whom_others_try_to_lock_out(throttle: RateLimits, owner: Connection) -> None:
     """Known at home, he gets in there whatever is tried from elsewhere; from a new address once time has passed."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
@@ -170,14 +170,14 @@ async def test_whom_others_try_to_lock_out(throttle: Throttle, owner: Connection
     assert not await guess(throttle, SAM, HOME)
 
 
-async def test_who_is_known_is_so_for_his_own_account(throttle: Throttle) -> None:
+async def test_who_is_known_is_so_for_his_own_account(throttle: RateLimits) -> None:
     await guessed(throttle, SAM, HOME)
     for number in range(25):
         assert await guess(throttle, KIM, network(number))
     assert not await guess(throttle, KIM, HOME)
 
 
-async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: Throttle) -> None:
+async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: RateLimits) -> None:
     """What is refused to it is counted nowhere, or whoever tries on would keep the owner out from new addresses."""
     for _ in range(100):
         await guess(throttle, SAM, AWAY)
@@ -186,7 +186,7 @@ async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: 
     assert not await guess(throttle, SAM, network(20)), "25 in all"
 
 
-async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: Throttle) -> None:
+async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: RateLimits) -> None:
     """He is not counted where he is known, and so has nothing to give back there."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
@@ -201,7 +201,7 @@ async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: Throttl
 # --- an owner's own share -----------------------------------------------------------------------------------------
 
 
-async def attacked(throttle: Throttle, first: int = 0) -> None:
+async def attacked(throttle: RateLimits, first: int = 0) -> None:
     """Until nothing is left, from everywhere and from where the owner is."""
     await guesses(throttle, SAM, HOME)
     await guesses(throttle, SAM, None)
@@ -211,7 +211,7 @@ async def attacked(throttle: Throttle, first: int = 0) -> None:
 
 
 @pytest.mark.parametrize("ip", [HOME, AWAY, None])
-async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: Throttle, ip: str | None) -> None:
+async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: RateLimits, ip: str | None) -> None:
     await attacked(throttle)
     await throttle.proved([SAM])
     for number in range(100, 200):
@@ -226,7 +226,7 @@ async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: Thrott
 
 
 async def test_a_proof_ends_with_time_and_with_guesses_and_is_of_one_account(
-    throttle: Throttle, owner: Connection
+    throttle: RateLimits, owner: Connection
 ) -> None:
     await attacked(throttle)
     await throttle.proved([SAM])
@@ -243,7 +243,7 @@ async def test_a_proof_ends_with_time_and_with_guesses_and_is_of_one_account(
     await attacked_after(throttle, owner, 301)
 
 
-async def attacked_after(throttle: Throttle, owner: Connection, seconds: float) -> None:
+async def attacked_after(throttle: RateLimits, owner: Connection, seconds: float) -> None:
     """What the limits have counted stays, but the proof is so much older."""
     proof = ring().claim("throttle/proof", SAM)
     await owner.execute("update throttles set tat = tat - make_interval(secs => %s) where key = %s", [seconds, proof])
@@ -253,7 +253,7 @@ async def attacked_after(throttle: Throttle, owner: Connection, seconds: float) 
 
 
 async def test_a_proof_that_ends_while_a_guess_waits_for_it_admits_it_no_more(
-    throttle: Throttle, owner: Connection
+    throttle: RateLimits, owner: Connection
 ) -> None:
     """Another process has just let the owner in, and has not committed yet."""
     await attacked(throttle)
@@ -276,7 +276,7 @@ async def _waits(owner: Connection) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def test_a_session_has_a_share_of_its_own(throttle: Throttle) -> None:
+async def test_a_session_has_a_share_of_its_own(throttle: RateLimits) -> None:
     await attacked(throttle)
     for session in ("sess_a", "sess_b"):
         group = [Guess(SAM, AWAY, session=session)] * 7
@@ -288,7 +288,7 @@ async def test_a_session_has_a_share_of_its_own(throttle: Throttle) -> None:
         await throttle.guessed([mine])
 
 
-async def test_who_sprays_from_a_network_does_not_hold_up_those_who_are_known_there(throttle: Throttle) -> None:
+async def test_who_sprays_from_a_network_does_not_hold_up_those_who_are_known_there(throttle: RateLimits) -> None:
     await guessed(throttle, SAM, HOME)
     for number in range(150):
         await guess(throttle, f"{number}@example.com", HOME)
@@ -320,14 +320,14 @@ async def test_many_accounts_and_addresses_at_once_wait_for_nobody(open_throttle
 # --- many in one go -----------------------------------------------------------------------------------------------
 
 
-async def test_a_group_is_let_in_as_if_they_had_come_one_after_another(throttle: Throttle) -> None:
+async def test_a_group_is_let_in_as_if_they_had_come_one_after_another(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 7 + [Guess(KIM, HOME), Guess(SAM, AWAY), Guess(SAM, None)] + [Guess(KIM, HOME)] * 5
     let_in = [True] * 5 + [False] * 2 + [True] * 3 + [True] * 4 + [False]
     assert await throttle.guess(group) == let_in
     assert await throttle.guess([]) == []
 
 
-async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: Throttle) -> None:
+async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 5 + [Guess(KIM, HOME)] * 5
     assert all(await throttle.guess(group))
     await throttle.guessed(group[:3] + group[-1:])
@@ -335,14 +335,14 @@ async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: Thr
     await throttle.guessed([])
 
 
-async def test_who_is_known_is_known_in_a_group(throttle: Throttle) -> None:
+async def test_who_is_known_is_known_in_a_group(throttle: RateLimits) -> None:
     """And whoever is not is held up by what the others of his group have used up."""
     await guessed(throttle, SAM, HOME)
     away = [Guess(SAM, network(number)) for number in range(26)]
     assert await throttle.guess([*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
 
 
-async def test_what_was_not_made_is_taken_back(throttle: Throttle) -> None:
+async def test_what_was_not_made_is_taken_back(throttle: RateLimits) -> None:
     for _ in range(10):
         assert await guess(throttle, SAM, HOME)
         await throttle.take_back(Guess(SAM, HOME))
@@ -380,7 +380,7 @@ async def test_groups_of_many_processes_count_together_and_wait_for_nobody(open_
         ("fe80::1%eth0", "fe80::2%eth0", True),
     ],
 )
-async def test_whom_an_address_stands_for(throttle: Throttle, first: str, second: str, same: bool) -> None:
+async def test_whom_an_address_stands_for(throttle: RateLimits, first: str, second: str, same: bool) -> None:
     assert await guesses(throttle, SAM, first) == 5
     assert await guess(throttle, SAM, second) == (not same)
     await guessed(throttle, KIM, first)
@@ -389,7 +389,7 @@ async def test_whom_an_address_stands_for(throttle: Throttle, first: str, second
     assert await guess(throttle, KIM, second) == same, "where he is known likewise"
 
 
-async def test_the_table_tells_nothing_of_whom_it_counts(throttle: Throttle, owner: Connection) -> None:
+async def test_the_table_tells_nothing_of_whom_it_counts(throttle: RateLimits, owner: Connection) -> None:
     await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
     await throttle.mail(SAM)

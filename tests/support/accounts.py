@@ -7,9 +7,9 @@ import orjson
 from denizen import headers as h
 from denizen.operations import OPERATIONS
 
-from services.accounts.commands import Answer, Commands, Ended
 from services.accounts.fingerprint import without_secrets
-from services.accounts.task import Stream, Task
+from services.accounts.pending import Answer, Ended, PendingCommand, Stream
+from services.accounts.rounds import Rounds
 from services.accounts.users import evolved
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call, understand
@@ -24,16 +24,16 @@ Json = dict[str, Any]
 
 
 class Accounts:
-    """Commands over a store: replies by call, sessions that ended, and how often subscribers were poked."""
+    """Rounds over a store: replies by call, sessions that ended, and how often subscribers were poked."""
 
     def __init__(self, store: EventStore | None = None) -> None:
         self.store = store or MemoryEventStore()
         self.replies: dict[int, bytes] = {}
         self.pokes = 0
         self.ended: list[Ended] = []
-        self._commands = Commands(self.store, self._send, self._appended)
+        self._commands = Rounds(self.store, self._send, self._appended)
 
-    async def _send(self, task: Task, answer: Answer) -> None:
+    async def _send(self, task: PendingCommand, answer: Answer) -> None:
         assert id(task.call) not in self.replies
         said = answer.said
         self.replies[id(task.call)] = orjson.dumps(said.body()) if isinstance(said, Refusal) else said
@@ -43,18 +43,18 @@ class Accounts:
     async def _appended(self, mails: bool) -> None:
         self.pokes += 1
 
-    async def raw(self, *asked: Call | Task) -> list[bytes]:
+    async def raw(self, *asked: Call | PendingCommand) -> list[bytes]:
         """The replies to one batch, each command answered exactly once. A call is a task without facts."""
         self.replies.clear()
-        tasks = [each if isinstance(each, Task) else Task(each, each.request) for each in asked]
+        tasks = [each if isinstance(each, PendingCommand) else PendingCommand(each, each.request) for each in asked]
         await self._commands.run(tasks)
         await self._commands.drained()
         return [self.replies[id(task.call)] for task in tasks]
 
-    async def run(self, *asked: Call | Task) -> list[Json]:
+    async def run(self, *asked: Call | PendingCommand) -> list[Json]:
         return [orjson.loads(reply) for reply in await self.raw(*asked)]
 
-    async def one(self, asked: Call | Task) -> Json:
+    async def one(self, asked: Call | PendingCommand) -> Json:
         (reply,) = await self.run(asked)
         return reply
 

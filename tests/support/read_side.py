@@ -13,7 +13,7 @@ from psycopg import sql
 
 import projections
 from services.accounts.decision import Facts, LogIn
-from services.accounts.task import Task, deleted, with_user
+from services.accounts.pending import PendingCommand, deleted, with_user
 from services.accounts.user import User, rfc3339
 from services.directory.search.listing import PLANS, list_users
 from services.eventstore.credentials.secrets import NewSession
@@ -182,12 +182,12 @@ _PROVEN = Facts(
 """Whatever is asked with a secret: the secret is right."""
 
 
-def task(name: str, body: Json) -> Task:
+def task(name: str, body: Json) -> PendingCommand:
     if name == "LogIn":
         call = ask("Authenticate", {"email": "any@example.com", "password": "any"})
-        return Task(call, LogIn(body["userId"], body["ip"], None), _PROVEN)
+        return PendingCommand(call, LogIn(body["userId"], body["ip"], None), _PROVEN)
     call = ask(name, body)
-    return Task(call, call.request, _PROVEN, deleted if name == "DeleteUser" else with_user)
+    return PendingCommand(call, call.request, _PROVEN, deleted if name == "DeleteUser" else with_user)
 
 
 def folded(stored: Sequence[Event]) -> list[User]:

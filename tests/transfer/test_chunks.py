@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from typeid import TypeID
 
-from services.accounts.task import Task, deleted
+from services.accounts.pending import PendingCommand, deleted
 from services.domain.refusals import Refusal
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Result
@@ -166,7 +166,7 @@ async def test_a_chunk_that_is_done_never_runs_again(database_url: str, on_confl
         accounts = Accounts(one.store)
         await accounts.one(ask("UpdateUser", {"userId": user_id, "metadata": {"n": 2}}))
         erase = ask("DeleteUser", {"userId": first["results"][2]["userId"]})
-        await accounts.one(Task(erase, erase.request, reply=deleted))
+        await accounts.one(PendingCommand(erase, erase.request, reply=deleted))
         stored, counted = events(database_url), await one.status("job")
         assert await one.take(rows, **job) == first
 

@@ -1,4 +1,4 @@
-"""Commands over the log in memory: each is answered once, and a repeat like the first time."""
+"""Rounds over the log in memory: each is answered once, and a repeat like the first time."""
 
 import asyncio
 import time
@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
-from services.accounts.commands import Answer
 from services.accounts.decision import ImportUser
-from services.accounts.task import Task
+from services.accounts.pending import Answer, PendingCommand
 from services.domain.place import place
 from services.endpoint.call import Call
 from services.eventstore.log.memory import MemoryEventStore
@@ -114,7 +113,7 @@ class Noting(Accounts):
         self.order: list[str] = []
         self._telling: set[asyncio.Task[None]] = set()
 
-    async def _send(self, task: Task, answer: Answer) -> None:
+    async def _send(self, task: PendingCommand, answer: Answer) -> None:
         await super()._send(task, answer)
         self.order.append(task.call.operation.name)
         if answer.ended is not None:
@@ -458,7 +457,7 @@ async def test_time_does_not_run_backwards_in_a_users_history() -> None:
 async def test_nor_in_that_of_who_was_changed_last_elsewhere() -> None:
     accounts = Accounts()
     row = m.ImportedUser(email="a@example.com", created_at="2019-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z")
-    reply = await accounts.one(Task(ask("ImportUsers", {"users": [{}]}), ImportUser(row, user_id())))
+    reply = await accounts.one(PendingCommand(ask("ImportUsers", {"users": [{}]}), ImportUser(row, user_id())))
     assert reply["user"]["updatedAt"].startswith("2020")
     (came,) = await accounts.store.read(0, 1)
     came.recorded_at = came.recorded_at.replace(year=2999)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.accounts.window import Window
+from services.accounts.guessing.window import Window
 
 LONG = 3600.0
 """Nobody waits that long: whatever comes sooner was let go by something else."""

@@ -47,7 +47,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "sessions": {
         "select, insert, update, delete": ("accounts",),
         "select, delete": ("transfer",),
-        "select (session_id, user_id, expires_at)": ("directory",),
+        "select (session_id, user_id, created_at, refreshed_at, expires_at, private)": ("directory",),
     },
     "throttles": {"select, insert, update, delete": ("accounts",)},
     "mails": {

@@ -77,7 +77,7 @@ class _Asked:
     gets_in: bool = True
 
 
-class Throttle:
+class RateLimits:
     """Counts in PostgreSQL, so that a limit holds for all processes together. Keys are HMACs under a server key."""
 
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
@@ -182,7 +182,7 @@ class Throttle:
 
 
 def _sql(name: str) -> LiteralString:
-    return sql.load("services.accounts", name)
+    return sql.load("services.accounts.guessing", name)
 
 
 def _here(account: str, whence: str) -> str:

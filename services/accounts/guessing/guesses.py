@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from services.accounts.throttle import Guess, Throttle
-from services.accounts.window import Window
+from services.accounts.guessing.rate_limits import Guess, RateLimits
+from services.accounts.guessing.window import Window
 from services.domain.refusals import Refusal
 from services.eventstore.credentials.secrets import Session
 from services.eventstore.credentials.store import Credential, SecretStore
@@ -43,9 +43,9 @@ class _Made:
 class Guesses:
     """Methods raise Refusal and DatabaseUnavailable."""
 
-    def __init__(self, throttle: Throttle, secrets: SecretStore, pool: HashingPool, dearest: float) -> None:
+    def __init__(self, rate_limits: RateLimits, secrets: SecretStore, pool: HashingPool, dearest: float) -> None:
         """`dearest`: seconds that the dearest accepted hash takes."""
-        self._throttle = throttle
+        self._rate_limits = rate_limits
         self._secrets = secrets
         self._pool = pool
         self._dearest = dearest
@@ -56,7 +56,7 @@ class Guesses:
         self._endings = Window(self._end, most=_MOST, patience=self._until_ending)
 
     def full(self, whence: str) -> bool:
-        """Whether no other guess can be taken from a network (throttle.network), or from a user who is signed in.
+        """Whether no other guess can be taken from a network (rate_limits.network), or from a user who is signed in.
 
         Each may hold as many places as are left free, so that one alone leaves half of them, two leave a third, and a
         newcomer finds a place (Choudhury and Hahne, "Dynamic queue length thresholds", 1998). Callers that name no
@@ -97,7 +97,7 @@ class Guesses:
         try:
             verified = await self._pool.verify(password, credential and credential.password, deadline)
         except Exception:
-            await self._throttle.take_back(guess)
+            await self._rate_limits.take_back(guess)
             raise
         finally:
             self._comparing -= 1
@@ -128,7 +128,7 @@ class Guesses:
 
     async def _open(self, guesses: Sequence[Guess]) -> list[Credential | Literal["refused"] | None]:
         """A guess is counted before anybody looks whom it is about."""
-        admitted = await self._throttle.guess(guesses)
+        admitted = await self._rate_limits.guess(guesses)
         accounts = [guess.account for guess, let in zip(guesses, admitted, strict=True) if let and not guess.user_id]
         found = await self._secrets.by_emails(accounts)
         result: list[Credential | Literal["refused"] | None] = []
@@ -143,6 +143,6 @@ class Guesses:
 
     async def _end(self, made: Sequence[_Made]) -> list[Session | None]:
         if right := [each.guess for each in made if each.right]:
-            await self._throttle.guessed(right)
+            await self._rate_limits.guessed(right)
         begun = await self._secrets.begun({each.begun for each in made if each.begun})
         return [begun.get(each.begun) if each.begun else None for each in made]

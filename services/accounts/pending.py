@@ -62,7 +62,7 @@ def accepted(_: Stream, __: int | str) -> bytes:
 
 
 @dataclass(slots=True, eq=False)
-class Task:
+class PendingCommand:
     """A command to decide and answer.
 
     Attributes:
@@ -79,12 +79,27 @@ class Task:
     reply: Reply = with_user
     began: float | None = None
     discreet: bool = False
-    repeat: Callable[[], Awaitable["Instant"]] | None = None
+    repeat: Callable[[], Awaitable["Answer"]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Instant:
-    """An answer for which nothing is stored."""
+class Ended:
+    """Ended sessions: all of a user that began before a place (services/domain/place.py), or the named one."""
+
+    user_id: str
+    session_id: str | None
+    place: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a request: the body of the reply and the position that its header names, or a refusal.
+
+    Attributes:
+        position: as the caller may see it (Call.shown).
+        ended: the sessions that the command ended, which verifiers must know of before the caller does.
+    """
 
     said: bytes | Refusal
     position: int | str | None = None
+    ended: Ended | None = None

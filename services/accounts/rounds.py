@@ -1,7 +1,6 @@
 """Runs commands, many at a time: read what they need, decide each, store all in one append, answer each."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,11 +14,12 @@ from services.accounts.decide import decide
 from services.accounts.decision import Command, OnUser, RecoverPassword
 from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.fingerprint import is_repeat, used
-from services.accounts.task import Instant, Stream, Task
+from services.accounts.pending import Answer, Ended, PendingCommand, Stream
 from services.accounts.user import User, evolve
 from services.accounts.users import Users
 from services.domain.place import place
 from services.domain.refusals import Refusal
+from services.endpoint.answering import answering
 from services.eventstore.log.event import NewEvent
 from services.eventstore.log.store import (
     Append,
@@ -28,14 +28,11 @@ from services.eventstore.log.store import (
     ClaimTaken,
     EventStore,
     Outcome,
-    OutcomeUnknown,
     Repeated,
     VersionConflict,
     logins_of,
 )
-from services.platform.database import DatabaseUnavailable
-
-log = logging.getLogger(__name__)
+from services.platform.tasks import TaskSet
 
 _ROUNDS = 8
 """How often a command is decided again because another process changed its user first."""
@@ -47,7 +44,7 @@ TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
     "identity": ("identity_taken", "providerId"),
 }
 _NAMING = (m.UserRequest, OnUser)
-"""Commands that name their user by his id."""
+"""Commands that name their user by the id."""
 _ENDS_SESSIONS = (
     m.BlockUser,
     m.DeactivateUser,
@@ -59,28 +56,9 @@ _ENDS_SESSIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Ended sessions: all of a user that began before a place (services/domain/place.py), or the named one."""
-
-    user_id: str
-    session_id: str | None
-    place: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The body of the reply to a command and the position that it names, or a refusal; and whose sessions ended.
-
-    `position` is as the caller may see it (Call.shown).
-    """
-
-    said: bytes | Refusal
-    position: int | str | None = None
-    ended: Ended | None = None
-
-
-Send = Callable[[Task, Answer], Awaitable[None]]
+Waiting = dict[PendingCommand, None]
+"""Commands that are not answered yet, in the order in which they came."""
+Send = Callable[[PendingCommand, Answer], Awaitable[None]]
 """Sends the answer to a command, once everybody knows of the sessions that it ended. It must not raise."""
 
 
@@ -88,13 +66,13 @@ Send = Callable[[Task, Answer], Awaitable[None]]
 class Decided:
     """A command on its way into the log: what to store, and the user after it, or why it is refused."""
 
-    task: Task
+    task: PendingCommand
     append: Append
     after: Stream
     refusal: Refusal | None = None
 
 
-class Commands:
+class Rounds:
     """Decides and stores commands over an event store."""
 
     def __init__(self, store: EventStore, send: Send, appended: Callable[[bool], Awaitable[None]]) -> None:
@@ -103,43 +81,35 @@ class Commands:
         self._store = store
         self._send = send
         self._appended = appended
-        self._aside: dict[str, dict[Task, None]] = {}
-        self._running: set[asyncio.Task[None]] = set()
+        self._aside: dict[str, Waiting] = {}
+        self._folding = TaskSet()
 
-    async def run(self, batch: list[Task]) -> None:
+    async def run(self, batch: list[PendingCommand]) -> None:
         """Answer each command of a batch, whatever happens; a few of them only when `drained` returns."""
         waiting = dict.fromkeys(batch)
         await self._answering(waiting, self._rounds(waiting))
 
     async def drained(self) -> None:
         """Wait until every command is answered."""
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._folding.drained()
 
-    async def _answering(self, waiting: dict[Task, None], work: Awaitable[None]) -> None:
+    async def _answering(self, waiting: Waiting, work: Awaitable[None]) -> None:
         """Do the work, which answers commands, and answer those that it leaves."""
-        try:
-            await work
-            refusal = Refusal("overloaded", "the user is being changed by too many at once; nothing was done")
-        except DatabaseUnavailable:
-            refusal = Refusal("overloaded", "the log is out of reach; nothing was done, try again")
-        except OutcomeUnknown:
-            refusal = Refusal(
-                "internal", "the log went out of reach; repeat with the same command id to learn the outcome"
-            )
-        except Exception as error:
-            log.exception("commands_failed", extra={"error": type(error).__name__})
-            refusal = Refusal("internal", "the command failed")
-        for task in waiting:
-            await self._send(task, Answer(refusal))
 
-    async def _rounds(self, waiting: dict[Task, None], *, folded: bool = False) -> None:
+        async def refuse(refusal: Refusal) -> None:
+            for task in waiting:
+                await self._send(task, Answer(refusal))
+
+        await answering(work, refuse)
+
+    async def _rounds(self, waiting: Waiting, *, folded: bool = False) -> None:
         for _ in range(_ROUNDS):
             await self._round(waiting, folded)
             if not waiting:
                 return
+        raise Refusal("overloaded", "the user is being changed by too many at once; nothing was done")
 
-    async def _round(self, waiting: dict[Task, None], folded: bool) -> None:
+    async def _round(self, waiting: Waiting, folded: bool) -> None:
         """Try all once. Who is answered leaves `waiting`; copies, and who lost a race to another process, stay.
 
         `folded`: the streams of their users were folded before, and are not set aside for that again.
@@ -163,7 +133,7 @@ class Commands:
                 decided.append(decision)
         await self._store_all(decided, waiting)
 
-    async def _set_aside(self, task: Task, user_id: str, waiting: dict[Task, None], folded: bool) -> None:
+    async def _set_aside(self, task: PendingCommand, user_id: str, waiting: Waiting, folded: bool) -> None:
         """Answer a command once the long stream of its user is folded. The rest of the batch does not wait for that."""
         aside = self._aside.setdefault(user_id, {})
         if folded or len(aside) >= _ASIDE:
@@ -172,23 +142,21 @@ class Commands:
         del waiting[task]
         aside[task] = None
         if len(aside) == 1:
-            running = asyncio.create_task(self._answering(aside, self._fold_first(user_id, aside)))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
+            self._folding.start(self._answering(aside, self._fold_first(user_id, aside)))
 
-    async def _fold_first(self, user_id: str, waiting: dict[Task, None]) -> None:
+    async def _fold_first(self, user_id: str, waiting: Waiting) -> None:
         try:
             await self.users.fold(user_id)
         finally:
             del self._aside[user_id]
         await self._rounds(waiting, folded=True)
 
-    async def _store_all(self, decided: Sequence[Decided], waiting: dict[Task, None]) -> None:
+    async def _store_all(self, decided: Sequence[Decided], waiting: Waiting) -> None:
         """Store what was decided, and answer; a claim that is somebody else's makes a refusal, which is kept too."""
         results = await self._store.append([each.append for each in decided]) if decided else []
         stored: list[tuple[Decided, int, bool]] = []
         kept: list[Decided] = []
-        copies: list[tuple[Task, Callable[[], Awaitable[Instant]]]] = []
+        copies: list[tuple[PendingCommand, Callable[[], Awaitable[Answer]]]] = []
         positions: dict[str, int] = {}
         for each, result in zip(decided, results, strict=True):
             match result:
@@ -225,7 +193,7 @@ class Commands:
         head = await self._store.head()
         return [(each, head if each.task.call.is_opaque and not added else at, added) for each, at, added in stored]
 
-    async def _tell(self, stored: Sequence[tuple[Decided, int, bool]], waiting: dict[Task, None]) -> None:
+    async def _tell(self, stored: Sequence[tuple[Decided, int, bool]], waiting: Waiting) -> None:
         """Answer what was stored, what ends sessions first. With each: the position to name, and were events added?"""
         ending = [each for each in stored if is_urgent(each[0].task)]
         for each, position, added in ending:
@@ -243,13 +211,13 @@ class Commands:
             if each.task in waiting:
                 await self._succeed(each, position, waiting, added=added)
 
-    async def _succeed(self, each: Decided, position: int, waiting: dict[Task, None], *, added: bool) -> None:
+    async def _succeed(self, each: Decided, position: int, waiting: Waiting, *, added: bool) -> None:
         if each.refusal is not None:
             await self._settle(each.task, each.refusal, waiting)
         else:
             await self._reply(each.task, each.after, position, waiting, added=added)
 
-    async def _repeat(self, repeats: Sequence[tuple[Task, Outcome]], waiting: dict[Task, None], folded: bool) -> None:
+    async def _repeat(self, repeats: Sequence[tuple[PendingCommand, Outcome]], waiting: Waiting, folded: bool) -> None:
         """Answer as the first time: the reply is not kept, it is the user as he was at that version of the log."""
         places = {(outcome.user_id, outcome.version or 0) for _, outcome in repeats if outcome.user_id is not None}
         found = await self.users.at(places) if places else {}
@@ -286,7 +254,7 @@ class Commands:
         return streams
 
     async def _reply(
-        self, task: Task, stream: Stream, position: int, waiting: dict[Task, None], *, added: bool
+        self, task: PendingCommand, stream: Stream, position: int, waiting: Waiting, *, added: bool
     ) -> None:
         """`added`: the command added something to the stream of the user's logins, if it is about them."""
         ended = None
@@ -301,23 +269,23 @@ class Commands:
         shown = task.call.shown(position)
         await self._send(task, Answer(task.reply(stream, shown), shown, ended))
 
-    async def _settle(self, task: Task, refusal: Refusal, waiting: dict[Task, None]) -> None:
+    async def _settle(self, task: PendingCommand, refusal: Refusal, waiting: Waiting) -> None:
         del waiting[task]
         await self._send(task, Answer(refusal))
 
 
-def is_urgent(task: Task) -> bool:
+def is_urgent(task: PendingCommand) -> bool:
     """Whether it ends sessions: every verifier is told before anything else is done."""
     return isinstance(task.command, (*_ENDS_SESSIONS, m.RevokeSession))
 
 
-def _first_of_each_id(waiting: Iterable[Task]) -> list[Task]:
+def _first_of_each_id(waiting: Iterable[PendingCommand]) -> list[PendingCommand]:
     """Copies of one command wait for the first of them."""
     seen: set[str] = set()
     return [task for task in waiting if task.call.key not in seen and not seen.add(task.call.key)]
 
 
-def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
+def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refusal:
     """Decide one command on the users as this batch has left them so far; puts the user after it into `streams`.
 
     A refusal that depends on what is not stored yet, or is to be kept, goes through the store like a change.
@@ -372,7 +340,7 @@ def _decide(task: Task, streams: dict[str, Stream]) -> Decided | Refusal:
     return Decided(task, append, after, refused)
 
 
-def _kept_id(task: Task, refused: Refusal | None) -> str | None:
+def _kept_id(task: PendingCommand, refused: Refusal | None) -> str | None:
     """The id under which its outcome is kept.
 
     Of a login only where a session begins: what was recorded of it begins no other, also when that one has ended.
@@ -400,7 +368,7 @@ def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[
     return after, encoded
 
 
-def _refused(task: Task, refusal: Refusal, on: Stream) -> Decided:
+def _refused(task: PendingCommand, refusal: Refusal, on: Stream) -> Decided:
     """A refusal as an append: stored under its command id, so that a repeat is refused alike, if `on` is stored too."""
     command_id = task.call.key if task.call.repeatable else None
     body = refusal.body() if task.call.repeatable else None

@@ -1,0 +1,55 @@
+"""Commands of a signed-in user on their own account: the access token alone says who they are."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from denizen import messages as m
+from denizen.tokens import TokenClaims
+
+Translate = Callable[[TokenClaims, Any], m.Request]
+
+
+def _update(claims: TokenClaims, request: m.UpdateMe) -> m.Request:
+    return m.UpdateUser(user_id=claims.user_id, **_given(request))
+
+
+def _change_password(claims: TokenClaims, request: m.ChangeMyPassword) -> m.Request:
+    return m.ChangePassword(user_id=claims.user_id, **_given(request))
+
+
+def _revoke_session(claims: TokenClaims, request: m.RevokeMySession) -> m.Request:
+    return m.RevokeSession(user_id=claims.user_id, session_id=request.session_id)
+
+
+def _log_out(claims: TokenClaims, _: m.LogOut) -> m.Request:
+    return m.RevokeSession(user_id=claims.user_id, session_id=claims.session_id)
+
+
+def _link(claims: TokenClaims, request: m.LinkMyIdentity) -> m.Request:
+    return m.LinkIdentity(user_id=claims.user_id, **_given(request))
+
+
+def _unlink(claims: TokenClaims, request: m.UnlinkMyIdentity) -> m.Request:
+    return m.UnlinkIdentity(user_id=claims.user_id, **_given(request))
+
+
+def _delete(claims: TokenClaims, _: m.DeleteMe) -> m.Request:
+    return m.DeleteUser(user_id=claims.user_id)
+
+
+TRANSLATE: Mapping[type[m.Request], Translate] = {
+    m.UpdateMe: _update,
+    m.ChangeMyPassword: _change_password,
+    m.RevokeMySession: _revoke_session,
+    m.LogOut: _log_out,
+    m.LinkMyIdentity: _link,
+    m.UnlinkMyIdentity: _unlink,
+    m.DeleteMe: _delete,
+}
+"""The command of a back end that does the same for the user of the token. ChangeMyEmail has none."""
+
+
+def _given(request: m.Request) -> dict[str, Any]:
+    """The fields that were sent, as they were understood; without what proves that the user may."""
+    proof = m.GuardedRequest.model_fields.keys() if isinstance(request, m.GuardedRequest) else ()
+    return {name: getattr(request, name) for name in request.model_fields_set.difference(proof)}
