@@ -10,10 +10,11 @@ import orjson
 import psycopg
 from typeid import TypeID
 
-from services.accounts.events import UserCreated, encode
+from services.domain.events import UserCreated, encode
+from services.domain.values import Json
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.event import Json
+from services.eventstore.log.ids import new_event_id
 
 _WORDS = re.compile(r"\w+")
 _FIRST = _WORDS.findall(
@@ -78,6 +79,7 @@ def _rows(ring: KeyRing, begin: int, end: int) -> Iterator[dict[str, tuple[Any, 
             user_id,
             1,
             who["status"],
+            new_event_id(),
         )
         key, wrapped = ring.new_data_key(user_id)
         row: Json = {

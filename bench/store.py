@@ -13,8 +13,9 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 from typeid import TypeID
 
+from services.domain.streams import NewEvent
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.event import NewEvent, new_event_id
+from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrations.migrate import migrate
@@ -84,7 +85,7 @@ async def _appends(owner_url: str, in_flight: int, seconds: float) -> float:
 
 def _append() -> Append:
     stream = str(TypeID("user"))
-    event = NewEvent("UserCreated", 1, _PUBLIC, _PRIVATE)
+    event = NewEvent("UserCreated", 1, _PUBLIC, _PRIVATE, new_event_id())
     claim = frozenset([("email", f"{secrets.token_hex(8)}@example.com")])
     return Append(stream, 0, [event], {"commandId": secrets.token_hex(16)}, datetime.now(UTC), take=claim)  # type: ignore[arg-type]
 

@@ -16,9 +16,10 @@ from nats.aio.client import Client
 
 from bench.report import Row
 from bench.system import System
-from services.accounts.events import UserUpdated, encode
+from services.domain.events import UserUpdated, encode
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.chain import link
+from services.eventstore.log.ids import new_event_id
 from services.platform.settings import Settings
 
 Json = dict[str, Any]
@@ -126,7 +127,7 @@ def _events(user: str, count: int, key: keys.DataKey) -> Iterator[Json]:
     """Rows behind the first one, but for what depends on that."""
     for number in range(1, count + 1):
         version = number + 1
-        event = encode(UserUpdated({}, {"n": number, "text": _TEXT}, {}, None), user, version, "ACTIVE")
+        event = encode(UserUpdated({}, {"n": number, "text": _TEXT}, {}, None), user, version, "ACTIVE", new_event_id())
         yield {
             "position": 0,
             "event_id": event.event_id,

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import orjson
 
-from projections.projection import Connection, Event, Projection, sql
+from projections.projection import Connection, Projection, sql
+from services.domain.streams import FoldedEvent
 
 _DELETE = sql("by_email_delete")
 _UPSERT = sql("by_email_upsert")
 
 
-async def apply(connection: Connection, events: Sequence[Event]) -> None:
+async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
     """What each user has after the events: what he had is dropped first, so an address may go from one to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()

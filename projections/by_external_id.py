@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import orjson
 
-from projections.projection import Connection, Event, Projection, sql
+from projections.projection import Connection, Projection, sql
+from services.domain.streams import FoldedEvent
 
 _DELETE = sql("by_external_id_delete")
 _INSERT = sql("by_external_id_insert")
 
 
-async def apply(connection: Connection, events: Sequence[Event]) -> None:
+async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
     """What each user has after the events: what he had is dropped first, so an id may go from one to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 
-from projections.projection import Connection, Event, Projection, sql
+from projections.projection import Connection, Projection, sql
+from services.domain.streams import FoldedEvent
 
 _DELETE = sql("login_history_delete")
 _INSERT = sql("login_history_insert")
 
 
-async def apply(connection: Connection, events: Sequence[Event]) -> None:
+async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
     """A row an attempt; none of a deleted user, after whose end there are no more."""
     rows = [_row(event) for event in events if event.type in ("LoginSucceeded", "LoginFailed")]
     deleted = [event.user_id for event in events if event.type == "UserDeleted"]
@@ -22,7 +23,7 @@ async def apply(connection: Connection, events: Sequence[Event]) -> None:
         await connection.execute(_DELETE, [deleted])
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _row(event: FoldedEvent) -> dict[str, Any]:
     private = event.private or {}
     return {
         "user_id": event.user_id,

@@ -2,45 +2,25 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.resources import files
 from itertools import islice
 from typing import Any, LiteralString, Protocol, cast
 
 import psycopg
 
+from services.domain.streams import FoldedEvent
+
 _ROWS_SENT = 200
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-class Event(Protocol):
-    """An event of the log, decrypted; `private` is None where it has none or the user was erased."""
-
-    @property
-    def position(self) -> int: ...
-    @property
-    def stream(self) -> str: ...
-    @property
-    def user_id(self) -> str: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def public(self) -> dict[str, Any]: ...
-    @property
-    def private(self) -> dict[str, Any] | None: ...
-    @property
-    def recorded_at(self) -> datetime: ...
-
-
-Apply = Callable[[Connection, Sequence[Event]], Awaitable[None]]
+Apply = Callable[[Connection, Sequence[FoldedEvent]], Awaitable[None]]
 
 
 class Filling(Protocol):
     """Puts what users have come to into tables without `index`, which are empty when it begins."""
 
-    async def add(self, connection: Connection, events: Sequence[Event]) -> None:
+    async def add(self, connection: Connection, events: Sequence[FoldedEvent]) -> None:
         """Take events: those of a user follow each other, their own stream before their logins, in any pieces."""
         ...
 

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
 from projections import folding, words
-from projections.projection import Connection, Event, Projection, copy, sql
+from projections.projection import Connection, Projection, copy, sql
+from services.domain.events import TYPES
+from services.domain.fold import show, show_login
+from services.domain.streams import FoldedEvent
+from services.domain.values import Json
 
 _LOCK = sql("users_lock")
 _SELECT = sql("users_select")
@@ -17,10 +19,9 @@ _COPY = sql("users_copy")
 _UPDATE = sql("users_update")
 _DELETE = sql("users_delete")
 _COUNT = sql("user_counts_add")
-_BESIDE = ("LoginFailed", "SessionsRevoked")
+_BESIDE = frozenset(name for name, kind in TYPES.items() if not kind.is_shown)
 """Events that change nothing that is shown here."""
 
-Json = dict[str, Any]
 _COLUMNS = "user_id", "status", "doc", "login_position", "email", "name", "search"
 _Row = tuple[str, str, str, str, str, str, str]
 
@@ -33,7 +34,7 @@ class _User:
     login_position: int = 0
 
 
-async def apply(connection: Connection, events: Sequence[Event]) -> None:
+async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
     """Fold the events into the documents of their users: one read, and what they change of it."""
     touched = {event.user_id for event in events if event.type not in _BESIDE}
     if not touched:
@@ -58,7 +59,7 @@ class _Filling:
     def __init__(self) -> None:
         self._last: dict[str, _User] = {}
 
-    async def add(self, connection: Connection, events: Sequence[Event]) -> None:
+    async def add(self, connection: Connection, events: Sequence[FoldedEvent]) -> None:
         users, self._last = self._last, {}
         for event in events:
             _apply(users, event)
@@ -113,98 +114,18 @@ async def _count(connection: Connection, now: Iterable[_User], before: Iterable[
         await connection.execute(_COUNT, [orjson.dumps(moves).decode()])
 
 
-def _apply(users: dict[str, _User], event: Event) -> None:
+def _apply(users: dict[str, _User], event: FoldedEvent) -> None:
     user_id = event.user_id
     user = users.get(user_id)
     if event.type == "UserDeleted":
         users.pop(user_id, None)
     elif event.type == "LoginSucceeded":
         if user is not None and event.position > user.login_position:
-            ip = (event.private or {}).get("ip")
-            count = user.doc["loginCount"] + 1
-            login = {"loginCount": count, "lastLoginAt": _rfc3339(event.recorded_at), "lastLoginIp": ip}
-            users[user_id] = _User(user.doc | login, event.position)
+            users[user_id] = _User(show_login(user.doc, event), event.position)
     elif event.type not in _BESIDE and (user is None or event.version > user.doc["version"]):
-        document = evolve(user.doc if user else None, event)
+        document = show(user.doc if user else None, event)
         if document is not None:
             users[user_id] = _User(document, user.login_position if user else 0)
-
-
-def evolve(document: Json | None, event: Event) -> Json | None:
-    """The document of a user after an event of his own stream; None where there is no such user.
-
-    Who is erased has none: what made him cannot be read any more.
-    """
-    if event.type == "UserDeleted":
-        return None
-    if event.type == "UserCreated":
-        return None if event.private is None else _created(event)
-    if document is None or event.version <= document["version"]:
-        return document
-    document = dict(document)
-    _change(document, event)
-    return document
-
-
-def _created(event: Event) -> Json:
-    private = event.private or {}
-    at = _rfc3339(event.recorded_at)
-    return {
-        "id": event.user_id,
-        "externalId": private.get("externalId"),
-        "email": private.get("email", ""),
-        "emailVerified": private.get("emailVerified", False),
-        "status": event.public["status"],
-        "profile": private.get("profile", {}),
-        "metadata": private.get("metadata", {}),
-        "appMetadata": private.get("appMetadata", {}),
-        "identities": [],
-        "passwordChangeRequired": private.get("requireChange", False),
-        "loginCount": 0,
-        "lastLoginAt": None,
-        "lastLoginIp": None,
-        "createdAt": private.get("createdAt", at),
-        "updatedAt": private.get("updatedAt", at),
-        "blockedAt": None,
-        "version": event.version,
-    }
-
-
-def _change(document: Json, event: Event) -> None:
-    """What every event of a user has in common, and then what is its own."""
-    private = event.private or {}
-    at = private.get("at", _rfc3339(event.recorded_at))  # Of what an import took over: when it happened there.
-    document |= {"status": event.public["status"], "version": event.version}
-    document["updatedAt"] = max(document["updatedAt"], at)
-    if event.type == "UserUpdated":
-        for section in ("profile", "metadata", "appMetadata"):
-            merged = {**document[section], **private.get(section, {})}
-            document[section] = {key: value for key, value in merged.items() if value is not None}
-        document["externalId"] = private.get("externalId", document["externalId"])
-    elif event.type == "UserBlocked":
-        document["blockedAt"] = at
-    elif event.type == "UserUnblocked":
-        document["blockedAt"] = None
-    elif event.type == "EmailVerified":
-        document["emailVerified"] = True
-    elif event.type == "EmailChanged":
-        document["email"] = private.get("email", "")
-    elif event.type == "IdentityLinked":
-        document["identities"] = [*document["identities"], _identity(private, at)]
-    elif event.type == "IdentityUnlinked":
-        document["identities"] = [each for each in document["identities"] if not private.items() <= each.items()]
-    elif event.type == "PasswordChanged":
-        document["passwordChangeRequired"] = private.get("requireChange", False)
-
-
-def _identity(private: Json, at: str) -> Json:
-    return {"provider": private.get("provider"), "providerId": private.get("providerId"), "linkedAt": at}
-
-
-def _rfc3339(at: datetime) -> str:
-    """With six digits of a second, in a quarter of the time that isoformat takes."""
-    text = orjson.dumps(at.astimezone(UTC), option=orjson.OPT_UTC_Z).decode()
-    return text[1:-1] if at.microsecond else f"{text[1:-2]}.000000Z"
 
 
 USERS = Projection(

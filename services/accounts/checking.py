@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import orjson
 
-from services.accounts import state
 from services.accounts.pending import Stream
 from services.accounts.users import evolved
+from services.domain import snapshots
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.snapshots import Wanted
+from services.eventstore.log.tails import Wanted
 from services.eventstore.log.verify import MOST_FINDINGS, Finding
 from services.platform.settings import Settings
 
@@ -59,7 +59,7 @@ async def _is_right(store: PostgresEventStore, stream: Stream, version: int) -> 
         return False
     snapshot = tail.snapshot
     return (snapshot.state, snapshot.position, snapshot.recorded_at) == (
-        orjson.loads(orjson.dumps(state.state(stream.user))),
+        orjson.loads(orjson.dumps(snapshots.state_of(stream.user))),
         stream.position,
         stream.user.recorded_at,
     )

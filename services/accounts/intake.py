@@ -7,7 +7,7 @@ from denizen import messages as m
 from denizen.operations import Operation
 from denizen.tokens import TokenClaims
 
-from services.accounts import limits, preparation, signing_in
+from services.accounts import preparation, signing_in
 from services.accounts.answers import Answers
 from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.guessing import recent_sign_in
@@ -15,6 +15,7 @@ from services.accounts.guessing.rate_limits import network
 from services.accounts.own_account import TRANSLATE
 from services.accounts.pending import Answer, PendingCommand
 from services.accounts.tools import Tools
+from services.domain import fields
 from services.domain.refusals import Refusal
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
@@ -40,7 +41,7 @@ class Intake:
 
     def accept(self, call: Call) -> bool:
         """Take a request over; False where too many wait. Raises Refusal."""
-        limits.check(call.request)
+        fields.check(call.request)
         kind = type(call.request)
         if kind not in _PREPARED or (
             isinstance(call.request, m.CreateUser) and not preparation.has_secret(call.request)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.accounts.decision import NOTHING, Command, Facts
-from services.accounts.user import User
+from services.domain.claims import Claim
+from services.domain.decision import NOTHING, Command, Facts
 from services.domain.refusals import Refusal
+from services.domain.user import User
 from services.endpoint.call import Call
-from services.eventstore.log.store import Claim
 
 
 @dataclass(slots=True)

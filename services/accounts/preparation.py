@@ -10,11 +10,11 @@ from denizen import messages as m
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.accounts import limits, pending
-from services.accounts.credentials import CREDENTIALS_INVALID, token_invalid
-from services.accounts.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
+from services.accounts import pending
 from services.accounts.pending import Answer, PendingCommand, Reply
 from services.accounts.tools import Tools, accounts, too_many_attempts
+from services.domain import fields, refusals
+from services.domain.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import long_code_digest
@@ -53,7 +53,7 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
         return PendingCommand(call, command, Facts(password_hash=new))
     call.expected_version = None  # It would tell whether there is a user.
     call.deadline = None  # Likewise, where it passes between here and the answer.
-    key = limits.email_key(command.email)
+    key = fields.email_key(command.email)
     if not await tools.rate_limits.mail(key):
         raise too_many_attempts()
     owner = await tools.secrets.by_email(key)
@@ -64,7 +64,7 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
 
 
 async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Prepared:
-    key = limits.email_key(command.email)
+    key = fields.email_key(command.email)
     owner = await tools.secrets.by_email(key)
     if owner is not None and owner.user_id != command.user_id:
         raise _email_taken()
@@ -83,7 +83,7 @@ async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -
     began = time.monotonic()
     user_id = call.actor or ""
     proven_at = await _proven(tools, call, user_id, request)
-    key = limits.email_key(request.email)
+    key = fields.email_key(request.email)
     stays = request.email == await _address(tools, user_id)
     if not stays and not await tools.rate_limits.mail(key, user_id):
         raise too_many_attempts()
@@ -107,7 +107,7 @@ async def _proven(tools: Tools, call: Call, user_id: str, request: m.ChangeMyEma
     secret = request.current_password
     version = None if secret is None else await tools.proven_at(user_id, secret, call)
     if version is None:
-        raise Refusal("invalid_credentials", CREDENTIALS_INVALID, field="currentPassword")
+        raise refusals.password_wrong("currentPassword")
     return version
 
 
@@ -194,7 +194,7 @@ async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmai
     """
     began = time.monotonic()
     call.expected_version = None  # Whose, he does not know.
-    key = limits.email_key(command.email)
+    key = fields.email_key(command.email)
     if not await tools.rate_limits.mail(key):
         raise too_many_attempts()
     call.check_deadline()
@@ -210,7 +210,7 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
     token = await tools.opened(command.token, call)
     owner = await tools.secrets.token(tools.ring.claim("token", token))
     if owner is None:
-        raise token_invalid()
+        raise refusals.token_invalid()
     user_id, version = owner
     user = (await tools.user(user_id)).user
     must_change = user is not None and user.password_change_required

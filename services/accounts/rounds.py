@@ -1,48 +1,35 @@
 """Runs commands, many at a time: read what they need, decide each, store all in one append, answer each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from denizen import messages as m
 from typeid import TypeID
 
-from services.accounts import events, logins, state
-from services.accounts.changes import changes
-from services.accounts.decide import decide
-from services.accounts.decision import Command, OnUser, RecoverPassword
-from services.accounts.events import AnyEvent, LoginEvent
 from services.accounts.fingerprint import is_repeat, used
 from services.accounts.pending import Answer, Ended, PendingCommand, Stream
-from services.accounts.user import User, evolve
 from services.accounts.users import Users
+from services.domain import events, refusals, snapshots
+from services.domain.decide import decide, logins
+from services.domain.decision import Command, OnUser, RecoverPassword
+from services.domain.effects import effects_of
+from services.domain.events import AnyEvent, LoginEvent
+from services.domain.fold import evolve
 from services.domain.place import place
 from services.domain.refusals import Refusal
+from services.domain.streams import NewEvent, logins_of
+from services.domain.user import User
 from services.endpoint.answering import answering
-from services.eventstore.log.event import NewEvent
-from services.eventstore.log.store import (
-    Append,
-    Appended,
-    ClaimKind,
-    ClaimTaken,
-    EventStore,
-    Outcome,
-    Repeated,
-    VersionConflict,
-    logins_of,
-)
+from services.eventstore.log.ids import new_event_id
+from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome, Repeated, VersionConflict
 from services.platform.tasks import TaskSet
 
 _ROUNDS = 8
 """How often a command is decided again because another process changed its user first."""
 _ASIDE = 256
 """Commands that wait for the stream of one user to be folded."""
-TAKEN: Mapping[ClaimKind, tuple[str, str]] = {
-    "email": ("email_taken", "email"),
-    "externalId": ("external_id_taken", "externalId"),
-    "identity": ("identity_taken", "providerId"),
-}
 _NAMING = (m.UserRequest, OnUser)
 """Commands that name their user by the id."""
 _ENDS_SESSIONS = (
@@ -165,8 +152,7 @@ class Rounds:
                     positions[stream] = position or positions.get(stream, each.after.position)
                     stored.append((each, positions[stream], position > 0))
                 case ClaimTaken(kind):
-                    code, field = TAKEN[kind]
-                    refusal = Refusal(code, f"another user has this {field}", field=field)
+                    refusal = refusals.taken(kind)
                     if each.task.call.repeatable:
                         kept.append(_refused(each.task, refusal, Stream("")))
                     else:
@@ -204,7 +190,7 @@ class Rounds:
             for _ in range(2):
                 await asyncio.sleep(0)
         appends = [each.append for each, _, _ in stored]
-        mails = any(append.changes and append.changes.mails for append in appends)
+        mails = any(append.effects and append.effects.mails for append in appends)
         if mails or any(append.events for append in appends):
             await self._appended(mails)
         for each, position, added in stored:
@@ -303,7 +289,7 @@ def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refus
     if held is not None:
         decision, refused = held, None  # His token was looked up before the block was stored.
     elif about_sessions:
-        decision, refused = logins.decide(before.user, command, task.facts)
+        decision, refused = logins.decide_session(before.user, command, task.facts)
     else:
         decision, refused = decide(before.user, command, task.facts), None
     expected = task.call.expected_version
@@ -333,8 +319,8 @@ def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refus
         digest=task.call.digest,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
-        changes=changes(command, decision, before.user, after.user, facts=task.facts, at=at),
-        snapshot=None if about_sessions else state.due(before.version, after.user),
+        effects=effects_of(command, decision, before.user, after.user, facts=task.facts, at=at),
+        snapshot=None if about_sessions else snapshots.due(before.version, after.user),
         pending=before.pending,
     )
     return Decided(task, append, after, refused)
@@ -364,7 +350,7 @@ def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[
             after.version += 1
         shown = after.user or shown  # A deleted user's last status.
         assert shown
-        encoded.append(events.encode(event, after.user_id, after.version, shown.status))
+        encoded.append(events.encode(event, after.user_id, after.version, shown.status, new_event_id()))
     return after, encoded
 
 

@@ -11,18 +11,18 @@ from denizen import messages as m
 from joserfc.jwk import OKPKey
 from typeid import TypeID
 
-from services.accounts import limits
-from services.accounts.decision import Facts, LogIn
 from services.accounts.fingerprint import fingerprint, is_repeat, used
 from services.accounts.guessing.rate_limits import Guess, network
-from services.accounts.logins import credentials_invalid
 from services.accounts.pending import Answer, PendingCommand, Reply, Stream
 from services.accounts.preparation import Prepared
 from services.accounts.tools import Tools
+from services.domain import fields, refusals
+from services.domain.decision import Facts, LogIn
 from services.domain.place import place
 from services.domain.refusals import Refusal
+from services.domain.sessions import NewSession
 from services.endpoint.call import Call
-from services.eventstore.credentials.secrets import NewSession, Session
+from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import IdUsed
 from services.tokens import access, refresh
 from services.tokens.bearer import bearer_token
@@ -35,7 +35,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     Its repeats are recognised by the session that it began, not by its outcome: they prove the password, too.
     """
     with tools.guesses.reserved(network(request.ip)):
-        address = limits.email_key(request.email)
+        address = fields.email_key(request.email)
         guess = Guess(address, request.ip, session=await _session_of(tools, call, address))
         call.digest = await fingerprint(tools, call)
         password = await tools.opened(request.password, call)
@@ -43,7 +43,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
     call.compared = verified.began
     call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
     if credential is None:
-        return Answer(credentials_invalid())
+        return Answer(refusals.password_wrong())
     command = LogIn(credential.user_id, request.ip, request.user_agent)
     key, call.repeatable = call.key if call.repeatable else None, False
     call.expected_version = None  # It would tell who knows no password that there is a user.

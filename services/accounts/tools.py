@@ -8,9 +8,9 @@ from pydantic import SecretStr
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.pending import Stream
-from services.accounts.user import User
 from services.accounts.users import Users
 from services.domain.refusals import Refusal
+from services.domain.user import User
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys.data_keys import KeyRing

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from services.accounts import events, state
-from services.accounts.events import LoginEvent
 from services.accounts.pending import Stream
-from services.accounts.user import evolve
-from services.eventstore.log.snapshots import NEWEST, TOGETHER, Snapshot, Tail, Wanted
+from services.domain import events, snapshots
+from services.domain.events import LoginEvent
+from services.domain.fold import evolve
+from services.domain.snapshots import Snapshot
 from services.eventstore.log.store import EventStore
+from services.eventstore.log.tails import NEWEST, TOGETHER, Tail, Wanted
 
 Place = tuple[str, int]
 """A user's id, and the version up to which their stream is asked for."""
@@ -23,7 +24,7 @@ class Users:
         self._turn = asyncio.Lock()
 
     async def load(self, user_ids: Iterable[str]) -> dict[str, Stream]:
-        """The newest state of each user. Absent: those who are too far behind a snapshot; `fold` them first."""
+        """The newest snapshots of each user. Absent: those who are too far behind a snapshot; `fold` them first."""
         found = await self.at({(user_id, NEWEST) for user_id in user_ids})
         return {user_id: stream for (user_id, _), stream in found.items()}
 
@@ -42,7 +43,7 @@ class Users:
         return found
 
     async def user(self, user_id: str) -> Stream:
-        """The newest state of a user, however far behind a snapshot they are."""
+        """The newest snapshots of a user, however far behind a snapshot they are."""
         found = await self.load([user_id])
         if user_id in found:
             return found[user_id]
@@ -79,12 +80,12 @@ def evolved(before: Stream, tail: Tail, keep: Callable[[Snapshot], None] | None 
         return Stream(before.user_id, None, last.version, last.position, gone=last.type != "UserDeleted")
     user, version, position = before.user, before.version, before.position
     if tail.snapshot is not None:
-        user, version, position = state.restored(tail.snapshot), tail.snapshot.version, tail.snapshot.position
+        user, version, position = snapshots.restored(tail.snapshot), tail.snapshot.version, tail.snapshot.position
     for event in tail.events:
         decoded = events.decode(event)
         assert not isinstance(decoded, LoginEvent)
         user = evolve(user, decoded, before.user_id, event.recorded_at)
         version, position = event.version, event.position
-        if keep is not None and position and (due := state.due(version - 1, user)) is not None:
+        if keep is not None and position and (due := snapshots.due(version - 1, user)) is not None:
             keep(Snapshot(version, position, event.recorded_at, due))
     return Stream(before.user_id, user, version, position)

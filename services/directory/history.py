@@ -1,22 +1,21 @@
 """Who changed what of a user, and the user as of any time: folded from his events, by what the directory is made by."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 from denizen import messages as m
 
-from projections import users
+from services.domain.fold import show
 from services.domain.refusals import Refusal
+from services.domain.streams import StoredEvent
+from services.domain.values import Json, rfc3339
 from services.endpoint.page import fitting, listed
-from services.eventstore.log.event import Event
-from services.eventstore.log.snapshots import PAGE, Tail, Wanted
 from services.eventstore.log.store import EventStore
+from services.eventstore.log.tails import PAGE, Tail, Wanted
 from services.platform import sql
 from services.platform.database import Database
-
-Json = dict[str, Any]
 
 _SECTIONS = ("profile", "metadata", "appMetadata")
 _UNSHOWN = frozenset({"id", "createdAt", "updatedAt", "version", "loginCount", "lastLoginAt", "lastLoginIp"})
@@ -77,7 +76,7 @@ class Histories:
                 return event.version - 1
         raise Refusal("validation_failed", "not a nextCursor of such a history", field="cursor")
 
-    async def _part(self, user_id: str, before: int, last: int) -> tuple[Json | None, Sequence[Event]]:
+    async def _part(self, user_id: str, before: int, last: int) -> tuple[Json | None, Sequence[StoredEvent]]:
         """The user at a version, and the events from there to another, PAGE at the most."""
         document: Json | None = None
         version = 0
@@ -95,16 +94,16 @@ def _after(tail: Tail, document: Json | None) -> Json | None:
     if tail.snapshot is not None:
         document = tail.snapshot.state["shown"]
     for event in tail.events:
-        document = users.evolve(document, event)
+        document = show(document, event)
     return document
 
 
-def _rows(document: Json | None, stored: Sequence[Event]) -> Iterator[Json]:
+def _rows(document: Json | None, stored: Sequence[StoredEvent]) -> Iterator[Json]:
     for event in stored:
-        before, document = document, users.evolve(document, event)
+        before, document = document, show(document, event)
         yield {
             "position": event.position,
-            "time": event.recorded_at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "time": rfc3339(event.recorded_at),
             "type": event.type,
             "actor": event.metadata.get("actor"),
             "commandId": event.metadata.get("commandId"),

@@ -6,11 +6,11 @@ import orjson
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from services.domain.values import Json
 from services.erasure import thin
 from services.erasure.receipt import Place, Tombstone
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.event import Json
 from services.platform import sql
 
 _METADATA = {"actor", "commandId", "traceparent"}

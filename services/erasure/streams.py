@@ -11,10 +11,10 @@ from denizen import headers as h
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
+from services.domain.values import Json
 from services.erasure import thin
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Tombstone
-from services.eventstore.log.event import Json
 
 _SECONDS = 5.0
 _HEADERS = {

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from denizen.errors import BY_CODE
 from denizen.messages import EventData, Profile, Status, User
 
-from services.eventstore.log.event import Json
+from services.domain.values import Json
 
 _SESSION = re.compile(r"sess_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _STATUSES = get_args(Status)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 
-from services.eventstore.credentials.secrets import MailKind
+from services.domain.effects import MailKind
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform import sql
 from services.platform.database import Database, Row
@@ -20,7 +20,7 @@ _EXPIRED_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class WaitingMail:
-    """A mail as it was asked for (services/eventstore/credentials/secrets.py)."""
+    """A mail as it was asked for (services/domain/effects.py)."""
 
     kind: MailKind
     to: str

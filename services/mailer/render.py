@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from services.eventstore.credentials.secrets import MailKind
+from services.domain.effects import MailKind
 from services.mailer.outbox import WaitingMail
 from services.platform.settings import Settings
 

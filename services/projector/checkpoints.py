@@ -6,7 +6,7 @@ import orjson
 from psycopg.errors import UniqueViolation
 
 from projections import Projection
-from services.eventstore.log.event import Event
+from services.domain.streams import StoredEvent
 from services.platform import sql
 from services.platform.database import Connection
 
@@ -58,7 +58,7 @@ async def advance(
     connection: Connection,
     projections: Sequence[Projection],
     positions: Mapping[str, int],
-    events: Sequence[Event],
+    events: Sequence[StoredEvent],
 ) -> dict[str, int]:
     """Apply events to each projection that has a position and has not seen them, in one transaction.
 
@@ -78,7 +78,7 @@ async def _advance(
     connection: Connection,
     projections: Sequence[Projection],
     positions: Mapping[str, int],
-    events: Sequence[Event],
+    events: Sequence[StoredEvent],
 ) -> dict[str, int]:
     last = events[-1].position
     behind = [p for p in projections if p.name in positions and positions[p.name] < last]

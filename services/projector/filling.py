@@ -18,8 +18,8 @@ import uvloop
 import projections
 from projections import Projection
 from projections.projection import Applying
+from services.domain.streams import ReplayedEvent, StoredEvent
 from services.eventstore.keys import data_keys as keys
-from services.eventstore.log.event import Event, Told
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Connection, Database, DatabaseUnavailable
@@ -27,7 +27,7 @@ from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Users = AsyncGenerator[Sequence[Event | Told]]
+Users = AsyncGenerator[Sequence[StoredEvent | ReplayedEvent]]
 """Their events, as Log.users tells them."""
 
 

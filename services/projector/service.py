@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from nats.aio.client import Client
 
 import projections
+from services.domain.streams import StoredEvent
 from services.eventstore.keys import data_keys as keys
-from services.eventstore.log.event import Event
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.migrations.roles import PROJECTOR
 from services.platform import broker
@@ -87,7 +87,7 @@ class Projector:
                 await rest.take(len(events))
                 await self._log.wait()
 
-    async def _advance(self, events: Sequence[Event]) -> None:
+    async def _advance(self, events: Sequence[StoredEvent]) -> None:
         try:
             async with self._database.connection() as connection:
                 self._positions = await checkpoints.advance(connection, projections.ALL, self._positions, events)

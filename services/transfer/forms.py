@@ -10,8 +10,8 @@ from denizen import messages as m
 from denizen.importing.formulas import STARTS, defused
 
 from services.domain.refusals import Refusal
+from services.domain.values import Json
 
-Json = dict[str, Any]
 Form = Literal["csv", "jsonl", "json"]
 
 _PROFILE = tuple(str(field.alias) for field in m.Profile.model_fields.values())

@@ -4,14 +4,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, LiteralString
+from typing import Literal, LiteralString
 
 import orjson
 from denizen import messages as m
 
-from services.accounts.decision import Facts
 from services.accounts.fingerprint import used
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
+from services.domain.values import Json
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys.data_keys import KeyRing
@@ -27,8 +28,6 @@ from services.transfer.pace import Pace
 from services.transfer.rehearsal import Rehearsal
 from services.transfer.rows import Reader, Row
 from services.transfer.taking import Said, Taking, failed, passing
-
-Json = dict[str, Any]
 
 _READ_AT_ONCE = 32
 """Rows that are read before exports have their turn."""

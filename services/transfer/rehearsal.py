@@ -3,19 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from services.domain.claims import Claim
+from services.domain.snapshots import Snapshot
+from services.domain.streams import StoredEvent
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.event import Event
-from services.eventstore.log.snapshots import Snapshot, Tail, Wanted
-from services.eventstore.log.store import (
-    Append,
-    Appended,
-    Claim,
-    ClaimTaken,
-    EventStore,
-    Outcome,
-    Result,
-    VersionConflict,
-)
+from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome, Result, VersionConflict
+from services.eventstore.log.tails import Tail, Wanted
 
 
 class Rehearsal:
@@ -27,7 +20,7 @@ class Rehearsal:
     def __init__(self, store: EventStore, secrets: SecretStore) -> None:
         self._store = store
         self._secrets = secrets
-        self._appended: dict[str, list[Event]] = {}
+        self._appended: dict[str, list[StoredEvent]] = {}
         self._claims: dict[Claim, str | None] = {}
 
     async def append(self, batch: Sequence[Append]) -> list[Result]:
@@ -48,7 +41,7 @@ class Rehearsal:
         events = self._appended.setdefault(append.stream, [])
         for version, new in enumerate(append.events, append.expected + 1):
             events.append(
-                Event(
+                StoredEvent(
                     position=0,
                     event_id=new.event_id,
                     stream=append.stream,
@@ -89,7 +82,7 @@ class Rehearsal:
         both = {stream: stored.get(stream, 0) + len(self._appended.get(stream, ())) for stream in streams}
         return {stream: version for stream, version in both.items() if version}
 
-    async def read(self, after: int, limit: int) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         return await self._store.read(after, limit)
 
     async def head(self) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 from denizen import messages as m
 from pydantic import SecretStr
 
-from services.accounts import limits
-from services.accounts.decision import Facts
-from services.accounts.user import rfc3339
+from services.domain import fields
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
+from services.domain.values import rfc3339
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
 from services.tokens.keys import ServerKeys
@@ -56,7 +56,7 @@ class Reader:
     async def read(self, index: int, raw: dict[str, Any]) -> Row:
         """Raises Refusal where the row cannot be, DatabaseUnavailable."""
         user = _timed(understand_body(m.ImportedUser, {**_EMPTY, **raw}))
-        limits.check(user)
+        fields.check(user)
         if user.identities:
             _check_identities(user.identities)
         password, facts = await self._secret(user)
@@ -88,7 +88,7 @@ class Reader:
 def _check_identities(identities: list[m.LinkedIdentity]) -> None:
     """Raises Refusal."""
     for identity in identities:
-        limits.check(m.LinkIdentity.model_construct(**dict(identity)))
+        fields.check(m.LinkIdentity.model_construct(**dict(identity)))
     if len({(each.provider, each.provider_id) for each in identities}) < len(identities):
         raise Refusal("validation_failed", "an identity is there twice", field="identities")
 

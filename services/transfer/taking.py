@@ -3,26 +3,29 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from denizen import messages as m
 
-from services.accounts import events, limits, state
-from services.accounts.changes import changes
-from services.accounts.decide import decide
-from services.accounts.decision import ImportUser
 from services.accounts.pending import Answer, PendingCommand, Stream
-from services.accounts.rounds import TAKEN, Rounds
-from services.accounts.user import User, evolve
+from services.accounts.rounds import Rounds
+from services.domain import events, fields, refusals, snapshots
+from services.domain.claims import Claim, ClaimKind
+from services.domain.decide import decide
+from services.domain.decision import ImportUser
+from services.domain.effects import effects_of
+from services.domain.fold import evolve
 from services.domain.refusals import Refusal
+from services.domain.streams import NewEvent
+from services.domain.user import User
+from services.domain.values import Json
 from services.endpoint.call import Call
-from services.eventstore.log.event import NewEvent
-from services.eventstore.log.snapshots import Wanted
-from services.eventstore.log.store import Append, Appended, Claim, ClaimKind, ClaimTaken, EventStore, Outcome
+from services.eventstore.log.ids import new_event_id
+from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
+from services.eventstore.log.tails import Wanted
 from services.transfer.pace import Pace
 from services.transfer.rows import Row
 
-Json = dict[str, Any]
 Said = str | Refusal
 """The id of a row's new user, or why there is none."""
 
@@ -214,7 +217,7 @@ class Taking:
         for version, event in enumerate(decision, 1):
             user = evolve(user, event, row.user_id, at)
             assert user is not None
-            encoded.append(events.encode(event, row.user_id, version, user.status))
+            encoded.append(events.encode(event, row.user_id, version, user.status, new_event_id()))
         assert user is not None
         return Append(
             stream=row.user_id,
@@ -223,8 +226,8 @@ class Taking:
             metadata={**self._metadata, "commandId": self._key(row)},
             at=at,
             take=user.claims(),
-            changes=changes(command, decision, None, user, facts=row.facts, at=at),
-            snapshot=state.due(0, user),
+            effects=effects_of(command, decision, None, user, facts=row.facts, at=at),
+            snapshot=snapshots.due(0, user),
         )
 
     async def _made_by(self, wanted: Sequence[Row]) -> dict[str, str]:
@@ -261,12 +264,11 @@ def _refusal(taken: ClaimKind | None) -> Refusal:
     """Somebody has a claim of this kind; None: the id, or had it, for nothing comes after a tombstone."""
     if taken is None:
         return Refusal("validation_failed", "another user has or had this id", field="id")
-    code, field = TAKEN[taken]
-    return Refusal(code, f"another user has this {field}", field=field)
+    return refusals.taken(taken)
 
 
 def _email(row: Row) -> Claim:
-    return ("email", limits.email_key(row.user.email))
+    return ("email", fields.email_key(row.user.email))
 
 
 def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:

@@ -9,7 +9,7 @@ from denizen.messages import ImportedUser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.accounts import limits
+from services.domain import fields
 from services.passwords.formats import accepted, verify
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -51,7 +51,7 @@ def test_passwords_still_fit(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_the_service_takes_them(name: str) -> None:
     for user in users_of(name).values():
-        limits.check(ImportedUser.model_validate(user))
+        fields.check(ImportedUser.model_validate(user))
 
 
 def test_auth0() -> None:

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from services.eventstore.credentials.secrets import MailKind
+from services.domain.effects import MailKind
 from services.mailer.outbox import WaitingMail
 from services.mailer.render import Content, NotConfigured, Renderer
 from services.platform.settings import Settings

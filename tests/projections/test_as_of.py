@@ -9,9 +9,9 @@ import pytest
 from denizen import messages as m
 from hypothesis import HealthCheck, given, settings
 
-from services.accounts.user import rfc3339
 from services.directory.history import Histories
-from services.eventstore.log.event import Event
+from services.domain.streams import StoredEvent
+from services.domain.values import rfc3339
 from services.eventstore.log.memory import MemoryEventStore
 from tests.support.accounts import Json
 from tests.support.read_side import BATCHES, ReadSide, commanded, folded, shown
@@ -49,7 +49,7 @@ async def _check(database_url: str, batches: list[list[tuple[str, Json]]]) -> No
     await read_side.close()
 
 
-def _moments(stored: Sequence[Event]) -> list[datetime]:
+def _moments(stored: Sequence[StoredEvent]) -> list[datetime]:
     """At each event, and just before it."""
     times = {event.recorded_at for event in stored}
     return sorted(times | {at - timedelta(microseconds=1) for at in times})

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from psycopg.errors import UniqueViolation
 
 import projections
-from services.accounts.user import User
 from services.directory.lookups import LOOKUPS, SINGLES, look_up
-from services.eventstore.log.event import Event
+from services.domain.streams import StoredEvent
+from services.domain.user import User
 from services.projector import checkpoints
 from tests.support.accounts import Json
 from tests.support.log import until
@@ -39,7 +39,7 @@ def test_projections_are_the_fold_of_the_log(
     runner.run(_check(ReadSide(database_url), stored, list(pairwise(edges))))
 
 
-async def _check(read_side: ReadSide, stored: list[Event], splits: list[tuple[int, int]]) -> None:
+async def _check(read_side: ReadSide, stored: list[StoredEvent], splits: list[tuple[int, int]]) -> None:
     await read_side.empty()
     for first, last in splits:
         await read_side.apply(stored[first:last])
@@ -65,7 +65,7 @@ async def _check(read_side: ReadSide, stored: list[Event], splits: list[tuple[in
     await read_side.close()
 
 
-async def _check_queries(read_side: ReadSide, users: Sequence[User], stored: Sequence[Event]) -> None:
+async def _check_queries(read_side: ReadSide, users: Sequence[User], stored: Sequence[StoredEvent]) -> None:
     position = len(stored)
     for kind, keys in (
         (m.GetUser, {user.id: user for user in users}),

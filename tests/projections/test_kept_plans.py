@@ -10,7 +10,8 @@ import psycopg
 import pytest
 
 import projections
-from services.eventstore.log.snapshots import FORM, NEWEST, PAGE
+from services.domain.snapshots import FORM
+from services.eventstore.log.tails import NEWEST, PAGE
 from services.platform import sql
 from services.platform.database import Connection, Database
 from services.projector import checkpoints

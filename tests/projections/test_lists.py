@@ -20,7 +20,7 @@ from services.directory.search import planner as way
 from services.directory.search import selectivity as finding
 from services.directory.search.cursor import Cursor, decode
 from services.domain.refusals import Refusal
-from services.eventstore.log.event import Event
+from services.domain.streams import StoredEvent
 from tests.support.accounts import Accounts, Json, ask
 from tests.support.read_side import USER_ID, WORDS, ReadSide, commanded, task
 
@@ -232,7 +232,7 @@ class History:
         self._read = 0
         self.ids: list[str] = []
 
-    async def create(self, dice: random.Random, count: int) -> Sequence[Event]:
+    async def create(self, dice: random.Random, count: int) -> Sequence[StoredEvent]:
         for _ in range(count):
             first = dice.choice(["Ada", "Bob", "Zo\u00eb", "\u00c1d"])
             body = {
@@ -242,12 +242,12 @@ class History:
             self.ids.append((await self._accounts.one(ask("CreateUser", body)))["user"]["id"])
         return await self._grown()
 
-    async def delete(self, user_id: str) -> Sequence[Event]:
+    async def delete(self, user_id: str) -> Sequence[StoredEvent]:
         self.ids.remove(user_id)
         await self._accounts.one(task("DeleteUser", {"userId": user_id}))
         return await self._grown()
 
-    async def _grown(self) -> Sequence[Event]:
+    async def _grown(self) -> Sequence[StoredEvent]:
         grown = await self._accounts.store.read(self._read, 10_000)
         self._read += len(grown)
         return grown

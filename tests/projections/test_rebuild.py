@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import projections
 from services.directory.lookups import LOOKUPS, look_up
+from services.domain.streams import ReplayedEvent, StoredEvent
 from services.eventstore.log import memory
-from services.eventstore.log.event import Event, Told
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import END
@@ -40,13 +40,13 @@ class Watched(MemoryEventStore):
         super().__init__()
         self.hook: Hook | None = None
 
-    async def read(self, after: int, limit: int) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         found = await super().read(after, limit)
         if self.hook is not None:
             await self.hook()
         return found
 
-    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Event]]:
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[StoredEvent]]:
         async for found in super().users(until, first, end):
             if self.hook is not None:
                 await self.hook()
@@ -397,7 +397,7 @@ class _Deleting(PostgresEventStore):
     accounts: Accounts
     user_id: str
 
-    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Told]]:
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[ReplayedEvent]]:
         async for found in super().users(until, first, end):
             if any(event.user_id == self.user_id and event.private for event in found):
                 await self.accounts.one(task("DeleteUser", {"userId": self.user_id}))

@@ -22,7 +22,7 @@ import projections
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.data_keys import KeysMissing
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.snapshots import Wanted
+from services.eventstore.log.tails import Wanted
 from services.eventstore.log.verify import verify
 from services.platform.settings import Settings
 from tests.support import canary

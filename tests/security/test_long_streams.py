@@ -17,9 +17,10 @@ from denizen import messages as m
 
 from services.accounts.users import Users
 from services.directory.history import Histories
+from services.domain.snapshots import EVERY
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.snapshots import EVERY, Tail, Wanted
 from services.eventstore.log.store import Append, Result
+from services.eventstore.log.tails import Tail, Wanted
 from tests.support.accounts import Accounts, ask
 from tests.support.backend import Backend, connected, email
 from tests.support.log import ring, settings

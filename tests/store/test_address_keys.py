@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from services.accounts import events
-from services.accounts.events import EmailChanged, UserCreated
+from services.domain import events
 from services.domain.email_address import canonical, coarse
+from services.domain.events import EmailChanged, UserCreated
 from services.eventstore.log import address_keys
-from services.eventstore.log.event import NewEvent
+from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrations.migrate import migrate
 from tests.store.conftest import OpenStore
@@ -24,9 +24,10 @@ def earlier(user: str, version: int, address: str) -> Append:
     """What an earlier version stored for an address that a user got."""
     key = coarse(address)
     if version == 1:
-        stored: NewEvent = events.encode(UserCreated(address, key, True, None, {}, {}, {}), user, 1, "ACTIVE")
+        created = UserCreated(address, key, True, None, {}, {}, {})
+        stored = events.encode(created, user, 1, "ACTIVE", new_event_id())
     else:
-        stored = events.encode(EmailChanged(address, key), user, version, "ACTIVE")
+        stored = events.encode(EmailChanged(address, key), user, version, "ACTIVE", new_event_id())
     return Append(user, version - 1, [stored], {"commandId": "none"}, AT, take=frozenset({("email", key)}))
 
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from services.eventstore.credentials.secrets import Changes
-from services.eventstore.log.event import Event
-from services.eventstore.log.snapshots import PAGE, Snapshot, Tail, Wanted
+from services.domain.claims import Claim
+from services.domain.effects import Effects
+from services.domain.snapshots import Snapshot
+from services.domain.streams import StoredEvent, logins_of
 from services.eventstore.log.store import (
     Append,
     Appended,
-    Claim,
     ClaimTaken,
     EventStore,
     Log,
@@ -20,8 +20,8 @@ from services.eventstore.log.store import (
     Repeated,
     Result,
     VersionConflict,
-    logins_of,
 )
+from services.eventstore.log.tails import PAGE, Tail, Wanted
 from tests.support.log import AT, append, event, user_id
 
 X: Claim = ("email", "x@example.com")
@@ -40,7 +40,7 @@ async def one(store: EventStore, append: Append) -> Result:
     return result
 
 
-def places(events: list[Event]) -> list[tuple[int, str, int]]:
+def places(events: list[StoredEvent]) -> list[tuple[int, str, int]]:
     return [(each.position, each.stream, each.version) for each in events]
 
 
@@ -69,7 +69,7 @@ async def test_an_event_comes_back_whole(store: EventStore) -> None:
     metadata = {"commandId": "c1", "actor": "admin"}
     assert await one(store, Append(A, 0, [new], metadata, AT)) == Appended(1)
     (stored,) = await store.read(0, 10)
-    assert stored == Event(1, new.event_id, A, 1, "UserUpdated", 1, new.public, private, metadata, AT)
+    assert stored == StoredEvent(1, new.event_id, A, 1, "UserUpdated", 1, new.public, private, metadata, AT)
     assert isinstance(stored.event_id, UUID)
     assert repr(stored.private) == repr(private)
     assert stored.recorded_at.utcoffset() == AT.utcoffset()
@@ -117,7 +117,7 @@ async def test_long_streams_are_read_in_pieces(store: Log) -> None:
 async def test_of_erased_users_nothing_is_read(store: Log) -> None:
     await do(store, append(A, 0, 2), append(B), append(logins_of(B)))
     erasing = append(B, 1)
-    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    erasing.events[0].private, erasing.effects = None, Effects(erase=True)
     await one(store, erasing)
     assert await users(store, 99) == [(1, A, 1), (2, A, 2)]
 
@@ -127,7 +127,7 @@ async def test_of_erased_users_no_digest_is_kept(store: EventStore) -> None:
     asked = append(A, command_id="c1"), append(B, command_id="c2"), append(B, 1, 0, command_id="c3", refusal=refusal)
     await do(store, *(replace(each, digest=b"x" * 32) for each in asked))
     erasing = append(B, 1)
-    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    erasing.events[0].private, erasing.effects = None, Effects(erase=True)
     await one(store, erasing)
     found = await store.outcomes(["c1", "c2", "c3"])
     assert [found[key].digest for key in ("c1", "c2", "c3")] == [b"x" * 32, None, None]
@@ -225,7 +225,7 @@ async def test_a_snapshot_is_not_kept_where_its_events_are_not(store: EventStore
 async def test_of_an_erased_user_the_last_event_is_loaded(store: EventStore) -> None:
     await one(store, replace(append(A, 0, 3), snapshot={"n": 3}))
     erasing = append(A, 3)
-    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    erasing.events[0].private, erasing.effects = None, Effects(erase=True)
     await one(store, erasing)
     await store.keep(A, [Snapshot(3, 3, AT, {"n": 3})])
     for tail in (*await store.load([Wanted(A), Wanted(A, until=9)]), await store.load_as_of(A, AT)):

@@ -16,11 +16,11 @@ from nats.aio.client import Client
 from typeid import TypeID
 
 from services.accounts.pending import PendingCommand, deleted
+from services.domain.values import Json
 from services.embedded.program import free_port
 from services.erasure import files, log, streams, tables, thin
 from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Tombstone
-from services.eventstore.log.event import Json
 from services.eventstore.log.postgres import PostgresEventStore
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, settings, until, user_id

@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits, network
+from services.domain.effects import Effects
 from services.domain.refusals import Refusal
-from services.eventstore.credentials.secrets import Changes
 from services.eventstore.credentials.store import SecretStore
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
@@ -84,7 +84,7 @@ async def compared(guesses: Guesses, guess: Guess, password: str, deadline: floa
 
 async def member(open_store: OpenStore) -> None:
     made = append(A, take=[("email", SAM.account)])
-    made.changes = Changes(password="$sam")
+    made.effects = Effects(password="$sam")
     await open_store("a").append([made])
 
 

@@ -8,8 +8,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from services.domain.claims import Claim
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.store import Append, Appended, Claim, ClaimTaken, Repeated, Result, VersionConflict
+from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
 from tests.store.conftest import OpenStore
 from tests.support.log import append, ring, streams, until, user_id
 

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from services.domain.claims import Claim
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.store import Append, Appended, Claim
+from services.eventstore.log.store import Append, Appended
 from tests.support import log
 
 T = TypeVar("T")

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.domain.place import place
+from services.domain.streams import logins_of
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.store import Append, Appended, logins_of
+from services.eventstore.log.store import Append, Appended
 from services.relay.feed import Feed
 from tests.store.conftest import OpenStore
 from tests.store.test_secrets import login, session

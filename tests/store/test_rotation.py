@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from services.eventstore.credentials.secrets import Changes
+from services.domain.effects import Effects
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys import encryption as key_encryption
 from services.eventstore.keys import files as key_files
@@ -468,7 +468,7 @@ async def test_an_erased_users_key_is_not_kept_in_memory(files: Settings, open_s
     assert user in cached(writer)
     assert user in cached(reader)
     erasing = append(user, 1)
-    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    erasing.events[0].private, erasing.effects = None, Effects(erase=True)
     await writer.append([erasing])
     assert user not in cached(writer)
     assert await notes(reader, user) == [None, None]

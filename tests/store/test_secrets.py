@@ -10,22 +10,24 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 
-from services.accounts.decision import Facts, LogIn
 from services.accounts.pending import Answer, PendingCommand
+from services.domain.claims import Claim
+from services.domain.decision import Facts, LogIn
+from services.domain.effects import Code, Effects, Mail
 from services.domain.place import place
-from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession, Session
+from services.domain.sessions import NewSession
+from services.domain.streams import logins_of
+from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import Credential, SecretStore, long_code_digest
 from services.eventstore.log.store import (
     Append,
     Appended,
-    Claim,
     ClaimTaken,
     EventStore,
     Outcome,
     Repeated,
     Result,
     VersionConflict,
-    logins_of,
 )
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
@@ -59,10 +61,10 @@ def secrets(open_secrets: OpenSecrets) -> SecretStore:
     return open_secrets()
 
 
-def change(user: str, expected: int, changes: Changes, **more: Any) -> Append:
-    """An event of the user, and changes with it."""
+def change(user: str, expected: int, effects: Effects, **more: Any) -> Append:
+    """An event of the user, and effects with it."""
     made = append(user, expected, **more)
-    made.changes = changes
+    made.effects = effects
     return made
 
 
@@ -75,7 +77,7 @@ def login(user: str, begun: NewSession, *, requires: int = 1, logins: int = 0, c
     """A login that was decided on a version of the user."""
     made = append(logins_of(user), logins, command_id=command_id)
     made.requires = requires
-    made.changes = Changes(session=begun)
+    made.effects = Effects(session=begun)
     return made
 
 
@@ -100,7 +102,7 @@ async def ids(secrets: SecretStore, user: str) -> set[str]:
 
 # --- with the event or not at all ---------------------------------------------------------------------------------
 
-EVERYTHING = Changes(
+EVERYTHING = Effects(
     password="$new", code=Code("verify", RIGHT, LATER), session=session(), mails=[MAIL], end_sessions="all"
 )
 EMAIL: Claim = ("email", "taken@example.com")
@@ -119,10 +121,10 @@ async def test_what_is_not_stored_changes_nothing(
 ) -> None:
     store = open_store()
     kept = session()
-    await stored(store, change(A, 0, Changes(password="$old")), append(B, command_id="c1", take=[EMAIL]))
+    await stored(store, change(A, 0, Effects(password="$old")), append(B, command_id="c1", take=[EMAIL]))
     await stored(store, login(A, kept))
-    good = change(B, 1, Changes(password="$b"))
-    assert await store.append([change(A, changes=EVERYTHING, **failing), good]) == [result, Appended(4)]
+    good = change(B, 1, Effects(password="$b"))
+    assert await store.append([change(A, effects=EVERYTHING, **failing), good]) == [result, Appended(4)]
     assert await secrets.by_id(A) == Credential(A, "$old", 1)
     assert await ids(secrets, A) == {kept.session_id}
     assert (await rows(owner, "codes"), await rows(owner, "mails")) == ([], [])
@@ -134,7 +136,7 @@ async def test_nothing_is_to_be_seen_before_the_commit(
 ) -> None:
     """The event and its secrets come together: who reads the password reads the version that it was set at."""
     store = open_store()
-    await stored(store, change(A, 0, Changes(password="$1")))
+    await stored(store, change(A, 0, Effects(password="$1")))
     done = asyncio.Event()
     seen: set[tuple[int, str | None]] = set()
 
@@ -145,7 +147,7 @@ async def test_nothing_is_to_be_seen_before_the_commit(
 
     looking = asyncio.create_task(look())
     for version in range(1, 40):
-        await stored(store, change(A, version, Changes(password=f"${version + 1}")))
+        await stored(store, change(A, version, Effects(password=f"${version + 1}")))
     done.set()
     await looking
     assert len(seen) > 1
@@ -155,7 +157,7 @@ async def test_nothing_is_to_be_seen_before_the_commit(
 async def test_a_user_without_a_data_key_gets_nothing(open_store: OpenStore, owner: Connection) -> None:
     assert await open_store().append([change(A, 1, EVERYTHING)]) == [VersionConflict()]
     # A mail without an event, to somebody who was never there.
-    nothing = change(A, 1, Changes(mails=[MAIL]), events=0)
+    nothing = change(A, 1, Effects(mails=[MAIL]), events=0)
     assert await open_store().append([nothing]) == [VersionConflict()]
     assert await rows(owner, "mails") == []
 
@@ -163,7 +165,7 @@ async def test_a_user_without_a_data_key_gets_nothing(open_store: OpenStore, own
 async def test_a_mail_without_an_event(open_store: OpenStore, owner: Connection) -> None:
     store = open_store()
     await stored(store, append(A))
-    assert await store.append([change(A, 1, Changes(mails=[MAIL]), events=0)]) == [Appended(0)]
+    assert await store.append([change(A, 1, Effects(mails=[MAIL]), events=0)]) == [Appended(0)]
     (row,) = await rows(owner, "mails")
     assert row["user_id"] == A
     assert b"sam@example.com" not in bytes.fromhex(row["private"][2:])
@@ -177,7 +179,7 @@ async def test_what_ends_ends_before_what_begins(open_store: OpenStore, secrets:
     store = open_store()
     old, new = session(), session()
     await stored(store, append(A), login(A, old))
-    both = change(A, 1, Changes(end_sessions="all", session=new, spent=["verify"], code=Code("verify", RIGHT, LATER)))
+    both = change(A, 1, Effects(end_sessions="all", session=new, spent=["verify"], code=Code("verify", RIGHT, LATER)))
     await stored(store, both)
     assert await ids(secrets, A) == {new.session_id}
     assert await secrets.attempt(A, RIGHT) == 2
@@ -189,7 +191,7 @@ async def test_commands_on_one_user_in_one_batch_come_one_after_another(
     store = open_store()
     first, second, third = session(), session(), session()
     await stored(store, append(A), append(B))
-    end = Changes(end_sessions="all")
+    end = Effects(end_sessions="all")
     # A signs in, is signed out, and signs in again; B signs in after he was signed out.
     await stored(
         store,
@@ -208,7 +210,7 @@ async def test_commands_on_one_user_in_one_batch_come_one_after_another(
 
 async def test_a_password_or_code_twice_in_one_batch(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
-    changes = [Changes(password=f"${number}", code=Code("verify", bytes([number]), LATER)) for number in range(5)]
+    changes = [Effects(password=f"${number}", code=Code("verify", bytes([number]), LATER)) for number in range(5)]
     await stored(store, *(change(A, number, each) for number, each in enumerate(changes)))
     assert await secrets.by_id(A) == Credential(A, "$4", 5)
     assert [await secrets.attempt(A, bytes([number])) for number in range(5)] == [None, None, None, None, 5]
@@ -219,12 +221,12 @@ async def test_one_session_ends_and_the_others_do_not(open_store: OpenStore, sec
     one, two, other = session(), session(), session()
     await stored(store, append(A), append(B), login(A, one), login(A, two, logins=1), login(B, other))
     ending = append(logins_of(A), 2)
-    ending.requires, ending.changes = 1, Changes(end_sessions=one.session_id)
+    ending.requires, ending.effects = 1, Effects(end_sessions=one.session_id)
     await stored(store, ending)
     assert await ids(secrets, A) == {two.session_id}
     # Nobody ends a session of somebody else.
     ending = append(logins_of(A), 3)
-    ending.requires, ending.changes = 1, Changes(end_sessions=other.session_id)
+    ending.requires, ending.effects = 1, Effects(end_sessions=other.session_id)
     await stored(store, ending)
     assert await ids(secrets, B) == {other.session_id}
 
@@ -299,7 +301,7 @@ async def test_a_login_that_races_a_block_leaves_no_session(
     """Both were decided on version 1, and stand before the lock of the head in either order."""
     a, b = open_store("a"), open_store("b")
     await stored(a, append(A))
-    writers = {"login": (a, login(A, session())), "block": (b, change(A, 1, Changes(end_sessions="all")))}
+    writers = {"login": (a, login(A, session())), "block": (b, change(A, 1, Effects(end_sessions="all")))}
     await owner.execute("begin")
     await owner.execute("select from log_head for update")
     tasks: dict[str, asyncio.Task[list[Result]]] = {}
@@ -319,7 +321,7 @@ async def test_a_login_that_races_a_deletion_leaves_nothing(
 ) -> None:
     a, b = open_store("a"), open_store("b")
     await stored(a, append(A))
-    writers = {"login": (a, login(A, session())), "deletion": (b, change(A, 1, Changes(erase=True)))}
+    writers = {"login": (a, login(A, session())), "deletion": (b, change(A, 1, Effects(erase=True)))}
     await owner.execute("begin")
     await owner.execute("select from log_head for update")
     tasks: dict[str, asyncio.Task[list[Result]]] = {}
@@ -424,7 +426,7 @@ async def test_logins_and_blocks_of_many_processes(open_store: OpenStore, secret
             tips = await store.tips([A, logins_of(A)])
             version, logins = tips[A], tips.get(logins_of(A), 0)
             made = (
-                change(A, version, Changes(end_sessions="all"))
+                change(A, version, Effects(end_sessions="all"))
                 if ends
                 else login(A, session(), requires=version, logins=logins)
             )
@@ -451,12 +453,12 @@ async def expire(owner: Connection, table: str) -> None:
 
 async def test_a_code_can_be_tried_five_times(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
     store = open_store()
-    await stored(store, change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    await stored(store, change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
     assert [await secrets.attempt(A, WRONG) for _ in range(4)] == [None] * 4
     assert await secrets.attempt(A, RIGHT) == 1
     assert await secrets.attempt(A, RIGHT) is None, "the sixth"
     # A new code can be tried anew, and the old one is nothing any more.
-    await stored(store, change(A, 1, Changes(code=Code("verify", b"new", LATER))))
+    await stored(store, change(A, 1, Effects(code=Code("verify", b"new", LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.attempt(A, b"new") == 2
     assert await secrets.attempt(B, RIGHT) is None
@@ -468,7 +470,7 @@ async def test_a_code_can_be_tried_five_times(open_store: OpenStore, secrets: Se
 async def test_however_many_come_at_once_five_are_compared(
     open_store: OpenStore, open_secrets: OpenSecrets, owner: Connection, wrong: int
 ) -> None:
-    await stored(open_store(), change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
     stores = [open_secrets(name) for name in "abcde"]
     digests = [WRONG] * wrong + [RIGHT] * (50 - wrong)
     tries = [stores[number % 5].attempt(A, digest) for number, digest in enumerate(digests)]
@@ -482,9 +484,9 @@ async def test_however_many_come_at_once_five_are_compared(
 LONG = "0123456789abcdef" * 2
 
 
-def both(digest: bytes = RIGHT, long_code: str = LONG) -> Changes:
+def both(digest: bytes = RIGHT, long_code: str = LONG) -> Effects:
     """A code with a long one."""
-    return Changes(code=Code("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
+    return Effects(code=Code("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
 
 
 async def test_long_code_is_good_after_the_tries_at_the_digits_are_used_up(
@@ -510,7 +512,7 @@ async def test_long_code_ends_when_it_is_spent_or_replaced(
     await stored(store, change(A, 0, both()), change(A, 1, both(b"new", "f" * 32)))
     assert await secrets.attempt_long(A, LONG) is None
     assert await secrets.attempt_long(A, "f" * 32) == 2
-    await stored(store, change(A, 2, Changes(spent=["verify"])))
+    await stored(store, change(A, 2, Effects(spent=["verify"])))
     assert (await secrets.attempt_long(A, "f" * 32), await secrets.attempt(A, b"new")) == (None, None)
     # A service of the version before replaces the digest of the six digits, and knows of nothing else.
     await stored(store, change(A, 3, both()))
@@ -520,16 +522,16 @@ async def test_long_code_ends_when_it_is_spent_or_replaced(
 
 
 async def test_code_of_the_version_before_has_no_long_one(open_store: OpenStore, secrets: SecretStore) -> None:
-    await stored(open_store(), change(A, 0, Changes(code=Code("verify", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
     assert [await secrets.attempt_long(A, each) for each in ("", LONG)] == [None, None]
     assert await secrets.attempt(A, RIGHT) == 1
 
 
 async def test_a_code_of_another_purpose_is_none(open_store: OpenStore, secrets: SecretStore) -> None:
-    await stored(open_store(), change(A, 0, Changes(code=Code("reset", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=Code("reset", RIGHT, LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.token(RIGHT) == (A, 1)
-    await stored(open_store(), change(A, 1, Changes(code=Code("verify", WRONG, LATER))))
+    await stored(open_store(), change(A, 1, Effects(code=Code("verify", WRONG, LATER))))
     assert await secrets.token(WRONG) is None
 
 
@@ -537,16 +539,16 @@ async def test_a_token_until_it_is_spent_replaced_or_expired(
     open_store: OpenStore, secrets: SecretStore, owner: Connection
 ) -> None:
     store = open_store()
-    await stored(store, change(A, 0, Changes(code=Code("reset", RIGHT, LATER))), append(A, 1))
+    await stored(store, change(A, 0, Effects(code=Code("reset", RIGHT, LATER))), append(A, 1))
     assert await secrets.token(RIGHT) == (A, 2)
     assert await secrets.token(WRONG) is None
     await expire(owner, "codes")
     assert await secrets.token(RIGHT) is None
-    await stored(store, change(A, 2, Changes(code=Code("reset", WRONG, LATER))))
+    await stored(store, change(A, 2, Effects(code=Code("reset", WRONG, LATER))))
     assert (await secrets.token(RIGHT), await secrets.token(WRONG)) == (None, (A, 3))
-    await stored(store, change(A, 3, Changes(spent=["verify"])))
+    await stored(store, change(A, 3, Effects(spent=["verify"])))
     assert await secrets.token(WRONG) == (A, 4)
-    await stored(store, change(A, 4, Changes(spent=["reset"])))
+    await stored(store, change(A, 4, Effects(spent=["reset"])))
     assert await secrets.token(WRONG) is None
 
 
@@ -592,7 +594,7 @@ async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStor
     await stored(store, append(A), login(A, begun))
     before = await secrets.session(begun.session_id)
     assert before
-    await stored(store, change(A, 1, Changes(end_sessions="all")))
+    await stored(store, change(A, 1, Effects(end_sessions="all")))
     assert not await secrets.refresh(before, "c1", NOW, LATER)
     assert await secrets.session(begun.session_id) is None
 
@@ -606,7 +608,7 @@ async def test_a_refresh_that_an_end_waits_for(
     await stored(a, append(A), login(A, begun))
     await owner.execute("begin")
     await owner.execute("update sessions set generation = generation + 1")
-    ending = asyncio.create_task(a.append([change(A, 1, Changes(end_sessions="all"))]))
+    ending = asyncio.create_task(a.append([change(A, 1, Effects(end_sessions="all"))]))
     await waits(owner, database_url, "a")
     await owner.execute("commit")
     assert await ending == [Appended(3)]
@@ -620,7 +622,7 @@ async def test_credentials(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     sam: Claim = ("email", "sam@example.com")
     await stored(
-        store, change(A, 0, Changes(password="$a"), take=[sam]), append(B, take=[("email", "kim@example.com")])
+        store, change(A, 0, Effects(password="$a"), take=[sam]), append(B, take=[("email", "kim@example.com")])
     )
     assert await secrets.by_email("sam@example.com") == Credential(A, "$a", 1)
     assert await secrets.by_email("kim@example.com") == Credential(B, None, 1)
@@ -640,8 +642,8 @@ async def test_what_has_expired_is_forgotten(open_store: OpenStore, secrets: Sec
     yesterday = NOW - timedelta(days=1)
     gone, kept = session(expires_at=yesterday), session()
     await stored(store, append(A), append(B), login(A, gone), login(B, kept))
-    await stored(store, change(A, 1, Changes(code=Code("reset", RIGHT, yesterday))))
-    await stored(store, change(B, 1, Changes(code=Code("verify", RIGHT, LATER))))
+    await stored(store, change(A, 1, Effects(code=Code("reset", RIGHT, yesterday))))
+    await stored(store, change(B, 1, Effects(code=Code("verify", RIGHT, LATER))))
     await owner.execute(
         "insert into throttles values ('a', now() - interval '1 second'), ('b', now() + interval '1 h')"
     )
@@ -658,10 +660,10 @@ async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: Sec
     claims = {user: [("email", user), ("externalId", user), ("identity", user)] for user in (A, B)}
     for user in (A, B):
         made = change(user, 0, EVERYTHING, take=claims[user], command_id=f"c {user}")
-        made.changes = Changes(
+        made.effects = Effects(
             password="$1", code=Code("verify", user.encode(), LATER), session=session(), mails=[MAIL, MAIL]
         )
-        await stored(store, made, change(user, 1, Changes(code=Code("reset", user.encode(), LATER))))
+        await stored(store, made, change(user, 1, Effects(code=Code("reset", user.encode(), LATER))))
 
     async def tables_with(user: str) -> dict[str, int]:
         cursor = await owner.execute(
@@ -682,7 +684,7 @@ async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: Sec
         "commands": 1,
     }
     assert await tables_with(A) == whole
-    deletion = change(A, 2, Changes(erase=True), release=claims[A])
+    deletion = change(A, 2, Effects(erase=True), release=claims[A])
     await stored(store, deletion)
     assert await tables_with(A) == {"events": 3, "commands": 1}
     assert await tables_with(B) == whole

@@ -10,18 +10,18 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from services.accounts import state
 from services.accounts.checking import check
 from services.accounts.long_streams import fold_long
 from services.accounts.pending import Answer, PendingCommand, Stream, with_user
 from services.accounts.users import Users
-from services.eventstore.credentials.secrets import Changes
-from services.eventstore.log import snapshots
-from services.eventstore.log.event import Event
+from services.domain import snapshots
+from services.domain.effects import Effects
+from services.domain.snapshots import EVERY, Snapshot
+from services.domain.streams import StoredEvent
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.snapshots import EVERY, PAGE, Snapshot, Tail, Wanted
 from services.eventstore.log.store import Log
+from services.eventstore.log.tails import PAGE, Tail, Wanted
 from services.eventstore.log.verify import Finding
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, Json, ask, whole
@@ -33,7 +33,7 @@ A, B = sorted((user_id(), user_id()))
 Owner = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-# --- the same state -----------------------------------------------------------------------------------------------
+# --- the same snapshots -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def _check(batches: list[list[tuple[str, Json]]], kind: str, url: str) -> 
         await store.close()
 
 
-async def _check_user(store: Log, user: str, events: Sequence[Event]) -> None:
+async def _check_user(store: Log, user: str, events: Sequence[StoredEvent]) -> None:
     users, erased = Users(store), events[-1].type == "UserDeleted"
     versions = range(1, len(events) + 1)
     for version, found in zip(versions, (await users.at([(user, each) for each in versions])).values(), strict=True):
@@ -84,7 +84,7 @@ def assert_same(found: Stream, expected: Stream, *, gone: bool, erased: bool) ->
 
 
 def test_the_form_of_a_snapshot_is_as_its_number_says() -> None:
-    """Who changes the state raises FORM, for a snapshot of before would be taken for one of today."""
+    """Who changes the snapshots raises FORM, for a snapshot of before would be taken for one of today."""
     accounts = Accounts()
     assert orjson.dumps(asyncio.run(_full_state(accounts)), option=orjson.OPT_SORT_KEYS) == (
         b'{"deciding":{"codeVersion":5,"emailKey":"ada@example.com","holds":["DEACTIVATED","BLOCKED"],'
@@ -107,7 +107,7 @@ async def _full_state(accounts: Accounts) -> Json:
     await accounts.one(ask("ChangeEmail", {"userId": user, "email": "Ada@example.org"}))
     found = (await Users(accounts.store).user(user)).user
     assert found is not None
-    full = state.state(found)
+    full = snapshots.state_of(found)
     shown = full["shown"]
     shown["identities"] = [each | {"linkedAt": "AT"} for each in shown["identities"]]
     return full | {"shown": shown | {"id": "ID"} | dict.fromkeys(("blockedAt", "createdAt", "updatedAt"), "AT")}
@@ -234,7 +234,7 @@ async def test_erasing_drops_a_snapshot_that_is_kept_at_the_same_time(
             " select user_id, form, 2, position, recorded_at, private from snapshots"
         )
         erasing = append(A, 3)
-        erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+        erasing.events[0].private, erasing.effects = None, Effects(erase=True)
         appending = asyncio.create_task(store.append([erasing]))
         async with asyncio.timeout(10):
             while not await (await owner.execute("select 1 from pg_locks where not granted")).fetchone():
@@ -250,7 +250,7 @@ async def test_nothing_is_kept_of_a_user_whom_another_process_has_erased(open_st
     await store.append([append(A, 0, 3)])
     await store.load([Wanted(A)])  # Their data key is known here.
     erasing = append(A, 3)
-    erasing.events[0].private, erasing.changes = None, Changes(erase=True)
+    erasing.events[0].private, erasing.effects = None, Effects(erase=True)
     await open_store("b").append([erasing])
     await store.keep(A, [Snapshot(3, 3, AT, {"n": 3})])
     assert await (await owner.execute("select 1 from snapshots")).fetchall() == []

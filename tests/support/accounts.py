@@ -12,12 +12,12 @@ from services.accounts.pending import Answer, Ended, PendingCommand, Stream
 from services.accounts.rounds import Rounds
 from services.accounts.users import evolved
 from services.domain.refusals import Refusal
+from services.domain.streams import StoredEvent
 from services.endpoint.call import Call, understand
 from services.endpoint.positions import Positions
-from services.eventstore.log.event import Event
 from services.eventstore.log.memory import MemoryEventStore
-from services.eventstore.log.snapshots import Tail
 from services.eventstore.log.store import EventStore
+from services.eventstore.log.tails import Tail
 from tests.support.log import ring
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ class Accounts:
         return reply
 
 
-def whole(user_id: str, stored: Sequence[Event]) -> Stream:
+def whole(user_id: str, stored: Sequence[StoredEvent]) -> Stream:
     """A user, folded from their whole stream."""
     return evolved(Stream(user_id), Tail(user_id, events=list(stored)))
 

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from typeid import TypeID
 
+from services.domain.claims import Claim
+from services.domain.streams import NewEvent, StoredEvent
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.event import Event, NewEvent
-from services.eventstore.log.store import Append, Claim, EventStore
+from services.eventstore.log.ids import new_event_id
+from services.eventstore.log.store import Append, EventStore
 from services.platform.settings import Settings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)
@@ -40,7 +42,8 @@ def user_id() -> str:
 
 
 def event(number: int = 1, private: dict[str, Any] | None = None) -> NewEvent:
-    return NewEvent("UserUpdated", 1, {"number": number}, {"note": f"private {number}"} if private is None else private)
+    private = {"note": f"private {number}"} if private is None else private
+    return NewEvent("UserUpdated", 1, {"number": number}, private, new_event_id())
 
 
 def append(
@@ -67,9 +70,9 @@ def append(
     )
 
 
-async def streams(store: EventStore, wanted: Iterable[str]) -> dict[str, list[Event]]:
+async def streams(store: EventStore, wanted: Iterable[str]) -> dict[str, list[StoredEvent]]:
     """Whole streams, oldest event first; a stream without events is absent."""
-    names, found = set(wanted), dict[str, list[Event]]()
+    names, found = set(wanted), dict[str, list[StoredEvent]]()
     for each in await store.read(0, 1_000_000):
         if each.stream in names:
             found.setdefault(each.stream, []).append(each)

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 import projections
-from services.accounts.decision import Facts, LogIn
 from services.accounts.pending import PendingCommand, deleted, with_user
-from services.accounts.user import User, rfc3339
 from services.directory.search.listing import PLANS, list_users
-from services.eventstore.credentials.secrets import NewSession
-from services.eventstore.log.event import Event
+from services.domain.decision import Facts, LogIn
+from services.domain.sessions import NewSession
+from services.domain.streams import StoredEvent
+from services.domain.user import User
+from services.domain.values import rfc3339
 from services.eventstore.log.store import EventStore
 from services.platform.database import Database, Row
 from services.projector import checkpoints
@@ -108,13 +109,13 @@ class ReadSide:
             owner.execute("update denizen.projections set position = 0")
         self.positions = dict.fromkeys((projection.name for projection in projections.ALL), 0)
 
-    async def apply(self, events: Sequence[Event]) -> None:
+    async def apply(self, events: Sequence[StoredEvent]) -> None:
         if not events:
             return
         async with self.database.connection() as connection:
             self.positions = await checkpoints.advance(connection, projections.ALL, self.positions, events)
 
-    async def apply_again(self, events: Sequence[Event]) -> None:
+    async def apply_again(self, events: Sequence[StoredEvent]) -> None:
         """As after a crash that lost the checkpoint, were that possible: straight into the tables."""
         async with self.database.connection() as connection, connection.transaction():
             for projection in projections.ALL:
@@ -160,7 +161,9 @@ class ReadSide:
         return dict(users), dict(emails), dict(external_ids), logins  # pyright: ignore[reportArgumentType]
 
 
-async def commanded(batches: Sequence[Sequence[tuple[str, Json]]], store: EventStore | None = None) -> list[Event]:
+async def commanded(
+    batches: Sequence[Sequence[tuple[str, Json]]], store: EventStore | None = None
+) -> list[StoredEvent]:
     """The log after these commands; `userId` n is the n-th user that was created."""
     accounts = Accounts(store)
     ids: list[str] = []
@@ -190,9 +193,9 @@ def task(name: str, body: Json) -> PendingCommand:
     return PendingCommand(call, call.request, _PROVEN, deleted if name == "DeleteUser" else with_user)
 
 
-def folded(stored: Sequence[Event]) -> list[User]:
+def folded(stored: Sequence[StoredEvent]) -> list[User]:
     """Every user of a log."""
-    streams: dict[str, list[Event]] = {}
+    streams: dict[str, list[StoredEvent]] = {}
     for event in stored:
         if event.stream == event.user_id:
             streams.setdefault(event.user_id, []).append(event)
@@ -200,11 +203,11 @@ def folded(stored: Sequence[Event]) -> list[User]:
     return [user for user in users if user is not None]
 
 
-def logins(stored: Sequence[Event], user: User) -> list[Event]:
+def logins(stored: Sequence[StoredEvent], user: User) -> list[StoredEvent]:
     return [event for event in stored if event.user_id == user.id and event.type.startswith("Login")]
 
 
-def shown(stored: Sequence[Event], user: User) -> Json:
+def shown(stored: Sequence[StoredEvent], user: User) -> Json:
     """A user as queries show him: the read side counts logins."""
     body = user.body() | {"loginCount": 0}
     for event in logins(stored, user):

@@ -18,9 +18,9 @@ from uuid import UUID, uuid4
 import psycopg
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from services.domain.effects import Mail, MailKind
 from services.embedded.home import Home
 from services.embedded.sink import Sink
-from services.eventstore.credentials.secrets import Mail, MailKind
 from services.eventstore.keys.data_keys import KeyRing
 from tests.support.log import ring, user_id
 from tests.support.servers import running

@@ -12,13 +12,15 @@ from denizen.importing import Format, Row, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.users import evolve as shown
-from services.accounts.decide import decide
-from services.accounts.decision import ImportUser
-from services.accounts.events import LoginEvent, encode
-from services.accounts.user import evolve, rfc3339
+from services.domain.decide import decide
+from services.domain.decision import ImportUser
+from services.domain.events import LoginEvent, encode
+from services.domain.fold import evolve
+from services.domain.fold import show as shown
 from services.domain.refusals import Refusal
-from services.eventstore.log.event import Event
+from services.domain.streams import StoredEvent
+from services.domain.values import rfc3339
+from services.eventstore.log.ids import new_event_id
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids
@@ -140,8 +142,8 @@ async def _became(raw: Mapping[str, Any], at: datetime) -> tuple[Json, str | Non
         assert not isinstance(event, LoginEvent)
         user = evolve(user, event, row.user_id, at)
         assert user is not None
-        stored = encode(event, row.user_id, version, user.status)
-        document = shown(document, Event(
+        stored = encode(event, row.user_id, version, user.status, new_event_id())
+        document = shown(document, StoredEvent(
             version, stored.event_id, row.user_id, version, stored.type, stored.schema_version, stored.public,
             stored.private, {}, at,
         ))  # fmt: skip

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
-from services.accounts.decision import ImportUser
 from services.accounts.pending import Answer, PendingCommand
+from services.domain.decision import ImportUser
 from services.domain.place import place
 from services.endpoint.call import Call
 from services.eventstore.log.memory import MemoryEventStore

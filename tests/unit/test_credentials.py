@@ -8,9 +8,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.accounts.decide import decide
-from services.accounts.decision import Command, Facts, RecoverPassword, RequestPasswordReset, TellOwner
-from services.accounts.events import (
+from services.domain.claims import Claim
+from services.domain.decide import decide
+from services.domain.decision import Command, Facts, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.events import (
     EmailChanged,
     EmailVerificationRequested,
     EmailVerified,
@@ -18,9 +19,9 @@ from services.accounts.events import (
     UserCreated,
     UserEvent,
 )
-from services.accounts.user import User, evolve
+from services.domain.fold import evolve
 from services.domain.refusals import Refusal
-from services.eventstore.log.store import Claim
+from services.domain.user import User
 from tests.support.log import AT, user_id
 
 ID = user_id()
@@ -139,7 +140,7 @@ def test_who_changed_it_is_published(command: Command, reason: str) -> None:
     user = after(ACTIVE, ASK)
     (event,) = events_of(user, command, user.version)
     assert isinstance(event, PasswordChanged)
-    assert (event.changed(), event.private(), event.named()) == (["password"], {}, {"reason": reason})
+    assert (event.changed(), event.private(), event.published()) == (["password"], {}, {"reason": reason})
 
 
 def test_a_change_that_is_required_stays_so_until_it_is_made() -> None:

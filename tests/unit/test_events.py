@@ -15,18 +15,20 @@ from denizen import messages as m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.accounts import events
-from services.accounts.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
+from services.domain import events
+from services.domain.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
+from services.domain.streams import StoredEvent
+from services.domain.values import Json
 from services.erasure import thin
-from services.eventstore.log.event import Event, Json, NewEvent
+from services.eventstore.log.ids import new_event_id
 from tests.support.log import AT, user_id
 
 GOLDEN = {path.stem: orjson.loads(path.read_bytes()) for path in Path(__file__).parents[1].glob("golden/*.json")}
 ID = user_id()
 
 
-def stored(type: str, schema_version: int, public: Json, private: Json | None) -> Event:
-    return Event(1, NewEvent(type, 1, {}, None).event_id, ID, 1, type, schema_version, public, private, {}, AT)
+def stored(type: str, schema_version: int, public: Json, private: Json | None) -> StoredEvent:
+    return StoredEvent(1, new_event_id(), ID, 1, type, schema_version, public, private, {}, AT)
 
 
 def as_json(event: AnyEvent) -> Any:
@@ -58,7 +60,7 @@ def test_the_present_version_is_still_written_so(name: str) -> None:
         pytest.skip("an older version")
     event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
     public = golden["public"]
-    new = encode(event, public["userId"], public["version"], public["status"])
+    new = encode(event, public["userId"], public["version"], public["status"], new_event_id())
     assert (new.type, new.schema_version) == (golden["type"], golden["schemaVersion"])
     assert (new.public, new.private) == (public, golden["private"])
 
@@ -104,7 +106,7 @@ _EVENTS: st.SearchStrategy[AnyEvent] = st.one_of(
 @settings(max_examples=100, deadline=None)
 @given(_EVENTS)
 def test_round_trip_and_nothing_personal_in_public(event: AnyEvent) -> None:
-    new = encode(event, ID, 3, "ACTIVE")
+    new = encode(event, ID, 3, "ACTIVE", new_event_id())
     assert decode(stored(new.type, new.schema_version, new.public, new.private)) == event
     assert CANARY not in orjson.dumps(new.public).decode()
     assert new.public.keys() - {"sessionId", "reason"} == {"userId", "version", "status", "changed"}

@@ -5,14 +5,17 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
-from services.accounts import logins
-from services.accounts.decide import decide
-from services.accounts.decision import Command, Facts, LogIn
-from services.accounts.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
-from services.accounts.user import User, evolve
+from services.domain import refusals
+from services.domain.decide import decide
+from services.domain.decide.logins import decide_session, is_about_sessions
+from services.domain.decision import Command, Facts, LogIn
+from services.domain.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
+from services.domain.fold import evolve
 from services.domain.refusals import Refusal
-from services.eventstore.credentials.secrets import NewSession
-from services.eventstore.log.event import Event
+from services.domain.sessions import NewSession
+from services.domain.streams import StoredEvent
+from services.domain.user import User
+from services.eventstore.log.ids import new_event_id
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 
@@ -63,7 +66,7 @@ BY_STATUS: dict[str, tuple[User, str]] = {
 
 @pytest.mark.parametrize(("user", "refusal"), BY_STATUS.values(), ids=BY_STATUS.keys())
 def test_only_the_active_log_in(user: User, refusal: str) -> None:
-    events, refused = logins.decide(user, LOG_IN, right(user))
+    events, refused = decide_session(user, LOG_IN, right(user))
     if not refusal:
         assert (events, refused) == ([LoginSucceeded(SESSION, "192.0.2.7", "Firefox")], None)
         return
@@ -76,9 +79,9 @@ def test_only_the_active_log_in(user: User, refusal: str) -> None:
 def test_who_does_not_know_the_password_is_told_nothing_else(user: User, _: str) -> None:
     stale = Facts(proven_at=user.version - 1) if user.password_version == user.version else Facts()
     for facts in (Facts(), stale):
-        events, refused = logins.decide(user, LOG_IN, facts)
+        events, refused = decide_session(user, LOG_IN, facts)
         assert refused
-        assert refused.body() == logins.credentials_invalid().body()
+        assert refused.body() == refusals.password_wrong().body()
         assert events == [LoginFailed("invalid_credentials", "192.0.2.7", "Firefox")]
 
 
@@ -86,7 +89,7 @@ def test_who_may_help_himself_is_told_who_he_is() -> None:
     """The front end needs the id to have a code sent, or the password changed."""
     for name, told in (("pending", True), ("must change his password", True), ("blocked", False)):
         user, _ = BY_STATUS[name]
-        _, refused = logins.decide(user, LOG_IN, right(user))
+        _, refused = decide_session(user, LOG_IN, right(user))
         assert refused
         assert list(refused.details) == ([{"userId": ID}] if told else [])
 
@@ -94,38 +97,38 @@ def test_who_may_help_himself_is_told_who_he_is() -> None:
 @pytest.mark.parametrize("change", [RESET, REQUIRE])
 def test_a_password_that_was_right_before_it_was_changed(change: m.ResetPassword) -> None:
     facts = right(ACTIVE)
-    _, refused = logins.decide(after(ACTIVE, change), LOG_IN, facts)
+    _, refused = decide_session(after(ACTIVE, change), LOG_IN, facts)
     assert refused
     assert refused.code == "invalid_credentials"
     # What is no change of the password leaves it right.
-    events, refused = logins.decide(after(ACTIVE, BLOCK, UNBLOCK), LOG_IN, facts)
+    events, refused = decide_session(after(ACTIVE, BLOCK, UNBLOCK), LOG_IN, facts)
     assert (len(events), refused) == (1, None)
 
 
 def test_one_session_or_all() -> None:
     for user, _ in BY_STATUS.values():
-        assert logins.decide(user, REVOKE, Facts(alive=True)) == ([SessionsRevoked(SESSION)], None)
-        assert logins.decide(user, REVOKE_ALL, Facts(alive=True)) == ([SessionsRevoked(None)], None)
+        assert decide_session(user, REVOKE, Facts(alive=True)) == ([SessionsRevoked(SESSION)], None)
+        assert decide_session(user, REVOKE_ALL, Facts(alive=True)) == ([SessionsRevoked(None)], None)
         for command in (REVOKE, REVOKE_ALL):
-            assert logins.decide(user, command, Facts(alive=False)) == ([], None), "harmless where it has ended"
+            assert decide_session(user, command, Facts(alive=False)) == ([], None), "harmless where it has ended"
 
 
 def test_nobody() -> None:
     for command in (REVOKE, REVOKE_ALL):
-        events, refused = logins.decide(None, command, Facts())
+        events, refused = decide_session(None, command, Facts())
         assert refused
         assert (events, refused.code) == ([], "user_not_found")
     # Deleted since his password was compared: no other answer than if he had never been.
-    events, refused = logins.decide(None, LOG_IN, right(ACTIVE))
+    events, refused = decide_session(None, LOG_IN, right(ACTIVE))
     assert refused
-    assert (events, refused.body()) == ([], logins.credentials_invalid().body())
+    assert (events, refused.body()) == ([], refusals.password_wrong().body())
 
 
 def test_what_is_decided_here() -> None:
     for command in (LOG_IN, REVOKE, REVOKE_ALL):
-        assert logins.is_about_sessions(command)
+        assert is_about_sessions(command)
     for command in (BLOCK, RESET, m.DeleteUser(user_id=ID)):
-        assert not logins.is_about_sessions(command)
+        assert not is_about_sessions(command)
 
 
 @pytest.mark.parametrize(
@@ -145,8 +148,8 @@ def test_what_is_decided_here() -> None:
 def test_ip_and_user_agent_are_private(
     event: LoginSucceeded | LoginFailed | SessionsRevoked, named: dict[str, str], private: dict[str, str] | None
 ) -> None:
-    new = encode(event, ID, 3, "ACTIVE")
+    new = encode(event, ID, 3, "ACTIVE", new_event_id())
     assert new.public == {"userId": ID, "version": 3, "status": "ACTIVE", "changed": [], **named}
     assert new.private == private
     row = (new.type, new.schema_version, new.public, new.private)
-    assert decode(Event(1, new.event_id, f"{ID}/logins", 1, *row, {}, AT)) == event
+    assert decode(StoredEvent(1, new.event_id, f"{ID}/logins", 1, *row, {}, AT)) == event

@@ -1,6 +1,7 @@
 """Which appends of a batch share a transaction, and who waits for whom."""
 
-from services.eventstore.log.store import Append, Claim, Plan, plan
+from services.domain.claims import Claim
+from services.eventstore.log.store import Append, Plan, plan
 from tests.support.log import append
 
 X: Claim = ("email", "x@example.com")

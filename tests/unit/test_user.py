@@ -9,11 +9,14 @@ from denizen import messages as m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.accounts import events
-from services.accounts.decide import decide
-from services.accounts.user import User, evolve, merge, rfc3339
+from services.domain import events
+from services.domain.decide import decide
+from services.domain.fold import evolve
 from services.domain.refusals import Refusal
-from services.eventstore.log.event import Event, Json
+from services.domain.streams import StoredEvent
+from services.domain.user import User
+from services.domain.values import Json, merge, rfc3339
+from services.eventstore.log.ids import new_event_id
 from tests.support.accounts import whole
 from tests.support.log import AT, user_id
 
@@ -213,11 +216,11 @@ _UPDATES = st.fixed_dictionaries(
 COMMANDS = st.lists(_UPDATES | st.sampled_from([BLOCK, UNBLOCK, DEACTIVATE, REACTIVATE]), max_size=12)
 
 
-def stored(event: events.UserEvent, version: int, user: User) -> Event:
+def stored(event: events.UserEvent, version: int, user: User) -> StoredEvent:
     """The event as the log gives it back."""
-    new = events.encode(event, ID, version, user.status)
+    new = events.encode(event, ID, version, user.status, new_event_id())
     row = (new.type, new.schema_version, new.public, new.private)
-    return Event(version, new.event_id, ID, version, *row, {}, AT)
+    return StoredEvent(version, new.event_id, ID, version, *row, {}, AT)
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,7 +13,7 @@ from typing import Literal
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.guessing.window import Window
 from services.domain.refusals import Refusal
-from services.eventstore.credentials.secrets import Session
+from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import Credential, SecretStore
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool

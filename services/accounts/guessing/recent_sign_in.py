@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from denizen import messages as m
 from denizen.tokens import TokenClaims
 
-from services.accounts.credentials import CREDENTIALS_INVALID
 from services.accounts.tools import Tools
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 
@@ -22,7 +22,7 @@ async def prove(tools: Tools, call: Call, claims: TokenClaims, request: m.Guarde
     """
     if request.current_password is not None:
         if await tools.proven_at(claims.user_id, request.current_password, call) is None:
-            raise Refusal("invalid_credentials", CREDENTIALS_INVALID, field=_FIELD)
+            raise refusals.password_wrong(_FIELD)
         return
     minutes = tools.settings.recent_sign_in_minutes
     if not minutes:

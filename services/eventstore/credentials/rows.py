@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import LiteralString
 
-from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession
+from services.domain.effects import Code, Effects, Mail
+from services.domain.sessions import NewSession
+from services.domain.values import Json
 from services.eventstore.keys.data_keys import DataKey
-from services.eventstore.log.event import Json, new_event_id
+from services.eventstore.log.ids import new_event_id
 from services.platform import sql
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
@@ -19,22 +21,22 @@ class Secrets:
 
     rows: dict[str, list[Json]] = field(default_factory=dict[str, list[Json]])
 
-    def add(self, user_id: str, changes: Changes, key: DataKey, place: int) -> None:
-        """The changes of an append; `key` is the user's, `place` where a session begins that is among them."""
-        if changes.end_sessions is not None:
-            session_id = None if changes.end_sessions == "all" else changes.end_sessions
+    def add(self, user_id: str, effects: Effects, key: DataKey, place: int) -> None:
+        """The effects of an append; `key` is the user's, `place` where a session begins that is among them."""
+        if effects.end_sessions is not None:
+            session_id = None if effects.end_sessions == "all" else effects.end_sessions
             self._row("end_sessions", user_id, session_id=session_id)
-        for purpose in changes.spent:
+        for purpose in effects.spent:
             self._row("spend_codes", user_id, purpose=purpose)
-        if changes.erase:
+        if effects.erase:
             self._row("erase_users", user_id)
-        if changes.password is not None:
-            self._row("set_passwords", user_id, hash=changes.password)
-        if (code := changes.code) is not None:
+        if effects.password is not None:
+            self._row("set_passwords", user_id, hash=effects.password)
+        if (code := effects.code) is not None:
             self._row("put_codes", user_id, **_code(code))
-        if changes.session is not None:
-            self._row("start_sessions", user_id, position=place, **_session(changes.session, key))
-        for mail in changes.mails:
+        if effects.session is not None:
+            self._row("start_sessions", user_id, position=place, **_session(effects.session, key))
+        for mail in effects.mails:
             self._row("queue_mails", user_id, **_mail(mail, key))
 
     def _row(self, statement: str, user_id: str, **columns: object) -> None:

@@ -11,10 +11,10 @@ from typing import LiteralString
 
 import psycopg
 
+from services.domain.claims import Claim
 from services.eventstore.credentials.rows import session_bound_to
-from services.eventstore.credentials.secrets import Session
+from services.eventstore.credentials.session import Session
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.store import Claim
 from services.platform import sql
 from services.platform.database import Database, Row
 from services.platform.settings import Settings

@@ -9,10 +9,10 @@ from hashlib import sha256
 import orjson
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from services.domain.values import Json
 from services.eventstore.keys import files as key_files
 from services.eventstore.keys.encryption import KeyEncryption, KeysMissing, LocalKeys
 from services.eventstore.keys.files import create_missing
-from services.eventstore.log.event import Json
 from services.platform.settings import Settings
 
 __all__ = ["DataKey", "KeyRing", "KeysMissing", "create_missing", "in_environment", "load"]

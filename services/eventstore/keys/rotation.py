@@ -7,10 +7,10 @@ from typing import LiteralString
 
 import orjson
 
+from services.domain.values import Json
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys import files as key_files
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
-from services.eventstore.log.event import Json
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Connection, Database, Row

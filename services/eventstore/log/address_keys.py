@@ -8,9 +8,9 @@ import logging
 from typing import LiteralString
 
 from services.domain import email_address
+from services.domain.streams import StoredEvent
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log import arrays, rows
-from services.eventstore.log.event import Event
 from services.platform import sql
 from services.platform.database import Connection, Database
 from services.platform.settings import Settings
@@ -65,7 +65,7 @@ async def _move(connection: Connection, ring: KeyRing, user_id: str) -> bool:
         return True
 
 
-def _old_key(event: Event) -> str | None:
+def _old_key(event: StoredEvent) -> str | None:
     """The key of the address in an event where it was another one; None where it was the same."""
     private = event.private
     if not private or "emailKey" not in private:

@@ -13,7 +13,7 @@ import psycopg
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-from services.eventstore.log.event import Json
+from services.domain.values import Json
 
 _HEAD = struct.Struct(">iiIii").pack
 """Dimensions, whether there are nulls, the type of the elements, how many, the number of the first."""

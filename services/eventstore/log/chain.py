@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import orjson
 
-from services.eventstore.log.event import Json
+from services.domain.values import Json
 
 START = bytes(32)
 """What stands for the row before the first of a stream."""

@@ -4,21 +4,21 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.eventstore.log.event import Event
-from services.eventstore.log.snapshots import PAGE, Snapshot, Tail, Wanted
+from services.domain.claims import Claim
+from services.domain.snapshots import Snapshot
+from services.domain.streams import StoredEvent, user_of
 from services.eventstore.log.store import (
     END,
     Append,
     Appended,
-    Claim,
     ClaimTaken,
     Outcome,
     Repeated,
     Result,
     VersionConflict,
     unfounded,
-    user_of,
 )
+from services.eventstore.log.tails import PAGE, Tail, Wanted
 
 _PAGE = 1000
 """Events of users that are read at a time."""
@@ -27,12 +27,12 @@ _PAGE = 1000
 class MemoryEventStore:
     """An EventStore that is gone with its process. One task at a time decides and stores, so nothing can race.
 
-    It keeps no secrets: `changes` are lost on it.
+    It keeps no secrets: `effects` are lost on it.
     """
 
     def __init__(self) -> None:
-        self._log: list[Event] = []
-        self._streams: dict[str, list[Event]] = {}
+        self._log: list[StoredEvent] = []
+        self._streams: dict[str, list[StoredEvent]] = {}
         self._claims: dict[Claim, str] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._asked: dict[str, list[str]] = {}
@@ -60,7 +60,7 @@ class MemoryEventStore:
                 del self._claims[claim]
         self._claims.update(dict.fromkeys(append.take, append.stream))
         for version, new in enumerate(append.events, append.expected + 1):
-            event = Event(
+            event = StoredEvent(
                 position=len(self._log) + 1,
                 event_id=new.event_id,
                 stream=append.stream,
@@ -94,7 +94,7 @@ class MemoryEventStore:
             version = append.expected + len(append.events)
             snapshot = Snapshot(version, len(self._log), append.at, append.snapshot)
             self._snapshots.setdefault(append.stream, []).append(snapshot)
-        if append.changes and append.changes.erase:
+        if append.effects and append.effects.erase:
             self._snapshots.pop(append.user_id, None)
             self._erased.add(append.user_id)
             for command_id in self._asked.pop(append.user_id, ()):
@@ -124,10 +124,10 @@ class MemoryEventStore:
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: len(self._streams[stream]) for stream in streams if stream in self._streams}
 
-    async def read(self, after: int, limit: int) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         return self._log[after : after + limit]
 
-    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Event]]:
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[StoredEvent]]:
         chosen = [stream for stream in sorted(self._streams) if first <= stream < end]
         streams = [stream for stream in chosen if user_of(stream) not in self._erased]
         told = [event for stream in streams for event in self._streams[stream] if event.position <= until]

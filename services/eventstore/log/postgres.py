@@ -10,15 +10,15 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from services.domain.claims import Claim
+from services.domain.snapshots import FORM, Snapshot
+from services.domain.streams import ReplayedEvent, StoredEvent
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log import arrays, rows
-from services.eventstore.log.event import Event, Told
-from services.eventstore.log.snapshots import FORM, PAGE, TOGETHER, Snapshot, Tail, Wanted
 from services.eventstore.log.store import (
     END,
     Append,
     Appended,
-    Claim,
     ClaimTaken,
     Outcome,
     OutcomeUnknown,
@@ -27,6 +27,7 @@ from services.eventstore.log.store import (
     plan,
     unfounded,
 )
+from services.eventstore.log.tails import PAGE, TOGETHER, Tail, Wanted
 from services.platform import sql
 from services.platform.database import LOST, Connection, Database, DatabaseUnavailable, Parameters, Row
 from services.platform.settings import Settings
@@ -152,7 +153,7 @@ class PostgresEventStore:
         for user_id, key in batch.new_keys.items():
             self._keys.put(user_id, key)
         for append in appends.values():
-            if append.changes and append.changes.erase:
+            if append.effects and append.effects.erase:
                 self._keys.drop(append.user_id)
         return results
 
@@ -161,7 +162,7 @@ class PostgresEventStore:
         users = {
             append.user_id
             for append in appends.values()
-            if (append.events or append.changes) and (append.expected or append.requires)
+            if (append.events or append.effects) and (append.expected or append.requires)
         }
         await self._read_keys(users)
         return self._keys
@@ -178,7 +179,7 @@ class PostgresEventStore:
         """
         first = next((a for a in appends.values() if a.events or a.command_id), None)
         if first is None:
-            if any(append.changes for append in appends.values()):
+            if any(append.effects for append in appends.values()):
                 # Mails alone, which leave no trace to look for: rather twice than never.
                 raise DatabaseUnavailable("PostgreSQL went away in mid-commit") from cause
             return  # There was nothing to store.
@@ -270,15 +271,15 @@ class PostgresEventStore:
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
         return {stream: version for stream, version, _ in await self._read("stream_tips", [list(streams)])}
 
-    async def read(self, after: int, limit: int) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         return [rows.event(row, self._keys) for row in await self._read("read_log", [after, limit])]
 
-    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[Told]]:
+    async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[ReplayedEvent]]:
         after = first, 0
         keys = rows.DataKeys(self._keys.ring, 1)  # No user comes again: to keep more would only crowd the caches.
         while found := await self._users.fetch(_sql("read_users"), [*after, end, until], binary=True):
             _, *after, _, _, _, _, _, _ = found[-1]
-            if some := [told for row in found if (told := rows.told(row, keys)) is not None]:
+            if some := [event for row in found if (event := rows.replayed(row, keys)) is not None]:
                 yield some
 
     async def middle(self, until: int) -> str:

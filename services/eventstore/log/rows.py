@@ -8,23 +8,17 @@ import orjson
 from cryptography.exceptions import InvalidTag
 
 from services.domain import email_address
+from services.domain.claims import ClaimKind
 from services.domain.place import place
+from services.domain.snapshots import FORM, Snapshot
+from services.domain.streams import ReplayedEvent, StoredEvent, user_of
+from services.domain.values import Json
 from services.eventstore.credentials.rows import Secrets
 from services.eventstore.keys.data_keys import DataKey, KeyRing
 from services.eventstore.log import arrays
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.event import Event, Json, Told
-from services.eventstore.log.snapshots import FORM, PAGE, Snapshot, Tail
-from services.eventstore.log.store import (
-    Append,
-    Appended,
-    ClaimKind,
-    ClaimTaken,
-    Repeated,
-    Result,
-    VersionConflict,
-    user_of,
-)
+from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
+from services.eventstore.log.tails import PAGE, Tail
 from services.platform.database import Row
 
 _NEW = 0, START
@@ -134,11 +128,11 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
         if append.snapshot is not None and key is not None:
             version = append.expected + len(append.events)
             batch.snapshots[index] = key.encrypt(append.snapshot, _snapshot_bound_to(append.stream, version))
-        if append.changes:
+        if append.effects:
             if key is None:
                 raise Rejected({index: VersionConflict()})
             logins = append.expected + len(append.events)
-            batch.secrets.add(user_id, append.changes, key, place(append.requires or 0, logins))
+            batch.secrets.add(user_id, append.effects, key, place(append.requires or 0, logins))
     return batch
 
 
@@ -274,7 +268,7 @@ def snapshot_columns(snapshots: Sequence[Row]) -> list[arrays.Array]:
     ]
 
 
-def event(row: Row, keys: DataKeys) -> Event:
+def event(row: Row, keys: DataKeys) -> StoredEvent:
     """A row of load_streams.sql, without its number, or of read_log.sql; `private` is None where the user's data key is
     gone.
     """
@@ -285,10 +279,10 @@ def event(row: Row, keys: DataKeys) -> Event:
     elif ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
-    return Event(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
+    return StoredEvent(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
 
 
-def told(row: Row, keys: DataKeys) -> Told | None:
+def replayed(row: Row, keys: DataKeys) -> ReplayedEvent | None:
     """A row of read_users.sql; None where the user was erased."""
     position, stream, version, type, public, ciphertext, recorded_at, epoch, wrapped = row
     if epoch is None:
@@ -298,7 +292,7 @@ def told(row: Row, keys: DataKeys) -> Told | None:
     if ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
         private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
-    return Told(position, stream, version, type, orjson.loads(public), private, recorded_at)
+    return ReplayedEvent(position, stream, version, type, orjson.loads(public), private, recorded_at)
 
 
 def _today(private: Json) -> Json:

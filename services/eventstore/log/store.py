@@ -3,25 +3,14 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
-from services.eventstore.credentials.secrets import Changes
-from services.eventstore.log.event import Event, Json, NewEvent, Told
-from services.eventstore.log.snapshots import Snapshot, Tail, Wanted
-
-ClaimKind = Literal["email", "externalId", "identity"]
-Claim = tuple[ClaimKind, str]
-"""What one user at a time can hold: its kind, and the canonical value."""
-
-
-def user_of(stream: str) -> str:
-    """Whose stream it is."""
-    return stream.partition("/")[0]
-
-
-def logins_of(user_id: str) -> str:
-    """The stream of a user's logins: beside his own, so that a decision on him never folds thousands of them."""
-    return f"{user_id}/logins"
+from services.domain.claims import Claim, ClaimKind
+from services.domain.effects import Effects
+from services.domain.snapshots import Snapshot
+from services.domain.streams import FoldedEvent, NewEvent, StoredEvent, user_of
+from services.domain.values import Json
+from services.eventstore.log.tails import Tail, Wanted
 
 
 @dataclass(slots=True)
@@ -36,7 +25,7 @@ class Append:
         at: when it was decided.
         take, release: claims that the user takes and frees.
         requires: the user's version that it was also based on, where `stream` is that of his logins.
-        changes: of passwords, codes, sessions and mails.
+        effects: on passwords, codes, sessions and mails.
         operation: what the command with this id asks for; another one with the same id is no repeat.
         pending: it was decided on events of earlier appends of its batch: where those are not stored, it is not either.
         snapshot: what the stream has come to after the events (`Snapshot.state`), to be kept; None where none is due.
@@ -55,7 +44,7 @@ class Append:
     command_id: str | None = None
     refusal: Json | None = None
     requires: int | None = None
-    changes: Changes | None = None
+    effects: Effects | None = None
     operation: str | None = None
     digest: bytes | None = None
     snapshot: Json | None = None
@@ -146,7 +135,7 @@ class EventStore(Protocol):
         """The version of each stream; one without events is absent."""
         ...
 
-    async def read(self, after: int, limit: int) -> list[Event]:
+    async def read(self, after: int, limit: int) -> list[StoredEvent]:
         """At most `limit` events behind position `after`, in order, none missing in between."""
         ...
 
@@ -166,7 +155,7 @@ END = "~"
 class Log(EventStore, Protocol):
     """An EventStore that is also read user by user."""
 
-    def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[Sequence[Told | Event]]:
+    def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[Sequence[FoldedEvent]]:
         """The events up to position `until` of users who are not erased, by user id; a thousand at a time at the most.
 
         Those of a user's own stream come first, then the logins. Who is erased meanwhile may be there or not. Of the
@@ -218,7 +207,7 @@ def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
         touches: list[Claim | str] = [*append.take, *append.release]
         if append.command_id:
             touches.append(append.command_id)
-        if append.changes:
+        if append.effects:
             touches.append(f"secrets of {append.user_id}")
         rivals = [touched[each] for each in touches if each in touched]
         if waiting:  # It builds on one that waits.

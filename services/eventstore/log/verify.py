@@ -7,8 +7,8 @@ from typing import LiteralString
 import psycopg
 from psycopg.rows import dict_row
 
+from services.domain.values import Json
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.event import Json
 from services.platform import sql
 
 _ROWS_AT_A_TIME = 2000

@@ -14,7 +14,7 @@ from denizen import messages as m
 
 from services.domain import email_address
 from services.domain.refusals import Refusal
-from services.eventstore.log.event import Json
+from services.domain.values import Json
 
 LOCAL_PART_OCTETS = 64
 METADATA_OCTETS = 16 * 1024
@@ -22,7 +22,7 @@ METADATA_DEPTH = 8
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
 _TIME_ZONES = frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
 _NAMING = (m.Authenticate, m.SendPasswordResetEmail)
-"""Commands that name a user by an address: one that an earlier version let pass is still theirs."""
+"""Commands that name a user by an address: one that an earlier version accepted is still the user's."""
 _LOCALES: dict[str, bool] = {}
 
 
@@ -40,13 +40,13 @@ def check(command: m.Request) -> None:
 
 @cache
 def _checked(kind: type[m.Request]) -> Sequence[tuple[str, Callable[[Any], list[tuple[str, str]]]]]:
-    """Those of its fields that are checked here, and how."""
+    """The fields of a request that are checked here, each with its check."""
     faults = _FAULTS if not issubclass(kind, _NAMING) else {**_FAULTS, "email": _email_faults}
     return [(name, fault) for name, fault in faults.items() if name in kind.model_fields]
 
 
 def email_key(address: str) -> str:
-    """The canonical key of an address that `check` has let pass."""
+    """The canonical key of an address that `check` has accepted."""
     return email_address.canonical(address)
 
 
@@ -82,7 +82,7 @@ def _email_faults(address: str) -> list[tuple[str, str]]:
 
 
 def _new_email_faults(address: str) -> list[tuple[str, str]]:
-    """Those of an address that a user is to have. RFC 5321, section 4.5.3.1.1, counts octets, also of UTF-8."""
+    """The faults of an address that a user is to have. RFC 5321, section 4.5.3.1.1, counts octets, also of UTF-8."""
     octets = len(address.rpartition("@")[0].encode("utf-8", "surrogatepass"))
     if octets > LOCAL_PART_OCTETS:
         return [("email", f"has more than {LOCAL_PART_OCTETS} octets before the @, which no mail server takes")]
@@ -130,7 +130,7 @@ def _profile_faults(profile: m.ProfileInput) -> list[tuple[str, str]]:
 
 
 def _is_locale(tag: str) -> bool:
-    """Well-formed and made of registered subtags (BCP 47). Remembered, for the library takes its time."""
+    """Whether a tag is well-formed and made of registered subtags (BCP 47). Cached, because the library is slow."""
     known = _LOCALES.get(tag)
     if known is None:
         known = tag.isascii() and "_" not in tag and langcodes.tag_is_valid(tag)
@@ -157,4 +157,4 @@ _FAULTS: Mapping[str, Callable[[Any], list[tuple[str, str]]]] = {
     "reason": _text_faults("reason"),
     "ip": _ip_faults,
 }
-"""By field: what is wrong with a value of it, in whichever command."""
+"""By field: the check of its values, in every command."""

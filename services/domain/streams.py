@@ -1,23 +1,25 @@
-"""An event, before and after it is stored."""
+"""Names of streams, and events as the log takes and returns them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-import uuid_utils
-
-Json = dict[str, Any]
+from services.domain.values import Json
 
 
-def new_event_id() -> UUID:
-    """A UUIDv7 (RFC 9562): unique, and sorted by time."""
-    return UUID(bytes=uuid_utils.uuid7().bytes)
+def user_of(stream: str) -> str:
+    """The id of the user whose stream it is."""
+    return stream.partition("/")[0]
+
+
+def logins_of(user_id: str) -> str:
+    """The stream of a user's logins. It is beside the user's own, so that decisions never fold thousands of logins."""
+    return f"{user_id}/logins"
 
 
 @dataclass(slots=True)
 class NewEvent:
-    """An event that was decided.
+    """An event that was decided and is to be stored.
 
     Attributes:
         type: its name, `UserBlocked`.
@@ -30,12 +32,12 @@ class NewEvent:
     schema_version: int
     public: Json
     private: Json | None
-    event_id: UUID = field(default_factory=new_event_id)
+    event_id: UUID
 
 
 @dataclass(slots=True)
-class Told:
-    """What is told of an event to those who fold it: as in `Event`."""
+class ReplayedEvent:
+    """An event as a rebuild reads it: the fields that projections fold, as in `StoredEvent`."""
 
     position: int
     stream: str
@@ -47,11 +49,11 @@ class Told:
 
     @property
     def user_id(self) -> str:
-        return self.stream.partition("/")[0]
+        return user_of(self.stream)
 
 
 @dataclass(slots=True)
-class Event:
+class StoredEvent:
     """An event of the log.
 
     Attributes:
@@ -75,4 +77,8 @@ class Event:
 
     @property
     def user_id(self) -> str:
-        return self.stream.partition("/")[0]
+        return user_of(self.stream)
+
+
+FoldedEvent = StoredEvent | ReplayedEvent
+"""An event that is folded into a document."""

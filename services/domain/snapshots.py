@@ -1,19 +1,43 @@
-"""The state of a user in a snapshot (services/eventstore/log/snapshots.py), for queries and for decisions."""
+"""Snapshots: what a user's stream had come to at a version, so that it need not be folded from the beginning.
 
+They are a cache. One that is missing, of another form or unreadable costs time and nothing else.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime
 
-from services.accounts.user import Identity, User
-from services.eventstore.log.event import Json
-from services.eventstore.log.snapshots import Snapshot, is_due
+from services.domain.user import Identity, User
+from services.domain.values import Json
+
+FORM = 1
+"""Of `Snapshot.state`: `shown` is the user as queries show them, without logins; `deciding` is what else commands are
+decided on. Raised with every change of either: older ones are ignored from then on."""
+EVERY = 16
+"""Versions from one snapshot to the next. A command reads half as many events on average, of 35 KB each at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a stream had come to after the event of a version, and the position and time of that event."""
+
+    version: int
+    position: int
+    recorded_at: datetime
+    state: Json
+
+
+def is_due(before: int, after: int) -> bool:
+    """Whether events that take a stream from one version to another are followed by a snapshot."""
+    return after // EVERY > before // EVERY
 
 
 def due(before: int, user: User | None) -> Json | None:
-    """The state to keep after the events after version `before` of a user; None where none is due."""
-    return state(user) if user is not None and is_due(before, user.version) else None
+    """The state to keep after the events that follow version `before` of a user; None where none is due."""
+    return state_of(user) if user is not None and is_due(before, user.version) else None
 
 
-def state(user: User) -> Json:
-    """All that there is to a user."""
+def state_of(user: User) -> Json:
+    """All that is known of a user: what queries show, and what else decisions need."""
     return {
         "shown": user.body() | {"loginCount": 0},
         "deciding": {

@@ -1,10 +1,12 @@
 """What is stored with an event that is no event: the secrets that it is about, the sessions that it ends, the mails."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
-from services.accounts.decision import Command, Facts, TellOwner
-from services.accounts.events import (
+from services.domain.decision import Command, Facts, TellOwner
+from services.domain.events import (
     AnyEvent,
     EmailChanged,
     EmailVerificationRequested,
@@ -18,17 +20,78 @@ from services.accounts.events import (
     UserDeactivated,
     UserDeleted,
 )
-from services.accounts.user import User
-from services.eventstore.credentials.secrets import Changes, Code, Mail, MailKind, Purpose
+from services.domain.sessions import NewSession
+from services.domain.user import User
+from services.domain.values import Json
 
 CODE_LIFE = timedelta(minutes=10)
 TOKEN_LIFE = timedelta(minutes=30)
 _NOTE_LIFE = timedelta(days=3)
-"""How long a note that asks for nothing is tried to be delivered."""
+"""How long delivery of a note that asks for nothing is tried."""
 ENDS_SESSIONS = (UserBlocked, UserDeactivated, PasswordChanged)
 
+Purpose = Literal["verify", "reset"]
+MailKind = Literal["verify_email", "reset_password", "email_changed", "password_changed", "already_registered"]
 
-def changes(
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code or token that was mailed.
+
+    Attributes:
+        digest: KeyRing.claim of it; the code itself is nowhere but in the mail.
+        long_digest: `long_code_digest` of the long code that the same mail holds; None where it holds none.
+    """
+
+    purpose: Purpose
+    digest: bytes
+    expires_at: datetime
+    long_digest: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail to a user, sealed under the user's data key until it is sent.
+
+    Attributes:
+        to: the address as the user wrote it.
+        locale: as in the user's profile; None where there is none.
+        values: what the template is filled with, `code` and `long_code`, or `token`, among it.
+        expires_at: from then on what the mail says is worth nothing, and it is not sent any more.
+    """
+
+    kind: MailKind
+    to: str
+    locale: str | None
+    values: Mapping[str, str]
+    expires_at: datetime
+
+    def private(self) -> Json:
+        return {"kind": self.kind, "to": self.to, "locale": self.locale, "values": dict(self.values)}
+
+
+@dataclass(slots=True)
+class Effects:
+    """What one append changes for its user beside the log. What ends is removed before what begins is stored.
+
+    Attributes:
+        password: the hash of a new one.
+        code: replaces the one of its purpose.
+        spent: purposes whose code is used up.
+        end_sessions: `all`, or the id of one.
+        erase: everything that is kept for the user, the data key first of all.
+    """
+
+    password: str | None = None
+    code: Code | None = None
+    spent: Sequence[Purpose] = ()
+    session: NewSession | None = None
+    end_sessions: str | None = None
+    mails: Sequence[Mail] = ()
+    erase: bool = False
+
+
+def effects_of(
     command: Command,
     events: Sequence[AnyEvent],
     before: User | None,
@@ -36,18 +99,18 @@ def changes(
     *,
     facts: Facts,
     at: datetime,
-) -> Changes | None:
-    """The changes that go with a command's events; None where there are none.
+) -> Effects | None:
+    """The effects of a command's events; None where there are none.
 
-    `before` and `after`: the user, None where he is new or deleted.
+    `before` and `after`: the user; None where they are new or deleted.
     """
-    if len(events) == 1 and type(events[0]) is UserCreated:  # Most of all: it ends nothing, and nobody is told.
-        return None if facts.password_hash is None else Changes(password=facts.password_hash)
+    if len(events) == 1 and type(events[0]) is UserCreated:  # The most frequent case: nothing ends, no mail.
+        return None if facts.password_hash is None else Effects(password=facts.password_hash)
     kinds = {type(event) for event in events}
     if UserDeleted in kinds:
-        return Changes(erase=True)
+        return Effects(erase=True)
     letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))
-    result = Changes(
+    result = Effects(
         password=facts.password_hash if kinds & {UserCreated, PasswordChanged, LoginSucceeded} else None,
         code=None if _calls_off(events, before) else _code(kinds, facts, at),
         spent=_spent(events, before),
@@ -55,7 +118,7 @@ def changes(
         end_sessions=_ended(events),
         mails=letters,
     )
-    return result if result != Changes() else None
+    return result if result != Effects() else None
 
 
 def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
-from services.accounts import limits
+from services.domain import fields
 from services.domain.refusals import Refusal
 from tests.support.log import user_id
 
@@ -17,14 +17,14 @@ def create(**fields: Any) -> m.CreateUser:
 def faults(command: m.Request) -> list[str]:
     """The fields that are refused."""
     try:
-        limits.check(command)
+        fields.check(command)
     except Refusal as error:
         refusal = error
     else:
         return []
-    fields = [detail["field"] for detail in refusal.details]
-    assert (refusal.code, refusal.field) == ("validation_failed", fields[0])
-    return fields
+    refused = [detail["field"] for detail in refusal.details]
+    assert (refusal.code, refusal.field) == ("validation_failed", refused[0])
+    return refused
 
 
 def nested(depth: int) -> Any:
@@ -103,11 +103,11 @@ def test_null_removes_and_so_is_no_value() -> None:
 
 @pytest.mark.parametrize("section", ["metadata", "appMetadata"])
 def test_metadata(section: str) -> None:
-    assert faults(create(**{section: nested(limits.METADATA_DEPTH)})) == []
-    assert faults(create(**{section: nested(limits.METADATA_DEPTH + 1)})) == [section]
+    assert faults(create(**{section: nested(fields.METADATA_DEPTH)})) == []
+    assert faults(create(**{section: nested(fields.METADATA_DEPTH + 1)})) == [section]
     lists: Any = [[[[[[[["deep"]]]]]]]]
     assert faults(create(**{section: {"a": lists}})) == [section]
-    most = limits.METADATA_OCTETS - len('{"a":""}')
+    most = fields.METADATA_OCTETS - len('{"a":""}')
     assert faults(create(**{section: {"a": "x" * most}})) == []
     assert faults(create(**{section: {"a": "x" * (most + 1)}})) == [section]
     assert faults(create(**{section: {"a": "\u00e9" * (most // 2 + 1)}})) == [section]  # octets, not characters
@@ -117,7 +117,7 @@ def test_metadata(section: str) -> None:
 def test_local_part_of_more_than_64_octets_is_refused(local: str) -> None:
     for command in (create(email=f"{local}@example.com"), m.ChangeMyEmail(email=f"{local}@example.com")):
         with pytest.raises(Refusal) as refusal:
-            limits.check(command)
+            fields.check(command)
         assert refusal.value.field == "email"
         assert "more than 64 octets before the @" in refusal.value.message
 

@@ -5,52 +5,52 @@ from dataclasses import dataclass
 
 from denizen import messages as m
 
-from services.accounts.events import UserEvent
+from services.domain.events import UserEvent
 from services.domain.refusals import Refusal
-from services.eventstore.credentials.secrets import NewSession
+from services.domain.sessions import NewSession
 
 Decision = Sequence[UserEvent] | Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class OnUser:
-    """A command of ours, made of a request that names its user in another way than by his id."""
+    """A command of ours, made of a request that does not name its user by the id."""
 
     user_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class LogIn(OnUser):
-    """Of Authenticate."""
+    """The command of Authenticate."""
 
     ip: str | None
     user_agent: str | None
 
 
 class RequestPasswordReset(OnUser):
-    """Of SendPasswordResetEmail."""
+    """The command of SendPasswordResetEmail."""
 
     __slots__ = ()
 
 
 class RecoverPassword(OnUser):
-    """Of ConfirmPasswordReset."""
+    """The command of ConfirmPasswordReset."""
 
     __slots__ = ()
 
 
 class TellOwner(OnUser):
-    """Of Register in the discreet setting, where the address is taken."""
+    """The command of Register in the discreet setting, where the address is taken."""
 
     __slots__ = ()
 
 
 @dataclass(slots=True)
 class ImportUser:
-    """Of a row of ImportUsers, whose times are as `rfc3339` writes them.
+    """The command of a row of ImportUsers, whose times are as `rfc3339` writes them.
 
     Attributes:
-        user_id: is to be one that no user has or ever had.
+        user_id: of the user to create; no user has or ever had it.
     """
 
     user: m.ImportedUser
@@ -65,14 +65,14 @@ class Facts:
     """What was looked up, proved or drawn before a decision.
 
     Attributes:
-        proven_at: the version of the user at which the command's password, code or token was found to be his; None
+        proven_at: the version of the user at which the command's password, code or token was found to be theirs; None
             where it was not.
         password_hash: of the command's new password.
         drawn: a fresh code or token, to be mailed; `digest` is what is kept of it.
         long_code: beside a code, the long one of the same mail; `long_digest` is what is kept of it.
-        taken: the address to be verified is somebody else's, which the asker must not learn: the code goes to nobody.
+        taken: the address to be verified is another user's, which the caller must not learn: the code is not mailed.
         session: a fresh session.
-        alive: the sessions that are to be ended are there.
+        alive: the sessions that are to be ended exist.
     """
 
     proven_at: int | None = None
@@ -86,13 +86,9 @@ class Facts:
     alive: bool = True
 
     def proves(self, since: int) -> bool:
-        """Whether the proof was found when what it is about was as it is now: that is so since version `since`."""
+        """Whether the proof still holds: what it is about has not changed since version `since`."""
         return self.proven_at is not None and self.proven_at >= since
 
 
 NOTHING = Facts()
 """For the commands that need none."""
-
-
-def no_user() -> Refusal:
-    return Refusal("user_not_found", "there is no user with this id", field="userId")

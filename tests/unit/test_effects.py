@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
-from services.accounts import logins
-from services.accounts.changes import changes
-from services.accounts.decide import decide
-from services.accounts.decision import Command, Facts, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
-from services.accounts.events import AnyEvent, LoginEvent
-from services.accounts.user import User, evolve
+from services.domain.decide import decide
+from services.domain.decide.logins import decide_session, is_about_sessions
+from services.domain.decision import Command, Facts, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.effects import Code, Effects, Mail, effects_of
+from services.domain.events import AnyEvent, LoginEvent
+from services.domain.fold import evolve
 from services.domain.refusals import Refusal
-from services.eventstore.credentials.secrets import Changes, Code, Mail, NewSession
+from services.domain.sessions import NewSession
+from services.domain.user import User
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 
@@ -42,12 +43,12 @@ LOG_IN = LogIn(ID, "192.0.2.7", None)
 DELETE = m.DeleteUser(user_id=ID)
 
 
-def run(before: User | None, command: Command, **facts: Any) -> tuple[Changes | None, User | None]:
-    """The changes of a command that is proven, and the user after it."""
+def run(before: User | None, command: Command, **facts: Any) -> tuple[Effects | None, User | None]:
+    """The effects_of of a command that is proven, and the user after it."""
     known = replace(FACTS, proven_at=before.version if before else None, **facts)
     events: list[AnyEvent] = []
-    if logins.is_about_sessions(command):
-        events += logins.decide(before, command, known)[0]
+    if is_about_sessions(command):
+        events += decide_session(before, command, known)[0]
     else:
         decision = decide(before, command, known)
         assert not isinstance(decision, Refusal), decision.code
@@ -56,7 +57,7 @@ def run(before: User | None, command: Command, **facts: Any) -> tuple[Changes | 
     for event in events:
         if not isinstance(event, LoginEvent):
             after = evolve(after, event, ID, AT)
-    return changes(command, events, before, after, facts=known, at=AT), after
+    return effects_of(command, events, before, after, facts=known, at=AT), after
 
 
 def user_after(*commands: Command) -> User:
@@ -71,13 +72,13 @@ ACTIVE = user_after()
 PENDING = replace(ACTIVE, email_verified=False)
 
 
-def changed(before: User | None, command: Command, **facts: Any) -> Changes:
+def changed(before: User | None, command: Command, **facts: Any) -> Effects:
     result, _ = run(before, command, **facts)
     assert result
     return result
 
 
-def mails(result: Changes) -> list[tuple[str, str]]:
+def mails(result: Effects) -> list[tuple[str, str]]:
     return [(mail.kind, mail.to) for mail in result.mails]
 
 
@@ -102,7 +103,7 @@ def test_it_ends_every_session(before: User, command: Command) -> None:
 
 def test_deletion_erases_all_and_does_nothing_else() -> None:
     """A mail would be sealed under a data key that is gone."""
-    assert changed(ACTIVE, DELETE) == Changes(erase=True)
+    assert changed(ACTIVE, DELETE) == Effects(erase=True)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_it_ends_none_and_only_a_login_begins_one(before: User, command: Command
 
 
 def test_one_session_by_its_name() -> None:
-    assert changed(ACTIVE, m.RevokeSession(user_id=ID, session_id=SESSION)) == Changes(end_sessions=SESSION)
+    assert changed(ACTIVE, m.RevokeSession(user_id=ID, session_id=SESSION)) == Effects(end_sessions=SESSION)
 
 
 def test_who_is_blocked_already_has_none_to_end() -> None:
@@ -220,7 +221,7 @@ def test_the_owner_is_told() -> None:
         assert mails(changed(ACTIVE, command)) == [("password_changed", "sam@example.com")]
     assert mails(changed(user_after(ASK), RECOVER)) == [("password_changed", "sam@example.com")]
     assert mails(changed(ACTIVE, TELL)) == [("already_registered", "sam@example.com")]
-    assert changed(ACTIVE, TELL) == Changes(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
+    assert changed(ACTIVE, TELL) == Effects(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
 
 
 def test_nobody_gets_the_code_for_an_address_that_is_somebody_elses() -> None:
@@ -246,4 +247,4 @@ def test_a_change_of_address_that_is_called_off_spends_its_code_and_mails_nothin
     for user in (ACTIVE, PENDING):
         wanting = user_after(WANT) if user is ACTIVE else replace(user_after(WANT), email_verified=False)
         result = changed(wanting, m.ChangeEmail(user_id=ID, email="sam@example.com"))
-        assert result == Changes(spent=("verify",))
+        assert result == Effects(spent=("verify",))

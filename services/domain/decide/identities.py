@@ -1,0 +1,31 @@
+"""Decisions on the accounts at other providers that are linked to a user."""
+
+from denizen import messages as m
+
+from services.domain import refusals
+from services.domain.decision import Decision, Facts
+from services.domain.events import IdentityLinked, IdentityUnlinked
+from services.domain.user import User
+
+MOST_IDENTITIES = 64
+"""Of one user."""
+
+
+def link(user: User, command: m.LinkIdentity, _: Facts) -> Decision:
+    """Linking twice is harmless. Whether another user has the identity, its claim tells when the event is stored."""
+    if _has(user, command):
+        return []
+    if len(user.identities) >= MOST_IDENTITIES:
+        return refusals.too_many_identities(MOST_IDENTITIES)
+    return [IdentityLinked(command.provider, command.provider_id)]
+
+
+def unlink(user: User, command: m.UnlinkIdentity, _: Facts) -> Decision:
+    if not _has(user, command):
+        return refusals.identity_not_found()
+    return [IdentityUnlinked(command.provider, command.provider_id)]
+
+
+def _has(user: User, command: m.LinkIdentity | m.UnlinkIdentity) -> bool:
+    wanted = command.provider, command.provider_id
+    return any((each.provider, each.provider_id) == wanted for each in user.identities)

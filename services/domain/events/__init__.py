@@ -1,0 +1,103 @@
+"""The events of a user, one module for each noun, and their form in the log.
+
+Each event class says what of it is private, what is published, how it changes the user that commands are decided on,
+and how it changes the document that queries show. This module imports nothing but them.
+"""
+
+from collections.abc import Mapping
+from typing import get_args
+from uuid import UUID
+
+from denizen.messages import Status
+
+from services.domain.events.base import DomainEvent
+from services.domain.events.credentials import (
+    EmailChanged,
+    EmailVerificationRequested,
+    EmailVerified,
+    PasswordChanged,
+    PasswordReason,
+    PasswordResetRequested,
+)
+from services.domain.events.identities import IdentityLinked, IdentityUnlinked
+from services.domain.events.lifecycle import (
+    UserBlocked,
+    UserCreated,
+    UserDeactivated,
+    UserDeleted,
+    UserReactivated,
+    UserUnblocked,
+)
+from services.domain.events.logins import LoginFailed, LoginSucceeded, SessionsRevoked
+from services.domain.events.profile import UserUpdated
+from services.domain.streams import NewEvent, StoredEvent
+from services.domain.values import Json
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "TYPES",
+    "AnyEvent",
+    "DomainEvent",
+    "EmailChanged",
+    "EmailVerificationRequested",
+    "EmailVerified",
+    "IdentityLinked",
+    "IdentityUnlinked",
+    "LoginEvent",
+    "LoginFailed",
+    "LoginSucceeded",
+    "PasswordChanged",
+    "PasswordReason",
+    "PasswordResetRequested",
+    "SessionsRevoked",
+    "UserBlocked",
+    "UserCreated",
+    "UserDeactivated",
+    "UserDeleted",
+    "UserEvent",
+    "UserReactivated",
+    "UserUnblocked",
+    "UserUpdated",
+    "decode",
+    "encode",
+]
+
+UserEvent = (
+    UserCreated
+    | UserUpdated
+    | UserBlocked
+    | UserUnblocked
+    | UserDeactivated
+    | UserReactivated
+    | UserDeleted
+    | IdentityLinked
+    | IdentityUnlinked
+    | EmailVerificationRequested
+    | EmailVerified
+    | EmailChanged
+    | PasswordChanged
+    | PasswordResetRequested
+)
+"""Events of a user's own stream, from which the user is folded."""
+LoginEvent = LoginSucceeded | LoginFailed | SessionsRevoked
+"""Events of the stream beside it."""
+AnyEvent = UserEvent | LoginEvent
+
+TYPES: Mapping[str, type[AnyEvent]] = {kind.__name__: kind for kind in get_args(AnyEvent)}
+"""Every kind of event, by the name that it has in the log."""
+SCHEMA_VERSION: Mapping[type[AnyEvent], int] = {kind: kind.schema_version for kind in TYPES.values()}
+"""The form in which each kind is stored today."""
+
+
+def encode(event: AnyEvent, user_id: str, version: int, status: Status, event_id: UUID) -> NewEvent:
+    """The event as it is stored; `version` and `status` are the user's after it."""
+    public: Json = {"userId": user_id, "version": version, "status": status, "changed": event.changed()}
+    public.update(event.published())
+    return NewEvent(type(event).__name__, event.schema_version, public, event.private() or None, event_id)
+
+
+def decode(event: StoredEvent) -> AnyEvent:
+    """The event that was stored. Raises ValueError, which names nothing personal, where this version cannot read it."""
+    if event.type not in TYPES:
+        raise ValueError(f"event {event.event_id} has a type that this version does not know: {event.type}")
+    return TYPES[event.type].read(event.private or {}, event.public)

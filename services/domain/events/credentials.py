@@ -1,0 +1,120 @@
+"""Events of a user's address and password."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Self
+
+from services.domain.events.base import ERASED, DomainEvent
+from services.domain.user import User
+from services.domain.values import Json
+
+PasswordReason = Literal["changed", "reset", "recovered"]
+"""Who changed a password: the user, an operator, or the user by a token that was mailed."""
+
+
+@dataclass(slots=True)
+class EmailVerificationRequested(DomainEvent):
+    """A code was mailed: to the user's address, or to the one that is to replace it.
+
+    Where it names the address that the user has, no code was mailed: it cancels a change to another address.
+    """
+
+    email: str | None
+    email_key: str | None
+
+    def private(self) -> Json:
+        return {} if self.email is None else {"email": self.email, "emailKey": self.email_key}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("email"), private.get("emailKey"))
+
+    def change(self, user: User, at: datetime) -> None:
+        if self.email is not None:
+            user.wanted_email = None if self.email == user.email else (self.email, self.email_key or "")
+        user.code_version = user.version
+
+
+@dataclass(slots=True)
+class EmailVerified(DomainEvent):
+    """The user has the mailbox of their address."""
+
+    def changed(self) -> list[str]:
+        return ["emailVerified", "status"]
+
+    def change(self, user: User, at: datetime) -> None:
+        user.email_verified = True
+        user.code_version = user.version
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["emailVerified"] = True
+
+
+@dataclass(slots=True)
+class EmailChanged(DomainEvent):
+    """The user has another address, which is verified."""
+
+    email: str
+    email_key: str
+
+    def private(self) -> Json:
+        return {"email": self.email, "emailKey": self.email_key}
+
+    def changed(self) -> list[str]:
+        return ["email"]
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("email", ERASED), private.get("emailKey", ERASED))
+
+    def change(self, user: User, at: datetime) -> None:
+        user.email, user.email_key, user.wanted_email = self.email, self.email_key, None
+        # What was mailed to the old address proves nothing about the new one.
+        user.code_version = user.token_version = user.version
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["email"] = private.get("email", "")
+
+
+@dataclass(slots=True)
+class PasswordChanged(DomainEvent):
+    """The user has another password; what it is, the event does not say.
+
+    Attributes:
+        require_change: the user must change it before the next sign-in.
+    """
+
+    reason: PasswordReason
+    require_change: bool
+
+    def private(self) -> Json:
+        return {"requireChange": True} if self.require_change else {}
+
+    def changed(self) -> list[str]:
+        return ["password", "passwordChangeRequired"] if self.require_change else ["password"]
+
+    def published(self) -> Json:
+        return {"reason": self.reason}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public["reason"], private.get("requireChange", False))
+
+    def change(self, user: User, at: datetime) -> None:
+        user.cancel_email_change()
+        user.password_change_required = self.require_change
+        user.password_version = user.token_version = user.version
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["passwordChangeRequired"] = private.get("requireChange", False)
+
+
+@dataclass(slots=True)
+class PasswordResetRequested(DomainEvent):
+    """A token was mailed, with which the user can set another password."""
+
+    def change(self, user: User, at: datetime) -> None:
+        user.token_version = user.version

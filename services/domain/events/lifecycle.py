@@ -1,0 +1,208 @@
+"""Events from a user's creation to the deletion: created, blocked, deactivated, and back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Self
+
+from denizen.messages import Status
+
+from services.domain.events.base import ERASED, DomainEvent, StatusEvent, field_names, imported_at
+from services.domain.user import Hold, User
+from services.domain.values import Json
+
+_IMPORTED = "imported"
+
+
+@dataclass(slots=True)
+class UserCreated(DomainEvent):
+    """A user begins.
+
+    Attributes:
+        created_at, updated_at: RFC 3339; when another system created and last changed an imported user.
+        require_change: the user must change the password before the first sign-in.
+    """
+
+    schema_version: ClassVar[int] = 2
+
+    email: str
+    email_key: str
+    email_verified: bool
+    external_id: str | None
+    profile: Json
+    metadata: Json
+    app_metadata: Json
+    created_at: str | None = None
+    imported: bool = False
+    require_change: bool = False
+    updated_at: str | None = None
+
+    def private(self) -> Json:
+        private: Json = {
+            "email": self.email,
+            "emailKey": self.email_key,
+            "emailVerified": self.email_verified,
+            "externalId": self.external_id,
+            "profile": self.profile,
+            "metadata": self.metadata,
+            "appMetadata": self.app_metadata,
+        }
+        if self.created_at is not None:
+            private["createdAt"] = self.created_at
+        if self.updated_at is not None:
+            private["updatedAt"] = self.updated_at
+        if self.require_change:
+            private["requireChange"] = True
+        return private
+
+    def changed(self) -> list[str]:
+        has_external_id = self.external_id is not None
+        names = field_names(self.profile, self.metadata, self.app_metadata, external_id=has_external_id)
+        return ["email", "status", *names]
+
+    def published(self) -> Json:
+        return {"reason": _IMPORTED} if self.imported else {}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(
+            private.get("email", ERASED),
+            private.get("emailKey", ERASED),
+            private.get("emailVerified", False),
+            private.get("externalId"),
+            private.get("profile", {}),
+            private.get("metadata", {}),
+            private.get("appMetadata", {}),
+            private.get("createdAt"),
+            public.get("reason") == _IMPORTED,
+            private.get("requireChange", False),
+            private.get("updatedAt"),
+        )
+
+    def user(self, user_id: str, at: datetime) -> User:
+        """The user who begins with it."""
+        return User(
+            id=user_id,
+            email=self.email,
+            email_key=self.email_key,
+            email_verified=self.email_verified,
+            external_id=self.external_id,
+            profile=self.profile,
+            metadata=self.metadata,
+            app_metadata=self.app_metadata,
+            holds=(),
+            created_at=at if self.created_at is None else datetime.fromisoformat(self.created_at),
+            updated_at=at if self.updated_at is None else datetime.fromisoformat(self.updated_at),
+            blocked_at=None,
+            version=1,
+            recorded_at=at,
+            password_change_required=self.require_change,
+        )
+
+    @staticmethod
+    def document(user_id: str, status: Status, private: Json, at: str) -> Json:
+        """The document that begins with it, from what is stored of the event."""
+        return {
+            "id": user_id,
+            "externalId": private.get("externalId"),
+            "email": private.get("email", ""),
+            "emailVerified": private.get("emailVerified", False),
+            "status": status,
+            "profile": private.get("profile", {}),
+            "metadata": private.get("metadata", {}),
+            "appMetadata": private.get("appMetadata", {}),
+            "identities": [],
+            "passwordChangeRequired": private.get("requireChange", False),
+            "loginCount": 0,
+            "lastLoginAt": None,
+            "lastLoginIp": None,
+            "createdAt": private.get("createdAt", at),
+            "updatedAt": private.get("updatedAt", at),
+            "blockedAt": None,
+            "version": 1,
+        }
+
+
+@dataclass(slots=True)
+class UserBlocked(StatusEvent):
+    """The user is kept out until an operator takes the block away.
+
+    Attributes:
+        at: RFC 3339; when another system blocked an imported user.
+    """
+
+    reason: str | None
+    at: str | None = None
+
+    def private(self) -> Json:
+        return ({} if self.reason is None else {"reason": self.reason}) | imported_at(self.at)
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("reason"), private.get("at"))
+
+    def happened(self, recorded: datetime) -> datetime:
+        return recorded if self.at is None else datetime.fromisoformat(self.at)
+
+    def change(self, user: User, at: datetime) -> None:
+        user.cancel_email_change()
+        user.holds = (*_without(user.holds, "BLOCKED"), "BLOCKED")
+        user.blocked_at = at
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["blockedAt"] = at
+
+
+@dataclass(slots=True)
+class UserUnblocked(StatusEvent):
+    """The user has the status again that they had without the block."""
+
+    def change(self, user: User, at: datetime) -> None:
+        user.holds = _without(user.holds, "BLOCKED")
+        user.blocked_at = None
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["blockedAt"] = None
+
+
+@dataclass(slots=True)
+class UserDeactivated(StatusEvent):
+    """The user is kept out until they are reactivated.
+
+    Attributes:
+        at: RFC 3339; when another system deactivated an imported user.
+    """
+
+    at: str | None = None
+
+    def private(self) -> Json:
+        return imported_at(self.at)
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("at"))
+
+    def happened(self, recorded: datetime) -> datetime:
+        return recorded if self.at is None else datetime.fromisoformat(self.at)
+
+    def change(self, user: User, at: datetime) -> None:
+        user.cancel_email_change()
+        user.holds = (*_without(user.holds, "DEACTIVATED"), "DEACTIVATED")
+
+
+@dataclass(slots=True)
+class UserReactivated(StatusEvent):
+    """The user has the status again that they had before they were deactivated."""
+
+    def change(self, user: User, at: datetime) -> None:
+        user.holds = _without(user.holds, "DEACTIVATED")
+
+
+@dataclass(slots=True)
+class UserDeleted(DomainEvent):
+    """The user ends, and what is personal is erased. No event follows it."""
+
+
+def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
+    return tuple(each for each in holds if each != hold)
