@@ -104,6 +104,7 @@ async def test_running_server_takes_a_user_and_lets_it_go(own_denizen: Denizen) 
     await asyncio.gather(front.close(), backend.close())
 
 
+@pytest.mark.slow
 @pytest.mark.embedded
 async def test_added_user_outlives_a_restart(own_denizen: Denizen) -> None:
     shell = Shell(own_denizen.home)

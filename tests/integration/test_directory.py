@@ -224,6 +224,7 @@ async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> No
     assert dict(versions) == {each.name: each.version for each in projections.ALL}
 
 
+@pytest.mark.slow
 async def test_what_a_killed_rebuild_left_is_cleared_away(own_denizen: Denizen) -> None:
     """By the projector, at its start."""
     with psycopg.connect(own_denizen.database_url, autocommit=True) as owner:
