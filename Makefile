@@ -44,10 +44,11 @@ test-containers: install  ## Run what talks to servers on the images of compose.
 bench: install  ## Measure against the machine's own limits.
 	$(BIN)/python -m bench
 
-lint: install  ## Check style, and who imports whom.
+lint: install  ## Check style, imports, and the language of every text.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.check_language
 
 format: install  ## Rewrite the code in its one style.
 	$(BIN)/ruff check --fix .
@@ -59,13 +60,15 @@ typecheck: install  ## Check the types.
 contract: install  ## Write contracts/asyncapi.json from the table of operations.
 	$(BIN)/python -m services.endpoint.contract contracts/asyncapi.json
 
-reference: install  ## Write docs/reference/ from the code.
+reference: install  ## Write docs/reference/ and the index of decisions from the code.
 	$(BIN)/python -m scripts.reference
+	$(BIN)/python -m scripts.schema
 
-check: lint typecheck  ## Everything short of the tests: style, types, contract, licences, reference.
+check: lint typecheck  ## Everything short of the tests: style, types, contract, licences, documentation.
 	$(BIN)/python -m scripts.check_contract
 	$(BIN)/python -m scripts.check_licences
 	$(BIN)/python -m scripts.reference --check
+	$(BIN)/python -m scripts.check_docs
 
 check-locks: install  ## Check that what is pinned can be installed by every Python and on every platform of the README.
 	$(BIN)/python -m scripts.check_locks

@@ -222,7 +222,7 @@ _LOGINS_IN_FLIGHT = (8, 16, 32, 64)
 def _logins(plan: Plan, denizen: system.System) -> list[Row]:
     """Beside what the machine can hash; and in a flood of ten times that.
 
-    The target is of what argon2-cffi can do, which everybody has; beside it is what our own way of hashing can do.
+    The target is set by the rate of argon2-cffi, the usual library; beside it is the rate of our own implementation.
     """
     theirs, ours = "argon2id by argon2-cffi, all cores", "argon2id as we compute it, all cores"
     hashes, quicker = Row(theirs, "/s"), Row(ours, "/s")
@@ -330,7 +330,7 @@ def _directory(plan: Plan, url: str) -> list[Row]:
 
 
 def _unwatched(_done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+    """Progress that is not shown."""
 
 
 def _assert_clean(kind: str, result: Result) -> None:

@@ -28,7 +28,7 @@ from services.passwords.hasher import PARAMETERS
 _TIMEOUT = 30.0
 _PASSWORD = "correct horse battery"
 _LOGIN = b'{"email":"%b","password":"%b","ip":"10.%d.%d.%d"}'
-_OVERLOADED, _NOBODY = b'{"error":{"code":"overloaded",', b'{"error":{"code":"nobody answers"}}'
+_OVERLOADED, _UNANSWERED = b'{"error":{"code":"overloaded",', b'{"error":{"code":"no responders"}}'
 _CFFI = PasswordHasher.from_parameters(PARAMETERS["owasp"])
 QUERIES = 50
 """GetUserByEmail a second beside a flood: enough to tell a p99 by, for they take from the logins' processor, too."""
@@ -225,7 +225,7 @@ class _Client:
         if message.data.startswith(_OVERLOADED):
             code = "overloaded"
         else:
-            code = orjson.loads(message.data or _NOBODY).get("error", {}).get("code", "")
+            code = orjson.loads(message.data or _UNANSWERED).get("error", {}).get("code", "")
         self.answers.append((now, taken, code))
         if not self._logins.rate and now < self._until:
             await self._send(now)

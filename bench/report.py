@@ -1,4 +1,4 @@
-"""The results: a table for people, JSON for programs, Markdown for docs/benchmarks.md."""
+"""The results: a table for people, JSON for programs, Markdown for docs/explanation/benchmarks.md."""
 
 import os
 import platform
@@ -115,7 +115,7 @@ def show(rows: list[Row]) -> None:
 
 
 def markdown(rows: list[Row]) -> str:
-    """The table for docs/benchmarks.md."""
+    """The table for docs/explanation/benchmarks.md."""
     lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.cells() for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

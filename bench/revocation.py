@@ -110,7 +110,7 @@ async def _measure(them: Verifiers, url: str, seconds: float, rate: float) -> li
 
 
 async def _sign_in(client: Client) -> tuple[str, str]:
-    """A new user and an access token of his."""
+    """A new user and an access token for them."""
     person = {"email": f"{secrets.token_hex(8)}@example.com", "password": secrets.token_hex(16)}
     created = await _ask(client, "CreateUser", {**person, "emailVerified": True})
     signed_in = await _ask(client, "Authenticate", person)

@@ -24,7 +24,7 @@ from services.platform.settings import Settings
 
 CELL = "bench"
 _PRIVATE = {
-    "email": "somebody@example.com",
+    "email": "user@example.com",
     "profile": {"firstName": "John", "lastName": "Doe"},
     "metadata": {"plan": "pro"},
 }

@@ -1,4 +1,4 @@
-"""Fails where something that we ship, run or build with has a licence that nobody has said yes to."""
+"""Fails where something that we ship, run or build with has a licence that is not on the list."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Which differences between two contract documents break somebody.
+"""Which differences between two contract documents break a client.
 
 A request that was accepted must still be accepted, and what we send must still be what its readers expect. So a
 request's schema may only widen, and a reply's, an event's or a refusal's may only narrow; a field never goes away.

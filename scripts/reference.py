@@ -1,4 +1,5 @@
-"""Writes docs/reference/ from the code: operations, messages, events, error codes, settings and the command line.
+"""Writes docs/reference/ from the code (operations, messages, events, error codes, settings, the command line), and the
+index of docs/decisions/ from its pages.
 
     python -m scripts.reference [--check]
 
@@ -23,7 +24,9 @@ from services import cli
 from services.endpoint import contract
 from services.platform import settings
 
-DIRECTORY = Path(__file__).parent.parent / "docs" / "reference"
+ROOT = Path(__file__).parent.parent
+DIRECTORY = ROOT / "docs" / "reference"
+DECISIONS = ROOT / "docs" / "decisions"
 _MADE = "<!-- Made by `make reference`. Change the code instead. -->"
 _KINDS: Mapping[str, str] = {
     "command": "Commands of trusted back ends",
@@ -40,7 +43,7 @@ def main() -> int:
     stale = [path for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"docs/reference/{path.name} is stale: run `make reference` and commit it", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is stale: run `make reference` and commit it", file=sys.stderr)
         return 1 if stale else 0
     for path, text in pages().items():
         path.write_text(text, "utf-8")
@@ -58,10 +61,21 @@ def pages() -> dict[Path, str]:
         "settings": ("Settings", _settings()),
         "command-line": ("Command line", _command_line()),
     }
-    return {
-        DIRECTORY / f"{name}.md": "\n".join([f"# {title}", "", _MADE, "", *lines]).rstrip() + "\n"
-        for name, (title, lines) in made.items()
-    }
+    texts = {DIRECTORY / f"{name}.md": _page(title, lines) for name, (title, lines) in made.items()}
+    return {**texts, DECISIONS / "README.md": _page("Decisions", _decisions())}
+
+
+def _page(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"# {title}", "", _MADE, "", *lines]).rstrip() + "\n"
+
+
+def _decisions() -> Iterator[str]:
+    yield "Each page is one decision: its context, what was decided, what follows from it, and the test that holds it."
+    yield "A later decision may change an earlier one; both pages then say so. A new page takes the next number."
+    yield ""
+    for path in sorted(DECISIONS.glob("[0-9]*.md")):
+        heading = path.read_text("utf-8").partition("\n")[0]
+        yield f"- [{heading.removeprefix('# ')}]({path.name})"
 
 
 def _operations(schemas: Json) -> Iterator[str]:

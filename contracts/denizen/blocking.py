@@ -40,7 +40,7 @@ class LoopThread:
         try:
             return future.result()
         except BaseException:
-            future.cancel()  # Ctrl-C came while waiting: nobody wants the result any more.
+            future.cancel()  # Ctrl-C came while waiting: the result is not needed any more.
             raise
 
     def _loop(self) -> asyncio.AbstractEventLoop:

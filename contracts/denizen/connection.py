@@ -266,7 +266,7 @@ class Question:
         """No reply can come."""
         if not self._answer.done():
             self._answer.set_exception(error)
-            self._answer.exception()  # Perhaps the caller is gone; then nobody asks for it.
+            self._answer.exception()  # Perhaps the caller is gone, and never reads it.
 
 
 def _refusal(error: Exception, server: ParseResult | None) -> errors.NoAnswer | None:

@@ -16,7 +16,7 @@ _PIECE_SECONDS = 30.0
 _TRY_SECONDS = 5.0
 """How long one answer is waited for, when it is not the first."""
 _GONE_SECONDS = 2.0
-"""An export that nobody listens for is gone, but for the moment in which NATS was restarted."""
+"""An export without a responder is gone, except for the moment in which NATS was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
 
 
 async def end(transport: Transport, piece: ExportPiece) -> None:
-    """Nobody asks for what follows a piece: its snapshot need not be held until it is given up."""
+    """Tell the service that the pieces after this one are not needed, so that it drops its snapshot at once."""
     if piece.follows is not None:
         await transport.tell(piece.follows, {"end": True})
 

@@ -20,7 +20,7 @@ class Operation:
 
     Attributes:
         name: as in the subject.
-        kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end, for anybody. `self`:
+        kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end, for all people. `self`:
             the front end, for the user whose access token is in the header `Authorization`.
         request, reply: the bodies.
         refusals: the codes that it can answer with, beside `ALWAYS`.
@@ -84,7 +84,7 @@ def _in_directory(operation: Operation) -> Operation:
 
 
 _MEANWHILE = ("user_blocked", "user_deactivated", "user_not_found")
-"""What may have become of the user since his token was looked up."""
+"""What may have happened to the user since their token was looked up."""
 _DELETED = ("user_not_found",)
 """To a repeat, where the user that the first one made or changed was deleted since."""
 _EXISTING = ("user_not_found", "version_conflict")
@@ -96,7 +96,7 @@ _GUARDED = ("forbidden", *_PROVEN)
 _COMMANDS = (
     _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD,
              *_DELETED),
-    _command(m.Register, "Somebody registers.", "email_taken", "version_conflict", "too_many_attempts", *_PASSWORD,
+    _command(m.Register, "A person registers.", "email_taken", "version_conflict", "too_many_attempts", *_PASSWORD,
              *_DELETED, reply=m.RegisterReply),
     _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
     _command(m.ChangeEmail, "Ask for another address, which is to be verified.", *_EXISTING, "email_taken",
@@ -188,7 +188,7 @@ PUBLIC: dict[str, Operation] = {
     name: replace(COMMANDS[name], kind="public", reply=_OPAQUE.get(COMMANDS[name].reply, COMMANDS[name].reply))
     for name in _PUBLIC
 }
-# Who asks has proved nothing: he is not shown the user.
+# The caller has proved nothing, and so is not shown the user.
 PUBLIC["SendVerificationEmail"] = replace(PUBLIC["SendVerificationEmail"], reply=m.Accepted)
 """Of the sign-in front end, for people who are not signed in, by name."""
 SELF: dict[str, Operation] = {operation.name: operation for operation in _SELF}

@@ -39,10 +39,10 @@ class BucketUnreadable(Exception):
 
 
 def run_of(info: Mapping[str, Any]) -> str:
-    """Names what a stream's info tells of its life: one that lost entries has another name from then on.
+    """The name of a stream's present life, from its info: one that lost entries has another name from then on.
 
-    With one replica the stream may lose its newest entries when its server dies; a server to which nobody gave a name
-    has another one after each start.
+    With one replica the stream may lose its newest entries when its server dies; a server without a configured
+    name has another one after each start.
     """
     leader = info["cluster"]["leader"] if info["config"]["num_replicas"] == 1 else ""
     return f"{info['created']}/{leader}"
@@ -167,8 +167,8 @@ class Watch:
     def _take(self, message: Msg) -> int:
         """Put an entry into the table; its sequence number, 0 where it is none.
 
-        Only the headers count, which nats-server writes: whoever may ask JetStream for anything can have the answer
-        sent to any subject, and so to ours.
+        Only the headers that nats-server writes count: a caller who may ask JetStream for anything can have the
+        answer sent to any subject, ours included.
         """
         headers = _headers(message)
         subject = headers.get("Nats-Subject", "")

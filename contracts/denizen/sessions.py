@@ -72,7 +72,7 @@ class Sessions:
 
 
 class Me:
-    """What a signed-in user may do, by his access token. Each method raises Unauthenticated, TokenInvalid."""
+    """What a signed-in user may do, by their access token. Each method raises Unauthenticated, TokenInvalid."""
 
     def __init__(self, transport: Transport, token: str) -> None:
         self._transport = transport
@@ -102,13 +102,13 @@ class Me:
         return await self._change("ChangePassword", body, options)
 
     async def list_sessions(self, *, timeout: float | None = None) -> SessionList:
-        """His live sessions, newest first; one of them is `current`."""
+        """The user's live sessions, newest first; one of them is `current`."""
         return SessionList.model_validate_json(
             await self._transport.query("ListSessions", {}, timeout, token=self._token)
         )
 
     async def revoke_session(self, session_id: str, **options: Unpack[CommandOptions]) -> User:
-        """End one of his sessions."""
+        """End one of the user's sessions."""
         return await self._change("RevokeSession", {"sessionId": session_id}, options)
 
     async def log_out(self, **options: Unpack[CommandOptions]) -> User:
@@ -118,7 +118,7 @@ class Me:
     async def login_history(
         self, *, count: int = 50, cursor: str | None = None, timeout: float | None = None
     ) -> LoginHistory:
-        """His attempts to sign in, newest first."""
+        """The user's attempts to sign in, newest first."""
         body: dict[str, Any] = {"count": count} if cursor is None else {"count": count, "cursor": cursor}
         return LoginHistory.model_validate_json(
             await self._transport.query("GetLoginHistory", body, timeout, token=self._token)

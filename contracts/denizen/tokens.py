@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ALGORITHM = "EdDSA"
 """RFC 8037, and with Ed25519 alone. RFC 9864 would have it `Ed25519`, which few JOSE libraries know yet."""
 TYPE = "at+jwt"
-"""RFC 9068: a token of another kind is no access token, whoever signed it (RFC 8725, section 3.11)."""
+"""RFC 9068: a token of another kind is no access token, even with a valid signature (RFC 8725, section 3.11)."""
 LEEWAY_SECONDS = 60
 """How far the clock of Denizen may be ahead of ours. `exp` has no leeway."""
 _FORM = re.compile(r"([A-Za-z0-9_-]{1,256})\.[A-Za-z0-9_-]{1,2048}\.[A-Za-z0-9_-]{86}")
@@ -119,7 +119,7 @@ def check(token: str, keys: KeySet, *, issuer: str, audience: str, now: float | 
         raise _invalid() from None
     audiences = [payload.aud] if isinstance(payload.aud, str) else payload.aud
     if payload.iss != issuer or audience not in audiences:
-        raise TokenInvalid("the access token is meant for somebody else")
+        raise TokenInvalid("the access token is meant for another audience")
     now = time.time() if now is None else now
     if payload.exp <= now:
         raise TokenInvalid("the access token has expired")

@@ -103,7 +103,7 @@ class Transport:
         return errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {said}")
 
     async def _note(self, error: Exception) -> None:
-        """An error of the connection: it comes back by itself, and whoever asks meanwhile is told."""
+        """Note an error of the connection, for requests that fail meanwhile. The connection comes back by itself."""
         self._fault = error
 
     def _where(self) -> str:
@@ -112,7 +112,7 @@ class Transport:
 
     def _connect_options(self) -> dict[str, Any]:
         return {
-            # Each NATS user may listen at his own inbox alone (deploy/nats/accounts.conf).
+            # Each NATS user may listen on its own inbox only (deploy/nats/accounts.conf).
             "inbox_prefix": f"_INBOX.{self._user}",
             "name": "denizen client",
             "max_reconnect_attempts": -1,
@@ -203,14 +203,14 @@ class Transport:
     ) -> tuple[bytes, Mapping[str, str]]:
         """A reply that is no JSON, and its headers. Raises DenizenError.
 
-        `attempt` as for commands; `gone`: NoAnswer is raised where nobody listens for so many seconds.
+        `attempt` as for commands; `gone`: NoAnswer is raised if no service listens for so many seconds.
         """
         headers = self._seen.demand()
         reply = await self._ask(subject, body, headers, timeout, attempt, gone=gone)
         return reply.data, reply.headers or {}
 
     async def tell(self, subject: str, body: Mapping[str, Any]) -> None:
-        """Say what nobody needs to hear: it is not waited for, and lost where there is no connection just now."""
+        """Publish a hint. It is not waited for, and it is lost if there is no connection just now."""
         if self._client is not None:
             with contextlib.suppress(NatsError, OSError):
                 await self._client.publish(subject, _encoded(body), reply=self._client.new_inbox())
@@ -236,8 +236,8 @@ class Transport:
     ) -> Msg:
         """Ask until there is an answer or the time is over: the command id makes a repeat harmless.
 
-        Where nobody listens for `gone` seconds there will be no answer. A reply to an earlier try counts as well as one
-        to the last, and a refusal that came is what is raised when the time is over.
+        If no service listens for `gone` seconds, it gives up. A reply to an earlier try counts like one to the last.
+        When the time is over, a refusal that came is raised.
         """
         for name, value in headers.items():
             if not value.isprintable():  # A line break would begin another header.
@@ -273,7 +273,7 @@ class Transport:
                     except MaxPayloadError:
                         raise errors.MalformedMessage("the body is larger than NATS lets pass") from None
                     except NoRespondersError:
-                        attempts.no_responders(f"nobody answers {subject}: is Denizen running?")
+                        attempts.no_responders(f"no service answers {subject}: is Denizen running?")
                     except (NatsError, OSError, TimeoutError):
                         if client.refusal is not None:
                             raise attempts.login_refused(client.refusal) from None

@@ -31,7 +31,7 @@ class Users:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    # --- commands: each returns the user as the command left him ------------------------------------------------
+    # --- commands: each returns the user after the command --------------------------------------------------
 
     async def create(
         self,
@@ -76,24 +76,24 @@ class Users:
         return await self._change("UpdateUser", body, options)
 
     async def block(self, user_id: str, *, reason: str | None = None, **options: Unpack[CommandOptions]) -> User:
-        """Block a user, whatever his status. The reason is kept encrypted. Raises UserNotFound."""
+        """Block a user, whatever the status. The reason is kept encrypted. Raises UserNotFound."""
         body = {"userId": user_id} if reason is None else {"userId": user_id, "reason": reason}
         return await self._change("BlockUser", body, options)
 
     async def unblock(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
-        """Return a blocked user to what he was. Raises UserNotFound, InvalidTransition."""
+        """Return a blocked user to the status before. Raises UserNotFound, InvalidTransition."""
         return await self._change("UnblockUser", {"userId": user_id}, options)
 
     async def deactivate(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
-        """Deactivate a user, whatever his status. Raises UserNotFound."""
+        """Deactivate a user, whatever the status. Raises UserNotFound."""
         return await self._change("DeactivateUser", {"userId": user_id}, options)
 
     async def reactivate(self, user_id: str, **options: Unpack[CommandOptions]) -> User:
-        """Return a deactivated user to what he was. Raises UserNotFound, InvalidTransition."""
+        """Return a deactivated user to the status before. Raises UserNotFound, InvalidTransition."""
         return await self._change("ReactivateUser", {"userId": user_id}, options)
 
     async def delete(self, user_id: str, **options: Unpack[CommandOptions]) -> None:
-        """Erase a user: what the log holds of him cannot be read any more. Raises UserNotFound."""
+        """Erase a user: their personal data in the log cannot be read any more. Raises UserNotFound."""
         await self._transport.command("DeleteUser", {"userId": user_id}, options)
 
     # --- commands about passwords and addresses -----------------------------------------------------------------
@@ -106,7 +106,7 @@ class Users:
         profile: Json | Profile | None = None,
         **options: Unpack[CommandOptions],
     ) -> User | None:
-        """Somebody registers himself. None where Denizen is set to be discreet. Raises EmailTaken, WeakPassword."""
+        """Register a person. Returns None where Denizen is set to be discreet. Raises EmailTaken, WeakPassword."""
         body = {"email": email, "password": password} | sections(profile, None, None)
         user = (await self._transport.command("Register", body, options)).get("user")
         return None if user is None else User.model_validate(user)
@@ -142,7 +142,7 @@ class Users:
         return await self._change("ResetPassword", body, options)
 
     async def send_password_reset_email(self, email: str, **options: Unpack[CommandOptions]) -> None:
-        """Mail a token by which the password can be set. Does not tell whether anybody has the address."""
+        """Mail a token by which the password can be set. Does not reveal whether a user has the address."""
         await self._transport.command("SendPasswordResetEmail", {"email": email}, options)
 
     async def confirm_password_reset(self, *, token: str, password: str, **options: Unpack[CommandOptions]) -> User:
@@ -180,7 +180,7 @@ class Users:
     # --- queries: they show at least what this client has written and read --------------------------------------
 
     async def get(self, user_id: str, *, as_of: datetime | None = None, timeout: float | None = None) -> User:
-        """A user by id; as he was at a time (with its zone), where that is given. Raises UserNotFound."""
+        """A user by id, or as of a time (with its zone). Raises UserNotFound."""
         body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": rfc3339(as_of)}
         return await self._find("GetUser", body, timeout)
 
@@ -189,7 +189,7 @@ class Users:
         return await self._find("GetUserByEmail", {"email": email}, timeout)
 
     async def get_by_external_id(self, external_id: str, *, timeout: float | None = None) -> User:
-        """A user by the id that your system gave him. Raises UserNotFound."""
+        """A user by the id that your system gave them. Raises UserNotFound."""
         return await self._find("GetUserByExternalId", {"externalId": external_id}, timeout)
 
     async def _find(self, query: str, body: Json, timeout: float | None) -> User:
@@ -261,7 +261,7 @@ class Users:
 
         preset: the system that the file comes from (`auth0`, `keycloak`, `supabase`, `clerk`, `django`, `firebase`).
         dry_run: check all, change nothing.
-        on_conflict: what becomes of a row whose address is somebody's: `fail`, `skip`, or `update`.
+        on_conflict: what to do with a row whose address a user has already: `fail`, `skip`, or `update`.
         import_id: names the job; the same source under the same name goes on where it stopped, within 24 h.
         on_result: called with each row's result; on_progress: after each chunk.
         told: how many results an earlier run of the job has told; they are not told again.
@@ -304,7 +304,7 @@ class Users:
     async def iter_all(
         self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"
     ) -> AsyncIterator[User]:
-        """All users, page by page: each that stays appears once, whoever is created or erased meanwhile."""
+        """All users, page by page: each remaining one appears once, whatever is created or erased meanwhile."""
         cursor: str | None = None
         while True:
             page = await self.list(count=PAGE, cursor=cursor, status=status, search=search, sort=sort)

@@ -49,7 +49,7 @@ _UNKNOWN_KEYS = 1024
 
 
 class AsyncTokenVerifier:
-    """Says whose an access token is, for asyncio. It asks nobody: it knows the keys, and hears who was signed out.
+    """Checks access tokens, for asyncio. It sends no request: it has the keys, and hears of each revocation.
 
     Where it cannot be sure to have heard all (its connection is cut, NATS is away), it refuses every token.
     """
@@ -112,7 +112,7 @@ class AsyncTokenVerifier:
 
     def _look_for_key(self, key_id: str) -> None:
         """Have the keys fetched for one that is not known. Raises StaleRead until those are here that were asked for
-        long enough after it was first named: younger ones may lack it, whoever else had them fetched.
+        long enough after it was first named: younger ones may lack it, although another lookup had them fetched.
         """
         now = time.monotonic()
         if len(self._unknown) >= _UNKNOWN_KEYS:

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001, T201 - it is a script
-"""A small HTTP service that only lets in who is signed in, and out again as soon as he is blocked. See README.md."""
+"""A small HTTP service for signed-in users, which refuses a user as soon as they are blocked. See README.md."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {"userId": claims.user_id, "expiresAt": claims.expires_at.isoformat()})
 
     def _signed_in(self) -> TokenClaims | None:
-        """Who asks; None where he was sent away (RFC 6750)."""
+        """The caller's claims; None if the request was refused (RFC 6750)."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         try:
             return verifier.verify(token if scheme.lower() == "bearer" else "")

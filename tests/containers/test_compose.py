@@ -59,7 +59,7 @@ class Compose:
         return done.stdout
 
     def client(self) -> Client:
-        """A back end on this machine, as docs/deployment.md has it."""
+        """A back end on this machine, as docs/how-to/deploy.md has it."""
         container = self("ps", "-q", "nats").strip()
         authority = self._directory / "ca.pem"
         subprocess.run(
@@ -78,7 +78,7 @@ class Compose:
         return self("logs", "--no-color", service).count('"event":"ready"')
 
     def admin(self, *command: str, mounted: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """A command of the operator in a container of its own, as docs/deployment.md has it."""
+        """A command of the operator in a container of its own, as docs/how-to/deploy.md has it."""
         volume = [] if mounted is None else ["-v", f"{mounted}:/data:ro"]
         run = ["--profile", "admin", "run", "--rm", "-T", *volume, "admin", *command]
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""What README.md shows works as it is copied from there."""
+"""The commands and programs in README.md and the tutorial work as they are copied from there."""
 
 import os
 import re
@@ -15,7 +15,8 @@ import pytest
 from tests.support.backend import Backend, connected, email
 from tests.support.servers import REPOSITORY, Denizen, eventually
 
-TEXT = (REPOSITORY / "README.md").read_text("utf-8")
+PAGES = ("README.md", "docs/tutorial/first-service.md")
+TEXT = "\n".join((REPOSITORY / page).read_text("utf-8") for page in PAGES)
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 LINES = [line for block in re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL) for line in block.splitlines()]
 REQUESTS = [line for line in LINES if line.startswith("nats request")]

@@ -227,7 +227,7 @@ async def test_nothing_is_left_of_a_deleted_user(own_denizen: Denizen) -> None:
         )
         backup = dump(url, documented[0].replace("'", ""))
         assert life.user.encode() in backup
-        assert canary.shown(life.forms, backup) == [], "a backup as docs/erasure.md says has none of it"
+        assert canary.shown(life.forms, backup) == [], "a backup as docs/how-to/erase-a-user.md says has none of it"
         code, says = command_line(home, "erasure", "verify", life.user)
         assert (code, "the user is not deleted" in says) == (1, True), says
 
@@ -286,7 +286,7 @@ async def test_nothing_is_left_of_a_deleted_user(own_denizen: Denizen) -> None:
 @pytest.mark.slow
 @pytest.mark.embedded
 async def test_a_rebuild_brings_nothing_back_and_makes_the_files_anew(own_denizen: Denizen) -> None:
-    """docs/erasure.md has what is found where in PostgreSQL's own files."""
+    """docs/explanation/erasure.md has what is found where in PostgreSQL's own files."""
     url, home = own_denizen.database_url, own_denizen.home
     async with connected(own_denizen.nats_url) as backend:
         life = Life(backend, Path(own_denizen.addresses["mailDir"]))

@@ -1,5 +1,6 @@
-"""Files of users, as rows: JSONL, JSON arrays and CSV, gzipped or not, of ours or of other systems (docs/import.md).
+"""Read files of users as rows: JSONL, JSON arrays and CSV, of Denizen and of other systems, also gzipped.
 
+The formats are in docs/reference/import-files.md.
 Needs nothing but the standard library. Memory is bounded whatever a file holds.
 """
 

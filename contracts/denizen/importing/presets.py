@@ -1,7 +1,7 @@
 """Exports of other systems, a function each: a row of theirs to a user of ours, or None for what is no user.
 
-What a system lets users change themselves becomes `metadata`, all else `appMetadata`: nobody gains a right by moving.
-Their ids become external ids. What each reads: docs/import.md.
+What a system lets users change becomes `metadata`, all else `appMetadata`, so that no user gains a right by moving.
+Their ids become external ids. What each reads: docs/reference/import-files.md.
 """
 
 from __future__ import annotations

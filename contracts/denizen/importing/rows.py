@@ -9,7 +9,7 @@ Json = dict[str, Any]
 Code = Literal["malformed_message", "validation_failed"]
 
 _READ_ONLY = frozenset({"version", "loginCount", "lastLoginAt", "lastLoginIp"})
-"""What an export of Denizen's shows, and nobody can set."""
+"""What an export of Denizen shows, and no caller can set."""
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from denizen.importing.rows import BadRow, Json, Unfit
 from denizen.importing.strict import LONGEST, Malformed, parsed
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,30}(\.[A-Za-z][A-Za-z_]{0,30}){0,3}")
-"""Of a column that can be shown: where the header is missing, its place is taken by somebody's data."""
+"""The name of a column that may be shown. If a file has no header, the first row holds a user's data instead."""
 _LINE = 100
 """Octets that a line takes in memory beside its text."""
 _SNAKE = re.compile(r"_([a-z])")

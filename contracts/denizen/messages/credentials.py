@@ -41,7 +41,7 @@ class ResetPassword(UserRequest):
 
 
 class SendPasswordResetEmail(Request):
-    """The answer does not tell whether anybody has the address."""
+    """The answer does not reveal whether a user has the address."""
 
     email: Email
 
@@ -69,4 +69,4 @@ class ChangeMyPassword(Request):
 
 
 class Accepted(Message):
-    """The same whatever came of it: it tells nobody whether an address is known."""
+    """The same answer in every case, so that it does not reveal whether an address is known."""

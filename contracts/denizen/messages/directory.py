@@ -16,7 +16,7 @@ Cursor = Annotated[
 
 class GetUser(UserRequest):
     as_of: Time | None = None
-    """The user as he was at this time."""
+    """The user as of this time."""
 
 
 class GetUserByEmail(Request):
@@ -36,7 +36,7 @@ Sort = Literal["-createdAt", "createdAt", "email", "-email", "name", "-name"]
 
 
 class ListUsers(Request):
-    """A page of users. Pages that follow `nextCursor` show each user that stays exactly once, whoever comes or goes."""
+    """A page of users. Pages that follow `nextCursor` show each remaining user once, whatever is created or deleted."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
     """At most: a page ends before it grows larger than a message, or before its search takes long, even empty; then

@@ -40,4 +40,4 @@ class EventData(Message):
     """LoginSucceeded: the session that began. SessionsRevoked: the one that ended; absent where all did."""
     reason: str | None = None
     """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator) or `recovered`.
-    UserCreated: `imported` where an import made him: he needs no welcome."""
+    UserCreated: `imported` where an import made the user, who needs no welcome."""

@@ -64,7 +64,7 @@ class ListMySessions(Request):
 
 
 class Session(Message):
-    """Where somebody is signed in."""
+    """A session: one device or browser on which the user is signed in."""
 
     id: str
     created_at: datetime

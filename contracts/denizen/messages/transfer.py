@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 
 class ImportedUser(CreateUser):
-    """A row of an import: a user as he was in another system."""
+    """A row of an import: a user as another system had them."""
 
     id: UserId | None = None
     """Of an export of Denizen's: kept where no user has it or ever had it."""
@@ -20,9 +20,9 @@ class ImportedUser(CreateUser):
     password_change_required: bool = False
     created_at: Time | None = None
     updated_at: Time | None = None
-    """Not before `createdAt`. Without it he was changed when he was imported, linked and blocked then, too."""
+    """Not before `createdAt`. By default the time of the import; identities and blocks without a time get it too."""
     blocked_at: Time | None = None
-    """Of one who is BLOCKED, or was when he was DEACTIVATED; not after `updatedAt`, like `linkedAt`."""
+    """For a user who is BLOCKED, or was BLOCKED when they were DEACTIVATED. Not after `updatedAt`, like `linkedAt`."""
     identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
 
 
@@ -48,8 +48,8 @@ class ImportUsers(Request):
     dry_run: bool = False
     """Check the rows, and change nothing."""
     on_conflict: OnConflict = "fail"
-    """What becomes of a row whose e-mail address or external id is somebody's: refused, left as it is, or merged into
-    that user's profile, metadata and appMetadata (by e-mail address)."""
+    """A row whose e-mail address or external id belongs to a user already: `fail` refuses it, `skip` leaves the user
+    as they are, `update` merges profile, metadata and appMetadata into the user with that e-mail address."""
 
 
 class ImportedRow(Message):

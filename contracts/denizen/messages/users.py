@@ -1,4 +1,4 @@
-"""The user, and the commands on him."""
+"""The user, and the commands that change a user."""
 
 from __future__ import annotations
 
