@@ -20,7 +20,7 @@ class Operation:
 
     Attributes:
         name: as in the subject.
-        kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end, for all people. `self`:
+        kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end. `self`:
             the front end, for the user whose access token is in the header `Authorization`.
         request, reply: the bodies.
         refusals: the codes that it can answer with, beside `ALWAYS`.
