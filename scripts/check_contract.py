@@ -21,8 +21,8 @@ def main() -> int:
     if (ROOT / FILE).read_text("utf-8") != contract.text():
         print(f"{FILE} is stale: run `make contract` and commit it", file=sys.stderr)
         return 1
-    base = _base()
-    released = _git("show", f"{base}:{FILE}") if base else None
+    before = base()
+    released = _git("show", f"{before}:{FILE}") if before else None
     if released is None:
         print("contract: up to date; there is no earlier one to compare with")
         return 0
@@ -30,12 +30,12 @@ def main() -> int:
     declared = _accepted()
     accepted = [fault for fault in faults if any(fnmatchcase(fault, each) for each in declared)]
     if accepted:
-        print(f"contract: {len(accepted)} breaks of {base} are accepted, with their reasons, in {ACCEPTED}")
+        print(f"contract: {len(accepted)} breaks of {before} are accepted, with their reasons, in {ACCEPTED}")
     faults = [fault for fault in faults if fault not in accepted]
     for fault in faults:
-        print(f"contract: breaks {base}: {fault}", file=sys.stderr)
+        print(f"contract: breaks {before}: {fault}", file=sys.stderr)
     if not faults:
-        print(f"contract: up to date, and otherwise compatible with {base}")
+        print(f"contract: up to date, and otherwise compatible with {before}")
     return 1 if faults else 0
 
 
@@ -45,8 +45,8 @@ def _accepted() -> list[str]:
     return [fault for each in declared.get("accepted", []) for fault in each["faults"]]
 
 
-def _base() -> str | None:
-    """The commit to compare with: what the environment names, the last release, or where this branch began."""
+def base() -> str | None:
+    """The commit to compare with: the one in the environment, the last release, or where this branch began."""
     if named := os.environ.get("CONTRACT_BASE"):
         return named
     if tag := _git("describe", "--tags", "--abbrev=0", "--match", "v*"):
