@@ -38,7 +38,7 @@ def reset_password(
 def send_verification_email(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
     """Mail a code to the address that is to be verified: the new one where a change was asked for."""
     user = denizen.auth.users.send_verification_email(user_id, **given)
-    assert user, "a back end is shown him"
+    assert user, "a back end is shown the user"
     return user
 
 
@@ -62,7 +62,7 @@ def send_password_reset_email(
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Mail a token by which the password can be set. Does not tell whether anybody has the address."""
+    """Mail a token by which the password can be set. Does not reveal whether a user has the address."""
     with client() as denizen:
         denizen.auth.users.send_password_reset_email(email, **options(idempotency_key, None, actor))
     show.say("{}" if as_json else "If a user has this address, a mail is on its way.")

@@ -9,7 +9,7 @@ from services.cli import environment, show
 from services.embedded.program import CannotStart
 from services.platform import logging as logs
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

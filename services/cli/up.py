@@ -14,7 +14,7 @@ from services.embedded.program import CannotStart
 from services.platform import logging as logs
 from services.platform.settings import Settings
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _WELCOME = """\
 Denizen is ready after {seconds:.1f} s.

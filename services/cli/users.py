@@ -187,7 +187,7 @@ def delete(
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Erase a user for good: what the log holds of him cannot be read any more."""
+    """Erase a user for good: their personal data in the log cannot be read any more."""
     if not yes and sys.stdin.isatty():
         with asking():
             typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)

@@ -50,7 +50,7 @@ def judge(service: str, processes: list[Process]) -> Report:
         if process.as_owner:
             raise Wanting(
                 f"{named} logs in as {process.login}, who has the rights of the owner: give it a login of its own "
-                "(docs/deployment.md, Updating)",
+                "(docs/how-to/update.md)",
                 figures,
             )
     running = "1 process" if len(processes) == 1 else f"{len(processes)} processes"

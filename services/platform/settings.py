@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     mail_from: str = "Denizen <no-reply@localhost>"
     """The sender of mails."""
     mail_templates: Path | None = None
-    """Directory of templates that replace ours by name (docs/mail.md)."""
+    """Directory of templates that replace ours by name (docs/how-to/send-mail.md)."""
     mail_reset_url: str | None = None
     """Page of yours that takes a reset token: `https://app.example.com/reset?token={token}`."""
     mail_verify_url: str | None = None
