@@ -17,7 +17,7 @@ from pathlib import Path
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
 from services.embedded.supervisor import Child
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 
 PATH = Path(__file__).parent.parent / "docs" / "reference" / "schema.sql"
 CELL = "denizen"

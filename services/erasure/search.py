@@ -23,8 +23,7 @@ _PAUSE_SECONDS = 0.2
 _CONNECT_SECONDS = 5.0
 
 _ALWAYS_LEFT = (
-    "PostgreSQL's own files: freed pages until `denizen projections rebuild`, the write-ahead log"
-    " (docs/explanation/erasure.md)",
+    "PostgreSQL's own files: pages until `denizen projections rebuild`, write-ahead log (docs/explanation/erasure.md)",
     "backups: what they hold of the log is unreadable once the key epoch is rotated (`denizen keys rotate`)",
     "mails that were sent, and whatever other services keep: the address is not known here any more",
 )

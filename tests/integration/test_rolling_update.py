@@ -10,7 +10,7 @@ import denizen
 import pytest
 
 from scripts import check_contract
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from tests.support.servers import REPOSITORY, Denizen
 
 pytestmark = pytest.mark.embedded

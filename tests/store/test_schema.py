@@ -5,7 +5,7 @@ from importlib.resources import files
 
 from scripts import schema
 from services.embedded.postgres import Postgres
-from services.eventstore.migrate import migrate
+from services.eventstore.migrations.migrate import migrate
 from tests.store.test_migrate import empty_database
 
 TWICE = {"0003": ["0003.rebuild", "0003.search"]}
@@ -19,7 +19,7 @@ def test_schema_file_is_the_sum_of_the_migrations(postgres: Postgres) -> None:
 
 
 def test_migrations_have_numbers_of_their_own() -> None:
-    names = sorted(path.name.removesuffix(".sql") for path in (files("services.eventstore") / "migrations").iterdir())
+    names = sorted(path.name.removesuffix(".sql") for path in (files("services.eventstore.migrations") / "steps").iterdir())
     counts = Counter(name[:4] for name in names)
     shared = {number: [name for name in names if name.startswith(number)] for number in counts if counts[number] > 1}
     assert shared == TWICE, "give the new migration the next free number"
