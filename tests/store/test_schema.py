@@ -19,7 +19,8 @@ def test_schema_file_is_the_sum_of_the_migrations(postgres: Postgres) -> None:
 
 
 def test_migrations_have_numbers_of_their_own() -> None:
-    names = sorted(path.name.removesuffix(".sql") for path in (files("services.eventstore.migrations") / "steps").iterdir())
+    steps = files("services.eventstore.migrations") / "steps"
+    names = sorted(path.name.removesuffix(".sql") for path in steps.iterdir())
     counts = Counter(name[:4] for name in names)
     shared = {number: [name for name in names if name.startswith(number)] for number in counts if counts[number] > 1}
     assert shared == TWICE, "give the new migration the next free number"
