@@ -33,7 +33,8 @@ def source(tmp_path: Path) -> Path:
 @pytest.fixture
 def earlier(source: Path, tmp_path: Path) -> Iterator[Denizen]:
     """A `denizen up` of the earlier commit."""
-    running = Denizen(tmp_path / "home", source=source, PYTHONPATH=f"{source}:{source / 'contracts'}")
+    running = Denizen(tmp_path / "home", PYTHONPATH=f"{source}:{source / 'contracts'}")
+    running.source = source
     running.start()
     yield running
     assert running.stop() == 0

@@ -78,10 +78,10 @@ def running(program: Program, log: Path) -> Generator[subprocess.Popen[bytes]]:
 class Denizen:
     """One `denizen up --json` on a directory."""
 
-    def __init__(self, home: Path, source: Path = REPOSITORY, **environment: str) -> None:
-        """`source`: the directory of the code that runs."""
+    def __init__(self, home: Path, **environment: str) -> None:
         self.home = home
-        self._source = source
+        self.source = REPOSITORY
+        """The directory of the code that runs."""
         self._environment = {"DENIZEN_NATS_PORT": "0", **environment, "DENIZEN_HOME": str(home)}
         self._process: subprocess.Popen[bytes] | None = None
         self.addresses: dict[str, Any] = {}
@@ -113,7 +113,7 @@ class Denizen:
         with (self.home.parent / f"{self.home.name}.stderr").open("ab") as errors:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.cli", "up", "--json"],
-                cwd=self._source,
+                cwd=self.source,
                 env={**inherited, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
