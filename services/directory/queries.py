@@ -66,8 +66,9 @@ class Queries:
         self._parked: list[Query] = []
         self._databases: list[Database] = []
         self._batchers: dict[type[m.Request], Batcher[Query]] = {}
+        reading = settings.for_reading()
         for kind, lookup in LOOKUPS.items():
-            work = self._worker(partial(self._look_up, self._database(settings, kind.__name__), lookup))
+            work = self._worker(partial(self._look_up, self._database(reading, kind.__name__), lookup))
             self._batchers[kind] = Batcher(work, most=_BATCH, capacity=_WAITING)
         self._log = self._database(settings, "head")
         self._latest = Batcher[Query](self._worker(self._demand_head), most=_BATCH, capacity=_WAITING)
@@ -75,10 +76,10 @@ class Queries:
         singles: dict[type[m.Request], Single] = {
             m.GetUserHistory: _of_request(histories.history),
             AsOf: _of_request(histories.as_of),
-            m.GetLoginHistory: partial(login_history, self._database(settings, m.GetLoginHistory.__name__)),
+            m.GetLoginHistory: partial(login_history, self._database(reading, m.GetLoginHistory.__name__)),
         }
         for kind, single in SINGLES.items():
-            singles[kind] = _of_request(partial(single, self._database(settings, kind.__name__)))
+            singles[kind] = _of_request(partial(single, self._database(reading, kind.__name__)))
         for kind, single in singles.items():
             work = self._worker(partial(self._answer_each, single))
             self._batchers[kind] = Batcher(work, most=1, capacity=_WAITING_SINGLY)

@@ -15,7 +15,7 @@ from services.platform.settings import Settings
 _ANSWERS = ("database_url", "nats_responder_password", "nats_signal_password", "key_encryption_keys", "claim_key")
 SECRETS: Mapping[str, tuple[str, ...]] = {
     "accounts": (*_ANSWERS, "nats_revoker_password"),
-    "directory": _ANSWERS,
+    "directory": (*_ANSWERS, "read_database_url"),
     "transfer": _ANSWERS,
     "projector": ("database_url", "nats_signal_password", "key_encryption_keys"),
     # It publishes what is public, and so needs no key.

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     the owner's login, a service its own, `<cell>_<service>`. Across a network demand TLS:
     `postgresql://…@host/denizen?sslmode=verify-full&sslrootcert=/path/ca.pem` (libpq's default, `prefer`, goes on
     without TLS where the server offers none)."""
+    read_database_url: SecretStr | None = None
+    """PostgreSQL from which the directory answers look-ups, lists and login histories: a streaming replica of the
+    server in DENIZEN_DATABASE_URL, with the directory's login. By default that server itself. A query still waits until
+    the position that it demands has reached the replica."""
     database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$")] = "app"
     """The role that connections work under is `<cell>_<this>`; each service sets its own, see `acting_as`."""
     postgres_accounts_password: SecretStr | None = None
@@ -119,6 +123,10 @@ class Settings(BaseSettings):
     def acting_as(self, service: str) -> Self:
         """These settings, for connections that work under the role of a service."""
         return self.model_copy(update={"database_role": service})
+
+    def for_reading(self) -> Self:
+        """These settings, for connections that read the projections."""
+        return self.model_copy(update={"database_url": self.read_database_url or self.database_url})
 
     @model_validator(mode="after")
     def _claim_key_alone(self) -> Self:
