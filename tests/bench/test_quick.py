@@ -11,7 +11,7 @@ from tests.support.servers import REPOSITORY
 
 
 @pytest.mark.slow
-def test_a_quick_run(tmp_path: Path) -> None:
+def test_quick_run_writes_its_results(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "bench", "--quick", "--only", "start", "--only", "store"),
@@ -33,7 +33,7 @@ def test_a_quick_run(tmp_path: Path) -> None:
     assert (tmp_path / "table.md").read_text().count("\n") == len(results["results"]) + 2
 
 
-def test_an_unknown_part_is_refused() -> None:
+def test_unknown_part_is_refused() -> None:
     command = [sys.executable, "-m", "bench", "--only", "nothing"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False)
     assert done.returncode == 2

@@ -55,7 +55,7 @@ def email() -> str:
     return f"{secrets.token_hex(8)}@example.com"
 
 
-def test_a_user_from_beginning_to_end(shell: Shell) -> None:
+def test_user_commands_from_creation_to_block_work(shell: Shell) -> None:
     address = email()
     profile, metadata = '{"firstName": "Linus"}', '{"plan": "pro"}'
     user = shell.json(
@@ -75,7 +75,7 @@ def test_a_user_from_beginning_to_end(shell: Shell) -> None:
     assert user["id"] in [each["id"] for each in listed["data"]]
 
 
-def test_people_see_lines(shell: Shell) -> None:
+def test_output_without_json_is_lines(shell: Shell) -> None:
     address = email()
     code, out, _ = shell.run("users", "create", "--email", address)
     assert code == 0
@@ -85,7 +85,7 @@ def test_people_see_lines(shell: Shell) -> None:
     assert address in out
 
 
-def test_a_terminal_shows_ids_whole(shell: Shell) -> None:
+def test_terminal_shows_ids_whole(shell: Shell) -> None:
     address = f"somebody.with.a.long.address.{email()}"
     user = shell.json("users", "create", "--email", address, "--profile", '{"displayName": "Somebody with a Name"}')
     ours, its = pty.openpty()
@@ -106,7 +106,7 @@ def test_a_terminal_shows_ids_whole(shell: Shell) -> None:
     assert "".join(cell[0] for cell in cells if cell).startswith(address[:40])
 
 
-def test_refusals_and_wrong_usage_have_their_exit_codes(shell: Shell) -> None:
+def test_refusal_and_wrong_usage_have_their_exit_codes(shell: Shell) -> None:
     address = email()
     shell.json("users", "create", "--email", address)
     code, out, err = shell.run("users", "create", "--email", address)
@@ -125,7 +125,7 @@ def test_refusals_and_wrong_usage_have_their_exit_codes(shell: Shell) -> None:
         assert "Usage" in err
 
 
-def test_events_are_followed(shell: Shell) -> None:
+def test_events_tail_prints_new_events(shell: Shell) -> None:
     user = shell.json("users", "create", "--email", email())
     code, out, _ = shell.run("events", "tail", "--all", "--json", "--type", "UserCreated", "--count", "1")
     assert (code, json.loads(out)["type"]) == (0, "UserCreated")
@@ -172,11 +172,11 @@ def test_parked_events_are_listed_and_retried(shell: Shell, denizen: Denizen) ->
         assert retried.wait(20)
 
 
-def test_log_verify_says_that_the_log_is_intact(shell: Shell) -> None:
+def test_log_verify_of_an_intact_log_says_so(shell: Shell) -> None:
     assert shell.json("log", "verify")["intact"]
 
 
-def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     # As of a file system that is read-only; those who run the tests may be root, whom no mode holds up.
     (tmp_path / "lock").mkdir()
     code, out, err = Shell(tmp_path).run("up")
@@ -184,7 +184,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert err == f"denizen up: cannot write in {tmp_path}: Is a directory\n"
 
 
-def test_without_a_denizen_one_line_says_so(tmp_path: Path) -> None:
+def test_command_without_a_running_denizen_says_so_in_one_line(tmp_path: Path) -> None:
     alone = Shell(tmp_path, DENIZEN_NATS_URL="nats://127.0.0.1:1")
     code, out, err = alone.run("users", "list")
     assert (code, out) == (1, "")
@@ -193,7 +193,7 @@ def test_without_a_denizen_one_line_says_so(tmp_path: Path) -> None:
     assert alone.run("log", "verify")[0] == 2
 
 
-def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+def test_wrong_setting_is_named(tmp_path: Path) -> None:
     for command in (["up"], ["log", "verify"], ["users", "list"], ["doctor"], ["migrate"]):
         code, _, err = Shell(tmp_path, DENIZEN_NATS_PORT="many").run(*command)
         assert (code, err.splitlines()) == (2, [err.strip()]), command
@@ -210,7 +210,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
         ("KEY_ENCRYPTION_KEYS", "1:canary"),
     ],
 )
-def test_a_setting_that_could_never_work_is_refused_at_once(tmp_path: Path, name: str, value: str) -> None:
+def test_setting_that_can_never_work_is_refused_at_once(tmp_path: Path, name: str, value: str) -> None:
     wanting = {"CLAIM_KEY": "KEY_ENCRYPTION_KEYS", "KEY_ENCRYPTION_KEYS": "CLAIM_KEY"}.get(name, name)
     code, out, err = Shell(tmp_path, **{f"DENIZEN_{name}": value}).run("up")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
@@ -221,7 +221,7 @@ def test_a_setting_that_could_never_work_is_refused_at_once(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("service", ["accounts", "relay", "mailer"])
-def test_a_service_names_what_is_not_set(tmp_path: Path, service: str) -> None:
+def test_service_without_a_needed_setting_names_it(tmp_path: Path, service: str) -> None:
     both = {"DENIZEN_DATABASE_URL": "postgresql://localhost:1/denizen", "DENIZEN_NATS_URL": "nats://localhost:1"}
     for missing in (list(both), ["DENIZEN_DATABASE_URL"], ["DENIZEN_NATS_URL"]):
         given = {name: value for name, value in both.items() if name not in missing}
@@ -239,7 +239,7 @@ def _service_refuses(environment: dict[str, str], home: Path, told: list[str], s
     "url",
     ["nats://a:4222", "tls://a,tls://b:1", "a", "a:4222,b", "nats://user:word@a:4222", "nats://[::1]:4222, nats://b"],
 )
-def test_addresses_of_nats_that_nats_py_takes(url: str) -> None:
+def test_nats_url_accepts_what_nats_py_accepts(url: str) -> None:
     assert Settings(nats_url=url).nats_url == url
 
 

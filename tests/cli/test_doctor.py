@@ -51,7 +51,7 @@ def doctor(shell: Shell) -> dict[str, Any]:
 
 
 @pytest.mark.embedded
-def test_doctor_finds_all_well(shell: Shell) -> None:
+def test_doctor_of_a_healthy_home_finds_nothing_wanting(shell: Shell) -> None:
     found: dict[str, Any] = eventually(partial(_well, shell), 30, "all is well")
     assert list(found) == CHECKS
     assert found["projections"]["figures"].keys() == {"lagEvents", "lagSeconds"}
@@ -98,7 +98,7 @@ def test_doctor_waits_once_for_servers_that_do_not_answer(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.embedded
-async def test_a_frozen_service_is_found_within_ten_seconds(own_denizen: Denizen) -> None:
+async def test_frozen_service_is_found_within_ten_seconds(own_denizen: Denizen) -> None:
     """Projector, relay and mailer first, then the rest; what they leave undone is found by its age."""
     found = with_addresses(Settings(home=own_denizen.home))
     rest = ("accounts", "directory", "transfer")
@@ -167,7 +167,7 @@ def test_judge_accepts_several_processes() -> None:
     assert judge("relay", seen) == Report("2 processes, heard 6.9 s ago", {"processes": 2, "heardSeconds": 6.9})
 
 
-async def test_a_service_that_logs_in_as_the_owner_is_found(database_url: str) -> None:
+async def test_service_that_logs_in_as_the_owner_is_found(database_url: str) -> None:
     assert "no process" in await _fault(partial(processes.check, settings(database_url), "relay"))
     owner = make_conninfo(database_url, application_name="denizen alive/denizen/relay/7")
     with psycopg.connect(owner, autocommit=True) as connection:
@@ -182,12 +182,12 @@ async def test_a_service_that_logs_in_as_the_owner_is_found(database_url: str) -
 @pytest.mark.parametrize(
     ("version", "says"), [(170009, "17.9 is older than 18"), (180003, "18.3 lacks security fixes: update to 18.4")]
 )
-def test_an_old_postgresql_is_named(version: int, says: str) -> None:
+def test_old_postgresql_is_named(version: int, says: str) -> None:
     with pytest.raises(Wanting, match=says):
         database.judge_version(version)
 
 
-def test_a_postgresql_with_the_fixes_is_accepted() -> None:
+def test_postgresql_with_the_fixes_is_accepted() -> None:
     assert [database.judge_version(version) for version in (180004, 190000)] == ["18.4", "19.0"]
 
 
@@ -211,7 +211,7 @@ async def test_late_projections_are_found_by_their_age(database_url: str) -> Non
     assert (await _fault(partial(database.check_projections, found))).startswith("users: missing or of another version")
 
 
-async def test_a_mail_that_waits_too_long_is_found(database_url: str) -> None:
+async def test_mail_that_waits_too_long_is_found(database_url: str) -> None:
     put(database_url, "ada@example.com")
     assert (await database.check_mails(settings(database_url))).figures["waiting"] == 1
     with psycopg.connect(database_url) as owner:
@@ -234,7 +234,7 @@ def triggers(url: str, home: Path) -> dict[str, Any]:
         "drop trigger append_only on denizen.events",
     ],
 )
-def test_a_trigger_that_does_not_fire_is_found(database_url: str, tmp_path: Path, statement: LiteralString) -> None:
+def test_trigger_that_does_not_fire_is_found(database_url: str, tmp_path: Path, statement: LiteralString) -> None:
     assert triggers(database_url, tmp_path)["ok"]
     with psycopg.connect(database_url) as owner:
         owner.execute(statement)
@@ -262,7 +262,7 @@ def test_doctor_knows_each_trigger_that_migrations_make(database_url: str, tmp_p
     ("path", "mode", "says"),
     [("keys/kek-1", 0o644, "chmod 600"), ("up.json", 0o604, "chmod 600"), ("mail", 0o755, "chmod 700")],
 )
-def test_a_file_that_others_can_read_is_found(denizen: Denizen, shell: Shell, path: str, mode: int, says: str) -> None:
+def test_file_that_others_can_read_is_found(denizen: Denizen, shell: Shell, path: str, mode: int, says: str) -> None:
     loose = denizen.home / path
     before = loose.stat().st_mode & 0o777
     loose.chmod(mode)
@@ -275,7 +275,7 @@ def test_a_file_that_others_can_read_is_found(denizen: Denizen, shell: Shell, pa
     assert says in found["says"]
 
 
-def test_an_env_file_that_everyone_can_read_is_found(tmp_path: Path) -> None:
+def test_env_file_that_others_can_read_is_found(tmp_path: Path) -> None:
     environment = tmp_path / ".env"
     files.look(tmp_path, environment)
     environment.write_text("DENIZEN_CLAIM_KEY=canary\n")

@@ -52,7 +52,7 @@ def left(receipt: dict[str, Any]) -> dict[str, list[str]]:
     return {place["place"]: place["faults"] for place in receipt["places"] if place["faults"]}
 
 
-def test_a_receipt(denizen: Denizen, erased: str) -> None:
+def test_verify_of_a_deleted_user_prints_a_receipt(denizen: Denizen, erased: str) -> None:
     code, receipt = verify(denizen, erased)
     assert left(receipt) == {}
     assert code == 0
@@ -79,7 +79,7 @@ def test_a_receipt(denizen: Denizen, erased: str) -> None:
 
 
 @pytest.mark.embedded
-def test_the_files_of_the_home_are_looked_through(denizen: Denizen, erased: str) -> None:
+def test_verify_searches_the_files_of_the_home(denizen: Denizen, erased: str) -> None:
     _, receipt = verify(denizen, erased)
     rooms = {place["place"]: place["searched"] for place in receipt["places"] if place["place"].startswith("files ")}
     assert rooms.keys() >= {"files log/", "files nats/", "files keys/", "files ./"}
@@ -94,7 +94,7 @@ def test_the_files_of_the_home_are_looked_through(denizen: Denizen, erased: str)
     assert left(receipt) == {"files log/": ["log/stray.log names the user"]}
 
 
-def test_what_is_left_in_a_table(denizen: Denizen, erased: str) -> None:
+def test_verify_finds_what_is_left_in_a_table(denizen: Denizen, erased: str) -> None:
     with psycopg.connect(denizen.database_url, options="-c search_path=denizen", autocommit=True) as connection:
         connection.execute("insert into passwords values (%s, 'x')", [erased])
         try:
@@ -107,7 +107,7 @@ def test_what_is_left_in_a_table(denizen: Denizen, erased: str) -> None:
     assert out.endswith("The user is not erased.\n")
 
 
-def test_a_user_who_is_there_or_never_was(denizen: Denizen) -> None:
+def test_verify_of_a_living_or_unknown_user_is_refused(denizen: Denizen) -> None:
     address = f"{secrets.token_hex(8)}@example.com"
     _, out, _ = run(denizen.home, "users", "create", "--email", address, "--json")
     code, receipt = verify(denizen, json.loads(out)["id"])
@@ -119,13 +119,13 @@ def test_a_user_who_is_there_or_never_was(denizen: Denizen) -> None:
 
 
 @pytest.mark.parametrize("user", ["user_x", "a@example.com", "%", "user_01H455VB4PEX5VSKNK084SN02Q"])
-def test_what_is_no_user_id(denizen: Denizen, user: str) -> None:
+def test_verify_of_a_malformed_user_id_is_wrong_usage(denizen: Denizen, user: str) -> None:
     code, out, err = run(denizen.home, "erasure", "verify", user)
     assert (code, out) == (2, "")
     assert "not the id of a user" in err
 
 
-def test_without_a_database_or_nats(denizen: Denizen, erased: str, tmp_path: Path) -> None:
+def test_verify_without_a_database_or_nats_says_so(denizen: Denizen, erased: str, tmp_path: Path) -> None:
     code, _, err = run(tmp_path, "erasure", "verify", user_id())
     assert code == 2
     assert "DENIZEN_DATABASE_URL is not set" in err
@@ -147,7 +147,7 @@ def test_without_a_database_or_nats(denizen: Denizen, erased: str, tmp_path: Pat
 
 
 @pytest.mark.embedded
-def test_keys_are_rotated(own_denizen: Denizen) -> None:
+def test_keys_rotate_makes_a_new_epoch(own_denizen: Denizen) -> None:
     home = own_denizen.home
     address = f"{secrets.token_hex(8)}@example.com"
     assert run(home, "users", "create", "--email", address)[0] == 0
@@ -164,7 +164,7 @@ def test_keys_are_rotated(own_denizen: Denizen) -> None:
     assert run(home, "doctor")[0] == 0
 
 
-def test_keys_in_the_environment(database_url: str, tmp_path: Path) -> None:
+def test_keys_rotate_with_keys_in_the_environment(database_url: str, tmp_path: Path) -> None:
     one, two, claims = (secrets.token_bytes(32) for _ in range(3))
     text = {name: base64.b64encode(key).decode() for name, key in (("1", one), ("2", two), ("claims", claims))}
     environment = {"DENIZEN_DATABASE_URL": database_url, "DENIZEN_CLAIM_KEY": text["claims"]}

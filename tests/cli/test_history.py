@@ -19,7 +19,7 @@ def rows(out: str) -> list[list[str]]:
     return [line.split("\t") for line in out.splitlines()]
 
 
-def test_the_history_of_a_user_and_the_user_as_he_was(shell: Shell) -> None:
+def test_history_and_as_of_show_earlier_states(shell: Shell) -> None:
     user: dict[str, Any] = shell.json("users", "create", "--email", email(), "--verified", "--actor", "ada")
     shell.json("users", "update", user["id"], "--metadata", json.dumps({"plan": "pro", "note": "x\ty" * 50}))
     blocked = shell.json("users", "block", user["id"], "--reason", "fraud", "--actor", "bob")
@@ -44,7 +44,7 @@ def test_the_history_of_a_user_and_the_user_as_he_was(shell: Shell) -> None:
     assert [row[1] for row in rows(shell.run("users", "history", user["id"], option, cursor)[1])] == ["UserCreated"]
 
 
-def test_the_identities_of_a_user(shell: Shell, denizen: Denizen) -> None:
+def test_identities_of_a_user_are_listed(shell: Shell, denizen: Denizen) -> None:
     user = shell.json("users", "create", "--email", email())
     eventually(lambda: shell.run("users", "identities", user["id"]) == (0, "", ""), what="the user")
     there = user["id"]
@@ -58,7 +58,7 @@ def test_the_identities_of_a_user(shell: Shell, denizen: Denizen) -> None:
     assert (found["provider"], found["providerId"]) == ("google", there)
 
 
-def test_what_is_refused(shell: Shell) -> None:
+def test_history_of_an_unknown_user_is_refused(shell: Shell) -> None:
     nobody = "user_01h455vb4pex5vsknk084sn02q"
     for command in ("history", "identities", "login-history"):
         code, out, err = shell.run("users", command, nobody)

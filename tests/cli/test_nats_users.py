@@ -70,7 +70,7 @@ def with_users(path: Path, *users: tuple[Kind, str, tuple[str, ...]]) -> None:
 
 
 @pytest.mark.embedded
-async def test_running_server_takes_a_user_and_lets_it_go(own_denizen: Denizen) -> None:
+async def test_running_server_takes_and_drops_an_added_user(own_denizen: Denizen) -> None:
     shell, url = Shell(own_denizen.home), own_denizen.nats_url
     lost: list[str] = []
 
@@ -210,7 +210,7 @@ def test_users_that_are_added_at_once_are_all_there(apart: Shell, copy: Path) ->
         (["add", "subscriber", "x", *(word for n in range(17) for word in ("--durable", f"y{n}"))], 2, "16"),
     ],
 )
-def test_user_that_cannot_be_is_refused_and_nothing_changes(
+def test_invalid_user_is_refused_and_nothing_changes(
     apart: Shell, copy: Path, arguments: list[str], code: int, says: str
 ) -> None:
     with_users(copy, ("frontend", "web", ()), ("subscriber", "billing", ("billing",)))
@@ -230,9 +230,7 @@ def test_user_that_cannot_be_is_refused_and_nothing_changes(
         ('"name":"web"', '"name":"web\\n}"', "not as they were written"),
     ],
 )
-def test_file_that_is_not_as_it_was_written_is_left_alone(
-    apart: Shell, copy: Path, old: str, new: str, says: str
-) -> None:
+def test_file_that_was_edited_by_hand_is_left_alone(apart: Shell, copy: Path, old: str, new: str, says: str) -> None:
     with_users(copy, ("frontend", "web", ()))
     text = copy.read_text("utf-8").replace("      # >>>", "# >>>")
     assert old in text

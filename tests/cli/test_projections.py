@@ -25,7 +25,7 @@ def shell(denizen: Denizen) -> Shell:
     return Shell(denizen.home)
 
 
-def test_status(shell: Shell) -> None:
+def test_status_lists_each_projection(shell: Shell) -> None:
     shell.json("users", "create", "--email", f"{secrets.token_hex(8)}@example.com")
     found = shell.json("projections", "status")["projections"]
     assert [each["name"] for each in found] == NAMES
@@ -39,7 +39,7 @@ def test_status(shell: Shell) -> None:
     assert [line.split("\t")[0] for line in out.splitlines()] == NAMES
 
 
-def test_rebuild(shell: Shell) -> None:
+def test_rebuild_swaps_the_projections(shell: Shell) -> None:
     address = f"{secrets.token_hex(8)}@example.com"
     shell.json("users", "create", "--email", address)
     built = shell.json("projections", "rebuild", "users", "by_email")
@@ -51,7 +51,7 @@ def test_rebuild(shell: Shell) -> None:
     assert shell.json("users", "get", "--email", address)["email"] == address
 
 
-def test_usage_and_refusals(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
+def test_wrong_usage_and_refusals_have_exit_codes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
     code, _, err = shell.run("projections", "rebuild", "nothing")
     assert code == 2
     assert "no such projection: nothing" in err
@@ -65,7 +65,7 @@ def test_usage_and_refusals(shell: Shell, denizen: Denizen, tmp_path: Path) -> N
     assert err == "another rebuild is under way.\n"
 
 
-def test_the_wrong_keys_rebuild_nothing(denizen: Denizen, tmp_path: Path) -> None:
+def test_rebuild_with_the_wrong_keys_changes_nothing(denizen: Denizen, tmp_path: Path) -> None:
     """Under them everybody would look erased."""
     (tmp_path / "keys").mkdir()
     for name in ("kek-1", "claims"):
@@ -79,7 +79,7 @@ def test_the_wrong_keys_rebuild_nothing(denizen: Denizen, tmp_path: Path) -> Non
         assert now["position"] >= was["position"]
 
 
-def test_a_rebuild_can_be_interrupted(shell: Shell, denizen: Denizen) -> None:
+def test_rebuild_that_is_interrupted_leaves_the_live_tables(shell: Shell, denizen: Denizen) -> None:
     rebuild = shell.start("projections", "rebuild")
     rebuild.send_signal(signal.SIGINT)
     rebuild.communicate(timeout=30)
@@ -89,7 +89,7 @@ def test_a_rebuild_can_be_interrupted(shell: Shell, denizen: Denizen) -> None:
     assert all(each["current"] for each in shell.json("projections", "status")["projections"])
 
 
-def test_a_progress_bar_on_a_terminal(shell: Shell) -> None:
+def test_rebuild_on_a_terminal_shows_progress(shell: Shell) -> None:
     main, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "projections", "rebuild", "users"],
@@ -107,7 +107,7 @@ def test_a_progress_bar_on_a_terminal(shell: Shell) -> None:
     assert "Building" in shown
 
 
-def test_users_are_listed_by_pages(shell: Shell) -> None:
+def test_users_list_prints_page_by_page(shell: Shell) -> None:
     word = f"w{secrets.token_hex(6)}"
     made = [
         shell.json(

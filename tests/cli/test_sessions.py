@@ -103,7 +103,7 @@ def mailed(home: Path, address: str, form: str) -> str:
     return str(eventually(found, what="the mail"))
 
 
-def test_sessions_from_beginning_to_end(shell: Operator, client: contract.Client) -> None:
+def test_session_commands_from_sign_in_to_revocation_work(shell: Operator, client: contract.Client) -> None:
     address, password = email(), new_password()
     user = shell.fed_json(f"{password}\n", "users", "create", "--email", address, "--verified", "--password-stdin")
     began = [
@@ -131,7 +131,7 @@ def test_sessions_from_beginning_to_end(shell: Operator, client: contract.Client
     assert shell.run("sessions", "revoke", user["id"], began[0].session_id)[0] == 0
 
 
-def test_the_login_history(shell: Operator, client: contract.Client) -> None:
+def test_login_history_lists_attempts(shell: Operator, client: contract.Client) -> None:
     address, password = email(), new_password()
     user = client.auth.users.create(email=address, password=password, email_verified=True)
     with pytest.raises(contract.InvalidCredentials):
@@ -153,7 +153,7 @@ def test_the_login_history(shell: Operator, client: contract.Client) -> None:
     )
 
 
-def test_an_operator_sets_a_password(shell: Operator, client: contract.Client) -> None:
+def test_operator_sets_a_password(shell: Operator, client: contract.Client) -> None:
     address, first, second = email(), new_password(), new_password()
     user = client.auth.users.create(email=address, password=first, email_verified=True)
     session = client.auth.sessions.authenticate(email=address, password=first)
@@ -169,7 +169,7 @@ def test_an_operator_sets_a_password(shell: Operator, client: contract.Client) -
     client.auth.sessions.authenticate(email=address, password=first)
 
 
-def test_an_address_is_verified_changed_and_a_reset_is_mailed(shell: Operator, denizen: Denizen) -> None:
+def test_operator_changes_addresses_and_mails_resets(shell: Operator, denizen: Denizen) -> None:
     address, other = email(), email()
     user = shell.json("users", "create", "--email", address)["id"]
     assert shell.json("users", "send-verification-email", user)["status"] == "PENDING_VERIFICATION"
@@ -188,7 +188,7 @@ def test_an_address_is_verified_changed_and_a_reset_is_mailed(shell: Operator, d
     assert mailed(denizen.home, other, r"[A-Za-z0-9_-]{43}")
 
 
-def test_a_user_is_erased(shell: Operator) -> None:
+def test_users_delete_erases_the_user(shell: Operator) -> None:
     user, other = (shell.json("users", "create", "--email", email())["id"] for _ in range(2))
     assert shell.json("users", "delete", user, "--actor", "test") == {"userId": user}
     for gone in (["users", "get", user], ["users", "delete", user, "--yes"]):
@@ -203,7 +203,7 @@ def test_a_user_is_erased(shell: Operator) -> None:
     assert shell.run("users", "get", other)[0] == 1
 
 
-def test_a_terminal_asks_for_a_password_and_does_not_show_it(shell: Operator, client: contract.Client) -> None:
+def test_password_prompt_on_a_terminal_shows_nothing(shell: Operator, client: contract.Client) -> None:
     address, password = email(), new_password()
     create = ("users", "create", "--email", address, "--verified", "--password-stdin", "--json")
     code, out, shown = shell.typed([password, password], *create)
@@ -223,7 +223,7 @@ def test_a_terminal_asks_for_a_password_and_does_not_show_it(shell: Operator, cl
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"two\nlines of it\n", b"x" * 5000, b"\xff\xfe password"])
-def test_what_is_no_secret_is_wrong_usage(shell: Operator, text: bytes) -> None:
+def test_malformed_secret_is_wrong_usage(shell: Operator, text: bytes) -> None:
     code, out, err = shell.fed(text, "users", "reset-password", "user_01h455vb4pex5vsknk084sn02q")
     assert (code, out) == (2, "")
     assert "Usage" in err

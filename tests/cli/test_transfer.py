@@ -59,7 +59,7 @@ def results(path: Path) -> list[Json]:
     return lines
 
 
-def test_a_file(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
+def test_import_of_a_file_creates_its_users(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
     rows = users(3, passwordHash=HASHES[0], emailVerified=True)
     file = written(tmp_path / "users.jsonl", rows)
     code, out, err = shell.run("import", str(file), "--dry-run")
@@ -109,7 +109,7 @@ BAD_LINES: dict[str, tuple[Json | bytes, str, str | None]] = {
 }  # fmt: skip
 
 
-def test_every_kind_of_bad_row(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
+def test_import_reports_every_kind_of_bad_row(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
     (taken,) = users(1, externalId=name())
     client.auth.users.import_users([taken])
     good = users(len(BAD_LINES) + 4, profile={"firstName": '=HYPERLINK("http://evil.example")'})
@@ -144,7 +144,7 @@ def test_every_kind_of_bad_row(shell: Shell, client: contract.Client, tmp_path: 
     assert client.auth.users.get_by_email(good[-1]["email"]).profile.first_name == '=HYPERLINK("http://evil.example")'
 
 
-def test_bad_records_of_csv(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
+def test_import_reports_bad_records_of_csv(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
     good = users(4)
     lines = [
         "email,profile.lastName,emailVerified,metadata.plan",
@@ -178,7 +178,7 @@ def test_bad_records_of_csv(shell: Shell, client: contract.Client, tmp_path: Pat
     assert client.auth.users.get_by_email(good[2]["email"]).profile.last_name == "-x"
 
 
-def test_a_header_that_lacks_the_address(shell: Shell, tmp_path: Path) -> None:
+def test_import_of_csv_without_an_email_column_is_refused(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text("externalId,profile.firstName\n1,Ada\n")
     code, out, err = shell.run("import", str(file))
@@ -186,7 +186,7 @@ def test_a_header_that_lacks_the_address(shell: Shell, tmp_path: Path) -> None:
     assert "line 1: validation_failed" in err
 
 
-def test_standard_input_and_gzip(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
+def test_import_reads_standard_input_and_gzip(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
     rows = users(2)
     packed = gzip.compress(json.dumps(rows).encode())
     done = subprocess.run(
@@ -204,7 +204,7 @@ def test_standard_input_and_gzip(shell: Shell, client: contract.Client, tmp_path
     assert shell.json("import", str(file), "--on-conflict", "update")["updated"] == 2
 
 
-def test_from_another_system(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
+def test_import_from_another_system_creates_its_users(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
     address = users(1)[0]["email"]
     row = {"email": address, "email_verified": True, "user_id": f"auth0|{name()}", "passwordHash": HASHES[0]}
     file = written(tmp_path / "export.json", [row])
@@ -215,7 +215,7 @@ def test_from_another_system(shell: Shell, client: contract.Client, tmp_path: Pa
 @pytest.mark.parametrize(
     "sample", ["auth0.jsonl", "keycloak.json", "supabase.csv", "clerk.csv", "django.csv", "firebase.json"]
 )
-def test_each_preset_with_a_login_afterwards(
+def test_imported_users_of_each_preset_can_sign_in(
     shell: Shell, client: contract.Client, tmp_path: Path, sample: str
 ) -> None:
     """The sample as it is, but for the domain, and the id at Google, which several have."""
@@ -239,7 +239,7 @@ def test_each_preset_with_a_login_afterwards(
 
 
 @pytest.mark.parametrize("content", [b"", b"algorithm: BCRYPT", b"base64_signer_key: canary", b"\xff"])
-def test_hash_parameters_that_are_none(shell: Shell, tmp_path: Path, content: bytes) -> None:
+def test_import_with_malformed_hash_parameters_is_refused(shell: Shell, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "config.txt"
     file.write_bytes(content)
     code, out, err = shell.run("import", "-", "--from", "firebase", "--hash-config", str(file))
@@ -249,7 +249,7 @@ def test_hash_parameters_that_are_none(shell: Shell, tmp_path: Path, content: by
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.999])
-def test_a_gzip_that_was_cut_off(shell: Shell, tmp_path: Path, kept: float) -> None:
+def test_import_of_a_truncated_gzip_says_so(shell: Shell, tmp_path: Path, kept: float) -> None:
     whole = gzip.compress("".join(json.dumps(each) + "\n" for each in users(2000)).encode())
     file = tmp_path / "users.jsonl.gz"
     file.write_bytes(whole[: int(len(whole) * kept)])
@@ -257,7 +257,7 @@ def test_a_gzip_that_was_cut_off(shell: Shell, tmp_path: Path, kept: float) -> N
     assert (code, out, err) == (1, "", f"{file} cannot be read: the gzip data is damaged or cut off\n")
 
 
-def test_a_pipe_of_the_shell(shell: Shell) -> None:
+def test_import_reads_a_pipe(shell: Shell) -> None:
     """As `denizen import <(…)` has it."""
     reading, writing = os.pipe()
     began = subprocess.Popen(
@@ -274,7 +274,7 @@ def test_a_pipe_of_the_shell(shell: Shell) -> None:
     assert (began.returncode, json.loads(out)["created"]) == (0, 1)
 
 
-def test_another_file_under_the_name_of_a_job(shell: Shell, tmp_path: Path) -> None:
+def test_import_of_another_file_under_a_used_id_is_refused(shell: Shell, tmp_path: Path) -> None:
     job = name()
     one, other = (written(tmp_path / f"{number}.jsonl", users(2)) for number in (1, 2))
     assert shell.json("import", str(one), "--import-id", job)["created"] == 2
@@ -307,7 +307,7 @@ def test_results_overwrite_nothing_but_results(shell: Shell, tmp_path: Path) -> 
     assert shell.run("import", str(file), "--dry-run", "--results", "/dev/null")[0] == 0
 
 
-def test_where_all_bad_rows_are_is_said(shell: Shell, tmp_path: Path) -> None:
+def test_import_says_where_all_bad_rows_are(shell: Shell, tmp_path: Path) -> None:
     file, kept = written(tmp_path / "users.jsonl", [{"email": "bad"}] * 25), tmp_path / "results.jsonl"
     assert "and 5 more: --results FILE keeps them all" in shell.run("import", str(file), "--dry-run")[2]
     _, _, err = shell.run("import", str(file), "--dry-run", "--results", str(kept))
@@ -328,12 +328,12 @@ def test_where_all_bad_rows_are_is_said(shell: Shell, tmp_path: Path) -> None:
         ["export", "--created-after", "yesterday"],
     ],
 )
-def test_wrong_usage(shell: Shell, arguments: list[str]) -> None:
+def test_import_and_export_refuse_wrong_usage(shell: Shell, arguments: list[str]) -> None:
     code, out, _ = shell.run(*arguments)
     assert (code, out) == (2, "")
 
 
-def test_ctrl_c_stops_it_and_it_goes_on_from_there(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
+def test_import_stopped_by_ctrl_c_resumes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
     # Passwords, for they take their time.
     rows = users(150, password=PASSWORD)
     file = written(tmp_path / "users.jsonl", rows)
@@ -363,7 +363,7 @@ def _job(kept: Path) -> str | None:
     return str(json.loads(lines[0])["importId"]) if lines else None
 
 
-def test_ctrl_c_while_standard_input_is_silent(shell: Shell) -> None:
+def test_import_stops_by_ctrl_c_while_standard_input_is_silent(shell: Shell) -> None:
     began = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "import", "-"],
         cwd=REPOSITORY,
@@ -389,7 +389,7 @@ def test_ctrl_c_while_standard_input_is_silent(shell: Shell) -> None:
         each.close()
 
 
-def test_results_of_another_job_are_written_anew(shell: Shell, tmp_path: Path) -> None:
+def test_results_of_another_job_are_replaced(shell: Shell, tmp_path: Path) -> None:
     kept = tmp_path / "results.jsonl"
     for count in (5, 2):
         file = written(tmp_path / f"{count}.jsonl", users(count))
@@ -401,7 +401,7 @@ def test_results_of_another_job_are_written_anew(shell: Shell, tmp_path: Path) -
     assert [each["line"] for each in results(kept)] == [1, 2]
 
 
-def test_an_export_in_each_form(shell: Shell, tmp_path: Path) -> None:
+def test_export_writes_each_format(shell: Shell, tmp_path: Path) -> None:
     tag = name()
     rows = users(3, emailVerified=True, appMetadata={"tag": tag}, profile={"firstName": "=1+1"})
     file = written(tmp_path / "users.jsonl", rows)
@@ -441,7 +441,7 @@ def test_an_export_in_each_form(shell: Shell, tmp_path: Path) -> None:
     assert json.loads(shell.run("export", "--search", address.upper(), "--fields", "email")[1]) == {"email": address}
 
 
-def test_a_refused_export_leaves_the_file_alone(shell: Shell, tmp_path: Path) -> None:
+def test_refused_export_leaves_the_file_unchanged(shell: Shell, tmp_path: Path) -> None:
     output = tmp_path / "users.csv"
     output.write_text("yesterday's")
     code, _, err = shell.run("export", "--output", str(output), "--fields", "id,passwordHash")
@@ -451,7 +451,7 @@ def test_a_refused_export_leaves_the_file_alone(shell: Shell, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_an_export_that_breaks_off_leaves_the_file_alone(own_denizen: Denizen, tmp_path: Path) -> None:
+def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_path: Path) -> None:
     shell = Shell(own_denizen.home)
     with contract.Client(own_denizen.nats_url) as client:
         client.auth.users.import_users(users(1_500, metadata={"text": "x" * 8_000}))
@@ -485,7 +485,7 @@ def test_an_export_that_breaks_off_leaves_the_file_alone(own_denizen: Denizen, t
     assert parts() == []
 
 
-def test_where_an_export_cannot_be_written(shell: Shell, tmp_path: Path) -> None:
+def test_export_to_an_unwritable_path_says_so(shell: Shell, tmp_path: Path) -> None:
     for output in (tmp_path / "nowhere" / "users.csv", tmp_path):
         code, out, err = shell.run("export", "-o", str(output))
         assert (code, out) == (2, "")
@@ -511,7 +511,7 @@ def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
     return process.returncode, process.stdout, process.stderr
 
 
-def test_exports_that_break_take_no_place(shell: Shell, client: contract.Client) -> None:
+def test_exports_that_fail_leave_no_part(shell: Shell, client: contract.Client) -> None:
     client.auth.users.import_users(users(1200, metadata={"text": "x" * 3000}))
     full = 'for n in 1 2 3 4 5; do $DENIZEN export > /dev/full; echo "$?"; done'
     code, out, err = in_shell(shell, full)
@@ -530,9 +530,7 @@ def silent() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_export_that_is_stopped_leaves_no_part(
-    denizen: Denizen, silent: str, tmp_path: Path, number: signal.Signals
-) -> None:
+def test_stopped_export_leaves_no_part(denizen: Denizen, silent: str, tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "users.jsonl"
     began = Shell(denizen.home, DENIZEN_NATS_URL=silent).start("export", "-o", str(output))
     eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
@@ -542,7 +540,7 @@ def test_an_export_that_is_stopped_leaves_no_part(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_under_nohup_outlives_its_terminal(denizen: Denizen, silent: str, tmp_path: Path) -> None:
+def test_export_under_nohup_outlives_its_terminal(denizen: Denizen, silent: str, tmp_path: Path) -> None:
     shell = Shell(denizen.home, DENIZEN_NATS_URL=silent)
     began = subprocess.Popen(
         ["/bin/sh", "-c", 'trap "" HUP; exec "$0" -m services.cli export -o "$1"', sys.executable, tmp_path / "users"],
@@ -556,7 +554,7 @@ def test_an_export_under_nohup_outlives_its_terminal(denizen: Denizen, silent: s
 
 
 @pytest.mark.parametrize("count", [20, 400])
-def test_results_and_exports_that_fill_the_disk(shell: Shell, tmp_path: Path, count: int) -> None:
+def test_results_and_exports_that_fill_the_disk_fail(shell: Shell, tmp_path: Path, count: int) -> None:
     """Of 20 rows they fail when the file is closed, of 400 before."""
     file = written(tmp_path / "users.jsonl", users(count))
     kept, output = tmp_path / "results.jsonl", tmp_path / "exported.jsonl"
@@ -573,7 +571,7 @@ def test_results_and_exports_that_fill_the_disk(shell: Shell, tmp_path: Path, co
     assert sorted(tmp_path.iterdir()) == [kept, file]
 
 
-def test_closed_streams(shell: Shell, tmp_path: Path) -> None:
+def test_commands_with_closed_streams_end_without_traceback(shell: Shell, tmp_path: Path) -> None:
     file = written(tmp_path / "users.jsonl", users(2))
     for command, what in (("import - <&-", "standard input"), ("export >&-", "standard output")):
         code, out, err = in_shell(shell, f"$DENIZEN {command}")
@@ -583,7 +581,7 @@ def test_closed_streams(shell: Shell, tmp_path: Path) -> None:
         assert in_shell(shell, f"$DENIZEN {command} 2>&-")[0] == 0
 
 
-def test_the_mode_of_an_exported_file(shell: Shell, tmp_path: Path) -> None:
+def test_exported_file_keeps_mode_and_link(shell: Shell, tmp_path: Path) -> None:
     output, link = tmp_path / "users.jsonl", tmp_path / "link"
     link.symlink_to(output)
     shell.run("export", "--fields", "email", "--with-hashes", "-o", str(link))
@@ -594,7 +592,7 @@ def test_the_mode_of_an_exported_file(shell: Shell, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [link, output]
 
 
-def test_an_export_tells_a_terminal_how_far_it_is(shell: Shell, tmp_path: Path) -> None:
+def test_export_on_a_terminal_shows_progress(shell: Shell, tmp_path: Path) -> None:
     ours, its = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "services.cli", "export", "-o", str(tmp_path / "users.csv")],
@@ -610,7 +608,7 @@ def test_an_export_tells_a_terminal_how_far_it_is(shell: Shell, tmp_path: Path) 
     assert "octets, as of log position" in shown
 
 
-def test_an_operator_exports_hashes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
+def test_operator_exports_hashes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
     (row,) = users(1, passwordHash=HASHES[1])
     with contract.Client(denizen.nats_url) as client:
         client.auth.users.import_users([row])

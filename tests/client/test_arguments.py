@@ -55,18 +55,18 @@ def bound(client: Client, resource: type, name: str) -> Callable[..., Any]:
     return partial(getattr(owner, name), **given)
 
 
-def test_there_are_commands_to_try() -> None:
+def test_list_of_client_commands_is_not_empty() -> None:
     assert {(Users, "create"), (Users, "delete"), (Sessions, "authenticate"), (Me, "log_out")} <= set(COMMANDS)
     assert set(CommandOptions.__optional_keys__) == {"idempotency_key", "expected_version", "timeout", "actor"}
 
 
 @pytest.mark.parametrize(("resource", "name"), COMMANDS)
-def test_a_condition_that_is_misspelt_is_not_ignored(nowhere: Client, resource: type, name: str) -> None:
+def test_misspelt_condition_is_refused(nowhere: Client, resource: type, name: str) -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'expectedVersion'"):
         bound(nowhere, resource, name)(expectedVersion=77)
 
 
-def test_nor_is_a_choice_of_an_export(nowhere: Client) -> None:
+def test_misspelt_export_option_is_refused(nowhere: Client) -> None:
     misspelt: Any = {"createdAfter": None}
     with pytest.raises(TypeError, match="unexpected keyword argument 'createdAfter'"):
         next(nowhere.auth.users.export(**misspelt))
@@ -74,14 +74,14 @@ def test_nor_is_a_choice_of_an_export(nowhere: Client) -> None:
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", " a", "a\n", "\u00e4", "\ud800", "x" * 129])
-def test_a_key_that_cannot_be_is_not_taken_for_none(nowhere: Client, key: str) -> None:
+def test_malformed_idempotency_key_is_refused(nowhere: Client, key: str) -> None:
     with pytest.raises(ValidationFailed, match="1 to 128 visible ASCII characters") as refused:
         nowhere.auth.users.create(email=email(), password=PASSWORD, idempotency_key=key)
     assert refused.value.field == "Nats-Msg-Id"
 
 
 @pytest.mark.parametrize("secret", NO_SECRETS, ids=lambda secret: type(secret).__name__)
-def test_a_secret_that_is_no_text_is_refused(client: Client, secret: Any) -> None:
+def test_secret_that_is_not_text_is_refused(client: Client, secret: Any) -> None:
     """Each has a text that is another password: `**********`, `b'canary'`."""
     users, sessions, address = client.auth.users, client.auth.sessions, email()
     calls: list[Callable[[], Any]] = [
@@ -109,7 +109,7 @@ def test_a_secret_that_is_no_text_is_refused(client: Client, secret: Any) -> Non
         users.get_by_email(address)
 
 
-def test_a_secret_that_is_no_unicode_is_refused(client: Client) -> None:
+def test_secret_that_is_not_unicode_is_refused(client: Client) -> None:
     with pytest.raises(MalformedMessage) as refused:
         client.auth.users.create(email=email(), password="canary\ud800")
     assert "canary" not in f"{refused.value}{refused.value.__cause__}"
@@ -117,14 +117,14 @@ def test_a_secret_that_is_no_unicode_is_refused(client: Client) -> None:
 
 
 @pytest.mark.parametrize("metadata", NO_JSON.values(), ids=NO_JSON)
-def test_what_json_cannot_hold_is_refused(nowhere: Client, metadata: Any) -> None:
+def test_value_that_json_cannot_hold_is_refused(nowhere: Client, metadata: Any) -> None:
     with pytest.raises(MalformedMessage) as refused:
         nowhere.auth.users.create(email=email(), metadata=metadata)
     assert "canary" not in f"{refused.value}{refused.value.__cause__}"
     assert refused.value.__suppress_context__
 
 
-def test_what_has_no_end_is_refused(nowhere: Client) -> None:
+def test_endless_value_is_refused(nowhere: Client) -> None:
     circle: dict[str, Any] = {}
     circle["a"] = circle
     deep: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 from denizen.blocking import LoopThread
 
 
-def test_whoever_asks_while_it_is_closed_is_told() -> None:
+def test_call_while_the_loop_is_closed_raises() -> None:
     for _ in range(50):
         loop = LoopThread()
         told: list[str] = []

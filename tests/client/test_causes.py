@@ -80,7 +80,7 @@ async def test_subscribe_without_permission_says_so_at_once(nats_server: NatsSer
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_call_whose_replies_go_to_another_inbox_says_so_at_once(call: str, nats_server: NatsServer) -> None:
+async def test_call_whose_inbox_is_not_allowed_says_so_at_once(call: str, nats_server: NatsServer) -> None:
     password = nats_server.passwords["backend"]
     options: dict[str, Any] = {"user": "backend", "password": password, "inbox_prefix": "_INBOX.frontend"}
     async with AsyncClient(nats_server.url, **options) as client:
@@ -169,7 +169,7 @@ async def test_refusal_that_comes_after_a_try_was_given_up_is_raised(nats_server
 
 
 @pytest.mark.embedded  # a service of the test answers; in containers Denizen does, too
-async def test_refusal_is_not_lost_where_the_last_try_gets_no_answer(nats_server: NatsServer) -> None:
+async def test_refusal_is_raised_if_the_last_try_gets_no_answer(nats_server: NatsServer) -> None:
     asked: list[Msg] = []
 
     async def once(message: Msg) -> None:
@@ -229,7 +229,7 @@ async def test_command_whose_replies_cannot_be_heard_is_not_sent(nats_server: Na
     assert len(asked) == 1
 
 
-async def test_login_refused_after_a_command_was_sent_does_not_say_that_nothing_was_done() -> None:
+async def test_login_refused_after_sending_leaves_the_outcome_open() -> None:
     sent = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

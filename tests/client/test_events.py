@@ -60,7 +60,7 @@ async def next_of(events: asyncio.Queue[Event], users: list[str]) -> list[Event]
     return found
 
 
-async def test_each_event_in_the_order_of_the_log(client: AsyncClient) -> None:
+async def test_subscription_gets_events_in_the_order_of_the_log(client: AsyncClient) -> None:
     events: asyncio.Queue[Event] = asyncio.Queue()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=events.put)
     users = await users_blocked(client, 5)
@@ -73,7 +73,7 @@ async def test_each_event_in_the_order_of_the_log(client: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("failure", [LookupError("not today"), asyncio.CancelledError()])
-async def test_an_event_whose_handler_fails_comes_again_before_any_later_one(
+async def test_failed_event_comes_again_before_later_events(
     client: AsyncClient, caplog: pytest.LogCaptureFixture, failure: BaseException
 ) -> None:
     events: asyncio.Queue[Event] = asyncio.Queue()
@@ -95,7 +95,7 @@ async def test_an_event_whose_handler_fails_comes_again_before_any_later_one(
     assert caplog.text.count("failed on event") == 2
 
 
-async def test_a_durable_goes_on_where_it_was(client: AsyncClient) -> None:
+async def test_durable_continues_where_it_stopped(client: AsyncClient) -> None:
     name = durable()
     events: asyncio.Queue[Event] = asyncio.Queue()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=events.put)
@@ -109,7 +109,7 @@ async def test_a_durable_goes_on_where_it_was(client: AsyncClient) -> None:
     await subscription.stop()
 
 
-async def test_what_was_asked_for_by_one_that_stops_goes_to_the_next(client: AsyncClient) -> None:
+async def test_events_requested_by_a_stopped_process_go_to_the_next(client: AsyncClient) -> None:
     name = durable()
     for stopped_after in range(8):  # turns of the loop: before, while and after it asks for the next event
         subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
@@ -123,7 +123,7 @@ async def test_what_was_asked_for_by_one_that_stops_goes_to_the_next(client: Asy
         await subscription.stop()
 
 
-async def test_an_event_whose_handler_was_stopped_comes_again_at_once(client: AsyncClient) -> None:
+async def test_event_of_a_stopped_handler_comes_again_at_once(client: AsyncClient) -> None:
     name = durable()
     users: list[str] = []
     begun = asyncio.Event()
@@ -146,7 +146,7 @@ async def test_an_event_whose_handler_was_stopped_comes_again_at_once(client: As
     await subscription.stop()
 
 
-async def test_an_event_whose_thread_goes_on_is_nobody_elses_yet(client: AsyncClient) -> None:
+async def test_event_whose_thread_still_runs_is_not_redelivered(client: AsyncClient) -> None:
     name = durable()
     begun, may_end = threading.Event(), threading.Event()
 
@@ -167,7 +167,7 @@ async def test_an_event_whose_thread_goes_on_is_nobody_elses_yet(client: AsyncCl
     await subscription.stop()
 
 
-async def test_a_stop_in_the_midst_of_many_events(client: AsyncClient) -> None:
+async def test_stop_amid_many_events_loses_none(client: AsyncClient) -> None:
     """Nothing is handled after it, and nothing has to wait until it is late: the next one has the rest at once."""
     users = set(await users_blocked(client, 150))
     for stopped_after in range(1, 60, 7):
@@ -191,7 +191,7 @@ async def test_a_stop_in_the_midst_of_many_events(client: AsyncClient) -> None:
         await subscription.stop()
 
 
-async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
+async def test_handler_can_stop_its_subscription(client: AsyncClient) -> None:
     handled: list[str] = []
 
     async def handle(event: Event) -> None:
@@ -206,7 +206,7 @@ async def test_a_handler_may_stop_its_subscription(client: AsyncClient) -> None:
     assert len(handled) == 1
 
 
-async def test_a_feed_is_taken_up_again_as_soon_as_it_can_be(
+async def test_subscription_resumes_as_soon_as_nats_is_back(
     client: AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, events = durable(), asyncio.Queue[Event]()
@@ -225,7 +225,7 @@ async def test_a_feed_is_taken_up_again_as_soon_as_it_can_be(
     await subscription.stop()
 
 
-async def test_who_waits_for_the_end_is_told_what_it_was(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wait_raises_what_ended_the_subscription(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     name = durable()
     subscription = await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
 
@@ -240,7 +240,7 @@ async def test_who_waits_for_the_end_is_told_what_it_was(client: AsyncClient, mo
     await subscription.stop()
 
 
-async def test_who_waits_for_the_end_may_give_up(client: AsyncClient) -> None:
+async def test_wait_can_be_cancelled(client: AsyncClient) -> None:
     subscription = await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=lambda _: None)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -248,7 +248,7 @@ async def test_who_waits_for_the_end_may_give_up(client: AsyncClient) -> None:
     await subscription.stop()
 
 
-async def test_names_are_checked(client: AsyncClient) -> None:
+async def test_malformed_durable_name_is_refused(client: AsyncClient) -> None:
     def handle(event: Event) -> None:
         raise AssertionError(event)
 
@@ -258,7 +258,7 @@ async def test_names_are_checked(client: AsyncClient) -> None:
         await client.auth.events.subscribe("UserBlocked", durable="bill.ing", handler=handle)
 
 
-async def test_a_durable_that_follows_other_events_is_refused(client: AsyncClient) -> None:
+async def test_durable_of_other_types_is_refused(client: AsyncClient) -> None:
     name = durable()
     subscription = await client.auth.events.subscribe("UserUnblocked", durable=name, handler=lambda _: None)
     await subscription.stop()
@@ -266,7 +266,7 @@ async def test_a_durable_that_follows_other_events_is_refused(client: AsyncClien
         await client.auth.events.subscribe("UserBlocked", durable=name, handler=lambda _: None)
 
 
-def test_a_blocking_handler_may_use_its_client(denizen: Denizen) -> None:
+def test_blocking_handler_can_use_its_client(denizen: Denizen) -> None:
     found: queue.Queue[str] = queue.Queue()
     with Client(denizen.nats_url) as client:
         user = client.auth.users.create(email=f"{secrets.token_hex(8)}@example.com")

@@ -88,7 +88,7 @@ def test_client_made_in_the_child_works(denizen: Denizen) -> None:
         assert client.auth.users.create(email=email())
 
 
-def test_subscription_before_a_fork_ends_in_the_child_without_hanging(denizen: Denizen) -> None:
+def test_subscription_before_a_fork_ends_in_the_child(denizen: Denizen) -> None:
     with Client(denizen.nats_url) as client:
         subscription = client.auth.events.subscribe("*", durable="before-fork", handler=lambda _: None)
         _expect_fork_named(_in_child(subscription.stop))
@@ -96,7 +96,7 @@ def test_subscription_before_a_fork_ends_in_the_child_without_hanging(denizen: D
         subscription.stop()
 
 
-def test_verifier_connected_before_a_fork_names_the_fork_in_the_child(denizen: Denizen) -> None:
+def test_verifier_connected_before_a_fork_names_it_in_the_child(denizen: Denizen) -> None:
     with TokenVerifier(denizen.nats_url) as verifier:
         _expect_fork_named(_in_child(lambda: verifier.verify("a.b.c")))
         _expect_fork_named(_in_child(verifier.connect))
@@ -116,7 +116,7 @@ def test_verifier_not_connected_before_a_fork_works_in_the_child(denizen: Denize
     verifier.close()
 
 
-async def test_async_client_used_before_a_fork_names_the_fork_in_the_child(denizen: Denizen) -> None:
+async def test_async_client_used_before_a_fork_names_it_in_the_child(denizen: Denizen) -> None:
     async with AsyncClient(denizen.nats_url) as client, AsyncTokenVerifier(denizen.nats_url) as verifier:
         user = await client.auth.users.create(email=email())
 
@@ -129,7 +129,7 @@ async def _get(client: AsyncClient, user_id: str) -> object:
     return await client.auth.users.get(user_id)
 
 
-def test_async_client_on_a_second_loop_after_the_first_ended_works(denizen: Denizen) -> None:
+def test_async_client_on_a_second_loop_after_the_first_works(denizen: Denizen) -> None:
     async def look(client: AsyncClient) -> None:
         with pytest.raises(UserNotFound):
             await _get(client, NOBODY)
@@ -150,7 +150,7 @@ def test_async_client_on_a_second_loop_after_the_first_ended_works(denizen: Deni
     assert _in_child(leave_open)[0] == "done"
 
 
-def test_async_client_on_a_second_loop_while_the_first_lives_says_so_at_once(denizen: Denizen) -> None:
+def test_async_client_on_a_second_live_loop_says_so_at_once(denizen: Denizen) -> None:
     client = AsyncClient(denizen.nats_url)
     first = asyncio.new_event_loop()
     try:

@@ -18,7 +18,7 @@ async def one_reply() -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_cancellation_that_comes_with_the_reply_is_not_lost(turns: int) -> None:
+async def test_cancellation_that_comes_with_the_reply_is_kept(turns: int) -> None:
     task = asyncio.create_task(one_reply())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -27,7 +27,7 @@ async def test_a_cancellation_that_comes_with_the_reply_is_not_lost(turns: int) 
     assert task.cancelled()
 
 
-async def test_the_time_of_a_reply() -> None:
+async def test_reply_is_awaited_until_its_timeout() -> None:
     reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     for seconds in (0.01, 0, -1):
         with pytest.raises(TimeoutError):

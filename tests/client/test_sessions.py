@@ -47,7 +47,7 @@ def post(denizen: Denizen) -> Postbox:
     return Postbox(denizen)
 
 
-def test_the_snippets_of_the_product_page(client: Client, post: Postbox) -> None:
+def test_snippets_of_the_product_page_work(client: Client, post: Postbox) -> None:
     address = email()
     result = client.auth.users.register(
         email=address, password="SecurePassword123!", profile={"firstName": "John", "lastName": "Doe"}
@@ -72,7 +72,7 @@ def test_the_snippets_of_the_product_page(client: Client, post: Postbox) -> None
     client.auth.users.delete(user.id)
 
 
-def test_sessions(client: Client) -> None:
+def test_sessions_are_listed_refreshed_and_revoked(client: Client) -> None:
     user = client.auth.users.create(email=email(), password=PASSWORD, email_verified=True)
     sessions = client.auth.sessions
     first = sessions.authenticate(email=user.email, password=PASSWORD)
@@ -100,7 +100,7 @@ def test_sessions(client: Client) -> None:
     assert len(sessions.list(user.id)) == 0
 
 
-def test_it_is_repeated_by_its_key(client: Client) -> None:
+def test_authenticate_is_repeated_by_its_key(client: Client) -> None:
     user = client.auth.users.create(email=email(), password=PASSWORD, email_verified=True)
     key = email()
     pairs = [
@@ -110,7 +110,7 @@ def test_it_is_repeated_by_its_key(client: Client) -> None:
     assert len(client.auth.sessions.list(user.id)) == 1
 
 
-async def test_me(async_client: AsyncClient, post: Postbox) -> None:
+async def test_me_has_every_call_of_a_signed_in_user(async_client: AsyncClient, post: Postbox) -> None:
     users, sessions = async_client.auth.users, async_client.auth.sessions
     user = await users.create(email=email(), password=PASSWORD, email_verified=True)
     session = await sessions.authenticate(email=user.email, password=PASSWORD)
@@ -152,7 +152,7 @@ async def test_me(async_client: AsyncClient, post: Postbox) -> None:
         await sessions.authenticate(email=address, password=NEW)
 
 
-def test_me_blocking(client: Client) -> None:
+def test_blocking_me_has_every_call_of_a_signed_in_user(client: Client) -> None:
     user = client.auth.users.create(email=email(), password=PASSWORD, email_verified=True)
     me = client.auth.me(client.auth.sessions.authenticate(email=user.email, password=PASSWORD).access_token)
     assert me.update(metadata={"a": 1}).metadata == {"a": 1}
@@ -163,7 +163,7 @@ def test_me_blocking(client: Client) -> None:
         me.get()
 
 
-def test_errors_by_code(client: Client) -> None:
+def test_refusals_raise_the_error_of_their_code(client: Client) -> None:
     users, sessions = client.auth.users, client.auth.sessions
     user = users.create(email=email(), password=PASSWORD)
     with pytest.raises(EmailNotVerified) as pending:
@@ -196,7 +196,7 @@ def frontend_options(denizen: Denizen) -> dict[str, Any]:
     return {"user": "frontend", "password": denizen.nats_password("frontend")}
 
 
-def test_a_front_end_asks_on_subjects_of_its_own(denizen: Denizen, client: Client) -> None:
+def test_front_end_client_uses_public_and_self_subjects(denizen: Denizen, client: Client) -> None:
     with Client(denizen.nats_url, **frontend_options(denizen)) as front:
         registered = front.auth.users.register(email=email(), password=PASSWORD)
         assert registered
@@ -211,7 +211,7 @@ def test_a_front_end_asks_on_subjects_of_its_own(denizen: Denizen, client: Clien
 # --- what is on the wire ------------------------------------------------------------------------------------------
 
 
-async def test_no_secret_leaves_a_client_as_it_is(denizen: Denizen, post: Postbox) -> None:
+async def test_secrets_leave_the_client_sealed(denizen: Denizen, post: Postbox) -> None:
     """As seen by who may listen to requests: the connection that answers them."""
     heard: list[Msg] = []
 

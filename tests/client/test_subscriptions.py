@@ -156,7 +156,7 @@ async def test_several_types_come_in_the_order_of_the_log(client: AsyncClient) -
         await client.auth.events.subscribe("UserDeleted", durable=name, handler=kept)
 
 
-async def test_new_durable_begins_where_it_is_told(client: AsyncClient) -> None:
+async def test_new_durable_begins_at_its_start(client: AsyncClient) -> None:
     users = [await blocked_user(client) for _ in range(4)]
     seen = Remembers()
     await client.auth.events.subscribe("UserBlocked", durable=durable(), handler=seen)
@@ -241,7 +241,7 @@ async def test_durable_of_an_earlier_version_goes_on(client: AsyncClient) -> Non
 
 
 @pytest.mark.parametrize("start", ["last", -1, True, datetime(2026, 1, 1)])  # noqa: DTZ001
-async def test_start_that_means_nothing_is_refused(client: AsyncClient, start: Any) -> None:
+async def test_malformed_start_is_refused(client: AsyncClient, start: Any) -> None:
     with pytest.raises(ValueError, match="start"):
         await client.auth.events.subscribe("UserBlocked", durable=durable(), start=start, handler=lambda _: None)
 
@@ -303,7 +303,7 @@ async def test_poison_event_is_parked_and_the_next_one_comes(client: AsyncClient
     assert await client.auth.events.parked(durable()) == []
 
 
-async def test_parked_event_is_retried_when_it_is_asked_for(client: AsyncClient) -> None:
+async def test_parked_event_is_retried_on_request(client: AsyncClient) -> None:
     name, handler = durable(), Poisoned()
     poison = await parked_one(client, name, handler)
     (before,) = await client.auth.events.parked(name)
@@ -414,7 +414,7 @@ NOTE = {"state": "retry", "position": 1, "sequence": 1, "tries": 1, "error": Non
         ),
     ],
 )
-async def test_parked_events_are_listed_and_retried_beside_a_wrong_note(client: AsyncClient, note: bytes) -> None:
+async def test_malformed_parked_note_does_not_hide_other_parked_events(client: AsyncClient, note: bytes) -> None:
     name, handler = durable(), Poisoned()
     poison = await parked_one(client, name, handler)
     await (await jetstream(client)).publish(f"users.v1.parked.{name}.1", note, stream=parking.STREAM)
@@ -424,7 +424,7 @@ async def test_parked_events_are_listed_and_retried_beside_a_wrong_note(client: 
     await next_of(handler.handled, [poison], 1)
 
 
-async def test_parked_event_is_found_where_the_stream_was_filled_anew(client: AsyncClient) -> None:
+async def test_parked_event_is_found_after_the_stream_was_refilled(client: AsyncClient) -> None:
     name, handler = durable(), Poisoned()
     poison = await parked_one(client, name, handler)
     context = await jetstream(client)
@@ -462,7 +462,7 @@ async def delivered(pulling: JetStreamContext.PullSubscription, user: str) -> Ms
                 await message.ack_sync()
 
 
-async def test_kill_between_parking_and_acknowledging_loses_nothing(client: AsyncClient) -> None:
+async def test_kill_between_parking_and_acknowledgement_loses_nothing(client: AsyncClient) -> None:
     name, handler = durable(), Poisoned()
     pulling = await short_durable(client, name)
     handler.poison = await blocked_user(client)
@@ -515,7 +515,7 @@ async def test_event_that_cannot_be_parked_is_tried_again(
     await next_of(handler.handled, [poison], 1)
 
 
-async def test_parking_needs_a_durable_and_a_try(client: AsyncClient) -> None:
+async def test_park_after_without_durable_or_below_one_is_refused(client: AsyncClient) -> None:
     with pytest.raises(ValueError, match="durable"):
         await client.auth.events.subscribe("UserBlocked", park_after=1, handler=lambda _: None)
     with pytest.raises(ValueError, match="at least one"):
@@ -548,7 +548,7 @@ def test_blocking_client_parks_and_retries(denizen: Denizen) -> None:
         assert done.wait(20)
 
 
-async def test_subscriber_parks_and_lists_and_a_front_end_cannot(nats_server: NatsServer) -> None:
+async def test_subscriber_may_park_and_a_front_end_may_not(nats_server: NatsServer) -> None:
     from services.relay import stream
 
     relay = await nats.connect(

@@ -46,7 +46,7 @@ async def async_client(denizen: Denizen) -> AsyncIterator[AsyncClient]:
         yield connected
 
 
-def test_the_snippets_of_the_product_page(client: Client) -> None:
+def test_snippets_of_the_product_page_work(client: Client) -> None:
     email = address()
     user = client.auth.users.create(
         email=email,
@@ -77,7 +77,7 @@ def test_the_snippets_of_the_product_page(client: Client) -> None:
     assert client.auth.users.unblock(user.id).status == "PENDING_VERIFICATION"
 
 
-def test_external_ids(client: Client) -> None:
+def test_user_is_found_by_external_id(client: Client) -> None:
     external_id = address()
     user = client.auth.users.create(email=address(), external_id=external_id)
     assert client.auth.users.get_by_external_id(external_id).id == user.id
@@ -88,7 +88,7 @@ def test_external_ids(client: Client) -> None:
         client.auth.users.get_by_external_id(external_id)
 
 
-async def test_the_async_client_has_every_call(async_client: AsyncClient) -> None:
+async def test_async_client_has_every_call(async_client: AsyncClient) -> None:
     users = async_client.auth.users
     user = await users.create(email=address(), email_verified=True, profile=Profile(display_name="J"))
     assert user.status == "ACTIVE"
@@ -100,19 +100,19 @@ async def test_the_async_client_has_every_call(async_client: AsyncClient) -> Non
     assert user.id in [each.id async for each in users.iter_all(status="ACTIVE")]
 
 
-async def test_it_reads_its_own_writes(async_client: AsyncClient) -> None:
+async def test_client_reads_its_own_writes(async_client: AsyncClient) -> None:
     for _ in range(50):
         email = address()
         user = await async_client.auth.users.create(email=email)
         assert (await async_client.auth.users.get_by_email(email)).id == user.id
 
 
-def test_pages_go_on_to_the_last(client: Client) -> None:
+def test_iter_all_returns_every_page(client: Client) -> None:
     total = client.auth.users.list(count=1).total
     assert len({user.id for user in client.auth.users.iter_all()}) >= total
 
 
-def test_a_repeat_by_its_key_changes_nothing(client: Client) -> None:
+def test_repeat_by_idempotency_key_changes_nothing(client: Client) -> None:
     email, key = address(), address()
     first = client.auth.users.create(email=email, idempotency_key=key)
     assert client.auth.users.create(email=email, idempotency_key=key) == first
@@ -120,7 +120,7 @@ def test_a_repeat_by_its_key_changes_nothing(client: Client) -> None:
         client.auth.users.create(email=email)
 
 
-def test_errors_by_code(client: Client) -> None:
+def test_refusals_raise_the_error_of_their_code(client: Client) -> None:
     user = client.auth.users.create(email=address())
     with pytest.raises(EmailTaken) as taken:
         client.auth.users.create(email=user.email.upper())
@@ -139,7 +139,7 @@ def test_errors_by_code(client: Client) -> None:
         client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
 
 
-def test_a_command_that_comes_too_late_is_not_run(client: Client) -> None:
+def test_command_past_its_deadline_is_not_run(client: Client) -> None:
     email = address()
     with pytest.raises((DeadlineExceeded, NoAnswer)):
         client.auth.users.create(email=email, timeout=1e-9)
@@ -147,7 +147,7 @@ def test_a_command_that_comes_too_late_is_not_run(client: Client) -> None:
         client.auth.users.get_by_email(email)
 
 
-def test_threads_share_a_client(client: Client) -> None:
+def test_client_can_be_shared_by_threads(client: Client) -> None:
     def create(email: str) -> User:
         return client.auth.users.create(email=email)
 
@@ -158,13 +158,13 @@ def test_threads_share_a_client(client: Client) -> None:
     assert [user.id for user in users] == [user.id for user in found]
 
 
-def test_nobody_there_is_an_error_within_the_time() -> None:
+def test_call_without_a_service_fails_within_its_timeout() -> None:
     with Client("nats://somebody:secret@127.0.0.1:1", timeout=0.3) as client, pytest.raises(NoAnswer) as error:
         client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
     assert "secret" not in str(error.value)
 
 
-async def test_nobody_there_is_an_error_whenever_the_time_is_over() -> None:
+async def test_call_without_a_service_fails_for_any_timeout() -> None:
     """Also where it is over in the moment in which a try has failed, and nats-py hears of one of the two."""
     clients = [AsyncClient("nats://127.0.0.1:1", timeout=0.05, reconnect_time_wait=0) for _ in range(20)]
     tries = [asyncio.create_task(client.connect()) for client in clients]
@@ -172,7 +172,7 @@ async def test_nobody_there_is_an_error_whenever_the_time_is_over() -> None:
     assert [type(each.exception()) for each in ended] == [NoAnswer] * 20
 
 
-async def test_the_time_is_over_for_all_who_wait_for_a_connection() -> None:
+async def test_timeout_ends_every_call_that_waits_for_a_connection() -> None:
     async with AsyncClient("nats://127.0.0.1:1", timeout=0.5) as client:
         began = asyncio.get_running_loop().time()
         asked = [client.auth.users.get("user_01h455vb4pex5vsknk084sn02q") for _ in range(16)]
@@ -181,7 +181,7 @@ async def test_the_time_is_over_for_all_who_wait_for_a_connection() -> None:
         assert asyncio.get_running_loop().time() - began < 5, "one after another they took 8 s"
 
 
-async def test_a_client_may_be_entered_again(denizen: Denizen) -> None:
+async def test_closed_client_can_be_entered_again(denizen: Denizen) -> None:
     client = AsyncClient(denizen.nats_url)
     for _ in range(2):
         async with client:
@@ -190,7 +190,7 @@ async def test_a_client_may_be_entered_again(denizen: Denizen) -> None:
             await client.auth.users.list(count=1)
 
 
-def test_threads_that_ask_while_it_is_closed_are_told(denizen: Denizen) -> None:
+def test_call_while_the_client_is_closed_raises(denizen: Denizen) -> None:
     for _ in range(10):
         client = Client(denizen.nats_url)
         client.connect()
@@ -209,7 +209,7 @@ def test_threads_that_ask_while_it_is_closed_are_told(denizen: Denizen) -> None:
             assert [str(each.exception(timeout=20)) for each in asking] == ["the client is closed"] * 8
 
 
-def test_a_closed_client_says_so(denizen: Denizen) -> None:
+def test_call_on_a_closed_client_raises(denizen: Denizen) -> None:
     client = Client(denizen.nats_url)
     client.connect()
     client.close()

@@ -93,14 +93,14 @@ def stale(verifier: AsyncTokenVerifier | TokenVerifier, token: str) -> bool:
     return False
 
 
-async def test_a_good_token_says_whose_it_is(verifier: AsyncTokenVerifier, signer: Signer) -> None:
+async def test_valid_token_names_its_user(verifier: AsyncTokenVerifier, signer: Signer) -> None:
     user, session = user_id(), session_id()
     claims = verifier.verify(signer.sign(user, session, position=7))
     assert isinstance(claims, TokenClaims)
     assert (claims.user_id, claims.session_id, claims.position) == (user, session, 7)
 
 
-async def test_a_token_of_another_key_issuer_or_audience_is_refused(
+async def test_token_of_another_key_issuer_or_audience_is_refused(
     verifier: AsyncTokenVerifier, signer: Signer, nats_server: NatsServer
 ) -> None:
     forged = Signer([new_key()])
@@ -111,7 +111,7 @@ async def test_a_token_of_another_key_issuer_or_audience_is_refused(
         assert refused(other, signer.sign(user_id()))
 
 
-async def test_what_is_revoked_is_refused_and_nothing_else(
+async def test_revoked_token_is_refused_and_others_are_not(
     verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
 ) -> None:
     user, session = user_id(), session_id()
@@ -125,7 +125,7 @@ async def test_what_is_revoked_is_refused_and_nothing_else(
     verifier.verify(other)
 
 
-async def test_what_a_revoked_key_signed_is_refused(
+async def test_token_signed_by_a_revoked_key_is_refused(
     verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
 ) -> None:
     token = signer.sign(user_id())
@@ -134,7 +134,7 @@ async def test_what_a_revoked_key_signed_is_refused(
     await within(1, lambda: refused(verifier, token))
 
 
-async def test_one_that_comes_later_knows_what_was_revoked_before(
+async def test_new_verifier_knows_earlier_revocations(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
     """More than fits into one page of the bucket."""
@@ -149,7 +149,7 @@ async def test_one_that_comes_later_knows_what_was_revoked_before(
         verifier.verify(signer.sign(users[0], position=6))
 
 
-async def test_of_two_who_race_the_later_position_stays(
+async def test_later_of_two_racing_revocations_stays(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
     user = user_id()
@@ -160,7 +160,7 @@ async def test_of_two_who_race_the_later_position_stays(
         verifier.verify(signer.sign(user, position=9))
 
 
-async def test_a_new_key_is_fetched_when_a_token_names_it(verifier: AsyncTokenVerifier, signer: Signer) -> None:
+async def test_new_key_is_fetched_when_a_token_names_it(verifier: AsyncTokenVerifier, signer: Signer) -> None:
     signer.keys.append(new_key())
     token = signer.sign(user_id())
     assert stale(verifier, token), "the caller is asked to try again, not told that the token is bad"
@@ -172,9 +172,7 @@ async def test_a_new_key_is_fetched_when_a_token_names_it(verifier: AsyncTokenVe
     assert refused(verifier, nobody), "and that stays so"
 
 
-async def test_a_new_key_is_good_though_others_have_the_keys_fetched_all_the_time(
-    verifier: AsyncTokenVerifier, signer: Signer
-) -> None:
+async def test_new_key_is_found_while_unknown_keys_are_fetched(verifier: AsyncTokenVerifier, signer: Signer) -> None:
     """Keys that were fetched a moment ago may lack a new one: no token is called bad because they are young."""
     for _ in range(3):
         invented = Signer().sign(user_id())
@@ -189,7 +187,7 @@ async def test_a_new_key_is_good_though_others_have_the_keys_fetched_all_the_tim
 
 
 @pytest.mark.parametrize("fault", ["cut", "hang"])
-async def test_whoever_hears_nothing_refuses_within_its_time(
+async def test_verifier_that_hears_nothing_refuses_in_time(
     nats_server: NatsServer, signer: Signer, revocations: Revocations, fault: str
 ) -> None:
     user = user_id()
@@ -208,7 +206,7 @@ async def test_whoever_hears_nothing_refuses_within_its_time(
         verifier.verify(other)
 
 
-async def test_a_revocation_that_goes_astray_is_missed_within_a_second(
+async def test_lost_revocation_is_noticed_within_a_second(
     verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
 ) -> None:
     """The live message is lost on its way; the sequence number tells, and the bucket is read."""
@@ -222,7 +220,7 @@ async def test_a_revocation_that_goes_astray_is_missed_within_a_second(
     await within(1.5, lambda: refused(verifier, token))
 
 
-async def test_whoever_reads_an_old_copy_of_the_bucket_is_not_fresh(
+async def test_verifier_of_an_old_copy_of_the_bucket_is_not_fresh(
     nats_server: NatsServer, revocations: Revocations
 ) -> None:
     """In a cluster any replica answers, also one that is behind."""
@@ -252,7 +250,7 @@ async def test_whoever_reads_an_old_copy_of_the_bucket_is_not_fresh(
     await client.close()
 
 
-async def test_nobody_is_trusted_before_the_bucket_is_filled(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_verifier_refuses_all_before_the_bucket_is_filled(tmp_path_factory: pytest.TempPathFactory) -> None:
     """An empty bucket is what remains of one whose files were lost."""
     from services.embedded.home import Home
     from services.embedded.nats import Nats
@@ -285,7 +283,7 @@ async def test_nobody_is_trusted_before_the_bucket_is_filled(tmp_path_factory: p
         await revoker.close()
 
 
-async def test_an_answer_of_jetstream_sent_to_verifiers_revokes_nobody(
+async def test_forged_jetstream_answer_revokes_no_token(
     nats_server: NatsServer, verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
 ) -> None:
     """Whoever may read the bucket chooses where the answer goes; it counts for what it is, not for where it came."""
@@ -316,7 +314,7 @@ async def test_an_answer_of_jetstream_sent_to_verifiers_revokes_nobody(
 
 
 @pytest.mark.parametrize("user", ["backend", "frontend", "subscriber"])
-async def test_a_blocking_verifier_of_each_user(
+async def test_blocking_verifier_works_as_each_nats_user(
     nats_server: NatsServer, signer: Signer, revocations: Revocations, user: str
 ) -> None:
     someone = user_id()
@@ -331,13 +329,13 @@ async def test_a_blocking_verifier_of_each_user(
     assert stale(verifier, token)
 
 
-def test_who_checks_no_tokens_needs_no_jose_library() -> None:
+def test_package_without_verifier_needs_no_jose_library() -> None:
     code = "import sys; sys.modules['joserfc'] = None; import denizen; print(denizen.Client.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "Client", done.stderr
 
 
-async def test_the_example_lets_in_who_is_signed_in(
+async def test_example_service_admits_signed_in_users_only(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
     user = user_id()
@@ -370,7 +368,7 @@ async def test_the_example_lets_in_who_is_signed_in(
     await process.wait()
 
 
-async def test_keys_of_the_bucket_are_checked(revocations: Revocations) -> None:
+async def test_malformed_bucket_key_raises(revocations: Revocations) -> None:
     for bad in ("user_*", ">", "a b", "a.b", "", "a\r\nPUB x 0", secrets.token_hex(100)):
         with pytest.raises(ValueError, match="key"):
             await revocations.put_user(bad, 1)
@@ -388,7 +386,7 @@ async def twenty(url: str) -> AsyncGenerator[Verifiers]:
 
 
 @pytest.mark.slow
-async def test_a_revocation_is_in_twenty_other_processes_at_once(
+async def test_revocation_reaches_twenty_processes_at_once(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
     """From the put to the last refusal; the bound is that of design section 1, with the machine's other work on top."""

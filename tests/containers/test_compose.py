@@ -127,7 +127,7 @@ def compose(tmp_path: Path) -> Iterator[Compose]:
 
 # nats-py leaves the streams of connections that broke in the middle to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_the_whole_in_containers(compose: Compose) -> None:
+def test_compose_serves_restarts_and_comes_up_again(compose: Compose) -> None:
     with compose.client() as client:
         user = client.auth.users.create(email="ada@example.com", idempotency_key="first")
         client.auth.users.send_verification_email(user.id)
@@ -167,7 +167,7 @@ def test_every_connection_needs_tls_and_a_name(compose: Compose) -> None:
         assert b'"auth_required":true' in greeting
 
 
-def test_a_container_has_its_own_variables_and_no_capabilities(compose: Compose) -> None:
+def test_container_has_its_own_variables_and_no_capabilities(compose: Compose) -> None:
     for service in ("migrate", *SERVICES):
         variables = [line.partition("=")[0] for line in compose.inspect(service)["Config"]["Env"]]
         settings = {name.removeprefix("DENIZEN_").lower() for name in variables if name.startswith("DENIZEN_")}
@@ -184,7 +184,7 @@ def test_a_container_has_its_own_variables_and_no_capabilities(compose: Compose)
         assert (secrets_of_owner[0] in environment) == (service == "postgres"), service
 
 
-def test_the_operator_s_commands_work_in_a_container(compose: Compose, tmp_path: Path) -> None:
+def test_operator_commands_work_in_a_container(compose: Compose, tmp_path: Path) -> None:
     def well() -> bool:
         return compose.admin("doctor").returncode == 0
 

@@ -166,7 +166,7 @@ HARMLESS: list[Change] = [
 
 
 @pytest.mark.parametrize(("change", "fault"), BREAKING.items(), ids=[c.__name__[1:] for c in BREAKING])
-def test_finds_what_breaks(change: Change, fault: str) -> None:
+def test_breaking_change_is_found(change: Change, fault: str) -> None:
     new = copy.deepcopy(contract.document())
     change(new)
     faults = breaking(contract.document(), new)
@@ -174,7 +174,7 @@ def test_finds_what_breaks(change: Change, fault: str) -> None:
 
 
 @pytest.mark.parametrize("change", HARMLESS, ids=[c.__name__[1:] for c in HARMLESS])
-def test_lets_growth_pass(change: Change) -> None:
+def test_compatible_change_passes(change: Change) -> None:
     new = copy.deepcopy(contract.document())
     change(new)
     assert breaking(contract.document(), new) == []

@@ -7,13 +7,13 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 
 
-def test_imports_follow_the_line() -> None:
+def test_imports_follow_the_rules() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
-def test_the_contract_package_is_light() -> None:
+def test_contract_package_loads_no_server_library() -> None:
     code = "import sys, denizen; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"faststream", "psycopg", "cryptography", "services", "projections"} & set(loaded)

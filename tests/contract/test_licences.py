@@ -5,7 +5,7 @@ import pytest
 from scripts import check_licences
 
 
-def test_every_licence_is_allowed() -> None:
+def test_every_distribution_has_an_allowed_licence() -> None:
     assert check_licences.main() == 0
 
 
@@ -21,5 +21,5 @@ def test_every_licence_is_allowed() -> None:
         ("Proprietary", False),
     ],
 )
-def test_reads_spdx_expressions(expression: str, fine: bool) -> None:
+def test_spdx_expressions_are_judged(expression: str, fine: bool) -> None:
     assert check_licences.allowed(expression) is fine

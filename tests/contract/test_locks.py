@@ -33,7 +33,7 @@ def test_complete_lock_has_no_differences() -> None:
         (TEXT + "six==1.17.0 \\\n    --hash=sha256:ff\n", "six==1.17.0 is pinned, but nothing needs it"),
     ],
 )
-def test_spoilt_lock_is_told_by_distribution(spoilt: str, fault: str) -> None:
+def test_spoilt_lock_names_the_distribution(spoilt: str, fault: str) -> None:
     assert list(check_locks.differences(check_locks.hashes(spoilt), INDEX)) == [fault]
 
 

@@ -78,7 +78,7 @@ def outcome(data: bytes, format: Format) -> tuple[list[Any], list[BadRow]]:
 
 
 @pytest.mark.parametrize("row", [*MALFORMED.values(), *UNFIT.values()], ids=[*MALFORMED, *UNFIT])
-def test_a_bad_line(row: bytes) -> None:
+def test_bad_line_has_its_code(row: bytes) -> None:
     lines = [json.dumps(good(number)).encode() for number in range(4)]
     users, bad = outcome(b"\n".join([*lines[:2], row, *lines[2:]]), "jsonl")
     assert users == [good(number) for number in range(4)]
@@ -100,7 +100,7 @@ BROKEN_LINES = {"cut off", "a bomb", "a bomb of objects"}
         if name != "two values" and (between != b"," or name not in BROKEN_LINES)
     ],
 )
-def test_a_bad_element(name: str, between: bytes) -> None:
+def test_bad_element_of_an_array_has_its_code(name: str, between: bytes) -> None:
     row = (MALFORMED | UNFIT)[name]
     elements = [json.dumps(good(number)).encode() for number in range(4)]
     data = between.join([*elements[:2], row, *elements[2:]])
@@ -110,20 +110,20 @@ def test_a_bad_element(name: str, between: bytes) -> None:
     assert [each.code for each in bad] == [wanted]
 
 
-def test_what_stands_between_elements_is_bad_and_they_are_not() -> None:
+def test_text_between_elements_is_a_bad_row() -> None:
     users, bad = outcome(b'[{"email": "a"} canary {"email": "b"}]] } ], {"email": "c"}', "json")
     assert [user["email"] for user in users] == ["a", "c"]
     assert {each.code for each in bad} == {"malformed_message"}
 
 
 @pytest.mark.parametrize("data", [b"", b"7", b'"users"', b"{}", b'{"users": {}}', b'{"users"', b"nothing", b"\xff"])
-def test_a_file_that_is_no_array(data: bytes) -> None:
+def test_file_that_is_no_array_is_one_bad_row(data: bytes) -> None:
     users, bad = outcome(data, "json")
     assert users == []
     assert [each.code for each in bad] == ["malformed_message"]
 
 
-def test_a_row_that_takes_along_the_next_is_bounded_by_the_form_of_the_lines() -> None:
+def test_unbalanced_row_ends_at_the_next_line_of_its_form() -> None:
     rows = [b'{"email": "a%d"%s' % (number, b"" if number % 3 == 0 else b"}") for number in range(3000)]
     for data in (b"[" + b",\n".join(rows) + b"]", b"[\n  " + b",\n  ".join(rows) + b"\n]"):
         users, bad = outcome(data, "json")
@@ -132,21 +132,21 @@ def test_a_row_that_takes_along_the_next_is_bounded_by_the_form_of_the_lines() -
 
 
 @pytest.mark.parametrize("shift", [0, 1])
-def test_escapes_count_wherever_a_piece_of_a_row_ends(shift: int) -> None:
+def test_escape_at_the_edge_of_a_piece_is_read(shift: int) -> None:
     row = b'{"email": "' + b"x" * shift + b"\\\\" * 5000 + b'", }'
     users, bad = outcome(b'[{"email": "a"}, ' + row + b', {"email": "b"}]', "json")
     assert [user["email"] for user in users] == ["a", "b"]
     assert len(bad) == 1
 
 
-def test_an_array_without_end_is_noticed() -> None:
+def test_unclosed_array_is_noticed() -> None:
     users, bad = outcome(b'[{"email": "a"}, {"email": "b"},\n', "json")
     assert len(users) == 2
     assert [(each.line, each.code) for each in bad] == [(2, "malformed_message")]
 
 
 @pytest.mark.parametrize("row", [*MALFORMED_CSV.values(), *UNFIT_CSV.values()], ids=[*MALFORMED_CSV, *UNFIT_CSV])
-def test_a_bad_record(row: bytes) -> None:
+def test_bad_csv_record_has_its_code(row: bytes) -> None:
     lines = [b"email,profile.lastName,emailVerified", *(b'user%d@example.com,"a, b",true' % n for n in range(4))]
     users, bad = outcome(b"\n".join([*lines[:3], row, *lines[3:]]), "csv")
     assert [user["email"] for user in users] == [f"user{number}@example.com" for number in range(4)]
@@ -156,7 +156,7 @@ def test_a_bad_record(row: bytes) -> None:
 
 
 @pytest.mark.parametrize("spoilt", [b"M\xfcller,x,", b"a\x00,x,", b"x" * (LONGEST + 1)])
-def test_who_left_a_quote_open_is_not_blamed_for_another_line(spoilt: bytes) -> None:
+def test_unclosed_quote_spoils_its_own_line_only(spoilt: bytes) -> None:
     lines = [
         b"email,profile.lastName,emailVerified",
         b'a@example.com,"x,',
@@ -170,13 +170,13 @@ def test_who_left_a_quote_open_is_not_blamed_for_another_line(spoilt: bytes) -> 
     assert ["quote" in each.message for each in bad] == [True, False]
 
 
-def test_a_column_that_users_have_not_is_named() -> None:
+def test_unknown_column_is_named() -> None:
     for header, number in ((b"email,E-Mail 2", 2), (b"canary@example.com,Ada", 1), (b"email;name", 2)):
         _, (bad,) = outcome(header + b"\n", "csv")
         assert f"column {number}" in bad.message
 
 
-def test_a_bad_row_names_the_field() -> None:
+def test_bad_row_names_the_field() -> None:
     header = b"email,emailVerified,metadata,identities\n"
     _, bad = outcome(header + b'a,canary,,\na,,canary,\na,,[],\na,,,{}\n,,,\na,,{"a":NaN},\n', "csv")
     assert [each.field for each in bad] == ["emailVerified", "metadata", "metadata", "identities", "email", "metadata"]
@@ -197,7 +197,7 @@ def test_a_bad_row_names_the_field() -> None:
         (b'"email', "malformed_message", None),
     ],
 )
-def test_a_bad_header_is_one_bad_row(header: bytes, code: str, field: str | None) -> None:
+def test_bad_header_is_one_bad_row(header: bytes, code: str, field: str | None) -> None:
     users, bad = outcome(header + b"\na@example.com,canary\nb@example.com,\n", "csv")
     assert users == []
     assert [(each.line, each.code, each.field) for each in bad] == [(1, code, field)]
@@ -207,7 +207,7 @@ def test_a_bad_header_is_one_bad_row(header: bytes, code: str, field: str | None
     "row",
     [None, "canary", {1: 2}, {"email": "a", "metadata": {"a": {1, 2}}}, {"email": "a\0"}, {"email": float("nan")}],
 )
-def test_bad_dicts(row: Any) -> None:
+def test_bad_dict_has_its_code(row: Any) -> None:
     rows = list(read([good(0), row, good(1)]))
     assert [row.user for row in rows if isinstance(row, Row)] == [good(0), good(1)]
     assert isinstance(rows[1], BadRow)
@@ -219,7 +219,7 @@ _GARBAGE = st.binary(max_size=12).filter(lambda octets: b"\n" not in octets and 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_CELLS | _GARBAGE, max_size=8))
-def test_garbage_between_lines_loses_none(parts: list[str | bytes]) -> None:
+def test_garbage_between_lines_loses_no_good_row(parts: list[str | bytes]) -> None:
     lines = [json.dumps({"email": part}).encode() if isinstance(part, str) else part for part in parts]
     users, _ = outcome(b"\n".join(lines), "jsonl")
     assert [user["email"] for user in users] == [part for part in parts if isinstance(part, str)]
@@ -227,7 +227,7 @@ def test_garbage_between_lines_loses_none(parts: list[str | bytes]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_CELLS | st.sampled_from([b'"a"b,', b"\xff,", b"\0,", b"a,b,c", b'"a', b'a,"b']), max_size=8))
-def test_garbage_between_records_loses_none(parts: list[str | bytes]) -> None:
+def test_garbage_between_records_loses_no_good_row(parts: list[str | bytes]) -> None:
     lines = [f'{part},"x, y"'.encode() if isinstance(part, str) else part for part in parts]
     users, bad = outcome(b"\n".join([b"email,profile.lastName", *lines]), "csv")
     assert [user["email"] for user in users] == [part for part in parts if isinstance(part, str)]
@@ -240,12 +240,12 @@ def test_garbage_between_records_loses_none(parts: list[str | bytes]) -> None:
     st.sampled_from(["jsonl", "json", "csv"]),
     st.booleans(),
 )
-def test_nothing_but_rows_comes_of_rubbish(data: bytes, format: Format, begun: bool) -> None:
+def test_random_bytes_yield_only_rows(data: bytes, format: Format, begun: bool) -> None:
     start = {"jsonl": b"{", "json": b"[", "csv": b"email,metadata\n"}[format] if begun else b""
     assert all(isinstance(row, Row | BadRow) for row in read(io.BytesIO(start + data), format=format))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text('[]{}",:\\ \nab1', max_size=60))
-def test_nothing_but_rows_comes_of_broken_brackets(text: str) -> None:
+def test_broken_brackets_yield_only_rows(text: str) -> None:
     assert all(isinstance(row, Row | BadRow) for row in read(io.BytesIO(b"[" + text.encode()), format="json"))

@@ -24,14 +24,14 @@ GOTRUE = (
 
 
 @pytest.mark.parametrize(("password", "known"), [("user1password", FIREBASE), ("mytestpassword", GOTRUE)])
-def test_firebase(password: str, known: str) -> None:
+def test_firebase_hash_verifies(password: str, known: str) -> None:
     assert accepted(known) == known
     assert verify(password, known)
     assert not verify(f"{password}1", known)
     assert not verify(password[:-1], known)
 
 
-def test_firebase_as_others_write_it() -> None:
+def test_firebase_hash_in_other_spellings_verifies() -> None:
     assert hashes.firebase(HashConfig(SIGNER), "42xEC+ixf3L2lw==", DIGEST) == FIREBASE
     websafe = DIGEST.replace("+", "-").replace("/", "_").rstrip("=")
     assert hashes.firebase(HashConfig(SIGNER), "42xEC-ixf3L2lw", websafe) == FIREBASE
@@ -54,7 +54,7 @@ def test_firebase_as_others_write_it() -> None:
         ("n=14", "n=0"),
     ],
 )
-def test_what_is_no_hash_of_firebase(part: str, spoilt: str) -> None:
+def test_malformed_firebase_hash_is_refused(part: str, spoilt: str) -> None:
     text = FIREBASE.replace(part, spoilt)
     assert text != FIREBASE
     with pytest.raises(HashRejected, match="a format that we know"):
@@ -70,7 +70,7 @@ def test_what_is_no_hash_of_firebase(part: str, spoilt: str) -> None:
         ("n=9,r=32,p=16,", "n=1,r=536870912,p=1,"),
     ],
 )
-def test_the_dearest_that_is_let_in(dearest: str, too_dear: str) -> None:
+def test_hash_above_the_cost_bound_is_refused(dearest: str, too_dear: str) -> None:
     text = FIREBASE.replace("n=14,r=8,p=1,", dearest)
     assert accepted(text) == text
     began = time.thread_time()
@@ -79,7 +79,7 @@ def test_the_dearest_that_is_let_in(dearest: str, too_dear: str) -> None:
     assert time.thread_time() - began < 0.1
 
 
-def test_the_dearest_can_be_verified() -> None:
+def test_costliest_accepted_hash_verifies() -> None:
     """It needs 128 MiB, which the library does not take without being told."""
     assert not verify("user1password", FIREBASE.replace("n=14,", "n=17,"))
     key = hashlib.scrypt(b"secret", salt=b"salt\x07", n=1 << 17, r=8, p=1, maxmem=1 << 28, dklen=32)
@@ -95,7 +95,7 @@ def _firebase_by_hand(key: bytes, salt: bytes) -> str:
     return accepted(f"$fbscrypt$v=1,n=17,r=8,p=1,ss=Bw==,sk={SIGNER}${salt64}${digest64}")
 
 
-def test_a_longer_scrypt_is_cut_to_ours() -> None:
+def test_longer_scrypt_hash_is_cut_to_32_octets() -> None:
     """RFC 7914's second vector, and as much as others may have made."""
     known = "$scrypt$ln=10,r=8,p=16$TmFDbA$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWI"
     for size in (32, 64, 128):
@@ -105,7 +105,7 @@ def test_a_longer_scrypt_is_cut_to_ours() -> None:
         hashes.scrypt(1024, 8, 16, b"NaCl", key[:31])
 
 
-def test_keycloak() -> None:
+def test_keycloak_hash_verifies() -> None:
     """Made by Keycloak 9 (dev.to/oskarspakers); and 64 octets of SHA-256, as Keycloak makes them since."""
     data = {"hashIterations": 27500, "algorithm": "pbkdf2-sha256"}
     secret = {"salt": "x/bm4Y3DcuV9eU97ervkPA==", "value": "1u7BLvfSPxQFpwc5jpGSA+88EGl9pZYKhaZ8YPIu9N4="}
@@ -117,7 +117,7 @@ def test_keycloak() -> None:
     assert accepted(hashes.keycloak(secret | {"value": base64.b64encode(long).decode()}, data)) == stored
 
 
-def test_keycloak_argon2() -> None:
+def test_keycloak_argon2_hash_verifies() -> None:
     """The reference implementation's vector, taken apart as Keycloak does."""
     known = "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc"
     more = {"hashLength": ["32"], "memory": ["256"], "type": ["id"], "version": ["1.3"], "parallelism": ["2"]}
@@ -150,7 +150,7 @@ def test_keycloak_argon2() -> None:
     ],
     ids=json.dumps,
 )
-def test_hashes_of_auth0_that_are_not_taken(given: dict[str, object]) -> None:
+def test_unsupported_auth0_hash_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(Unfit) as unfit:
         hashes.auth0(given)
     assert unfit.value.field == "passwordHash"

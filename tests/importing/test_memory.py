@@ -60,7 +60,7 @@ END = {"jsonl": b"\n", "json": b"]", "csv": b"\n"}
 
 
 @pytest.mark.parametrize("format", ["jsonl", "json", "csv"])
-def test_a_long_file(format: Format) -> None:
+def test_long_file_is_read_in_bounded_memory(format: Format) -> None:
     row = CELLS if format == "csv" else USER
     count = TOTAL // len(row)
     rows = itertools.repeat(row + BETWEEN[format], count - 1)
@@ -74,7 +74,7 @@ def test_a_long_file(format: Format) -> None:
     [b"x" * 65536, b'\\"' * 32768, b"[" * 65536, b'"' * 65535, b'"[{' * 20000],
     ids=["text", "escapes", "brackets", "quotes", "mixed"],
 )
-def test_a_row_that_never_ends(format: Format, filling: bytes) -> None:
+def test_endless_row_is_read_in_bounded_memory(format: Format, filling: bytes) -> None:
     """6 MB of one row; in an array, the next one is known by its line."""
     good = b'ada@example.com,""' if format == "csv" else b'{"email": "ada@example.com"}'
     start = b'bob@example.com,"' if format == "csv" else b'{"email": "'
@@ -95,19 +95,19 @@ def _too_long(format: Format) -> str:
     )
 
 
-def test_rows_that_a_quote_swallows_are_kept_in_bounds() -> None:
+def test_rows_inside_an_open_quote_stay_in_bounded_memory() -> None:
     """Behind an open quote, lines are looked at until a row cannot be so long, and then read anew."""
     lines = itertools.repeat(b"ada@example.com,x\n", 200_000)
     good, bad = read_in_little_memory(itertools.chain([b"email,metadata.text\n", b'bob@example.com,"\n'], lines), "csv")
     assert (good, [row.line for row in bad]) == (200_000, [2])
 
 
-def test_a_record_of_ever_more_fields() -> None:
+def test_record_of_ever_more_fields_is_read_in_bounded_memory() -> None:
     pieces = itertools.chain([b"email\n"], itertools.repeat(b'"\n",' * 10_000, 30))
     _, bad = read_in_little_memory(pieces, "csv")
     assert bad[0] == BadRow(2, "malformed_message", f"the row is longer than {1 << 20} characters")
 
 
-def test_gzip_that_unpacks_to_much() -> None:
+def test_gzip_bomb_is_read_in_bounded_memory() -> None:
     packed = gzip.compress(b"[" + b" " * TOTAL + b"]")
     assert read_in_little_memory(iter([packed]), "json") == (0, [])

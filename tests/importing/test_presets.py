@@ -36,7 +36,7 @@ def bad_of(name: str) -> list[BadRow]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_passwords_still_fit(name: str) -> None:
+def test_imported_passwords_verify(name: str) -> None:
     users = users_of(name)
     assert len(users) >= 6
     hashes = {who: user["passwordHash"] for who, user in users.items() if "passwordHash" in user}
@@ -49,12 +49,12 @@ def test_passwords_still_fit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_service_takes_them(name: str) -> None:
+def test_rows_of_each_preset_pass_the_service_checks(name: str) -> None:
     for user in users_of(name).values():
         fields.check(ImportedUser.model_validate(user))
 
 
-def test_auth0() -> None:
+def test_auth0_sample_becomes_users() -> None:
     users = users_of("auth0.jsonl")
     hashed = users["ada"].pop("passwordHash")
     assert hashed.startswith("$2b$")
@@ -86,7 +86,7 @@ def test_auth0() -> None:
     assert [(bad.code, bad.field) for bad in bad_of("auth0-import.json")] == [("validation_failed", "passwordHash")]
 
 
-def test_keycloak() -> None:
+def test_keycloak_sample_becomes_users() -> None:
     users = users_of("keycloak.json")
     ada = users["ada"]
     assert ada["profile"] == {"firstName": "Ada", "lastName": "Example", "locale": "de", "timezone": "Europe/Vienna"}
@@ -110,7 +110,7 @@ def test_keycloak() -> None:
 
 
 @pytest.mark.parametrize("name", ["supabase.json", "supabase.csv"])
-def test_supabase(name: str) -> None:
+def test_supabase_sample_becomes_users(name: str) -> None:
     users = users_of(name)
     assert users["ada"]["identities"] == [{"provider": "google", "providerId": "113000000000000000001"}]
     assert users["ada"]["metadata"] == {"full_name": "Ada"}
@@ -129,7 +129,7 @@ def test_supabase(name: str) -> None:
     assert bad_of(name) == []
 
 
-def test_clerk() -> None:
+def test_clerk_sample_becomes_users() -> None:
     users = users_of("clerk.csv")
     assert users["ada"]["profile"] == {"firstName": "Ada", "lastName": "Example"}
     assert users["ada"]["appMetadata"] == {"username": "ada", "phone": "+15550100"}
@@ -141,7 +141,7 @@ def test_clerk() -> None:
 
 
 @pytest.mark.parametrize(("name", "groups"), [("django.json", {"groups": ["editors"]}), ("django.csv", {})])
-def test_django(name: str, groups: Any) -> None:
+def test_django_sample_becomes_users(name: str, groups: Any) -> None:
     users = users_of(name)
     assert users["ada"]["appMetadata"] == {"is_staff": True, "is_superuser": True, "username": "ada"} | groups
     assert users["ada"]["externalId"] == "1"
@@ -154,7 +154,7 @@ def test_django(name: str, groups: Any) -> None:
     assert bad_of(name) == []
 
 
-def test_firebase() -> None:
+def test_firebase_sample_becomes_users() -> None:
     users = users_of("firebase.json")
     assert users["ada"]["identities"] == [{"provider": "google.com", "providerId": "113000000000000000001"}]
     assert users["ada"]["appMetadata"] == {"admin": True, "phone": "+15550100"}
@@ -182,7 +182,7 @@ _SHOWN = """hash_config {
         '{"algorithm":"SCRYPT","base64_signer_key":"a+/=", "base64_salt_separator": "Bw==", "rounds":8,"mem_cost":14 }',
     ],
 )
-def test_hash_parameters_of_firebase(text: str) -> None:
+def test_firebase_hash_parameters_are_parsed(text: str) -> None:
     assert HashConfig.parse(text) == HashConfig("a+/=", "Bw==", 8, 14)
     assert "a+/=" not in repr(HashConfig.parse(text))
     for spoilt in (text.replace("8", "eight"), text.replace("signer", "other"), f"{text} algorithm: BCRYPT"):
@@ -228,7 +228,7 @@ _THINGS = st.recursive(
         ("firebase", {"email": "a", "providerUserInfo": {"rawId": 1}}),
     ],
 )
-def test_a_row_that_has_not_the_form_of_the_export(name: str, raw: dict[str, Any]) -> None:
+def test_row_of_another_form_is_a_bad_row(name: str, raw: dict[str, Any]) -> None:
     good = {"email": "b", "primary_email_address": "b", "password": ""}
     bad, row = read([raw, good], preset=name)
     assert isinstance(bad, BadRow)
@@ -239,7 +239,7 @@ def test_a_row_that_has_not_the_form_of_the_export(name: str, raw: dict[str, Any
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(_NAMES, _THINGS, max_size=6))
 @pytest.mark.parametrize("name", PRESETS)
-def test_whatever_a_row_holds_it_is_a_row(name: str, raw: dict[str, Any]) -> None:
+def test_any_row_yields_a_row_or_a_bad_row(name: str, raw: dict[str, Any]) -> None:
     for row in read([raw], preset=firebase(CONFIG) if name == "firebase" else name):
         assert isinstance(row, Row | BadRow)
         assert isinstance(row, Row) or "canary" not in repr(row)

@@ -101,14 +101,14 @@ _USERS: st.SearchStrategy[Json] = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(st.lists(_USERS, max_size=5), st.booleans(), st.booleans())
 @pytest.mark.parametrize("format", WRITERS)
-def test_what_was_written_is_read(format: Format, users: list[Json], packed: bool, marked: bool) -> None:
+def test_written_users_are_read_back(format: Format, users: list[Json], packed: bool, marked: bool) -> None:
     data = (b"\xef\xbb\xbf" if marked else b"") + WRITERS[format](users)
     assert text_of(users_of(gzip.compress(data) if packed else data, format)) == text_of(users)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(_USERS, max_size=5), st.sampled_from([0, 1, 4]))
-def test_arrays_on_many_lines(users: list[Json], indent: int) -> None:
+def test_array_on_many_lines_is_read(users: list[Json], indent: int) -> None:
     assert users_of(array(users, indent), "json") == users
     assert (
         users_of(b'{"realm": {"users": []}, "n": 1, "users":' + array(users, indent) + b', "z": [{}]}', "json") == users
@@ -116,12 +116,12 @@ def test_arrays_on_many_lines(users: list[Json], indent: int) -> None:
 
 
 @given(st.text(st.sampled_from("'=+-@\t\r\n\uff1d\uff0b\uff0d\uff20a,"), max_size=6))
-def test_a_defused_formula_is_read_back(cell: str) -> None:
+def test_defused_formula_is_read_back(cell: str) -> None:
     assert restored(defused(cell)) == cell
     assert defused(cell)[:1] not in tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20") or not cell
 
 
-def test_numbers_of_lines() -> None:
+def test_rows_have_their_line_numbers() -> None:
     def numbers(data: bytes, format: Format) -> list[int]:
         return [row.line for row in read(io.BytesIO(data), format=format)]
 
@@ -130,7 +130,7 @@ def test_numbers_of_lines() -> None:
     assert numbers(b'[\n{"email":"a",\n"metadata":{}}, {"email":"b"},\n\n7\n]', "json") == [2, 3, 5]
 
 
-def test_csv_is_typed() -> None:
+def test_csv_cells_get_their_types() -> None:
     data = (
         "email,email_verified,profile.first_name,metadata.plan,metadata.a.city,app_metadata,identities,metadata.zip\r\n"
         'a@example.com,TRUE,Ada,pro,Wien,"{""user_id"": 2}","[{""provider"":""x"",""providerId"":""1""}]",012\r\n'
@@ -150,7 +150,7 @@ def test_csv_is_typed() -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_semicolons_part_cells_where_the_header_has_no_comma(end: str) -> None:
+def test_semicolons_separate_cells_if_the_header_has_no_comma(end: str) -> None:
     lines = [
         "email;profile.lastName;metadata;profile.firstName",
         '"a@example.com";"x;\ny, z";"{""a"": [1, 2]}";',
@@ -168,7 +168,7 @@ def test_semicolons_part_cells_where_the_header_has_no_comma(end: str) -> None:
     assert users_of(b"email,metadata.a\na@example.com,x;y\n", "csv")[0]["metadata"] == {"a": "x;y"}
 
 
-def test_what_an_export_shows_and_nobody_sets_is_left_out() -> None:
+def test_fields_that_only_exports_show_are_left_out() -> None:
     shown: Json = {
         "id": "user_01h455vb4pex5vsknk084sn02q", "email": "a@example.com", "status": "ACTIVE", "version": 3,
         "loginCount": 2, "lastLoginAt": None, "lastLoginIp": None, "updatedAt": "2024-01-02T03:04:05Z",
@@ -200,12 +200,12 @@ def test_what_an_export_shows_and_nobody_sets_is_left_out() -> None:
         ("", b"", "csv"),
     ],
 )
-def test_formats_are_guessed(name: str, data: bytes, format: Format) -> None:
+def test_format_is_guessed_from_name_and_content(name: str, data: bytes, format: Format) -> None:
     assert guessed(name, data) == format
 
 
 @pytest.mark.parametrize("format", WRITERS)
-def test_sources(format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind_of_source_is_read(format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = WRITERS[format]([ADA, GRACE])
     path = tmp_path / f"users.{format}.gz"
     path.write_bytes(gzip.compress(data[:100]) + gzip.compress(data[100:]))  # As pigz or cat make it.
@@ -216,7 +216,7 @@ def test_sources(format: Format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert not file.closed
 
 
-def test_standard_input_comes_in_pieces() -> None:
+def test_standard_input_is_read_in_pieces() -> None:
     code = "from denizen.importing import read; print(*(row.user['email'] for row in read('-')))"
     reading, writing = os.pipe()
     with subprocess.Popen([sys.executable, "-c", code], stdin=reading, stdout=subprocess.PIPE) as process:
@@ -227,7 +227,7 @@ def test_standard_input_comes_in_pieces() -> None:
         assert process.communicate()[0] == b"ada@example.com grace@example.com\n"
 
 
-def test_what_cannot_be_read_raises(tmp_path: Path) -> None:
+def test_unreadable_source_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         list(read(tmp_path / "none.csv"))
     whole = gzip.compress(jsonl([ADA] * 1000))
@@ -240,9 +240,9 @@ def test_what_cannot_be_read_raises(tmp_path: Path) -> None:
         read("-", format="xml")  # pyright: ignore[reportArgumentType]
 
 
-def test_dicts_are_rows() -> None:
+def test_iterable_of_dicts_yields_rows() -> None:
     assert list(read(iter([ADA, GRACE]))) == [Row(1, ADA), Row(2, GRACE)]
 
 
-def test_a_row_shows_no_user() -> None:
+def test_repr_of_a_row_hides_its_values() -> None:
     assert repr(Row(1, ADA)) == "Row(line=1)"

@@ -26,7 +26,7 @@ def rows(denizen: Denizen) -> int:
         return int(row[0])
 
 
-async def test_a_hundred_want_one_address(backend: Backend, denizen: Denizen) -> None:
+async def test_concurrent_creates_of_one_address_make_one_user(backend: Backend, denizen: Denizen) -> None:
     address = email()
     before = rows(denizen)
     spellings = [address if number % 2 else address.upper() for number in range(100)]
@@ -38,7 +38,7 @@ async def test_a_hundred_want_one_address(backend: Backend, denizen: Denizen) ->
     assert found.body["id"] == winner["user"]["id"]
 
 
-async def test_sixty_copies_of_one_command(backend: Backend, denizen: Denizen) -> None:
+async def test_concurrent_copies_of_a_command_run_once(backend: Backend, denizen: Denizen) -> None:
     body, key = {"email": email(), "metadata": {"n": 1}}, secrets.token_hex(8)
     before = rows(denizen)
     replies = await asyncio.gather(*(backend.command("CreateUser", body, Nats_Msg_Id=key) for _ in range(60)))
@@ -50,7 +50,7 @@ async def test_sixty_copies_of_one_command(backend: Backend, denizen: Denizen) -
     assert (await backend.command("CreateUser", body, Nats_Msg_Id=key)).data == replies[0].data
 
 
-async def test_a_refusal_is_repeated_too(backend: Backend) -> None:
+async def test_repeat_of_a_refusal_is_refused_alike(backend: Backend) -> None:
     user, key = await backend.create(), secrets.token_hex(8)
     first = await backend.command("UnblockUser", {"userId": user["id"]}, Nats_Msg_Id=key)
     assert first.code == "invalid_transition"
@@ -58,7 +58,7 @@ async def test_a_refusal_is_repeated_too(backend: Backend) -> None:
     assert (await backend.command("UnblockUser", {"userId": user["id"]}, Nats_Msg_Id=key)).data == first.data
 
 
-async def test_a_wrong_version_and_a_past_deadline_store_nothing(backend: Backend, denizen: Denizen) -> None:
+async def test_wrong_version_or_past_deadline_stores_nothing(backend: Backend, denizen: Denizen) -> None:
     user = await backend.create()
     before = rows(denizen)
     conflict = await backend.command("BlockUser", {"userId": user["id"]}, Denizen_Expected_Version="2")
@@ -72,7 +72,7 @@ async def test_a_wrong_version_and_a_past_deadline_store_nothing(backend: Backen
     assert right.body["version"] == 2
 
 
-async def test_many_changes_of_one_user_are_all_made(backend: Backend) -> None:
+async def test_concurrent_changes_of_one_user_are_all_made(backend: Backend) -> None:
     user = await backend.create()
     replies = await asyncio.gather(
         *(backend.command("UpdateUser", {"userId": user["id"], "metadata": {f"k{n}": n}}) for n in range(50))
@@ -82,7 +82,7 @@ async def test_many_changes_of_one_user_are_all_made(backend: Backend) -> None:
     assert len(last.body["user"]["metadata"]) == 50
 
 
-async def test_of_those_that_saw_one_version_one_wins(backend: Backend) -> None:
+async def test_concurrent_commands_on_one_expected_version_one_wins(backend: Backend) -> None:
     user = await backend.create()
     replies = await asyncio.gather(
         *(

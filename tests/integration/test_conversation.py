@@ -26,7 +26,7 @@ async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
         yield made
 
 
-async def test_the_main_job(backend: Backend) -> None:
+async def test_create_query_block_and_event_follow_each_other(backend: Backend) -> None:
     address, external_id = email(), email()
     events = await backend.client.subscribe("users.v1.event.>")
     created = await backend.command(
@@ -90,7 +90,7 @@ async def test_the_main_job(backend: Backend) -> None:
     assert unblocked.body["user"]["blockedAt"] is None
 
 
-async def test_an_update_merges_at_the_top_level(backend: Backend) -> None:
+async def test_update_merges_at_the_top_level(backend: Backend) -> None:
     user = await backend.create(
         profile={"firstName": "Ada", "lastName": "L."}, metadata={"a": 1, "b": {"c": 1, "d": 2}}, appMetadata={"x": 1}
     )
@@ -102,7 +102,7 @@ async def test_an_update_merges_at_the_top_level(backend: Backend) -> None:
     assert again.body["version"] == updated["version"], "what changes nothing is no event"
 
 
-async def test_lists(backend: Backend) -> None:
+async def test_list_users_pages_and_filters(backend: Backend) -> None:
     users = [await backend.create(emailVerified=True) for _ in range(5)]
     position = (await backend.command("BlockUser", {"userId": users[0]["id"]})).body["position"]
     at = str(position)
@@ -117,7 +117,7 @@ async def test_lists(backend: Backend) -> None:
     assert blocked["total"] == len(blocked["data"])
 
 
-async def test_every_refusal_has_its_code_and_number(backend: Backend) -> None:
+async def test_refusals_have_their_code_and_number(backend: Backend) -> None:
     user = await backend.create(externalId=email())
     other = await backend.create()
     expected: list[tuple[str, Json, dict[str, str], str, int, str | None]] = [
@@ -156,7 +156,7 @@ async def test_every_refusal_has_its_code_and_number(backend: Backend) -> None:
     assert json.loads(malformed.data)["error"]["code"] == "malformed_message"
 
 
-async def test_a_query_waits_for_its_position_and_then_says_by_how_much_it_is_behind(backend: Backend) -> None:
+async def test_query_past_its_wait_names_the_lag(backend: Backend) -> None:
     created = await backend.command("CreateUser", {"email": email()})
     user, position = created.body["user"], created.body["position"]
     behind = await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=str(position + 1_000_000))
@@ -172,7 +172,7 @@ async def test_a_query_waits_for_its_position_and_then_says_by_how_much_it_is_be
     assert (await waiting).body["status"] == "BLOCKED"
 
 
-async def test_query_of_latest_shows_what_was_committed_before_it(backend: Backend) -> None:
+async def test_query_of_latest_shows_all_committed_before(backend: Backend) -> None:
     """A client that knows no position reads what others have just written."""
 
     async def round_trip() -> None:
@@ -208,7 +208,7 @@ async def test_query_of_latest_is_stale_while_projections_stand_still(own_denize
         assert shown.body["status"] == "BLOCKED"
 
 
-async def test_it_is_discovered_as_users(backend: Backend) -> None:
+async def test_service_is_discovered_as_users(backend: Backend) -> None:
     for verb in ("PING", "INFO", "STATS"):
         inbox = backend.client.new_inbox()
         answers = await backend.client.subscribe(inbox)

@@ -63,7 +63,7 @@ def test_home_that_is_not_utf8_is_refused_with_a_sentence(tmp_path: Path) -> Non
 
 
 @as_root
-def test_user_without_a_name_is_told_what_to_do(tmp_path: Path) -> None:
+def test_unix_user_without_a_name_is_told_what_to_do(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:3]:  # pytest's own, which other users may not enter
         if not parent.stat().st_mode & 0o001:
@@ -79,7 +79,7 @@ def test_user_without_a_name_is_told_what_to_do(tmp_path: Path) -> None:
 
 
 @as_root
-def test_database_of_a_user_without_a_name_starts(tmp_path: Path) -> None:
+def test_database_of_a_unix_user_without_a_name_starts(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.create()
     Postgres(home).prepare()
@@ -91,7 +91,7 @@ def test_database_of_a_user_without_a_name_starts(tmp_path: Path) -> None:
 
 
 @as_root
-def test_programs_in_a_private_directory_start_as_an_unprivileged_user(tmp_path: Path) -> None:
+def test_private_programs_start_as_an_unprivileged_user(tmp_path: Path) -> None:
     """As in a clone or a virtual environment below /root: initdb looks by access(2) for the programs beside it."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)

@@ -20,7 +20,7 @@ def identity(provider_id: str) -> dict[str, str]:
     return {"provider": "google", "providerId": provider_id}
 
 
-async def test_of_fifty_who_link_one_identity_one_gets_it(backend: Backend) -> None:
+async def test_concurrent_links_of_one_identity_one_wins(backend: Backend) -> None:
     users = [await backend.create() for _ in range(50)]
     mine = identity(email())
     replies = await asyncio.gather(
@@ -42,14 +42,14 @@ async def test_of_fifty_who_link_one_identity_one_gets_it(backend: Backend) -> N
     assert b"ya29" not in linked.data + listed.data
 
 
-async def test_linking_twice_changes_nothing(backend: Backend) -> None:
+async def test_link_of_a_linked_identity_changes_nothing(backend: Backend) -> None:
     user, mine = await backend.create(), identity(email())
     first = await backend.command("LinkIdentity", {"userId": user["id"], **mine})
     again = await backend.command("LinkIdentity", {"userId": user["id"], **mine})
     assert (again.body["version"], again.body["user"]) == (first.body["version"], first.body["user"])
 
 
-async def test_a_deleted_user_s_identity_is_free(backend: Backend) -> None:
+async def test_identity_of_a_deleted_user_is_free(backend: Backend) -> None:
     user, mine = await backend.create(), identity(email())
     await backend.command("LinkIdentity", {"userId": user["id"], **mine})
     await backend.command("DeleteUser", {"userId": user["id"]})
@@ -60,13 +60,13 @@ async def test_a_deleted_user_s_identity_is_free(backend: Backend) -> None:
 @pytest.mark.parametrize(
     "bad", [{"provider": "Google"}, {"provider": "a b"}, {"providerId": ""}, {"providerId": "a\n"}]
 )
-async def test_what_is_no_identity(backend: Backend, bad: dict[str, str]) -> None:
+async def test_malformed_identity_is_refused(backend: Backend, bad: dict[str, str]) -> None:
     user = await backend.create()
     reply = await backend.command("LinkIdentity", {"userId": user["id"], **identity("1"), **bad})
     assert reply.code == "validation_failed"
 
 
-async def test_the_history_says_who_changed_what(backend: Backend) -> None:
+async def test_history_names_actor_and_changes(backend: Backend) -> None:
     user = await backend.create(profile={"firstName": "Ada"}, metadata={"plan": "free"})
     headers = {"Denizen_Actor": "support_7", "Nats_Msg_Id": email()}
     changed = await backend.command(
@@ -94,7 +94,7 @@ async def test_the_history_says_who_changed_what(backend: Backend) -> None:
     assert rest["nextCursor"] is None
 
 
-async def test_a_user_as_of_a_time(backend: Backend) -> None:
+async def test_as_of_shows_the_user_at_that_time(backend: Backend) -> None:
     user = await backend.create(emailVerified=True)
     blocked = (await backend.command("BlockUser", {"userId": user["id"]})).body["user"]
     changed = await backend.command("UpdateUser", {"userId": user["id"], "metadata": {"a": 1}})
@@ -115,7 +115,7 @@ async def test_a_user_as_of_a_time(backend: Backend) -> None:
     assert (await as_of("2026-13-01T00:00:00Z"))[0] == "validation_failed"
 
 
-async def test_nobody_has_a_history(backend: Backend) -> None:
+async def test_history_of_an_unknown_user_is_refused(backend: Backend) -> None:
     user = await backend.create()
     deleted = await backend.command("DeleteUser", {"userId": user["id"]})
     at = str(deleted.body["position"])

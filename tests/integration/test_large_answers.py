@@ -32,7 +32,7 @@ async def walk(talk: Talk, query: str, at: int, **body: Any) -> list[list[Json]]
     return pages
 
 
-async def test_large_users_are_listed_by_as_many_pages_as_they_need(denizen: Denizen, talk: Talk) -> None:
+async def test_large_users_are_listed_in_smaller_pages(denizen: Denizen, talk: Talk) -> None:
     word = f"w{secrets.token_hex(6)}"
     names = [f"{word} {number:02}" for number in range(70)]
     made = await asyncio.gather(*(talk.create(profile={"displayName": name}, **LARGE) for name in names))
@@ -66,7 +66,7 @@ async def test_page_cut_short_by_size_says_so(denizen: Denizen, talk: Talk) -> N
         assert (len(whole), whole.truncated) == (20, False)
 
 
-async def test_a_history_of_large_changes(talk: Talk) -> None:
+async def test_history_of_large_changes_is_paged(talk: Talk) -> None:
     user, at = await talk.create(**LARGE), 0
     for number in range(40):
         sections = {name: {"x": f"{number}" + each["x"][2:]} for name, each in LARGE.items()}
@@ -78,7 +78,7 @@ async def test_a_history_of_large_changes(talk: Talk) -> None:
     assert len(pages) == 3
 
 
-async def test_the_largest_change_is_one_row(talk: Talk) -> None:
+async def test_largest_change_fits_one_history_page(talk: Talk) -> None:
     """Keys count more in a history than in a user: each is a field that changed."""
     sections = {f"{number:x}": 1 for number in range(1_400)}
     user = await talk.create(metadata=sections, appMetadata=sections)
@@ -90,7 +90,7 @@ async def test_the_largest_change_is_one_row(talk: Talk) -> None:
     assert all(len(row["changes"]) >= 2 * 1_400 for row in pages[0])
 
 
-async def test_a_login_history_with_the_longest_user_agents(denizen: Denizen, talk: Talk) -> None:
+async def test_login_history_of_longest_user_agents_is_paged(denizen: Denizen, talk: Talk) -> None:
     made = await talk.done("CreateUser", {"email": email()})
     user = made["user"]
     with psycopg.connect(denizen.database_url) as owner:
@@ -105,7 +105,7 @@ async def test_a_login_history_with_the_longest_user_agents(denizen: Denizen, ta
 
 
 @pytest.mark.slow
-async def test_the_newest_of_a_great_many_sessions_are_listed(talk: Talk) -> None:
+async def test_newest_of_very_many_sessions_are_listed(talk: Talk) -> None:
     user = await talk.member()
     agent = "\N{GRINNING FACE}" * 512
     first = await talk.sign_in(user, userAgent=agent)
@@ -123,7 +123,7 @@ async def test_the_newest_of_a_great_many_sessions_are_listed(talk: Talk) -> Non
     assert mine.body["data"][0]["current"] is True
 
 
-async def test_what_is_larger_than_a_message_is_refused(talk: Talk, denizen: Denizen) -> None:
+async def test_request_larger_than_a_message_is_refused(talk: Talk, denizen: Denizen) -> None:
     """A user cannot be so large; if one is, whoever asks for him is told, and does not wait in vain."""
     made = await talk.done("CreateUser", {"email": email()})
     asked = {"userId": made["user"]["id"]}

@@ -22,7 +22,7 @@ def expire_codes(denizen: Denizen, user: Json) -> None:
 
 
 @pytest.mark.parametrize("kind", ["command", "self"])
-async def test_change_password(talk: Talk, post: Postbox, kind: str) -> None:
+async def test_change_password_ends_every_session(talk: Talk, post: Postbox, kind: str) -> None:
     user = await talk.member()
     session = await talk.sign_in(user)
 
@@ -44,7 +44,7 @@ async def test_change_password(talk: Talk, post: Postbox, kind: str) -> None:
     await post.mails(user["email"], "password was changed")
 
 
-async def test_reset_password_with_a_change_that_is_required(talk: Talk) -> None:
+async def test_reset_password_can_require_a_change(talk: Talk) -> None:
     user = await talk.member()
     session = await talk.sign_in(user)
     body = {"userId": user["id"], "password": NEW, "requireChange": True}
@@ -74,9 +74,7 @@ async def test_change_password_to_the_same_is_refused(talk: Talk, required: bool
     assert changed["user"]["passwordChangeRequired"] is False
 
 
-async def test_confirm_password_reset_to_the_same_is_refused_where_a_change_is_required(
-    talk: Talk, post: Postbox
-) -> None:
+async def test_confirm_reset_to_the_same_password_is_refused(talk: Talk, post: Postbox) -> None:
     user = await talk.member()
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
     confirm = {"token": await post.token(user["email"]), "password": PASSWORD}
@@ -92,7 +90,7 @@ async def test_confirm_password_reset_to_the_same_is_refused_where_a_change_is_r
 
 
 @pytest.mark.parametrize("kind", ["command", "public"])
-async def test_a_password_that_is_forgotten(talk: Talk, post: Postbox, kind: str) -> None:
+async def test_forgotten_password_is_reset_by_mail(talk: Talk, post: Postbox, kind: str) -> None:
     asked = talk.command if kind == "command" else talk.public
     user = await talk.member()
     session = await talk.sign_in(user)
@@ -110,7 +108,7 @@ async def test_a_password_that_is_forgotten(talk: Talk, post: Postbox, kind: str
     await post.mails(user["email"], "password was changed")
 
 
-async def test_who_recovers_by_mail_needs_no_other_verification(talk: Talk, post: Postbox) -> None:
+async def test_password_reset_by_mail_verifies_the_address(talk: Talk, post: Postbox) -> None:
     user = await talk.create(password=PASSWORD)
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
     token = await post.token(user["email"])
@@ -123,7 +121,7 @@ async def test_who_recovers_by_mail_needs_no_other_verification(talk: Talk, post
 # --- codes and tokens: once, a few times, for a while -------------------------------------------------------------
 
 
-async def test_of_fifty_who_use_one_code_one_wins(talk: Talk, post: Postbox) -> None:
+async def test_concurrent_uses_of_one_code_one_wins(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     body = {"userId": user["id"], "code": await post.code(user["email"])}
@@ -135,7 +133,7 @@ async def test_of_fifty_who_use_one_code_one_wins(talk: Talk, post: Postbox) -> 
 
 
 @pytest.mark.parametrize("used", ["digits", "long"])
-async def test_either_code_uses_up_both(talk: Talk, post: Postbox, used: str) -> None:
+async def test_using_one_code_spends_both(talk: Talk, post: Postbox, used: str) -> None:
     user = await talk.create()
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     digits, long_code = await post.code(user["email"]), await post.long_code(user["email"])
@@ -151,7 +149,7 @@ async def test_either_code_uses_up_both(talk: Talk, post: Postbox, used: str) ->
     assert (await talk.done("VerifyEmail", moved))["user"]["email"] == wanted
 
 
-async def test_both_codes_at_once_verify_once(talk: Talk, post: Postbox) -> None:
+async def test_concurrent_use_of_both_codes_verifies_once(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     given = [await post.code(user["email"]), *[await post.long_code(user["email"])] * 9] * 3
@@ -164,7 +162,7 @@ async def test_both_codes_at_once_verify_once(talk: Talk, post: Postbox) -> None
     assert (await talk.fresh(user))["version"] == 3, "created, asked for, verified once"
 
 
-async def test_of_fifty_who_use_one_token_one_wins(talk: Talk, post: Postbox) -> None:
+async def test_concurrent_uses_of_one_token_one_wins(talk: Talk, post: Postbox) -> None:
     user = await talk.member()
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
     token = await post.token(user["email"])
@@ -180,7 +178,7 @@ async def test_of_fifty_who_use_one_token_one_wins(talk: Talk, post: Postbox) ->
     assert len(await post.mails(user["email"], "password was changed")) == 1
 
 
-async def test_a_code_can_be_tried_five_times(talk: Talk, post: Postbox) -> None:
+async def test_code_can_be_tried_five_times(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     code = await post.code(user["email"])
@@ -196,7 +194,7 @@ async def test_a_code_can_be_tried_five_times(talk: Talk, post: Postbox) -> None
     assert not (await talk.command("VerifyEmail", other)).code
 
 
-async def test_guessing_over_many_codes_has_an_end(talk: Talk) -> None:
+async def test_guesses_over_many_codes_are_limited(talk: Talk) -> None:
     user = await talk.create()
     codes = [
         (await talk.command("VerifyEmail", {"userId": user["id"], "code": f"{number:06d}"})).code
@@ -205,7 +203,7 @@ async def test_guessing_over_many_codes_has_an_end(talk: Talk) -> None:
     assert codes == ["code_invalid"] * 20 + ["too_many_attempts"] * 5
 
 
-async def test_what_was_mailed_expires(talk: Talk, post: Postbox, denizen: Denizen) -> None:
+async def test_mailed_code_and_token_expire(talk: Talk, post: Postbox, denizen: Denizen) -> None:
     user = await talk.create(password=PASSWORD)
     await talk.done("SendVerificationEmail", {"userId": user["id"]})
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
@@ -223,7 +221,7 @@ async def test_what_was_mailed_expires(talk: Talk, post: Postbox, denizen: Deniz
     assert (await talk.fresh(user))["status"] == "PENDING_VERIFICATION"
 
 
-async def test_only_the_newest_counts(talk: Talk, post: Postbox) -> None:
+async def test_only_the_newest_code_and_token_count(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     for number in (1, 2):
         await talk.done("SendPasswordResetEmail", {"email": user["email"]})
@@ -233,7 +231,7 @@ async def test_only_the_newest_counts(talk: Talk, post: Postbox) -> None:
     assert not (await talk.command("ConfirmPasswordReset", {"token": new, "password": NEW})).code
 
 
-async def test_nobody_s_mailbox_is_flooded(talk: Talk, post: Postbox) -> None:
+async def test_mails_to_one_address_are_limited(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     codes = [(await talk.command("SendPasswordResetEmail", {"email": user["email"]})).code for _ in range(6)]
     nobody = email()
@@ -246,7 +244,7 @@ async def test_nobody_s_mailbox_is_flooded(talk: Talk, post: Postbox) -> None:
 # --- another address ----------------------------------------------------------------------------------------------
 
 
-async def test_change_email(talk: Talk, post: Postbox) -> None:
+async def test_change_email_takes_effect_when_verified(talk: Talk, post: Postbox) -> None:
     user = await talk.member()
     session, address = await talk.sign_in(user), email()
     asked = await talk.done("ChangeEmail", {"userId": user["id"], "email": address})
@@ -266,7 +264,7 @@ async def test_change_email(talk: Talk, post: Postbox) -> None:
 
 
 @pytest.mark.parametrize("kind", ["command", "self"])
-async def test_change_email_back_to_ones_own_calls_the_change_off(talk: Talk, post: Postbox, kind: str) -> None:
+async def test_change_email_to_the_present_address_cancels_the_change(talk: Talk, post: Postbox, kind: str) -> None:
     user, wanted = await talk.member(), email()
     token = (await talk.sign_in(user))["accessToken"]
 
@@ -293,7 +291,7 @@ async def test_change_email_back_to_ones_own_calls_the_change_off(talk: Talk, po
     ], "no code and no note"
 
 
-async def test_change_email_called_off_though_the_mailbox_has_had_its_mails(talk: Talk, post: Postbox) -> None:
+async def test_change_email_is_cancelled_past_the_mail_limit(talk: Talk, post: Postbox) -> None:
     user, wanted = await talk.member(), email()
     while (await talk.command("SendPasswordResetEmail", {"email": user["email"]})).code != "too_many_attempts":
         pass
@@ -303,7 +301,7 @@ async def test_change_email_called_off_though_the_mailbox_has_had_its_mails(talk
     assert late.code == "code_invalid"
 
 
-async def test_an_address_that_somebody_has_or_takes_meanwhile(talk: Talk, post: Postbox) -> None:
+async def test_change_email_to_a_taken_address_is_refused(talk: Talk, post: Postbox) -> None:
     user, other = await talk.member(), await talk.member()
     taken = {"userId": user["id"], "email": other["email"].upper()}
     assert (await talk.command("ChangeEmail", taken)).code == "email_taken"
@@ -315,7 +313,7 @@ async def test_an_address_that_somebody_has_or_takes_meanwhile(talk: Talk, post:
     assert (await talk.fresh(user))["email"] == user["email"]
 
 
-async def test_to_change_ones_own_address_one_gives_the_password(talk: Talk, post: Postbox) -> None:
+async def test_change_own_email_needs_the_password(talk: Talk, post: Postbox) -> None:
     """A stolen session must not move the account."""
     user = await talk.member()
     token, address = (await talk.sign_in(user))["accessToken"], email()
@@ -358,7 +356,7 @@ def bcrypted(password: str) -> str:
     ids=["bcrypt", "bcrypt above 72 octets", "Django", "SSHA"],
 )
 @pytest.mark.parametrize("field", ["passwordHash", "password"])
-async def test_imported_hashes(talk: Talk, denizen: Denizen, stored: str, password: str, field: str) -> None:
+async def test_imported_hash_signs_in(talk: Talk, denizen: Denizen, stored: str, password: str, field: str) -> None:
     prefix = "hashed:" if field == "password" else ""
     user = await talk.create(emailVerified=True, **{field: prefix + stored})
 
@@ -377,7 +375,7 @@ async def test_imported_hashes(talk: Talk, denizen: Denizen, stored: str, passwo
         assert await talk.refused(user, password + "x") == "invalid_credentials", "now every octet counts"
 
 
-async def test_a_hash_is_not_made_anew_for_who_is_not_let_in(talk: Talk, denizen: Denizen) -> None:
+async def test_refused_sign_in_does_not_rehash(talk: Talk, denizen: Denizen) -> None:
     user = await talk.create(passwordHash=bcrypted(PASSWORD))
     assert await talk.refused(user) == "email_not_verified"
     assert sql(denizen, "select hash like '$2b$%%' from passwords where user_id = %s", user["id"]) == [(True,)]
@@ -395,7 +393,7 @@ async def test_a_hash_is_not_made_anew_for_who_is_not_let_in(talk: Talk, denizen
         ({"passwordHash": ""}, "passwordHash"),
     ],
 )
-async def test_what_is_no_hash(talk: Talk, body: Json, field: str) -> None:
+async def test_malformed_hash_is_refused(talk: Talk, body: Json, field: str) -> None:
     address = email()
     refusal = await talk.command("CreateUser", {"email": address, **body})
     assert (refusal.code, refusal.body["error"]["field"]) == ("validation_failed", field)
@@ -405,7 +403,7 @@ async def test_what_is_no_hash(talk: Talk, body: Json, field: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["short 7", "password", "12345678", "QWERTYUIOP", "x" * 257, "the address"])
-async def test_weak_passwords(talk: Talk, password: str) -> None:
+async def test_weak_password_is_refused(talk: Talk, password: str) -> None:
     address = email()
     password = address if password == "the address" else password
     user = await talk.create()
@@ -420,7 +418,7 @@ async def test_weak_passwords(talk: Talk, password: str) -> None:
     assert (await talk.query("GetUserByEmail", {"email": address})).code == "user_not_found"
 
 
-async def test_a_password_is_what_it_looks_like(talk: Talk) -> None:
+async def test_password_in_another_unicode_form_signs_in(talk: Talk) -> None:
     """NFC: it does not depend on the keyboard how a letter is written."""
     user = await talk.member(password="Ame\u0301lie Poulain")
     assert not await talk.refused(user, "Am\u00e9lie Poulain")
@@ -431,7 +429,7 @@ async def test_a_password_is_what_it_looks_like(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("kind", ["command", "self"])
-async def test_deletion(talk: Talk, denizen: Denizen, kind: str) -> None:
+async def test_deleted_user_cannot_sign_in(talk: Talk, denizen: Denizen, kind: str) -> None:
     user = await talk.member()
     session = await talk.sign_in(user, ip="192.0.2.7")
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
@@ -482,7 +480,7 @@ async def test_repeat_after_the_user_was_deleted_is_refused(
 
 
 @pytest.mark.embedded
-async def test_discreet_registration(discreet: Denizen) -> None:
+async def test_discreet_registration_answers_alike(discreet: Denizen) -> None:
     """The same answer, the same time to half a second, and a mail to whoever has the address."""
     post = Postbox(discreet)
     async with talking(discreet, "frontend") as front, talking(discreet) as talk:

@@ -45,7 +45,7 @@ def running(environment: dict[str, str]) -> Iterator[list[subprocess.Popen[str]]
         process.communicate()
 
 
-async def test_requests_by_the_nats_cli(backend: Backend) -> None:
+async def test_requests_of_the_nats_cli_work(backend: Backend) -> None:
     """The same subjects and bodies, sent by nats-py: the nats CLI is a Go program."""
     assert len(REQUESTS) == 3
     replies: list[str] = []
@@ -61,7 +61,7 @@ async def test_requests_by_the_nats_cli(backend: Backend) -> None:
     assert len(set(replies)) == 1
 
 
-def test_the_first_python(environment: dict[str, str], tmp_path: Path) -> None:
+def test_first_program_works(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PYTHON[0]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -71,7 +71,7 @@ def test_the_first_python(environment: dict[str, str], tmp_path: Path) -> None:
     assert code == "email_taken"
 
 
-async def test_the_python_that_reacts(
+async def test_subscribing_program_works(
     environment: dict[str, str], running: list[subprocess.Popen[str]], backend: Backend, tmp_path: Path
 ) -> None:
     output = tmp_path / "output"
@@ -83,7 +83,7 @@ async def test_the_python_that_reacts(
     running[0].send_signal(signal.SIGINT)
 
 
-def test_the_python_that_signs_in(environment: dict[str, str], tmp_path: Path) -> None:
+def test_sign_in_program_works(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PYTHON[2]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
@@ -94,7 +94,7 @@ def test_the_python_that_signs_in(environment: dict[str, str], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_shell(line: str, environment: dict[str, str], running: list[subprocess.Popen[str]]) -> None:
+def test_shell_command_works(line: str, environment: dict[str, str], running: list[subprocess.Popen[str]]) -> None:
     program, *arguments = shlex.split(line)
     assert program == ".venv/bin/denizen"
     process = subprocess.Popen(

@@ -16,7 +16,7 @@ NEW = "another good one 77"
 
 
 @pytest.mark.parametrize("kind", ["command", "public"])
-async def test_the_main_job(talk: Talk, front: Talk, post: Postbox, kind: str) -> None:
+async def test_sign_in_token_and_refresh_work(talk: Talk, front: Talk, post: Postbox, kind: str) -> None:
     asked = talk.command if kind == "command" else front.public
     address = email()
     registered = await asked("Register", {"email": address, "password": PASSWORD, "profile": {"firstName": "Ada"}})
@@ -54,7 +54,7 @@ async def test_the_main_job(talk: Talk, front: Talk, post: Postbox, kind: str) -
     assert history["nextCursor"] is None
 
 
-async def test_the_login_history_page_by_page(talk: Talk) -> None:
+async def test_login_history_is_paged(talk: Talk) -> None:
     user = await talk.member()
     position = 0
     for number in range(5):
@@ -79,9 +79,7 @@ async def test_the_login_history_page_by_page(talk: Talk) -> None:
     assert (await talk.fresh(user))["loginCount"] == 5
 
 
-async def test_a_front_end_serves_somebody_from_his_first_to_his_last_day(
-    talk: Talk, front: Talk, post: Postbox
-) -> None:
+async def test_front_end_serves_a_user_from_registration_to_deletion(talk: Talk, front: Talk, post: Postbox) -> None:
     """All by subjects that NATS lets a front end publish to."""
     address = email()
     user = (await front.public("Register", {"email": address, "password": PASSWORD})).body["user"]
@@ -142,7 +140,7 @@ async def test_sign_in_with_an_odd_origin_is_cleaned(
     assert (attempt["ip"], attempt["userAgent"]) == kept
 
 
-async def test_without_a_token(talk: Talk) -> None:
+async def test_self_request_without_a_token_is_refused(talk: Talk) -> None:
     user = await talk.member()
     session = await talk.sign_in(user)
     for header, code in (
@@ -174,7 +172,7 @@ ENDS: dict[str, tuple[Json, str, str]] = {
 
 
 @pytest.mark.parametrize("command", ENDS)
-async def test_it_ends_every_session_and_nothing_brings_one_back(talk: Talk, command: str) -> None:
+async def test_block_and_password_changes_end_every_session(talk: Talk, command: str) -> None:
     more, back, refusal = ENDS[command]
     user = await talk.member()
     sessions = [await talk.sign_in(user), await talk.sign_in(user)]
@@ -194,7 +192,7 @@ async def test_it_ends_every_session_and_nothing_brings_one_back(talk: Talk, com
         assert await talk.alive(await talk.sign_in(user, NEW))
 
 
-async def test_one_session_ends_alone(talk: Talk) -> None:
+async def test_revoke_session_ends_that_session_only(talk: Talk) -> None:
     user = await talk.member()
     one, two = await talk.sign_in(user), await talk.sign_in(user)
     revoke = {"userId": user["id"], "sessionId": one["sessionId"]}
@@ -204,7 +202,7 @@ async def test_one_session_ends_alone(talk: Talk) -> None:
 
 
 @pytest.mark.parametrize("blocked", ["BlockUser", "DeactivateUser"])
-async def test_nothing_that_proves_who_he_is_unblocks_him(talk: Talk, post: Postbox, blocked: str) -> None:
+async def test_proofs_of_identity_do_not_unblock_a_user(talk: Talk, post: Postbox, blocked: str) -> None:
     user = await talk.member()
     status = (await talk.done(blocked, {"userId": user["id"]}))["user"]["status"]
     reset = await talk.done("ResetPassword", {"userId": user["id"], "password": NEW})
@@ -225,7 +223,7 @@ async def test_nothing_that_proves_who_he_is_unblocks_him(talk: Talk, post: Post
 # --- refresh tokens and repeats -----------------------------------------------------------------------------------
 
 
-async def test_refresh_tokens_rotate_and_an_older_one_ends_the_session(talk: Talk, front: Talk) -> None:
+async def test_refresh_rotates_and_an_older_token_ends_the_session(talk: Talk, front: Talk) -> None:
     """The grace is of the token that was used last: not of one before it, however lately that was used."""
     user = await talk.member()
     first = await talk.sign_in(user)
@@ -249,7 +247,7 @@ def past_grace(denizen: Denizen, session: Json) -> None:
 
 
 @pytest.mark.parametrize("tabs", [2, 50])
-async def test_tabs_that_refresh_at_once_get_the_same_tokens(talk: Talk, front: Talk, tabs: int) -> None:
+async def test_concurrent_refreshes_get_the_same_tokens(talk: Talk, front: Talk, tabs: int) -> None:
     session = await talk.sign_in(await talk.member())
     asked = {"refreshToken": session["refreshToken"]}
     replies = await asyncio.gather(*(front.public("RefreshSession", asked) for _ in range(tabs)))
@@ -262,9 +260,7 @@ async def test_tabs_that_refresh_at_once_get_the_same_tokens(talk: Talk, front: 
     assert await talk.alive(late)
 
 
-async def test_a_token_that_is_used_again_after_the_grace_ends_the_session(
-    talk: Talk, front: Talk, denizen: Denizen
-) -> None:
+async def test_refresh_token_reused_after_the_grace_ends_the_session(talk: Talk, front: Talk, denizen: Denizen) -> None:
     first = await talk.sign_in(await talk.member())
     asked = {"refreshToken": first["refreshToken"]}
     second = (await front.public("RefreshSession", asked)).body
@@ -275,9 +271,7 @@ async def test_a_token_that_is_used_again_after_the_grace_ends_the_session(
     assert (await front.public("RefreshSession", {"refreshToken": second["refreshToken"]})).code == "token_invalid"
 
 
-async def test_a_thief_who_refreshes_in_the_grace_is_found_at_the_next_refresh(
-    talk: Talk, front: Talk, denizen: Denizen
-) -> None:
+async def test_thief_within_the_grace_is_found_at_the_next_refresh(talk: Talk, front: Talk, denizen: Denizen) -> None:
     """Thief and owner hold the same tokens then: at the latest when both have used them, the session ends."""
     session = await talk.sign_in(await talk.member())
     owner, thief = [
@@ -291,7 +285,7 @@ async def test_a_thief_who_refreshes_in_the_grace_is_found_at_the_next_refresh(
     assert not await talk.alive(fresh)
 
 
-async def test_a_version_that_is_expected_does_not_save_a_thief(talk: Talk, denizen: Denizen) -> None:
+async def test_expected_version_does_not_protect_a_thief(talk: Talk, denizen: Denizen) -> None:
     """A used token ends the session whatever else the request says."""
     user = await talk.member()
     first = await talk.sign_in(user)
@@ -303,7 +297,7 @@ async def test_a_version_that_is_expected_does_not_save_a_thief(talk: Talk, deni
 
 
 @pytest.mark.parametrize("change", ["another session's", "a later one", "cut", "not one"])
-async def test_a_refresh_token_that_is_none_harms_nobody(talk: Talk, change: str) -> None:
+async def test_malformed_refresh_token_ends_no_session(talk: Talk, change: str) -> None:
     user = await talk.member()
     session, other = await talk.sign_in(user), await talk.sign_in(user)
     name, number, proof = session["refreshToken"].split(".")
@@ -317,7 +311,7 @@ async def test_a_refresh_token_that_is_none_harms_nobody(talk: Talk, change: str
     assert [await talk.alive(each) for each in (session, other)] == [True, True]
 
 
-async def test_a_repeat_gets_the_same_tokens(talk: Talk, denizen: Denizen) -> None:
+async def test_repeat_of_authenticate_gets_the_same_tokens(talk: Talk, denizen: Denizen) -> None:
     user = await talk.member()
     login, key = {"email": user["email"], "password": PASSWORD}, email()
     replies = [await talk.command("Authenticate", login, Nats_Msg_Id=key) for _ in range(3)]
@@ -343,7 +337,7 @@ async def test_a_repeat_gets_the_same_tokens(talk: Talk, denizen: Denizen) -> No
     assert not await talk.alive(refreshed[2])
 
 
-async def test_copies_at_once_begin_one_session(talk: Talk) -> None:
+async def test_concurrent_copies_begin_one_session(talk: Talk) -> None:
     user = await talk.member()
     login, key = {"email": user["email"], "password": PASSWORD}, email()
     replies = await asyncio.gather(*(talk.command("Authenticate", login, Nats_Msg_Id=key) for _ in range(5)))
@@ -352,7 +346,7 @@ async def test_copies_at_once_begin_one_session(talk: Talk) -> None:
     assert (await talk.fresh(user))["loginCount"] == 1
 
 
-async def test_a_repeat_after_a_block_is_refused(talk: Talk) -> None:
+async def test_repeat_of_authenticate_after_a_block_is_refused(talk: Talk) -> None:
     user = await talk.member()
     login, key = {"email": user["email"], "password": PASSWORD}, email()
     first = (await talk.command("Authenticate", login, Nats_Msg_Id=key)).body
@@ -363,7 +357,7 @@ async def test_a_repeat_after_a_block_is_refused(talk: Talk) -> None:
     assert (await talk.command("RefreshSession", refresh, Nats_Msg_Id=again)).code == "token_invalid"
 
 
-async def test_a_session_that_has_expired(talk: Talk, denizen: Denizen) -> None:
+async def test_expired_session_is_refused(talk: Talk, denizen: Denizen) -> None:
     session = await talk.sign_in(await talk.member())
     sql(denizen, "update sessions set expires_at = now() - interval '1 s' where session_id = %s", session["sessionId"])
     assert not await talk.alive(session)
@@ -373,7 +367,7 @@ async def test_a_session_that_has_expired(talk: Talk, denizen: Denizen) -> None:
 # --- at the door --------------------------------------------------------------------------------------------------
 
 
-async def test_guesses_past_the_limit_are_refused_and_the_owner_gets_in(talk: Talk) -> None:
+async def test_guesses_past_the_limit_are_refused_but_not_the_owner(talk: Talk) -> None:
     user = await talk.member()
     for _ in range(5):
         assert await talk.refused(user, "a guess of mine", ip="192.0.2.99") == "invalid_credentials"
@@ -384,7 +378,7 @@ async def test_guesses_past_the_limit_are_refused_and_the_owner_gets_in(talk: Ta
 
 
 @pytest.mark.parametrize("version", ["0", "1", "9"])
-async def test_no_condition_tells_whether_there_is_somebody(talk: Talk, version: str) -> None:
+async def test_conditions_do_not_reveal_an_account(talk: Talk, version: str) -> None:
     user = await talk.member()
     for name, body in (
         ("Authenticate", {"email": user["email"], "password": "not his password"}),
@@ -397,7 +391,7 @@ async def test_no_condition_tells_whether_there_is_somebody(talk: Talk, version:
         assert reply.body == {}
 
 
-async def test_who_has_no_password_cannot_sign_in(talk: Talk) -> None:
+async def test_user_without_a_password_cannot_sign_in(talk: Talk) -> None:
     user = await talk.create(emailVerified=True)
     for password in (PASSWORD, " ", "None"):
         assert await talk.refused(user, password) == "invalid_credentials"
@@ -411,7 +405,7 @@ async def sealed(talk: Talk, secret: str, command_id: str) -> str:
     return seal(secret, command_id, key["keyId"], urlsafe_b64decode(key["publicKey"] + "="))
 
 
-async def test_sealed_secrets_from_a_plain_client(talk: Talk, post: Postbox) -> None:
+async def test_sealed_secret_of_a_plain_client_is_accepted(talk: Talk, post: Postbox) -> None:
     async def asked(name: str, key: str, body: Json, **secrets: str) -> Reply:
         return await talk.command(
             name, {**body, **{field: await sealed(talk, each, key) for field, each in secrets.items()}}, Nats_Msg_Id=key

@@ -99,7 +99,7 @@ def test_deleted_user_stays_deleted(upgraded: Denizen, client: denizen.Client, e
     assert done.returncode == 0, done.stdout
 
 
-def test_domain_that_shared_a_key_with_another_is_free(client: denizen.Client, expected: dict[str, Any]) -> None:
+def test_domain_with_a_formerly_shared_key_is_free(client: denizen.Client, expected: dict[str, Any]) -> None:
     other = client.auth.users.create(email="info@strasse.example")
     assert client.auth.users.get_by_email("info@strasse.example").id == other.id
     assert client.auth.users.get_by_email("info@straße.example").id == expected["ids"]["strasse"] != other.id
@@ -130,6 +130,6 @@ def test_blocked_user_can_be_unblocked(client: denizen.Client, expected: dict[st
 
 
 @pytest.mark.parametrize("command", [("log", "verify"), ("doctor",)])
-def test_checks_find_nothing_wanting(upgraded: Denizen, command: tuple[str, ...]) -> None:
+def test_log_verify_and_doctor_find_nothing_wanting(upgraded: Denizen, command: tuple[str, ...]) -> None:
     done = cli(upgraded, *command)
     assert done.returncode == 0, done.stdout + done.stderr

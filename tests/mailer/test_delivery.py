@@ -42,7 +42,7 @@ def none_waits(url: str) -> bool:
     return not waiting(url)
 
 
-async def test_a_mail_arrives_and_leaves_the_table(
+async def test_mail_is_delivered_and_its_row_deleted(
     mailing: Mailing, sink: Sink, maildir: Path, database_url: str
 ) -> None:
     mail_id = put(database_url, "Ada@Example.com")
@@ -58,7 +58,7 @@ async def test_a_mail_arrives_and_leaves_the_table(
     assert mail["Date"] is not None
 
 
-async def test_a_poke_is_quicker_than_the_poll(
+async def test_signal_is_quicker_than_the_poll(
     mailing: Mailing, sink: Sink, database_url: str, configure: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def is_idle() -> bool:
@@ -78,7 +78,7 @@ async def test_a_poke_is_quicker_than_the_poll(
     await client.close()
 
 
-async def test_many_mails_go_over_one_connection(mailing: Mailing, database_url: str) -> None:
+async def test_many_mails_share_one_connection(mailing: Mailing, database_url: str) -> None:
     clerk = Clerk()
     addresses = [f"user{number}@example.com" for number in range(50)]
     for address in addresses:
@@ -102,7 +102,7 @@ def pauses(caplog: pytest.LogCaptureFixture) -> list[float]:
     return [record.__dict__["pause"] for record in caplog.records if record.message == "server_failed"]
 
 
-async def test_a_server_that_is_dead_and_comes_back_gets_all_mails_once(
+async def test_server_that_comes_back_gets_all_mails_once(
     mailing: Mailing, tmp_path: Path, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     addresses = [f"user{number}@example.com" for number in range(45)]
@@ -119,9 +119,7 @@ async def test_a_server_that_is_dead_and_comes_back_gets_all_mails_once(
     assert sorted(recipients(tmp_path / "mail")) == sorted(addresses)
 
 
-async def test_a_server_that_dies_in_mid_work_gets_all_mails(
-    mailing: Mailing, tmp_path: Path, database_url: str
-) -> None:
+async def test_server_that_dies_in_mid_work_gets_all_mails(mailing: Mailing, tmp_path: Path, database_url: str) -> None:
     addresses = {f"user{number}@example.com" for number in range(100)}
     for address in addresses:
         put(database_url, address)
@@ -149,7 +147,7 @@ def run_mailer(settings: Settings) -> subprocess.Popen[bytes]:
     )
 
 
-async def test_kill_9_in_mid_batch_loses_none(
+async def test_mailer_killed_in_mid_batch_loses_no_mail(
     configure: Callable[..., Settings], mailing: Mailing, sink: Sink, maildir: Path, database_url: str
 ) -> None:
     addresses = {f"user{number}@example.com" for number in range(100)}
@@ -170,7 +168,7 @@ async def test_kill_9_in_mid_batch_loses_none(
     assert len(arrived(maildir)) <= len(addresses) + 1
 
 
-async def test_sigterm_finishes_the_mail_and_gives_the_others_back(
+async def test_sigterm_finishes_the_mail_and_releases_the_others(
     configure: Callable[..., Settings], sink: Sink, maildir: Path, database_url: str
 ) -> None:
     for number in range(100):
@@ -189,7 +187,7 @@ async def test_sigterm_finishes_the_mail_and_gives_the_others_back(
     assert run_sql(database_url, "select count(*) from mails where due_at > now()") == [(0,)]
 
 
-async def test_a_lost_connection_to_the_database_is_opened_again(
+async def test_lost_database_connection_is_opened_again(
     mailing: Mailing, sink: Sink, maildir: Path, database_url: str
 ) -> None:
     async with mailing(sink.url):
@@ -206,7 +204,7 @@ async def test_a_lost_connection_to_the_database_is_opened_again(
     assert recipients(maildir) == ["one@example.com", "two@example.com"]
 
 
-async def test_the_mail_under_way_is_finished_before_the_end(mailing: Mailing, database_url: str) -> None:
+async def test_mail_under_way_is_finished_before_the_end(mailing: Mailing, database_url: str) -> None:
     held = asyncio.Event()
     clerk = Clerk(held=held)
     put(database_url, "ada@example.com")
@@ -222,7 +220,7 @@ async def test_the_mail_under_way_is_finished_before_the_end(mailing: Mailing, d
 # --- answers ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_is_refused_for_good_is_dropped_and_the_rest_goes(
+async def test_mail_refused_for_good_is_dropped_and_others_are_sent(
     mailing: Mailing, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     clerk = Clerk(
@@ -239,7 +237,7 @@ async def test_what_is_refused_for_good_is_dropped_and_the_rest_goes(
     assert not [record for record in caplog.records if "example.com" in str(record.__dict__)]
 
 
-async def test_what_is_refused_for_now_goes_later(mailing: Mailing, database_url: str) -> None:
+async def test_mail_refused_for_now_is_sent_later(mailing: Mailing, database_url: str) -> None:
     clerk = Clerk(rcpt=["451 4.7.1 greylisted"], data=["452 4.2.2 mailbox full"])
     for number in range(3):
         put(database_url, f"user{number}@example.com")
@@ -249,7 +247,7 @@ async def test_what_is_refused_for_now_goes_later(mailing: Mailing, database_url
     assert sorted(clerk.recipients) == [f"user{number}@example.com" for number in range(3)]
 
 
-async def test_delays_grow_to_a_minute(outboxes: tuple[Outbox, Outbox], database_url: str) -> None:
+async def test_retry_delays_grow_to_a_minute(outboxes: tuple[Outbox, Outbox], database_url: str) -> None:
     put(database_url, "ada@example.com")
     for number in range(9):
         (claim,) = await outboxes[0].claim(10, 40)
@@ -260,9 +258,7 @@ async def test_delays_grow_to_a_minute(outboxes: tuple[Outbox, Outbox], database
         run_sql(database_url, "update mails set due_at = now()")  # it has come due
 
 
-async def test_a_lease_that_ran_out_changes_nothing_of_the_next(
-    outboxes: tuple[Outbox, Outbox], database_url: str
-) -> None:
+async def test_expired_lease_does_not_touch_the_next_one(outboxes: tuple[Outbox, Outbox], database_url: str) -> None:
     """A mailer that was stopped and goes on later must not hand out what is another's by then."""
     late, next_one = outboxes
     put(database_url, "ada@example.com")
@@ -278,7 +274,7 @@ async def test_a_lease_that_ran_out_changes_nothing_of_the_next(
 
 
 @pytest.mark.parametrize("fault", ["slow", "cut"])
-async def test_a_mail_that_the_server_cannot_stand_holds_up_no_other(
+async def test_mail_that_kills_the_connection_delays_no_other(
     mailing: Mailing, database_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "SECONDS", 1)
@@ -291,7 +287,7 @@ async def test_a_mail_that_the_server_cannot_stand_holds_up_no_other(
     assert len(clerk.taken) == len(others)
 
 
-async def test_a_sender_that_the_server_refuses_loses_no_mail(mailing: Mailing, database_url: str) -> None:
+async def test_refused_sender_loses_no_mail(mailing: Mailing, database_url: str) -> None:
     """It is a setting of ours that is wrong, not the mail."""
     clerk = Clerk(takes_sender=False)
     put(database_url, "ada@example.com")
@@ -318,7 +314,7 @@ async def test_expired_mails_are_dropped_and_counted(
     assert [record.__dict__["mails"] for record in caplog.records if record.message == "expired"] == [3]
 
 
-async def test_mails_that_do_not_open_hold_up_no_other(
+async def test_undecryptable_mail_delays_no_other(
     mailing: Mailing, sink: Sink, maildir: Path, database_url: str
 ) -> None:
     """Its user was erased, and it is dropped. Its row was changed; its key is not ours; it lacks a value: they wait."""

@@ -32,7 +32,7 @@ def render(
 @pytest.mark.parametrize(
     "settings", [Settings(), Settings(mail_reset_url=RESET_URL, mail_verify_url=VERIFY_URL)], ids=["bare", "links"]
 )
-def test_every_mail_in_every_language(kind: MailKind, locale: str, settings: Settings) -> None:
+def test_every_mail_renders_in_every_language(kind: MailKind, locale: str, settings: Settings) -> None:
     content = render(kind, locale, settings)
     assert content.subject
     assert "\n" not in content.subject
@@ -46,7 +46,7 @@ def test_every_mail_in_every_language(kind: MailKind, locale: str, settings: Set
         assert secret not in content.subject
 
 
-def test_the_languages_differ_and_no_mail_was_forgotten_in_one() -> None:
+def test_every_language_has_its_own_text_of_every_mail() -> None:
     for kind in KINDS:
         contents = [render(kind, locale) for locale in LANGUAGES]
         for part in ("subject", "text", "html"):
@@ -63,7 +63,7 @@ def test_the_languages_differ_and_no_mail_was_forgotten_in_one() -> None:
         ("nl", "en"), ("den", "en"), ("", "en"), ("../de", "en"), ("de/../fr", "en"), ("/etc", "en"), ("de\0", "en"),
     ],
 )  # fmt: skip
-def test_the_locale_is_widened_until_there_is_a_template(locale: str | None, language: str) -> None:
+def test_locale_falls_back_until_there_is_a_template(locale: str | None, language: str) -> None:
     assert f'<html lang="{language}">' in render("verify_email", locale).html
 
 
@@ -87,7 +87,7 @@ def test_verify_link_holds_the_long_code(locale: str) -> None:
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
-def test_mail_of_the_version_before_has_the_six_digits_alone(locale: str) -> None:
+def test_mail_of_the_version_before_has_only_six_digits(locale: str) -> None:
     values = {key: value for key, value in VALUES["verify_email"].items() if key != "long_code"}
     text = render("verify_email", locale, Settings(mail_verify_url=VERIFY_URL), values).text
     assert f"&code={CODE}\n" in text
@@ -95,7 +95,7 @@ def test_mail_of_the_version_before_has_the_six_digits_alone(locale: str) -> Non
     assert len(render("verify_email", locale, None, values).text) < len(whole) - len(LONG_CODE), "without its sentence"
 
 
-def test_html_is_escaped_and_text_is_not() -> None:
+def test_html_values_are_escaped_and_text_values_are_not() -> None:
     content = render("verify_email", None, None, {"code": "<b>&", "user_id": "u", "minutes": "1"})
     assert "&lt;b&gt;&amp;" in content.html
     assert "\n<b>&\n" in content.text
@@ -111,7 +111,7 @@ def own(directory: Path, files: Mapping[str, str]) -> Settings:
     return Settings(mail_templates=directory)
 
 
-def test_a_users_template_replaces_ours_file_by_file(tmp_path: Path) -> None:
+def test_custom_template_replaces_the_built_in_file(tmp_path: Path) -> None:
     settings = own(tmp_path, {"de/verify_email.txt": "Übrigens: {{ code }}", "en/password_changed.subject.txt": "Oh!"})
     ours, theirs = render("verify_email", "de-CH"), render("verify_email", "de-CH", settings)
     assert theirs.text == f"Übrigens: {CODE}"
@@ -120,14 +120,14 @@ def test_a_users_template_replaces_ours_file_by_file(tmp_path: Path) -> None:
     assert render("verify_email", "fr", settings) == render("verify_email", "fr")
 
 
-def test_a_users_layout_is_that_of_all_mails(tmp_path: Path) -> None:
+def test_custom_layout_applies_to_all_mails(tmp_path: Path) -> None:
     settings = own(tmp_path, {"layout.html": "<h1>Acme</h1>{% block content %}{% endblock %}"})
     html = render("verify_email", "de", settings).html
     assert html.startswith("<h1>Acme</h1>")
     assert CODE in html
 
 
-def test_a_language_of_the_users_own_counts_where_it_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_custom_language_is_used_if_complete(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     settings = own(tmp_path, {"pt-BR/verify_email.txt": "Código {{ code }}", "pt-BR/verify_email.html": "{{ code }}"})
     assert render("verify_email", "pt-BR", settings) == render("verify_email", "en")
     settings = own(tmp_path, {"pt/verify_email.subject.txt": "Código"})
@@ -140,7 +140,7 @@ def test_a_language_of_the_users_own_counts_where_it_is_whole(tmp_path: Path, ca
     "broken",
     ["{{ code", "{{ missing }}", "{{ code.missing }}", "{% include 'none.txt' %}", "{{ 1 // 0 }}", "{{ code() }}"],
 )
-def test_a_broken_template_is_an_error_in_the_log_and_ours_is_used(
+def test_broken_custom_template_is_logged_and_replaced(
     broken: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = own(tmp_path, {"de/verify_email.txt": broken})
@@ -162,6 +162,6 @@ def test_a_broken_template_is_an_error_in_the_log_and_ours_is_used(
         (Settings(mail_verify_url="https://example.com/{}"), "DENIZEN_MAIL_VERIFY_URL"),
     ],
 )
-def test_settings_that_cannot_work_are_told_at_the_start(settings: Settings, reason: str) -> None:
+def test_invalid_mail_settings_are_refused_at_the_start(settings: Settings, reason: str) -> None:
     with pytest.raises(NotConfigured, match=reason):
         Renderer(settings)

@@ -43,7 +43,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     return context
 
 
-async def test_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext) -> None:
+async def test_starttls_is_used_if_offered(tls: ssl.SSLContext) -> None:
     clerk = Clerk()
     async with served(clerk, tls=tls) as port:
         await send(f"smtp://localhost:{port}")
@@ -51,7 +51,7 @@ async def test_starttls_is_used_where_it_is_offered(tls: ssl.SSLContext) -> None
     assert clerk.encrypted == [True]
 
 
-async def test_a_login_goes_over_tls_alone(tls: ssl.SSLContext) -> None:
+async def test_smtp_login_goes_over_tls_only(tls: ssl.SSLContext) -> None:
     clerk = Clerk()
     async with served(clerk, tls=tls) as port:
         await send(f"smtp://mailer:se%2Fcret@localhost:{port}")
@@ -63,7 +63,7 @@ async def test_a_login_goes_over_tls_alone(tls: ssl.SSLContext) -> None:
     assert (clerk.login, clerk.taken) == (None, [])
 
 
-async def test_tls_from_the_first_octet(tls: ssl.SSLContext) -> None:
+async def test_smtps_uses_tls_from_the_first_octet(tls: ssl.SSLContext) -> None:
     clerk = Clerk()
     async with served(clerk, tls=tls, implicit=True) as port:
         await send(f"smtps://mailer:se%2Fcret@localhost:{port}")
@@ -71,7 +71,7 @@ async def test_tls_from_the_first_octet(tls: ssl.SSLContext) -> None:
     assert clerk.recipients == ["ada@example.com"]
 
 
-async def test_a_wrong_password_is_the_servers_failure_and_not_the_mails(tls: ssl.SSLContext) -> None:
+async def test_wrong_smtp_password_is_a_server_failure(tls: ssl.SSLContext) -> None:
     async with served(Clerk(), tls=tls) as port:
         with pytest.raises(ServerFailed, match="SMTPAuthenticationError 535") as failed:
             await send(f"smtp://mailer:wrong@localhost:{port}")
@@ -79,7 +79,7 @@ async def test_a_wrong_password_is_the_servers_failure_and_not_the_mails(tls: ss
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_a_certificate_that_is_not_the_hosts_is_not_trusted(
+async def test_certificate_of_another_host_is_not_trusted(
     tls: ssl.SSLContext, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not named in it; or named, and of an authority that we do not trust."""
@@ -92,7 +92,7 @@ async def test_a_certificate_that_is_not_the_hosts_is_not_trusted(
     assert clerk.taken == []
 
 
-async def test_a_connection_that_the_server_has_ended_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closed_smtp_connection_is_opened_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clerk = Clerk()
     monkeypatch.setattr("services.mailer.sender._IDLE_SECONDS", 0)
     async with served(clerk) as port:
@@ -109,7 +109,7 @@ async def test_a_connection_that_the_server_has_ended_is_opened_again(monkeypatc
     assert clerk.sessions == 2
 
 
-async def test_a_kept_connection_is_tried_before_a_mail_goes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_smtp_connection_is_probed_before_a_mail(monkeypatch: pytest.MonkeyPatch) -> None:
     clerk = Clerk(tired=True)
     async with served(clerk) as port:
         sender = Sender(SecretStr(f"smtp://127.0.0.1:{port}"))
@@ -123,7 +123,7 @@ async def test_a_kept_connection_is_tried_before_a_mail_goes_over_it(monkeypatch
     assert len(clerk.taken) == 3
 
 
-async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_silent_smtp_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.mailer.sender.SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         sender = Sender(SecretStr(f"smtp://127.0.0.1:{server.getsockname()[1]}"))
@@ -136,7 +136,7 @@ async def test_a_server_that_says_nothing_is_given_up(monkeypatch: pytest.Monkey
 # --- addresses --------------------------------------------------------------------------------------------------
 
 
-async def test_a_local_part_that_is_not_ascii_asks_for_smtputf8() -> None:
+async def test_local_part_beyond_ascii_needs_smtputf8() -> None:
     clerk = Clerk()
     async with served(clerk) as port:
         await send(f"smtp://127.0.0.1:{port}", "jürgen@bücher.example")
@@ -146,7 +146,7 @@ async def test_a_local_part_that_is_not_ascii_asks_for_smtputf8() -> None:
     assert [(envelope.original_content or b"").isascii() for envelope in clerk.taken] == [False, True]
 
 
-async def test_without_smtputf8_such_a_mail_is_refused_and_one_to_such_a_domain_goes() -> None:
+async def test_without_smtputf8_only_idna_domains_pass() -> None:
     clerk = Clerk()
     async with served(clerk, utf8=False) as port:
         with pytest.raises(Refused, match=r"5\.6\.7"):
@@ -165,7 +165,7 @@ async def test_without_smtputf8_such_a_mail_is_refused_and_one_to_such_a_domain_
         "smtp://h:99999", "smtp://h/canary", "smtp://h?canary=1", "smtp://[canary",
     ],
 )  # fmt: skip
-def test_an_address_of_no_server_is_told_without_quoting_it(url: str | None) -> None:
+def test_malformed_smtp_url_is_refused_without_quoting_it(url: str | None) -> None:
     with pytest.raises(NotConfigured, match="DENIZEN_SMTP_URL") as told:
         Sender(None if url is None else SecretStr(url))
     assert "canary" not in str(told.value)
@@ -175,6 +175,6 @@ def test_an_address_of_no_server_is_told_without_quoting_it(url: str | None) -> 
     "value",
     ["", "Denizen", "a@example.com, b@example.com", "a@", "@example.com", "jürgen@example.com", "x\r\nBcc: a@b.c"],
 )
-def test_an_origin_that_is_not_one_address(value: str) -> None:
+def test_malformed_mail_from_is_refused(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         letter.sender(value)

@@ -17,7 +17,7 @@ def client(server: Sink) -> smtplib.SMTP:
     return smtplib.SMTP("127.0.0.1", server.port, timeout=5)
 
 
-def test_a_mail_is_kept_with_its_envelope(sink: Sink, maildir: Path) -> None:
+def test_mail_is_kept_with_its_envelope(sink: Sink, maildir: Path) -> None:
     with client(sink) as connection:
         connection.sendmail("from@example.com", ["one@example.com", "two@example.com"], MAIL)
         (path,) = (maildir / "new").iterdir()  # it is there when it is acknowledged
@@ -29,7 +29,7 @@ def test_a_mail_is_kept_with_its_envelope(sink: Sink, maildir: Path) -> None:
     assert path.stat().st_mode & 0o077 == 0
 
 
-def test_a_mail_beyond_the_bound_is_refused(sink: Sink, maildir: Path) -> None:
+def test_mail_beyond_the_bound_is_refused(sink: Sink, maildir: Path) -> None:
     with client(sink) as connection:
         assert int(connection.esmtp_features.get("size", 0) or connection.ehlo()[0]) > 0
         line = "x" * 98 + "\r\n"
@@ -39,7 +39,7 @@ def test_a_mail_beyond_the_bound_is_refused(sink: Sink, maildir: Path) -> None:
     assert len(arrived(maildir)) == 1
 
 
-def test_a_mail_that_cannot_be_kept_is_not_acknowledged(sink: Sink, maildir: Path, tmp_path: Path) -> None:
+def test_mail_that_cannot_be_kept_is_not_acknowledged(sink: Sink, maildir: Path, tmp_path: Path) -> None:
     (maildir / "tmp").rmdir()
     with client(sink) as connection, pytest.raises(smtplib.SMTPDataError) as refused:
         connection.sendmail("canary@example.com", ["canary@example.com"], MAIL)
@@ -49,7 +49,7 @@ def test_a_mail_that_cannot_be_kept_is_not_acknowledged(sink: Sink, maildir: Pat
     assert "canary" not in said
 
 
-def test_it_comes_back_at_the_same_address_with_its_mails(tmp_path: Path) -> None:
+def test_restarted_sink_keeps_its_address_and_mails(tmp_path: Path) -> None:
     with sink(tmp_path) as server:
         url = server.url
         with client(server) as connection:

@@ -23,7 +23,7 @@ def _none_waits(denizen: Denizen) -> bool:
 
 
 @pytest.mark.slow
-async def test_mails_arrive_whichever_of_them_is_killed(own_denizen: Denizen) -> None:
+async def test_mails_arrive_after_a_kill_of_mailer_or_sink(own_denizen: Denizen) -> None:
     ring = keys.load(Settings(home=own_denizen.home))
     maildir = own_denizen.home / "mail"
     sent: list[str] = []
@@ -41,7 +41,7 @@ async def test_mails_arrive_whichever_of_them_is_killed(own_denizen: Denizen) ->
     assert own_denizen.leftovers() == []
 
 
-async def test_a_server_of_ones_own_takes_the_place_of_the_sink(tmp_path: Path) -> None:
+async def test_configured_smtp_server_replaces_the_sink(tmp_path: Path) -> None:
     with sink(tmp_path / "own") as server:
         denizen = Denizen(tmp_path / "home", DENIZEN_SMTP_URL=server.url)
         denizen.start()

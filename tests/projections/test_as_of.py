@@ -25,7 +25,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES)
-def test_as_of_is_the_fold_to_that_moment(
+def test_as_of_equals_the_fold_to_that_moment(
     runner: asyncio.Runner, database_url: str, batches: list[list[tuple[str, Json]]]
 ) -> None:
     runner.run(_check(database_url, batches))
@@ -55,7 +55,7 @@ def _moments(stored: Sequence[StoredEvent]) -> list[datetime]:
     return sorted(times | {at - timedelta(microseconds=1) for at in times})
 
 
-def test_the_position_is_that_of_the_logins_which_are_shown(runner: asyncio.Runner, database_url: str) -> None:
+def test_as_of_names_the_position_of_the_shown_logins(runner: asyncio.Runner, database_url: str) -> None:
     runner.run(_check_behind(database_url))
 
 

@@ -68,7 +68,7 @@ async def _waits_for(onlooker: Connection, table: str) -> bool:
     return await found.fetchone() is not None
 
 
-async def test_all_statements_of_a_search_have_three_seconds_together(directory: Directory, database_url: str) -> None:
+async def test_search_statements_share_three_seconds(directory: Directory, database_url: str) -> None:
     """The first waits for 2 s, the second for ever: neither would be too long by itself yet."""
 
     async def connected() -> Connection:

@@ -30,7 +30,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES, data=st.data())
-def test_projections_are_the_fold_of_the_log(
+def test_projections_equal_the_fold_of_the_log(
     runner: asyncio.Runner, database_url: str, batches: list[list[tuple[str, Json]]], data: st.DataObject
 ) -> None:
     stored = runner.run(commanded(batches))
@@ -90,7 +90,7 @@ async def _check_queries(read_side: ReadSide, users: Sequence[User], stored: Seq
         }
 
 
-async def test_a_batch_and_its_checkpoint_are_one_transaction(database_url: str) -> None:
+async def test_batch_and_checkpoint_share_a_transaction(database_url: str) -> None:
     read_side = ReadSide(database_url)
     await read_side.empty()
     stored = await commanded([[("CreateUser", {"email": f"{number}@example.com"}) for number in range(10)]])
@@ -107,7 +107,7 @@ async def test_a_batch_and_its_checkpoint_are_one_transaction(database_url: str)
         await each.close()
 
 
-async def test_two_projectors_that_overlap(database_url: str) -> None:
+async def test_overlapping_projectors_apply_each_event_once(database_url: str) -> None:
     """The second waits for the first one's rows, which it has too."""
     stored = await commanded([[("CreateUser", {"email": f"{number}@example.com"}) for number in range(10)]])
     async with ReadSide(database_url) as one:

@@ -23,7 +23,7 @@ from projections.folding import fold, folded
         ("Иван Йо", "иван ио"),
     ],
 )
-def test_what_is_the_same(written: str, seen: str) -> None:
+def test_texts_taken_for_the_same_fold_alike(written: str, seen: str) -> None:
     assert fold(written) == seen
 
 
@@ -32,7 +32,7 @@ def test_what_is_the_same(written: str, seen: str) -> None:
 @example("\u0345")
 @example("ŉ")
 @example("İ")
-def test_folding_is_stable_and_blind_to_form_and_case(text: str) -> None:
+def test_folding_is_idempotent_and_ignores_form_and_case(text: str) -> None:
     once = fold(text)
     assert fold(once) == once
     for form in ("NFC", "NFD"):
@@ -40,12 +40,12 @@ def test_folding_is_stable_and_blind_to_form_and_case(text: str) -> None:
     assert fold(text.lower()) == once
 
 
-def test_ascii_is_folded_as_all_else_is() -> None:
+def test_ascii_path_folds_like_the_general_one() -> None:
     ascii_text = "".join(map(chr, range(128)))
     assert fold(ascii_text + "é") == fold(ascii_text) + "e"
 
 
-def test_a_user() -> None:
+def test_folded_text_of_a_user_has_address_and_names() -> None:
     profile = {"firstName": "Ada Augusta", "lastName": "O'Neil"}
     seen = folded({"email": "Ada.L@Example.com", "profile": profile})
     assert (seen.email, seen.name) == ("ada.l@example.com", "ada augusta o'neil")
@@ -54,7 +54,7 @@ def test_a_user() -> None:
     assert folded({"email": "a@b.example", "profile": {}}).name > "\uffff", "who has no name comes last"
 
 
-def test_the_longest_text_fits_into_an_index_entry() -> None:
+def test_longest_text_fits_into_an_index_entry() -> None:
     """U+FDFA becomes 18 characters; PostgreSQL refuses an entry of more than a third of a page."""
     seen = folded({"email": "\ufdfa" * 254, "profile": {"displayName": "\ufdfa" * 256}})
     assert len(seen.email.encode()) < 1200
@@ -62,6 +62,6 @@ def test_the_longest_text_fits_into_an_index_entry() -> None:
     assert max(map(len, seen.search.split())) < 2600
 
 
-def test_folding_leaves_no_line_breaks_in_what_is_sorted_by() -> None:
+def test_sort_keys_have_no_line_breaks() -> None:
     """Rows are sent as lines of tabs."""
     assert folded({"email": "a@b.example", "profile": {"displayName": " Ada\t\n\x85Lovelace "}}).name == "ada lovelace"

@@ -195,7 +195,7 @@ async def connection(database_url: str) -> AsyncIterator[Connection]:
 
 
 @pytest.mark.parametrize(("users", "changed"), [(0, None), (60, None), (2, ""), (60, ""), (600, ""), (60, _QUIET)])
-async def test_tables_that_grow_are_still_read_by_index(
+async def test_kept_plans_read_grown_tables_by_index(
     connection: Connection, database_url: str, users: int, changed: str | None
 ) -> None:
     """`changed`: what was done before the tables were analyzed, if they were."""

@@ -148,7 +148,7 @@ _SEARCHES = st.one_of(
     most_words=st.sampled_from([1, 3_000]),
     count=st.integers(1, 3),
 )
-def test_searches_find_what_a_plain_filter_finds(
+def test_search_finds_what_a_plain_filter_finds(
     runner: asyncio.Runner,
     database_url: str,
     *,
@@ -190,7 +190,7 @@ def test_searches_find_what_a_plain_filter_finds(
 
 @_SETTINGS
 @given(data=st.data(), sort=st.sampled_from(["createdAt", "-createdAt", "email", "-email", "name", "-name"]))
-def test_a_walk_shows_each_user_that_stays_once(
+def test_paging_shows_each_remaining_user_once(
     runner: asyncio.Runner, database_url: str, data: st.DataObject, sort: str
 ) -> None:
     search = data.draw(st.sampled_from([None, "example"]))
@@ -253,7 +253,7 @@ class History:
         return grown
 
 
-async def test_wildcards_are_text(database_url: str) -> None:
+async def test_wildcards_in_a_search_are_text(database_url: str) -> None:
     names = ["abc_def", "abcxdef", "50%off", "50 off", "a\\bc", "a/bc"]
     async with ReadSide(database_url) as read_side:
         created = [
@@ -274,7 +274,7 @@ async def test_wildcards_are_text(database_url: str) -> None:
             assert [user["profile"]["displayName"] for user in page["data"]] == [names[n] for n in found], search
 
 
-async def test_the_longest_words_are_found(database_url: str) -> None:
+async def test_longest_words_are_found(database_url: str) -> None:
     """Of letters that take the most room in an index."""
     async with ReadSide(database_url) as read_side:
         for number, letter in enumerate(("\u9f8d", "\ufdfa", "\U0002a6d6", "\ud7a3")):
@@ -285,7 +285,7 @@ async def test_the_longest_words_are_found(database_url: str) -> None:
             assert (await read_side.page(search=letter * 3))["total"] == 1
 
 
-async def test_numbers_of_many_are_estimates(database_url: str) -> None:
+async def test_totals_of_many_are_estimates(database_url: str) -> None:
     read_side = ReadSide(database_url)
     await read_side.empty()
     with psycopg.connect(database_url, autocommit=True) as owner:
@@ -306,7 +306,9 @@ async def test_numbers_of_many_are_estimates(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("few", [0, 64])
-async def test_users_far_behind_are_found(database_url: str, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+async def test_users_far_behind_in_the_order_are_found(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
     """More than 5,000 stand before them in the asked order."""
     monkeypatch.setattr(way, "_FEW", few)
     read_side = ReadSide(database_url)
@@ -324,7 +326,7 @@ async def test_users_far_behind_are_found(database_url: str, monkeypatch: pytest
 
 @pytest.mark.parametrize("sort", ["createdAt", "-createdAt"])
 @pytest.mark.parametrize("patience", [0, 60])
-async def test_who_has_frequent_words_is_looked_at_in_windows(
+async def test_frequent_words_are_searched_in_windows(
     database_url: str, monkeypatch: pytest.MonkeyPatch, sort: str, patience: int
 ) -> None:
     """A page ends before it is full, or empty after some time, and the next one goes on behind it."""
@@ -374,7 +376,7 @@ async def test_pages_by_offset_are_full(database_url: str, monkeypatch: pytest.M
     await read_side.close()
 
 
-async def test_numbers_are_of_users_and_of_all_pages(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_total_counts_all_pages(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(way, "_COMPARED", 20_000)
     read_side = ReadSide(database_url)
     await read_side.empty()
@@ -436,7 +438,7 @@ _IDS = st.integers(0, 9).map(_id)
         st.lists(_IDS, max_size=2).map(tuple),
     )
 )
-def test_a_cursor_says_what_it_was_made_of(cursor: Cursor) -> None:
+def test_cursor_survives_a_round_trip(cursor: Cursor) -> None:
     text = cursor.encode()
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,2048}", text)
     assert decode(text, cursor.sort) == cursor
@@ -466,7 +468,7 @@ _GOOD = Cursor("email", "ada@example.com", _id(1), (_id(2),)).encode()
         base64.urlsafe_b64encode(f'["email", "a", "{_id(1)}"]'.encode()).decode().rstrip("="),  # with white space
     ],
 )
-def test_no_other_cursor_is_taken(text: str) -> None:
+def test_malformed_cursor_is_refused(text: str) -> None:
     with pytest.raises(Refusal) as refused:
         decode(text, "email")
     assert (refused.value.code, refused.value.field) == ("validation_failed", "cursor")
@@ -476,7 +478,7 @@ def test_no_other_cursor_is_taken(text: str) -> None:
 @pytest.mark.parametrize(
     "asked", [{"search": "a\nb"}, {"search": "--"}, {"search": "\u0085x"}, {"search": "a b c d e f g h i"}]
 )
-async def test_searches_that_cannot_be(database_url: str, asked: Json) -> None:
+async def test_invalid_search_is_refused(database_url: str, asked: Json) -> None:
     read_side = ReadSide(database_url)
     with pytest.raises(Refusal) as refused:
         await read_side.page(**asked)

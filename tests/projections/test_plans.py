@@ -67,7 +67,7 @@ async def plan(database: Database, query: str) -> str:
 
 
 @pytest.mark.parametrize("lookup", LOOKUPS.values(), ids=[kind.__name__ for kind in LOOKUPS])
-async def test_look_ups_by_index(database: Database, lookup: Any) -> None:
+async def test_look_ups_read_by_index(database: Database, lookup: Any) -> None:
     steps = await plan(database, lookup.statement)
     for table in ("users", "by_email", "by_external_id"):
         assert f"Seq Scan on {table}" not in steps, steps
@@ -129,9 +129,7 @@ async def test_rare_terms_are_looked_up(database: Database, database_url: str) -
         assert "Index Only Scan using user_words_sampled" in steps, steps
 
 
-async def test_who_is_found_by_a_part_of_a_word_is_read_from_indexes_alone(
-    database: Database, database_url: str
-) -> None:
+async def test_partial_words_are_searched_in_indexes_only(database: Database, database_url: str) -> None:
     """But for those on the page."""
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("vacuum denizen.users, denizen.user_words")
@@ -164,7 +162,7 @@ async def test_frequent_terms_fill_a_page_in_order(database: Database, database_
         assert all("never executed" in step for step in gathered), steps
 
 
-async def test_of_frequent_words_so_many_users_are_looked_at(
+async def test_search_of_frequent_words_reads_a_bounded_number(
     database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By time, and not all who have them."""
@@ -202,7 +200,7 @@ def _add_events(database_url: str, users: int) -> None:
         ("services.eventstore.log", "find_commands"),
     ],
 )
-async def test_the_log_is_read_by_index(database: Database, database_url: str, package: str, name: str) -> None:
+async def test_log_is_read_by_index(database: Database, database_url: str, package: str, name: str) -> None:
     _add_events(database_url, 10_000)
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("analyze")
@@ -211,7 +209,7 @@ async def test_the_log_is_read_by_index(database: Database, database_url: str, p
         assert f"Seq Scan on {table}" not in steps, steps
 
 
-def test_an_outcome_costs_the_same_however_many_logins_a_user_has(database: Database, database_url: str) -> None:
+def test_outcome_look_up_cost_is_independent_of_logins(database: Database, database_url: str) -> None:
     """Also of a command that added none: it is not looked for among them."""
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=denizen") as owner:
         owner.execute(
@@ -235,7 +233,7 @@ def test_an_outcome_costs_the_same_however_many_logins_a_user_has(database: Data
     assert "Removed by Filter" not in steps, steps
 
 
-async def test_users_are_read_in_the_order_of_an_index(database_url: str) -> None:
+async def test_users_are_read_in_index_order(database_url: str) -> None:
     """Also where their events lie far apart, and where many do not count."""
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(
@@ -304,7 +302,7 @@ async def test_secrets_are_found_by_index(
         assert index in steps, steps
 
 
-async def test_a_page_of_logins_is_read_from_an_index_and_not_sorted(database: Database, database_url: str) -> None:
+async def test_page_of_logins_is_read_from_an_index_unsorted(database: Database, database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(
             """set search_path to denizen;

@@ -101,7 +101,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES, data=st.data())
-def test_what_is_rebuilt_is_what_was_live(
+def test_rebuilt_tables_equal_the_live_ones(
     runner: asyncio.Runner, database_url: str, batches: list[list[tuple[str, Json]]], data: st.DataObject
 ) -> None:
     """Wherever the live ones stand, also while the log is read in small batches."""
@@ -135,7 +135,7 @@ def test_what_is_rebuilt_is_what_was_live(
         runner.run(run())
 
 
-async def test_logins_that_come_in_pieces_are_all_counted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rebuild_counts_logins_across_pieces(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     active = ask("CreateUser", {"email": "ada@example.com", "emailVerified": True})
     user_id = (await world.accounts.one(active))["user"]["id"]
     await world.create(2)
@@ -149,7 +149,7 @@ async def test_logins_that_come_in_pieces_are_all_counted(world: World, monkeypa
     assert await world.read_side.tables() == live
 
 
-async def test_the_log_grows_and_the_projector_goes_on(world: World) -> None:
+async def test_rebuild_follows_a_growing_log(world: World) -> None:
     """After each read, also after the last one before the swap, which finds the live ones ahead and catches up."""
     await world.create(10)
     await world.catch_up()
@@ -177,7 +177,7 @@ async def test_the_log_grows_and_the_projector_goes_on(world: World) -> None:
     assert page["total"] == len(page["data"]) == rebuilt.position + 1
 
 
-async def test_a_rebuild_that_is_ahead_moves_the_checkpoint(world: World) -> None:
+async def test_rebuild_that_is_ahead_moves_the_checkpoint(world: World) -> None:
     """The projector sees it at its next batch, reads where everything is, and applies nothing twice."""
     await world.create(3)
     await world.rebuild("users")
@@ -193,7 +193,7 @@ async def test_a_rebuild_that_is_ahead_moves_the_checkpoint(world: World) -> Non
     assert (await world.read_side.page())["total"] == 4
 
 
-async def test_reads_go_on(world: World) -> None:
+async def test_rebuild_does_not_interrupt_reads(world: World) -> None:
     """Through ten swaps every answer is whole: prepared statements find the new tables, with all their rows."""
     ids = await world.create(50)
     await world.catch_up()
@@ -215,7 +215,7 @@ async def test_reads_go_on(world: World) -> None:
     assert await reading > 10
 
 
-async def test_a_second_rebuild_is_refused_and_one_that_is_stopped_leaves_nothing(world: World) -> None:
+async def test_stopped_rebuild_leaves_nothing_and_a_second_is_refused(world: World) -> None:
     await world.create(3)
     await world.catch_up()
     reached = asyncio.Event()
@@ -242,7 +242,7 @@ async def test_a_second_rebuild_is_refused_and_one_that_is_stopped_leaves_nothin
     assert (await world.rebuild()).position == 3
 
 
-async def test_one_that_is_killed_leaves_the_live_ones_and_is_cleared_away(world: World) -> None:
+async def test_killed_rebuild_leaves_the_live_tables_and_is_cleared(world: World) -> None:
     await world.create(3)
     await world.catch_up()
     before = await world.read_side.tables()
@@ -271,7 +271,7 @@ async def test_one_that_is_killed_leaves_the_live_ones_and_is_cleared_away(world
     assert await world.scratch() == []
 
 
-async def test_one_that_fails_leaves_the_live_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_rebuild_leaves_the_live_tables(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.create(3)
     await world.catch_up()
     before, positions = await world.read_side.tables(), await world.positions()
@@ -285,7 +285,7 @@ async def test_one_that_fails_leaves_the_live_ones(world: World, monkeypatch: py
     assert (await world.read_side.tables(), await world.positions(), await world.scratch()) == (before, positions, [])
 
 
-async def test_a_read_that_holds_a_table_holds_up_the_swap_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_long_read_delays_the_swap_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await world.create(3)
     await world.catch_up()
     with psycopg.connect(world.url) as reader:
@@ -310,7 +310,7 @@ async def _waits(world: World) -> bool:
         return owner.execute(query).fetchone() is not None
 
 
-async def test_a_projector_that_waits_for_a_swap_does_not_hold_it_up(world: World) -> None:
+async def test_waiting_projector_does_not_delay_the_swap(world: World) -> None:
     """A swap lets whoever reads a table go first: a projector that had read it would never let it pass."""
     await world.create(2)
     with psycopg.connect(world.url) as swap, psycopg.connect(world.url, autocommit=True) as watch:
@@ -328,7 +328,7 @@ async def test_a_projector_that_waits_for_a_swap_does_not_hold_it_up(world: Worl
     assert len((await world.read_side.tables())[0]) == 2
 
 
-async def test_tables_of_an_earlier_version_serve_until_the_new_ones_are_there(world: World) -> None:
+async def test_tables_of_an_earlier_version_serve_until_the_swap(world: World) -> None:
     ids = await world.create(3)
     await world.catch_up()
     with psycopg.connect(world.url) as owner:
@@ -350,7 +350,7 @@ async def test_tables_of_an_earlier_version_serve_until_the_new_ones_are_there(w
     assert (await world.read_side.page(search="example"))["total"] == 4
 
 
-async def test_a_projection_that_is_new_on_an_old_log_is_built(world: World) -> None:
+async def test_new_projection_on_an_old_log_is_built(world: World) -> None:
     with psycopg.connect(world.url) as owner:
         owner.execute("update denizen.log_head set position = 1")
         owner.execute("delete from denizen.projections where name = 'by_email'")
@@ -369,7 +369,7 @@ async def test_tables_of_a_later_version_are_not_touched(world: World) -> None:
         await world.rebuild()
 
 
-async def test_nothing_of_an_erased_user_comes_back(database_url: str) -> None:
+async def test_rebuild_restores_nothing_of_an_erased_user(database_url: str) -> None:
     """Neither of one erased before, nor of one erased while the rebuild had him already."""
     store = PostgresEventStore(log.settings(database_url), log.ring(), "test")
     accounts = Accounts(store)
@@ -404,7 +404,7 @@ class _Deleting(PostgresEventStore):
             yield found
 
 
-async def test_two_processes_build_what_one_does(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_two_processes_build_what_one_builds(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = log.with_keys(database_url)
     store = PostgresEventStore(settings, log.ring(), "test")
     created = [
@@ -427,9 +427,7 @@ async def test_two_processes_build_what_one_does(database_url: str, monkeypatch:
     await store.close()
 
 
-async def test_a_second_process_that_fails_leaves_the_live_ones(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failed_second_process_leaves_the_live_tables(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here it has other keys than we."""
     store = PostgresEventStore(log.settings(database_url), log.ring(), "test")
     async with ReadSide(database_url) as read_side:
@@ -445,7 +443,7 @@ async def test_a_second_process_that_fails_leaves_the_live_ones(
     await store.close()
 
 
-async def test_a_second_process_whose_parent_was_killed_keeps_rebuilds_away_and_writes_nothing(world: World) -> None:
+async def test_orphaned_second_process_blocks_rebuilds(world: World) -> None:
     await world.create(3)
     lock = crc32(b"denizen/rebuild/second")
     with psycopg.connect(world.url, autocommit=True) as orphan:

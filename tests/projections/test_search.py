@@ -37,7 +37,7 @@ def holds(search: str, found: Condition) -> bool:
 @example(first="a\u2013ba", last="", search="ba")
 @example(first="x", last="", search="x@b")
 @example(first="ab.ba", last="", search=".ba")
-def test_whoever_is_found_has_the_words(first: str, last: str, search: str | list[int]) -> None:
+def test_found_users_have_the_words(first: str, last: str, search: str | list[int]) -> None:
     """And whoever has the one word of a plain search is found."""
     user = folded({"email": "x@b.example", "profile": {"firstName": first, "lastName": last}})
     term = search if isinstance(search, str) else f"x@b.example {first} {last}"[min(search) : max(search)]
@@ -70,7 +70,7 @@ _SCRIPTS = (
 
 
 @given(data=st.data())
-def test_any_part_of_a_name_finds_it(data: st.DataObject) -> None:
+def test_search_finds_any_part_of_a_name(data: st.DataObject) -> None:
     """Three characters do in any script; of letters that are not ASCII one does."""
     name = data.draw(st.text("".join(_SCRIPTS) + "-' ", min_size=1, max_size=12))
     begin = data.draw(st.integers(0, len(name) - 1))
@@ -83,7 +83,7 @@ def test_any_part_of_a_name_finds_it(data: st.DataObject) -> None:
     assert all(any(like(word, pattern) for word in words(user.search)) for pattern in found.parts)
 
 
-def test_parts_can_be_looked_up_by_trigrams() -> None:
+def test_partial_words_have_trigrams() -> None:
     """Three letters together, counting the two spaces before a word and the one behind."""
     for search in (
         "ab",
@@ -103,12 +103,12 @@ def test_parts_can_be_looked_up_by_trigrams() -> None:
             assert len(part.strip("%")) + spaces >= 3, (search, part)
 
 
-def test_of_an_address_the_local_part_is_looked_up() -> None:
+def test_local_part_of_an_address_is_searched() -> None:
     assert condition("Ada.L@Example.com").parts == ("%ada", "l")
     assert condition("x@gmail.com").parts == ("gmail", "com%"), "one letter could be the end of any word"
 
 
-def test_one_user_in_32_is_in_the_sample(database_url: str) -> None:
+def test_sample_holds_one_user_in_32(database_url: str) -> None:
     """Also of those who were imported, in messages of few rows and of many."""
     (sampled,) = re.findall(r" and (right.+)\n", sql.load("services.directory.search", "sampled_beginning"))
     few = [ids.of(index, None) for ids in (Ids.drawn() for _ in range(6_400)) for index in range(5)]

@@ -45,9 +45,7 @@ async def _found(onlooker: Owner, query: str) -> int:
     return int(count)
 
 
-async def test_one_that_is_killed_leaves_the_live_ones_and_the_next_rebuild_works(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_killed_second_process_leaves_the_live_tables(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between its first page of users, which it has committed, and its second."""
     settings = log.with_keys(database_url)
     monkeypatch.setattr(rebuild, "_MANY", 1)

@@ -15,7 +15,7 @@ from tests.support.servers import Denizen
 
 
 @pytest.mark.slow
-async def test_the_end_of_everything_answers_what_was_accepted(own_denizen: Denizen) -> None:
+async def test_stop_of_everything_answers_accepted_requests(own_denizen: Denizen) -> None:
     async with connected(own_denizen.nats_url) as backend:
         answers: list[bytes] = []
         inbox = backend.client.new_inbox()
@@ -36,7 +36,7 @@ async def test_the_end_of_everything_answers_what_was_accepted(own_denizen: Deni
 
 
 @pytest.mark.slow
-async def test_queries_do_not_notice_that_a_directory_ends(own_denizen: Denizen) -> None:
+async def test_stop_of_one_directory_fails_no_query(own_denizen: Denizen) -> None:
     second = beside(own_denizen, "directory")
     try:
         async with connected(own_denizen.nats_url) as backend:
@@ -65,7 +65,7 @@ async def ask_for(backend: Backend, created: Json, seconds: float) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("child", ["directory", "projector", "relay"])
-async def test_what_follows_the_log_follows_again_after_a_kill(own_denizen: Denizen, child: str) -> None:
+async def test_killed_followers_follow_the_log_again(own_denizen: Denizen, child: str) -> None:
     """Commands would go on without them: it takes a query and an event to see that they are back."""
     async with connected(own_denizen.nats_url) as backend:
         for _ in range(3):
@@ -83,7 +83,7 @@ async def test_what_follows_the_log_follows_again_after_a_kill(own_denizen: Deni
 
 @pytest.mark.embedded
 @pytest.mark.slow
-async def test_who_asks_for_himself_is_not_told_that_he_is_not_there(own_denizen: Denizen) -> None:
+async def test_self_query_never_says_user_not_found(own_denizen: Denizen) -> None:
     """He has just signed in, and the projections have not heard of him yet."""
     async with talking(own_denizen) as talk:
         known = await talk.member()

@@ -131,7 +131,7 @@ def test_service_with_a_wrong_database_password_says_so_and_ends(service: str, s
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_whose_database_server_has_no_tls_says_so_and_ends(
+def test_service_whose_database_has_no_tls_says_so_and_ends(
     service: str, start: Start, database_url: str, tmp_path: Path
 ) -> None:
     authority = make_certificates(tmp_path / "certificates", "localhost") / "ca.pem"
@@ -148,7 +148,7 @@ def test_service_whose_database_is_missing_says_so_and_ends(
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_service_whose_schema_is_missing_names_the_migration_and_waits(service: str, start: Start) -> None:
+def test_service_without_a_schema_names_the_migration_and_waits(service: str, start: Start) -> None:
     _expect_waiting(start("run", service, DENIZEN_CELL="elsewhere"), "denizen migrate")
 
 
@@ -307,7 +307,7 @@ def test_up_that_cannot_start_says_why_and_ends(
 
 
 @pytest.mark.embedded
-def test_up_with_the_keys_of_another_log_ends_and_leaves_its_logins(
+def test_up_with_keys_of_another_log_ends_and_keeps_its_logins(
     start: Start, tmp_path: Path, database_url: str, home: Path
 ) -> None:
     """Its passwords would lock out the services that run there."""

@@ -40,7 +40,7 @@ def _fill(disk: Path) -> Path:
 
 
 @pytest.mark.slow
-async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+async def test_full_disk_loses_nothing(tmp_path: Path) -> None:
     denizen = Denizen(tmp_path / "home")
     with _small_disk(denizen.home):
         denizen.start()
@@ -63,7 +63,7 @@ async def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_a_stream_without_room_is_caught_up(tmp_path: Path) -> None:
+async def test_full_stream_is_caught_up(tmp_path: Path) -> None:
     denizen = Denizen(tmp_path / "home")
     disk = denizen.home / "nats"
     with _small_disk(disk):

@@ -70,7 +70,7 @@ def assert_each_row_once(denizen: Denizen, job: str, count: int, summary: Json, 
 
 
 @pytest.mark.slow
-def test_the_client_is_killed_again_and_again(denizen: Denizen, tmp_path: Path) -> None:
+def test_import_survives_kills_of_its_client(denizen: Denizen, tmp_path: Path) -> None:
     shell = Shell(denizen.home)
     file, job = file_of(tmp_path / "users.jsonl", ROWS)
     kept = tmp_path / "results.jsonl"
@@ -92,7 +92,7 @@ def test_the_client_is_killed_again_and_again(denizen: Denizen, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_service_and_the_database_are_killed_again_and_again(denizen: Denizen, tmp_path: Path) -> None:
+def test_import_survives_kills_of_service_and_database(denizen: Denizen, tmp_path: Path) -> None:
     shell = Shell(denizen.home)
     file, job = file_of(tmp_path / "users.jsonl", ROWS)
     kept = tmp_path / "results.jsonl"

@@ -16,7 +16,7 @@ def _has_another(denizen: Denizen, child: str, pid: int) -> bool:
 
 
 @pytest.mark.slow
-async def test_kills_under_load(own_denizen: Denizen) -> None:
+async def test_kills_under_load_lose_nothing(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         await load.goes_on()
         for _ in range(ROUNDS):
@@ -28,7 +28,7 @@ async def test_kills_under_load(own_denizen: Denizen) -> None:
 
 
 @pytest.mark.slow
-async def test_servers_killed_together(own_denizen: Denizen) -> None:
+async def test_servers_killed_together_lose_nothing(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         for children in (("nats", "postgres"), ("accounts", "postgres"), ("relay", "nats"), ("projector", "directory")):
             await load.goes_on()
@@ -39,7 +39,7 @@ async def test_servers_killed_together(own_denizen: Denizen) -> None:
 
 
 @pytest.mark.slow
-async def test_the_supervisor_is_killed_and_started_again(own_denizen: Denizen) -> None:
+async def test_killed_supervisor_starts_again_without_loss(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         await load.goes_on()
     own_denizen.process.kill()

@@ -14,7 +14,7 @@ from services.platform.settings import Settings
 from tests.support.servers import REPOSITORY, running
 
 
-async def test_a_password_that_is_taken_away_ends_the_service(tmp_path: Path) -> None:
+async def test_revoked_nats_password_ends_the_service(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.create()
     server = Nats(home, 0)

@@ -113,7 +113,7 @@ def site(tmp_path: Path, database_url: str) -> Site:
     return Site(Nats(home, 0), home.path, tmp_path / "nats.log", database_url)
 
 
-async def test_the_relay_revokes_what_its_writer_did_not(site: Site) -> None:
+async def test_relay_revokes_what_accounts_could_not(site: Site) -> None:
     """Every type of event, before it leads and while it does; and it can tell which are too old to matter."""
     user, session = user_id(), session_id()
     early = [(name, user_id()) for name in ("UserBlocked", "UserDeactivated", "UserDeleted", "PasswordChanged")]
@@ -139,7 +139,7 @@ async def test_the_relay_revokes_what_its_writer_did_not(site: Site) -> None:
             await watcher.close()
 
 
-async def test_what_is_too_old_to_matter_is_not_put_again(site: Site) -> None:
+async def test_expired_revocation_is_not_stored_again(site: Site) -> None:
     old, new = user_id(), user_id()
     append(site.url, "UserBlocked", old, age=2 * 3600)
     position = append(site.url, "UserBlocked", new, age=3600)
@@ -152,7 +152,7 @@ async def test_what_is_too_old_to_matter_is_not_put_again(site: Site) -> None:
 # nats-py leaves the socket of a try to connect that a dying server broke off to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("loss", ["nothing", "the bucket's files"])
-async def test_nats_is_killed_and_comes_back(site: Site, loss: str) -> None:
+async def test_revocations_survive_a_kill_of_nats(site: Site, loss: str) -> None:
     """A verifier works again by itself, and nothing is forgotten: not by it, and not by one that comes later."""
     signer = Signer()
     user, other = user_id(), user_id()
@@ -187,7 +187,7 @@ async def test_nats_is_killed_and_comes_back(site: Site, loss: str) -> None:
 
 
 @pytest.mark.slow
-async def test_no_verifier_trusts_what_a_crash_left_before_the_relay_has_filled_it(site: Site) -> None:
+async def test_verifier_distrusts_the_bucket_until_the_relay_fills_it(site: Site) -> None:
     """The bucket is back with all that was on disk: the newest entries may not have been."""
     with running(site.server, site.logfile) as first:
         async with site.relay():
@@ -213,7 +213,7 @@ async def test_no_verifier_trusts_what_a_crash_left_before_the_relay_has_filled_
         await after.close()
 
 
-async def test_a_revocation_that_is_not_stored_is_told_in_time(site: Site) -> None:
+async def test_block_without_stored_revocation_answers_in_time(site: Site) -> None:
     with running(site.server, site.logfile) as server:
         revoker = await site.client("revoker")
         revocations = Revocations(revoker)
@@ -233,9 +233,7 @@ async def test_a_revocation_that_is_not_stored_is_told_in_time(site: Site) -> No
 
 
 @pytest.mark.slow
-async def test_entries_expire_and_the_bucket_is_trusted_all_the_same(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_expired_entries_leave_the_bucket_trusted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """What tells that it was filled must outlive all that it was filled with."""
     monkeypatch.setattr("services.tokens.revocations.KEPT_SECONDS", 1)
     with running(site.server, site.logfile):
@@ -256,7 +254,7 @@ async def test_entries_expire_and_the_bucket_is_trusted_all_the_same(
 
 @pytest.mark.embedded
 @pytest.mark.slow
-async def test_the_buckets_files_are_removed(own_denizen: Denizen) -> None:
+async def test_revocations_survive_removal_of_the_bucket_files(own_denizen: Denizen) -> None:
     """The whole system: what was blocked in the last hour is in the new bucket."""
     async with backend.connected(own_denizen.nats_url) as client:
         user = await client.create()
@@ -276,7 +274,7 @@ async def test_the_buckets_files_are_removed(own_denizen: Denizen) -> None:
 
 @pytest.mark.embedded
 @pytest.mark.slow
-async def test_a_key_that_leaked_is_dropped_while_accounts_is_away(own_denizen: Denizen) -> None:
+async def test_leaked_key_is_dropped_while_accounts_is_away(own_denizen: Denizen) -> None:
     """A verifier would know by itself a minute later; accounts tells it of what happened while it was away."""
     async with talking(own_denizen) as talk, AsyncTokenVerifier(own_denizen.nats_url) as verifier:
         member = await talk.member()

@@ -55,7 +55,7 @@ async def epochs(denizen: Denizen) -> dict[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.embedded
-async def test_a_rotation_is_killed_and_finished_while_commands_go_on(own_denizen: Denizen) -> None:
+async def test_killed_key_rotation_is_finished_under_load(own_denizen: Denizen) -> None:
     add_users(own_denizen)
     async with traffic(own_denizen) as load:
         await load.goes_on()

@@ -77,7 +77,7 @@ async def inventing(talk: Talk, verifier: AsyncTokenVerifier) -> None:
 
 
 @pytest.mark.slow
-async def test_rotation_while_key_ids_are_invented_refuses_no_good_token(
+async def test_key_rotation_under_invented_key_ids_refuses_no_token(
     own_denizen: Denizen, server_keys: ServerKeys
 ) -> None:
     async with (

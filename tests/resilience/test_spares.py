@@ -53,7 +53,7 @@ def spare(denizen: Denizen, service: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-async def test_a_stream_that_is_gone_is_filled_again(own_denizen: Denizen) -> None:
+async def test_lost_stream_is_filled_again(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         await load.goes_on()
     assert own_denizen.stop() == 0
@@ -63,7 +63,7 @@ async def test_a_stream_that_is_gone_is_filled_again(own_denizen: Denizen) -> No
 
 
 @pytest.mark.slow
-async def test_while_the_database_hangs_every_request_is_answered(own_denizen: Denizen) -> None:
+async def test_hanging_database_leaves_no_request_unanswered(own_denizen: Denizen) -> None:
     """PostgreSQL stopped, not dead: its sockets stay open. The answers come while it hangs, not because it woke."""
     server = psutil.Process(own_denizen.pids()["postgres"])
     async with connected(own_denizen.nats_url) as backend:

@@ -41,7 +41,7 @@ async def test_sigterm_under_load_answers_every_accepted_request(own_denizen: De
 
 
 @pytest.mark.slow
-async def test_denizen_up_ends_cleanly_under_load(own_denizen: Denizen) -> None:
+async def test_up_stops_cleanly_under_load(own_denizen: Denizen) -> None:
     async with traffic(own_denizen) as load:
         await load.goes_on()
         assert await asyncio.to_thread(own_denizen.stop) == 0
@@ -50,7 +50,7 @@ async def test_denizen_up_ends_cleanly_under_load(own_denizen: Denizen) -> None:
 
 
 @pytest.mark.slow
-async def test_a_rolling_restart_is_not_noticed(own_denizen: Denizen) -> None:
+async def test_rolling_restart_fails_no_request(own_denizen: Denizen) -> None:
     """Two of each that answers; then one after the other ends. No request fails, none is silent."""
     seconds = {name: beside(own_denizen, name) for name in ("accounts", "directory")}
     try:

@@ -37,7 +37,7 @@ async def take(subscription: JetStreamContext.PullSubscription, count: int) -> l
 
 
 @pytest.mark.slow
-async def test_a_lost_tail_is_filled_again_and_delivered_again(own_denizen: Denizen) -> None:
+async def test_lost_stream_tail_is_published_and_delivered_again(own_denizen: Denizen) -> None:
     client = await connect(own_denizen)
     await create_users(client, range(20))
     subscription = await client.jetstream().pull_subscribe("users.v1.event.>", "billing", STREAM)

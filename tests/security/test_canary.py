@@ -110,7 +110,7 @@ class Story:
 
 
 @pytest.mark.slow
-async def test_no_secret_is_kept_and_nothing_personal_is_where_it_does_not_belong(own_denizen: Denizen) -> None:
+async def test_secrets_and_personal_data_leave_no_trace(own_denizen: Denizen) -> None:
     async with connected(own_denizen.nats_url) as backend:
         story = Story(backend, Path(own_denizen.addresses["mailDir"]))
         user, address = await _life(story)
@@ -344,11 +344,11 @@ WORD = f"kQ{secrets.token_hex(10)}"
     ],
     ids=["plain", "case", "utf-16", "utf-16-be", "hex", *(f"base64-{n}" for n in range(4)), "base64url", "json"],
 )
-def test_the_search_finds_every_form(content: bytes) -> None:
+def test_search_finds_every_form_of_a_word(content: bytes) -> None:
     assert canary.shown(canary.forms(WORD), b"\0" * 100 + content + b"\xff" * 100)
 
 
-def test_the_search_finds_bare_hashes_and_codes() -> None:
+def test_search_finds_bare_hashes_and_codes() -> None:
     assert canary.shown(canary.hashes("a password"), b"x" + hashlib.sha256(b"a password").digest())
     story = Story(None, Path(), codes=["123456"])  # type: ignore[arg-type]
     assert _codes(story, b'{"code":"123456"}') == ["123456"]
@@ -357,6 +357,6 @@ def test_the_search_finds_bare_hashes_and_codes() -> None:
     assert _codes(story, b"12:00:00.123456+00 0123456 user_123456") == []
 
 
-def test_nothing_is_found_where_nothing_is() -> None:
+def test_search_of_clean_files_finds_nothing() -> None:
     other = json.dumps({"password": f"kQ{secrets.token_hex(10)}"}).encode()
     assert canary.shown(canary.forms(WORD) | canary.hashes(WORD), other + gzip.compress(other)) == []

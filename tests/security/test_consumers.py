@@ -13,7 +13,7 @@ MAXIMUM_REACHED = 10026
 
 @pytest.mark.embedded
 @pytest.mark.slow
-async def test_consumers_are_bounded_and_those_that_are_there_go_on(own_denizen: Denizen) -> None:
+async def test_consumers_are_bounded_and_existing_ones_continue(own_denizen: Denizen) -> None:
     async with talking(own_denizen) as talk, talking(own_denizen, "subscriber") as subscriber:
         jetstream = subscriber.client.jetstream()
         for number in range(256):

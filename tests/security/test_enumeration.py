@@ -91,7 +91,7 @@ def in_turn(bodies: Sequence[Json], ask: Callable[[Json], Awaitable[Reply]]) -> 
 
 
 @pytest.mark.quiet
-async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denizen: Denizen) -> None:
+async def test_login_does_not_reveal_an_account(backend: Backend, denizen: Denizen) -> None:
     count = 15
     owned = {"password": PASSWORD, "emailVerified": True}
     kinds: dict[str, Json | None] = {
@@ -126,7 +126,7 @@ async def test_a_login_does_not_tell_who_has_an_account(backend: Backend, denize
 
 
 @pytest.mark.quiet
-async def test_a_password_as_it_was_typed_does_not_tell_either(backend: Backend) -> None:
+async def test_login_in_another_unicode_form_does_not_reveal_an_account(backend: Backend) -> None:
     """One that is not in NFC is hashed twice, whatever the hash; and a few at once wait for each other."""
     typed = unicodedata.normalize("NFD", "wröng horse battery")
     user = await backend.create(passwordHash=AT_THE_BOUND["bcrypt"], emailVerified=True)
@@ -144,7 +144,7 @@ async def test_a_password_as_it_was_typed_does_not_tell_either(backend: Backend)
 
 
 @pytest.mark.quiet
-async def test_changing_a_password_does_not_tell_of_which_kind_it_is(backend: Backend) -> None:
+async def test_change_password_does_not_reveal_the_kind_of_hash(backend: Backend) -> None:
     """Nor does anything else that compares a password: its refusal waits as that of a login does."""
     bodies: dict[str, list[Json]] = {"argon2": [], "bcrypt": []}
     for _ in range(15):
@@ -159,7 +159,7 @@ async def test_changing_a_password_does_not_tell_of_which_kind_it_is(backend: Ba
 
 
 @pytest.mark.quiet
-async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> None:
+async def test_password_reset_mail_does_not_reveal_an_account(backend: Backend) -> None:
     async def send(body: Json) -> Reply:
         return await backend.ask("users.v1.public.SendPasswordResetEmail", body, 60)
 
@@ -169,7 +169,7 @@ async def test_a_mail_to_reset_a_password_does_not_tell(backend: Backend) -> Non
 
 
 @pytest.mark.quiet
-async def test_a_discreet_registration_does_not_tell(discreet: Denizen) -> None:
+async def test_discreet_registration_does_not_reveal_an_account(discreet: Denizen) -> None:
     async with connected(discreet.nats_url) as backend:
 
         async def register(body: Json) -> Reply:
@@ -188,7 +188,7 @@ async def test_a_discreet_registration_does_not_tell(discreet: Denizen) -> None:
 
 
 @pytest.mark.quiet
-async def test_the_time_of_a_hash_alone_would_tell() -> None:
+async def test_hash_time_alone_would_reveal_an_account() -> None:
     """What a login would take without the floor is told apart with as few samples."""
     pool = HashingPool(Settings())
     imported = AT_THE_BOUND["bcrypt"]
@@ -202,7 +202,7 @@ async def test_the_time_of_a_hash_alone_would_tell() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_the_distance_is_that_of_the_definition(one: list[float], other: list[float]) -> None:
+def test_distance_of_samples_matches_its_definition(one: list[float], other: list[float]) -> None:
     def share(values: list[float], at: float) -> float:
         return sum(value <= at for value in values) / len(values)
 
@@ -211,7 +211,7 @@ def test_the_distance_is_that_of_the_definition(one: list[float], other: list[fl
     assert distance(one, one) == pytest.approx(0)
 
 
-def test_likelihoods_are_those_of_the_tables() -> None:
+def test_likelihoods_match_published_tables() -> None:
     """Critical values of large samples: 1.358 and 1.628 times the square root of (n + m) / (n * m) at 5 % and 1 %."""
     low = [float(number) for number in range(1000)]
     for shift, level in ((61, 0.05), (73, 0.01)):

@@ -214,7 +214,7 @@ async def rebuilt(url: str, home: Path) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.embedded
-async def test_nothing_is_left_of_a_deleted_user(own_denizen: Denizen) -> None:
+async def test_deleted_user_leaves_nothing(own_denizen: Denizen) -> None:
     url, home = own_denizen.database_url, own_denizen.home
     async with connected(own_denizen.nats_url) as backend:
         life, other = Life(backend, Path(own_denizen.addresses["mailDir"])), Life(backend, Path())
@@ -285,7 +285,7 @@ async def test_nothing_is_left_of_a_deleted_user(own_denizen: Denizen) -> None:
 
 @pytest.mark.slow
 @pytest.mark.embedded
-async def test_a_rebuild_brings_nothing_back_and_makes_the_files_anew(own_denizen: Denizen) -> None:
+async def test_rebuild_restores_nothing_and_rewrites_the_files(own_denizen: Denizen) -> None:
     """docs/explanation/erasure.md has what is found where in PostgreSQL's own files."""
     url, home = own_denizen.database_url, own_denizen.home
     async with connected(own_denizen.nats_url) as backend:
@@ -379,7 +379,7 @@ _ANSWERS = {
 
 
 @pytest.mark.parametrize("round_", range(3))
-async def test_a_deletion_among_fifty_commands_is_the_last_of_the_user(denizen: Denizen, round_: int) -> None:
+async def test_deletion_among_concurrent_commands_is_the_last_event(denizen: Denizen, round_: int) -> None:
     word = f"pZ{secrets.token_hex(10)}"
     address, password = f"{word}@example.com", f"password {word}"
     async with connected(denizen.nats_url) as backend:

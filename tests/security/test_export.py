@@ -46,7 +46,7 @@ async def as_user(denizen: Denizen, user: str) -> AsyncGenerator[tuple[Client, l
         ),
     ],
 )  # fmt: skip
-async def test_who_may_not_ask(denizen: Denizen, user: str, subjects: list[str]) -> None:
+async def test_hashes_are_refused_to_other_nats_users(denizen: Denizen, user: str, subjects: list[str]) -> None:
     async with as_user(denizen, user) as (client, refused):
         for subject in subjects:
             refused.clear()
@@ -61,7 +61,7 @@ async def test_who_may_not_ask(denizen: Denizen, user: str, subjects: list[str])
             await heard.unsubscribe()
 
 
-async def test_who_may(denizen: Denizen) -> None:
+async def test_hashes_are_exported_to_the_operator(denizen: Denizen) -> None:
     """That the others are refused means something only if the operator is answered."""
     row = {"email": f"{name()}@example.com", "passwordHash": HASHES[0]}
     async with talking(denizen) as backend:
@@ -73,7 +73,7 @@ async def test_who_may(denizen: Denizen) -> None:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
-async def test_no_hash_without_being_asked_for(denizen: Denizen, form: str) -> None:
+async def test_export_has_hashes_only_on_request(denizen: Denizen, form: str) -> None:
     row = {"email": f"{name()}@example.com", "passwordHash": HASHES[0]}
     async with talking(denizen) as backend:
         await _shown(backend, row)
@@ -102,7 +102,7 @@ async def _exported(client: Client, subject: str, **asked: Any) -> bytes:
     return b"".join(pieces)
 
 
-async def test_nothing_of_it_is_logged(denizen: Denizen) -> None:
+async def test_imports_and_exports_log_no_values(denizen: Denizen) -> None:
     canary = name()
     rows = [
         {"email": f"{canary}@example.com", "passwordHash": HASHES[0], "profile": {"firstName": canary}},

@@ -89,7 +89,7 @@ def named(operation: Operation) -> str:
     return f"{operation.kind}.{operation.name}"
 
 
-def test_the_fields_of_those_who_are_not_trusted() -> None:
+def test_fields_of_untrusted_roles_are_these() -> None:
     found = {
         named(each): {field.alias or name for name, field in each.request.model_fields.items()} for each in OPERATIONS
     }
@@ -103,7 +103,7 @@ def forbidden(operation: Operation) -> Iterator[tuple[str, Any]]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-async def test_every_field_as_every_role(talk: Talk, front: Talk, operation: Operation) -> None:
+async def test_field_that_a_role_may_not_set_is_refused(talk: Talk, front: Talk, operation: Operation) -> None:
     """Each by itself, beside what is right; in the profile, too; and as the front end that faces the Internet."""
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
@@ -120,7 +120,7 @@ async def test_every_field_as_every_role(talk: Talk, front: Talk, operation: Ope
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
-async def test_a_key_twice(talk: Talk, operation: Operation) -> None:
+async def test_duplicate_key_is_refused(talk: Talk, operation: Operation) -> None:
     """Who checks the first of two and acts by the second is fooled: neither is taken."""
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
@@ -135,7 +135,7 @@ async def test_a_key_twice(talk: Talk, operation: Operation) -> None:
     assert await talk.fresh(user) == before
 
 
-async def test_what_somebody_registers_with(talk: Talk, front: Talk) -> None:
+async def test_registered_user_has_no_privileged_field(talk: Talk, front: Talk) -> None:
     """Whatever he says of himself, he is nobody yet."""
     body = {"email": email(), "password": PASSWORD, "profile": {"firstName": "Ada", "locale": "de"}}
     user = (await front.public("Register", body)).body["user"]
@@ -153,7 +153,7 @@ async def test_what_somebody_registers_with(talk: Talk, front: Talk) -> None:
     assert await talk.fresh(user) == {**user, "loginCount": 0}
 
 
-async def test_a_user_changes_what_is_his_and_nothing_else(talk: Talk, front: Talk) -> None:
+async def test_self_update_changes_own_fields_only(talk: Talk, front: Talk) -> None:
     user = await talk.member(appMetadata={"plan": "free"}, externalId=email())
     token = (await talk.sign_in(user))["accessToken"]
     changes = {"metadata": {"appMetadata": {"plan": "pro"}, "status": "x"}, "profile": {"displayName": "admin"}}
@@ -163,7 +163,7 @@ async def test_a_user_changes_what_is_his_and_nothing_else(talk: Talk, front: Ta
     assert (changed["metadata"], changed["profile"]) == (changes["metadata"], changes["profile"])
 
 
-async def test_a_user_acts_on_himself_alone(talk: Talk, front: Talk) -> None:
+async def test_self_request_acts_on_the_bearer_only(talk: Talk, front: Talk) -> None:
     """Not by a field, not by a header, not by the session of another."""
     thief, victim = await talk.member(), await talk.member()
     token, session = (await talk.sign_in(thief))["accessToken"], await talk.sign_in(victim)
@@ -194,7 +194,7 @@ async def test_a_user_acts_on_himself_alone(talk: Talk, front: Talk) -> None:
     assert await talk.alive(session)
 
 
-async def test_the_actor_is_the_user_of_the_token(talk: Talk) -> None:
+async def test_actor_is_the_user_of_the_token(talk: Talk) -> None:
     """What the history says of who did it cannot be made up."""
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
@@ -204,7 +204,7 @@ async def test_the_actor_is_the_user_of_the_token(talk: Talk) -> None:
     assert history.body["data"][0]["actor"] == user["id"]
 
 
-async def test_nobody_ends_the_session_of_another(talk: Talk, front: Talk) -> None:
+async def test_session_of_another_user_cannot_be_ended(talk: Talk, front: Talk) -> None:
     """Neither in the table, nor by a revocation that every verifier would believe."""
     thief, victim = await talk.member(), await talk.member()
     token, session = (await talk.sign_in(thief))["accessToken"], await talk.sign_in(victim)
@@ -225,7 +225,7 @@ async def test_nobody_ends_the_session_of_another(talk: Talk, front: Talk) -> No
     assert await talk.alive(session)
 
 
-async def test_a_command_id_of_another_gets_nothing_of_his(talk: Talk, front: Talk) -> None:
+async def test_command_id_of_another_user_reveals_nothing(talk: Talk, front: Talk) -> None:
     """A repeat is answered as the first time, but only to who asked the first time."""
     victim, thief = await talk.member(metadata={"secret": "mine"}), await talk.member()
     key = email()
@@ -239,7 +239,7 @@ async def test_a_command_id_of_another_gets_nothing_of_his(talk: Talk, front: Ta
     assert registered.body["user"]["id"] not in (victim["id"], thief["id"])
 
 
-def test_the_requests_of_users_are_not_those_of_back_ends() -> None:
+def test_self_requests_differ_from_back_end_requests() -> None:
     """A field that is added to a command of back ends is not given to users by the way."""
     for operation in SELF.values():
         assert not issubclass(operation.request, m.UserRequest), operation.name

@@ -51,7 +51,7 @@ async def answers(backend: Backend, bodies: list[bytes]) -> list[str]:
 
 
 @pytest.mark.slow
-async def test_the_surplus_is_refused_at_once_and_untouched(backend: Backend, denizen: Denizen) -> None:
+async def test_flood_surplus_is_refused_at_once(backend: Backend, denizen: Denizen) -> None:
     user = await backend.create(password=PASSWORD, emailVerified=True)
     for _ in range(2):  # Twice: the places are free again.
         before = counted(denizen)
@@ -101,7 +101,7 @@ async def test_registrations_leave_sign_ins_their_share(backend: Backend) -> Non
 
 
 @pytest.mark.slow
-async def test_one_address_does_not_take_the_places_of_others(backend: Backend) -> None:
+async def test_one_address_leaves_places_for_others(backend: Backend) -> None:
     user = {"email": email()}
     owned = {**user, "password": PASSWORD, "emailVerified": True}
     async with asyncio.timeout(60):  # What the flood before has left is hashed first.
@@ -125,7 +125,7 @@ async def test_one_address_does_not_take_the_places_of_others(backend: Backend) 
     assert came == [""] * 16, (came, seen)
 
 
-async def test_what_cannot_be_read_is_answered_in_a_flood_too(backend: Backend) -> None:
+async def test_unreadable_request_in_a_flood_is_answered(backend: Backend) -> None:
     bodies = [b'{"email": "%b", "password": "a guess"}' % email().encode() for _ in range(SURPLUS)]
     codes = await answers(backend, [*bodies, b"nonsense", b'{"email": 7}'])
     assert len(codes) == SURPLUS + 2

@@ -77,7 +77,7 @@ def little_memory() -> Iterator[None]:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.usefixtures("little_memory")
-def test_a_hostile_hash_is_refused_at_once(text: str) -> None:
+def test_hostile_hash_is_refused_at_once(text: str) -> None:
     times: list[float] = []
     for _ in range(5):
         began = time.perf_counter()
@@ -98,7 +98,7 @@ def test_a_hostile_hash_is_refused_at_once(text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.usefixtures("little_memory")
-def test_a_hostile_hash_in_the_table_is_refused_at_sign_in(text: str) -> None:
+def test_stored_hostile_hash_is_refused_at_sign_in(text: str) -> None:
     """One that was stored before there were bounds, or was altered: it fits nothing, and costs nothing."""
     with suppress(ValueError):
         text = canonical(text)
@@ -135,7 +135,7 @@ def test_a_hostile_hash_in_the_table_is_refused_at_sign_in(text: str) -> None:
         (f"$P$H{'.' * 30}", f"$P$I{'.' * 30}"),
     ],
 )
-def test_the_dearest_that_is_let_in(dearest: str, too_dear: str) -> None:
+def test_costliest_accepted_hash_is_bounded(dearest: str, too_dear: str) -> None:
     assert accepted(dearest) == dearest
     with pytest.raises(HashRejected, match="costs too much"):
         accepted(too_dear)

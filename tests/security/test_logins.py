@@ -134,7 +134,7 @@ def logged_in(denizen: Denizen, service: str) -> psycopg.Connection[Any]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_logs_in_as_itself(denizen: Denizen, service: str) -> None:
+def test_service_logs_in_as_itself(denizen: Denizen, service: str) -> None:
     with logged_in(denizen, service) as connection:
         row = connection.execute(
             "select session_user, current_user, rolsuper, rolcreaterole, rolbypassrls from pg_roles"
@@ -146,7 +146,7 @@ def test_a_service_logs_in_as_itself(denizen: Denizen, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_s_login_lacks_the_rights_of_the_owner(denizen: Denizen, service: str) -> None:
+def test_service_login_lacks_the_rights_of_the_owner(denizen: Denizen, service: str) -> None:
     with logged_in(denizen, service) as connection:
         for statement in OWNERS:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -155,7 +155,7 @@ def test_a_service_s_login_lacks_the_rights_of_the_owner(denizen: Denizen, servi
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_s_login_reads_no_secret_that_it_does_not_need(denizen: Denizen, service: str) -> None:
+def test_service_login_reads_only_needed_secrets(denizen: Denizen, service: str) -> None:
     with logged_in(denizen, service) as connection:
         for statement in UNNEEDED[service]:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -163,7 +163,7 @@ def test_a_service_s_login_reads_no_secret_that_it_does_not_need(denizen: Denize
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_s_login_may_do_what_is_declared_and_no_more(denizen: Denizen, service: str) -> None:
+def test_service_login_has_declared_rights_only(denizen: Denizen, service: str) -> None:
     declared = {
         (table, word)
         for table, grants in GRANTS.items()
@@ -183,7 +183,7 @@ def test_a_service_s_login_may_do_what_is_declared_and_no_more(denizen: Denizen,
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("child", [*SERVERS, *SERVICES])
-def test_a_child_s_environment_holds_its_own_list(denizen: Denizen, child: str) -> None:
+def test_child_environment_holds_its_own_variables(denizen: Denizen, child: str) -> None:
     variables = environment(denizen, child)
     assert {name for name in variables if name.startswith("DENIZEN_")} == KNOWN[child]
     owner = str(conninfo_to_dict(denizen.database_url)["password"])
@@ -200,7 +200,7 @@ def _secrets(denizen: Denizen) -> dict[str, str]:
 
 
 @pytest.mark.embedded
-def test_keys_in_the_environment_reach_only_those_who_need_them(own_denizen: Denizen) -> None:
+def test_keys_in_the_environment_reach_only_their_services(own_denizen: Denizen) -> None:
     own_denizen.stop()
     keys = own_denizen.home / "keys"
     key_encryption, claims = (keys / "kek-1").read_text().strip(), (keys / "claims").read_text().strip()

@@ -79,7 +79,7 @@ async def store(database_url: str) -> AsyncIterator[Watched]:
     await opened.close()
 
 
-async def test_what_is_read_does_not_grow_with_a_stream(store: Watched, database_url: str) -> None:
+async def test_command_on_a_long_stream_reads_a_bounded_number(store: Watched, database_url: str) -> None:
     async with ReadSide(database_url) as side:
         histories = Histories(store, side.database)
         few, many = [await _work(store, histories, database_url, count) for count in (FEW, MANY)]
@@ -130,7 +130,7 @@ async def _work(store: Watched, histories: Histories, url: str, count: int) -> d
     return works
 
 
-async def test_a_signed_in_user_makes_a_bounded_number_of_changes(denizen: Denizen) -> None:
+async def test_changes_of_a_signed_in_user_are_limited(denizen: Denizen) -> None:
     """Generous for people; and others, and the way out, are not concerned."""
     async with connected(denizen.nats_url) as backend:
         tokens = [await _signed_in(backend) for _ in range(2)]
@@ -153,7 +153,7 @@ async def test_a_signed_in_user_makes_a_bounded_number_of_changes(denizen: Deniz
         assert (await backend.ask("users.v1.self.LogOut", {}, 30, Authorization=tokens[0])).code == ""
 
 
-async def test_a_repeat_of_a_change_is_not_counted(denizen: Denizen) -> None:
+async def test_repeat_of_a_change_is_not_counted(denizen: Denizen) -> None:
     async with connected(denizen.nats_url) as backend:
         headers = {"Authorization": await _signed_in(backend), "Nats_Msg_Id": secrets.token_hex(8)}
         first = await backend.ask("users.v1.self.UpdateUser", {"profile": {"firstName": "Ada"}}, 30, **headers)

@@ -166,7 +166,7 @@ async def assert_well(client: Client) -> None:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-async def test_malformed_bodies(backend: Client, subject: str) -> None:
+async def test_malformed_body_is_refused(backend: Client, subject: str) -> None:
     for what, body in MALFORMED.items():
         taken = subject in LARGE and what in ("1 MiB", "64 KiB and one")  # These have room for them.
         wanted = "validation_failed" if taken else "malformed_message"
@@ -175,7 +175,7 @@ async def test_malformed_bodies(backend: Client, subject: str) -> None:
 
 
 @pytest.mark.parametrize("subject", INVALID)
-async def test_invalid_bodies(backend: Client, subject: str) -> None:
+async def test_invalid_body_is_refused(backend: Client, subject: str) -> None:
     for body in INVALID[subject]:
         reply = await backend.request(subject, json.dumps(body).encode(), timeout=5)
         assert refusal(reply) == "validation_failed", body
@@ -183,7 +183,7 @@ async def test_invalid_bodies(backend: Client, subject: str) -> None:
     await assert_well(backend)
 
 
-async def test_invalid_headers(backend: Client) -> None:
+async def test_invalid_header_is_refused(backend: Client) -> None:
     for headers in HEADERS:
         subject = "users.v1.query.ListUsers" if "Denizen-Min-Position" in headers else "users.v1.command.CreateUser"
         body = b"{}" if subject.endswith("ListUsers") else b'{"email":"header@example.com"}'
@@ -195,7 +195,7 @@ async def test_invalid_headers(backend: Client) -> None:
     await assert_well(backend)
 
 
-async def test_sql_is_text(backend: Client) -> None:
+async def test_sql_in_a_value_is_text(backend: Client) -> None:
     text = "'); drop table events; -- \\ \" $$ %s {} \u202e \U0001f469\u200d\U0001f680"
     body = {"email": f"{secrets.token_hex(8)}@example.com", "externalId": text, "metadata": {text: [text]}}
     reply = json.loads(
@@ -210,13 +210,13 @@ async def test_sql_is_text(backend: Client) -> None:
     assert json.loads(found.data)["metadata"] == {text: [text]}
 
 
-async def test_an_unknown_operation_is_nobodys(backend: Client) -> None:
+async def test_unknown_operation_has_no_responder(backend: Client) -> None:
     with pytest.raises(NoRespondersError):
         await backend.request("users.v1.command.DropUser", b"{}", timeout=5)
 
 
 @pytest.mark.slow
-async def test_a_flood_of_bad_and_good_requests_is_all_answered(backend: Client, denizen: Denizen) -> None:
+async def test_flood_of_bad_and_good_requests_is_answered(backend: Client, denizen: Denizen) -> None:
     """Past the bounds of the queue `overloaded` is the answer, never silence; and memory does not keep the flood."""
     accounts = psutil.Process(denizen.pids()["accounts"])
     await flood(backend)

@@ -307,20 +307,20 @@ SUBSCRIBE: dict[str, tuple[list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("user", PUBLISH)
-async def test_publishing(nats_server: NatsServer, user: str) -> None:
+async def test_nats_user_publishes_what_it_may_and_no_more(nats_server: NatsServer, user: str) -> None:
     allowed, forbidden = PUBLISH[user]
     assert await refused(nats_server, user, allowed, []) == []
     assert await refused(nats_server, user, forbidden, []) == forbidden
 
 
 @pytest.mark.parametrize("user", SUBSCRIBE)
-async def test_subscribing(nats_server: NatsServer, user: str) -> None:
+async def test_nats_user_subscribes_to_what_it_may_and_no_more(nats_server: NatsServer, user: str) -> None:
     allowed, forbidden = SUBSCRIBE[user]
     assert await refused(nats_server, user, [], allowed) == []
     assert await refused(nats_server, user, [], forbidden) == forbidden
 
 
-async def test_whoever_hears_everything_in_inboxes_hears_no_answer_to_another_user(nats_server: NatsServer) -> None:
+async def test_inbox_wildcard_hears_no_reply_to_another_user(nats_server: NatsServer) -> None:
     """A back end may subscribe to `_INBOX.>`: the server leaves out what is denied to it."""
     heard: list[str] = []
 
@@ -344,12 +344,12 @@ async def test_whoever_hears_everything_in_inboxes_hears_no_answer_to_another_us
     await listener.close()
 
 
-def test_every_user_is_tested(nats_server: NatsServer) -> None:
+def test_every_nats_user_is_tested(nats_server: NatsServer) -> None:
     """But for the one of the system account, under which nothing of ours connects."""
     assert set(PUBLISH) == set(SUBSCRIBE) == set(nats_server.passwords) - {"system"}
 
 
-async def test_a_subscriber_follows_the_events_by_a_durable_consumer(nats_server: NatsServer) -> None:
+async def test_subscriber_follows_events_by_a_durable_consumer(nats_server: NatsServer) -> None:
     relay = await nats.connect(
         nats_server.url, user="relay", password=nats_server.passwords["relay"], inbox_prefix="_INBOX.relay"
     )
@@ -371,7 +371,7 @@ async def test_a_subscriber_follows_the_events_by_a_durable_consumer(nats_server
     await relay.close()
 
 
-async def test_nobody_comes_in_under_a_wrong_password(nats_server: NatsServer) -> None:
+async def test_nats_login_with_a_wrong_password_is_refused(nats_server: NatsServer) -> None:
     for user in nats_server.passwords:
         reader, writer = await asyncio.open_connection("127.0.0.1", nats_server.port)
         assert (await reader.readline()).startswith(b"INFO ")

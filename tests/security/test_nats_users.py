@@ -257,7 +257,7 @@ async def test_shared_user_cannot_subscribe_to_an_added_inbox(site: Site, user: 
 
 
 @pytest.mark.parametrize("listening", ["_INBOX.>", "_INBOX.*.>", "_INBOX.*.*", "_INBOX.*.1"])
-async def test_replies_reach_the_asker_alone(site: Site, listening: str) -> None:
+async def test_replies_reach_the_caller_only(site: Site, listening: str) -> None:
     """The shared back end may subscribe to all inboxes: the server leaves out those of the added users."""
     heard: list[tuple[str, str]] = []
     everyone = [f"{kind}-{name}" for kind in KINDS for name in NAMES]
@@ -383,7 +383,7 @@ def same(before: ConsumerInfo, after: ConsumerInfo) -> bool:
 
 
 @pytest.mark.parametrize("user", ["subscriber-two", "backend-two"])
-async def test_one_user_cannot_use_up_the_consumers(site: Site, relay: Client, user: str) -> None:
+async def test_one_subscriber_cannot_use_up_the_consumers(site: Site, relay: Client, user: str) -> None:
     """Whatever it asks for, there is one consumer more at most: its own."""
     client, operator = await connect(site, user), await connect(site, "operator")
     own = user.replace("-", "_")

@@ -72,7 +72,7 @@ async def signed_in(front: Talk, user: Json) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guessed", ["Authenticate", "SendPasswordResetEmail"])
-async def test_observer_of_positions_is_right_by_chance_alone(talk: Talk, front: Talk, guessed: str) -> None:
+async def test_observer_of_positions_guesses_by_chance_only(talk: Talk, front: Talk, guessed: str) -> None:
     """Between two looks an address is tried: where somebody has it, the log grows by more."""
     mine = await talk.member()
     token = await signed_in(front, mine)
@@ -108,9 +108,7 @@ async def test_observer_of_positions_is_right_by_chance_alone(talk: Talk, front:
     assert {path: rate for path, rate in told.items() if rate >= 0.78} == {}
 
 
-async def test_positions_for_a_front_end_are_opaque_and_equal_ones_differ(
-    talk: Talk, front: Talk, post: Postbox
-) -> None:
+async def test_positions_for_a_front_end_are_opaque_and_never_equal(talk: Talk, front: Talk, post: Postbox) -> None:
     """Whatever is asked: no header, field or claim has the position of the log."""
     address = email()
     registered = await front.public("Register", {"email": address, "password": PASSWORD})
@@ -171,7 +169,7 @@ async def test_forged_position_is_refused(talk: Talk, front: Talk) -> None:
         assert (reply.code, reply.body["error"]["field"]) == ("validation_failed", "cursor"), cursor
 
 
-async def test_number_that_a_user_demands_tells_nothing(talk: Talk, front: Talk) -> None:
+async def test_number_as_min_position_of_a_user_reveals_nothing(talk: Talk, front: Talk) -> None:
     """Else whoever tries numbers would find how far the log is."""
     token = await signed_in(front, await talk.member())
     head = int(await talk.now())

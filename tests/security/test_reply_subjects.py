@@ -69,7 +69,7 @@ async def published_up_to(client: Client, position: int) -> StreamState:
 
 
 @pytest.mark.parametrize("operation", ["command.CreateUser", "command.BlockUser", "query.GetUser", "query.ListUsers"])
-async def test_no_reply_subject_changes_a_stream(backend: Client, operation: str) -> None:
+async def test_reply_subject_of_a_caller_changes_no_stream(backend: Client, operation: str) -> None:
     before = await published_up_to(backend, await create(backend))
     bodies = [b"{}", json.dumps({"userId": SOMEBODY}).encode(), b"not JSON"]
     if operation == "command.CreateUser":
@@ -87,7 +87,7 @@ async def test_no_reply_subject_changes_a_stream(backend: Client, operation: str
     )
 
 
-async def test_a_valid_command_with_such_a_reply_subject_forges_nothing(backend: Client) -> None:
+async def test_valid_command_with_a_hostile_reply_forges_nothing(backend: Client) -> None:
     seen: list[str] = []
 
     async def note(message: object) -> None:
@@ -105,7 +105,7 @@ async def test_a_valid_command_with_such_a_reply_subject_forges_nothing(backend:
     assert seen == []
 
 
-async def test_jetstream_is_no_deputy_either(backend: Client) -> None:
+async def test_jetstream_replies_change_no_stream(backend: Client) -> None:
     """JetStream answers where the asker says, with its own rights: across accounts, nothing listens there."""
     before = await published_up_to(backend, await create(backend))
     subscription = await backend.jetstream().pull_subscribe("users.v1.event.>", stream=STREAM)
@@ -118,7 +118,7 @@ async def test_jetstream_is_no_deputy_either(backend: Client) -> None:
     assert (after.messages, after.first_seq) == (before.messages + 1, before.first_seq)
 
 
-async def test_nothing_of_this_revokes_anybody(backend: Client) -> None:
+async def test_hostile_reply_subject_revokes_no_token(backend: Client) -> None:
     """Neither an answer nor what a push consumer delivers gets into the bucket, or to a verifier as an entry."""
     watch = Watch()
     await published_up_to(backend, await create(backend))
@@ -139,7 +139,7 @@ async def test_nothing_of_this_revokes_anybody(backend: Client) -> None:
 
 
 @pytest.mark.parametrize("length", [207, 208, 4_070])
-async def test_an_inbox_may_be_as_long_as_nats_lets_it(backend: Client, length: int) -> None:
+async def test_long_inbox_is_answered(backend: Client, length: int) -> None:
     inbox = ("_INBOX.backend." + "x" * length)[:length]
     answers = await backend.subscribe(inbox)
     await backend.publish("users.v1.query.GetJwks", b"", reply=inbox)

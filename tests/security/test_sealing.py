@@ -50,7 +50,7 @@ async def service(database_url: str) -> AsyncGenerator[Service]:
 @pytest.mark.parametrize(
     "secret", ["x", "correct horse", "pässwörd \U0001f40e", "sealed:k:AAAA", "hashed:$2b$…", "x" * 2800]
 )
-async def test_what_was_sealed_opens(service: Service, secret: str) -> None:
+async def test_sealed_secret_opens(service: Service, secret: str) -> None:
     assert await unseal(service.seal(secret), "c1", service.keys) == secret
 
 
@@ -58,23 +58,23 @@ async def test_what_was_sealed_opens(service: Service, secret: str) -> None:
     "text", ["", "correct horse", "hashed:$2b$10$abc", "Sealed:k:AAAA", " sealed:k:AAAA", "sealed"]
 )
 @pytest.mark.parametrize("command_id", ["c1", None])
-async def test_what_is_not_sealed_passes(service: Service, text: str, command_id: str | None) -> None:
+async def test_unsealed_secret_passes(service: Service, text: str, command_id: str | None) -> None:
     assert await unseal(text, command_id, service.keys) == text
 
 
-async def test_it_is_bound_to_its_command(service: Service) -> None:
+async def test_box_of_another_command_is_refused(service: Service) -> None:
     for other in ("c2", "c", "c11", "C1", "c1\0", "c1\0correct", ""):
         assert "another command" in await service.refuses(service.seal(), other)
     assert "Nats-Msg-Id" in await service.refuses(service.seal(), None)
 
 
-async def test_a_box_without_a_command_is_bound_to_none(service: Service) -> None:
+async def test_box_without_a_command_is_bound_to_none(service: Service) -> None:
     for content in (b"correct horse", b"c1", b"", b"c1\n" + b"correct horse"):
         box = SealedBox(PublicKey(service.public)).encrypt(content)
         await service.refuses(f"sealed:{service.key_id}:{base64.urlsafe_b64encode(box).decode().rstrip('=')}")
 
 
-async def test_each_changed_octet_is_noticed(service: Service) -> None:
+async def test_changed_octet_of_a_box_is_refused(service: Service) -> None:
     prefix, key_id, box = service.seal().split(":")
     octets = base64.urlsafe_b64decode(box + "=" * (-len(box) % 4))
     for index in range(len(octets)):
@@ -86,7 +86,7 @@ async def test_each_changed_octet_is_noticed(service: Service) -> None:
         assert "cannot be opened" in await service.refuses(f"{prefix}:{key_id}:{text}")
 
 
-async def test_another_key(service: Service) -> None:
+async def test_box_for_another_key_is_refused(service: Service) -> None:
     other = bytes(PrivateKey.generate().public_key)
     assert "cannot be opened" in await service.refuses(seal("correct horse", "c1", service.key_id, other))
     for unknown in ("k1", "0" * 16, service.key_id.upper() + "X", (await service.keys.signing()).kid or ""):
@@ -115,12 +115,12 @@ async def test_another_key(service: Service) -> None:
         "sealed:sealed:{key}:{box}",
     ],
 )
-async def test_forms(service: Service, text: str) -> None:
+async def test_malformed_box_is_refused(service: Service, text: str) -> None:
     box = service.seal().split(":")[2]
     await service.refuses(text.format(key=service.key_id, box=box, huge="A" * 2**20))
 
 
-async def test_what_the_door_refuses_elsewhere_cannot_come_in_sealed(service: Service) -> None:
+async def test_sealed_value_is_checked_like_a_plain_one(service: Service) -> None:
     for secret in ("", "a\0b", "\0"):
         assert "NUL" in await service.refuses(service.seal(secret))
     not_utf8 = SealedBox(PublicKey(service.public)).encrypt(b"c1\0\xff\xfe")
@@ -128,7 +128,7 @@ async def test_what_the_door_refuses_elsewhere_cannot_come_in_sealed(service: Se
     assert "cannot be opened" in await service.refuses(f"sealed:{service.key_id}:{text}")
 
 
-async def test_a_retired_key_opens_what_is_on_its_way(service: Service) -> None:
+async def test_retired_key_opens_boxes_on_their_way(service: Service) -> None:
     on_its_way = service.seal()
     await service.keys.rotate("sealing")
     assert (await service.keys.sealing_public()).key_id != service.key_id

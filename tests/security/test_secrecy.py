@@ -24,7 +24,7 @@ def canaries() -> dict[str, str]:
     return {field: f"canary{field.lower()}{secrets.token_hex(8)}" for field in fields}
 
 
-async def test_personal_data_stays_where_it_belongs(denizen: Denizen, canaries: dict[str, str]) -> None:
+async def test_personal_data_is_plain_text_in_projections_only(denizen: Denizen, canaries: dict[str, str]) -> None:
     client = await nats.connect(denizen.nats_url, inbox_prefix=b"_INBOX.backend")
     seen = await client.subscribe("users.v1.event.>")
     body: dict[str, Any] = {

@@ -71,7 +71,7 @@ def pass_time(denizen: Denizen, seconds: float) -> None:
         connection.execute("update denizen.throttles set tat = tat - make_interval(secs => %s)", [seconds])
 
 
-async def test_the_guess_past_the_limit_is_refused_for_unknown_accounts_too(backend: Backend, owner: str) -> None:
+async def test_guess_past_the_limit_is_refused_for_unknown_accounts_too(backend: Backend, owner: str) -> None:
     for address in (owner, email()):
         here = ip()
         found = await codes(backend, address, [here] * (FROM_ONE + 3))
@@ -81,7 +81,7 @@ async def test_the_guess_past_the_limit_is_refused_for_unknown_accounts_too(back
     assert await codes(backend, owner, [here]) == ["invalid_credentials"], "another account from there"
 
 
-async def test_a_refused_guess_does_not_tell_whether_it_was_right(backend: Backend, owner: str) -> None:
+async def test_refused_guess_does_not_reveal_whether_it_was_right(backend: Backend, owner: str) -> None:
     here = ip()
     await codes(backend, owner, [here] * FROM_ONE)
     wrong, right = [await log_in(backend, owner, password, here) for password in (WRONG, PASSWORD)]
@@ -142,7 +142,7 @@ async def first_in(backend: Backend, address: str, password: str, whence: str | 
 
 
 @pytest.mark.parametrize("everywhere", [True, False], ids=["from everywhere", "without addresses"])
-async def test_an_owner_on_a_new_network_gets_in_by_mail_while_others_guess(
+async def test_owner_on_a_new_network_signs_in_by_mail_under_attack(
     backend: Backend, post: Postbox, owner: str, everywhere: bool
 ) -> None:
     home = ip() if everywhere else None
@@ -154,7 +154,7 @@ async def test_an_owner_on_a_new_network_gets_in_by_mail_while_others_guess(
         assert not (await first_in(backend, owner, NEW, home)).code
 
 
-async def test_an_owner_with_the_token_of_a_session_that_ended_gets_in_while_others_guess(
+async def test_owner_with_an_expired_token_signs_in_under_attack(
     backend: Backend, denizen: Denizen, owner: str
 ) -> None:
     session = (await log_in(backend, owner, PASSWORD, ip())).body
@@ -179,7 +179,7 @@ async def test_an_owner_with_the_token_of_a_session_that_ended_gets_in_while_oth
 
 
 @pytest.mark.parametrize("whence", [ip(), None], ids=["address", "none"])
-async def test_after_wrong_guesses_a_password_that_was_reset_signs_in(
+async def test_reset_password_signs_in_after_wrong_guesses(
     backend: Backend, post: Postbox, owner: str, whence: str | None
 ) -> None:
     await codes(backend, owner, [whence] * (FROM_ONE + 1))
@@ -190,9 +190,7 @@ async def test_after_wrong_guesses_a_password_that_was_reset_signs_in(
         assert not (await log_in(backend, owner, NEW, whence)).code, "and again"
 
 
-async def test_after_wrong_guesses_a_password_that_an_operator_set_signs_in_and_can_be_changed(
-    backend: Backend, owner: str
-) -> None:
+async def test_operator_set_password_signs_in_after_wrong_guesses(backend: Backend, owner: str) -> None:
     user_id = (await log_in(backend, owner, PASSWORD, ip())).body["user"]["id"]
     await codes(backend, owner, [None] * (FROM_ONE + 1))
     wrong = {"userId": user_id, "currentPassword": WRONG, "newPassword": "another good one"}
@@ -206,7 +204,7 @@ async def test_after_wrong_guesses_a_password_that_an_operator_set_signs_in_and_
     assert not (await log_in(backend, owner, "another good one", None)).code
 
 
-async def test_a_stranger_who_knows_the_user_id_does_not_void_the_next_code(backend: Backend, post: Postbox) -> None:
+async def test_stranger_with_the_user_id_does_not_void_the_next_code(backend: Backend, post: Postbox) -> None:
     user = await backend.create(password=PASSWORD)
     body = {"userId": user["id"]}
     for count in (1, 2):
@@ -223,9 +221,7 @@ async def test_a_stranger_who_knows_the_user_id_does_not_void_the_next_code(back
     assert not (await log_in(backend, user["email"], PASSWORD, None)).code, "the code proved the mailbox, too"
 
 
-async def test_owner_verifies_by_the_long_code_while_a_stranger_tries_codes(
-    backend: Backend, denizen: Denizen, post: Postbox
-) -> None:
+async def test_owner_verifies_by_long_code_under_attack(backend: Backend, denizen: Denizen, post: Postbox) -> None:
     """The attack goes on from before the code is made until after the owner has verified."""
     user = await backend.create(password=PASSWORD)
     body = {"userId": user["id"]}
@@ -260,14 +256,14 @@ async def test_owner_verifies_by_the_long_code_while_a_stranger_tries_codes(
     assert "" not in said, "no wrong code is accepted"
 
 
-async def test_what_was_used_up_comes_back_little_by_little(backend: Backend, denizen: Denizen, owner: str) -> None:
+async def test_guess_limit_recovers_gradually(backend: Backend, denizen: Denizen, owner: str) -> None:
     here = ip()
     await codes(backend, owner, [here] * (FROM_ONE + 1))
     pass_time(denizen, 30)
     assert await codes(backend, owner, [here] * 2) == ["invalid_credentials", "too_many_attempts"]
 
 
-async def test_one_address_at_many_accounts(backend: Backend) -> None:
+async def test_one_address_on_many_accounts_is_limited(backend: Backend) -> None:
     """Each account once: the way of who has a list of passwords from elsewhere. Its unknown ones count as well."""
     here = ip()
     began = time.monotonic()
@@ -277,7 +273,7 @@ async def test_one_address_at_many_accounts(backend: Backend) -> None:
     assert BY_ONE <= found.count("invalid_credentials") <= BY_ONE + time.monotonic() - began + 1
 
 
-async def test_a_password_that_is_proven_by_a_session_is_guessed_no_more_often(backend: Backend, owner: str) -> None:
+async def test_session_does_not_allow_more_password_guesses(backend: Backend, owner: str) -> None:
     """Who has stolen a session does not find the password by changing it."""
     session = (await log_in(backend, owner, PASSWORD, ip())).body
     bearer = f"Bearer {session['accessToken']}"

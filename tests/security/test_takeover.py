@@ -25,7 +25,7 @@ NEW = "another good one 77"
 # --- ids of commands ----------------------------------------------------------------------------------------------
 
 
-async def test_an_address_and_an_id_show_nobody(talk: Talk, front: Talk) -> None:
+async def test_address_with_a_used_id_shows_no_user(talk: Talk, front: Talk) -> None:
     user = await talk.member()
     key = email()
     assert (await front.public("SendPasswordResetEmail", {"email": user["email"]}, Nats_Msg_Id=key)).body == {}
@@ -41,7 +41,7 @@ async def test_an_address_and_an_id_show_nobody(talk: Talk, front: Talk) -> None
         assert user["email"].encode() not in reply.data
 
 
-async def test_an_id_that_was_used_does_not_make_a_block_succeed(talk: Talk) -> None:
+async def test_used_command_id_does_not_make_a_block_succeed(talk: Talk) -> None:
     user, other = await talk.member(), await talk.member()
     key = email()
     await talk.done("UpdateUser", {"userId": user["id"], "metadata": {"a": 1}}, Nats_Msg_Id=key)
@@ -54,7 +54,7 @@ async def test_an_id_that_was_used_does_not_make_a_block_succeed(talk: Talk) -> 
     await talk.done("UpdateUser", {"userId": user["id"], "metadata": {"a": 1}}, Nats_Msg_Id=key)
 
 
-async def test_one_id_repeated_does_not_tell_who_has_an_account(talk: Talk, front: Talk, post: Postbox) -> None:
+async def test_repeated_command_id_does_not_reveal_an_account(talk: Talk, front: Talk, post: Postbox) -> None:
     user, nobody = await talk.member(), email()
     answers: list[list[str]] = []
     for address in (user["email"], nobody):
@@ -79,7 +79,7 @@ async def test_one_id_repeated_does_not_tell_who_has_an_account(talk: Talk, fron
 # --- what a request without proof learns --------------------------------------------------------------------------
 
 
-async def test_who_asks_for_a_code_is_not_shown_the_user(talk: Talk, front: Talk, post: Postbox) -> None:
+async def test_request_for_a_code_does_not_show_the_user(talk: Talk, front: Talk, post: Postbox) -> None:
     user = await talk.create(profile={"firstName": "Ada"}, appMetadata={"plan": "secret"})
     key = email()
     for _ in range(2):
@@ -90,7 +90,7 @@ async def test_who_asks_for_a_code_is_not_shown_the_user(talk: Talk, front: Talk
     assert (await talk.command("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
 
 
-async def test_a_front_end_puts_no_name_into_the_history(talk: Talk, front: Talk) -> None:
+async def test_front_end_sets_no_actor(talk: Talk, front: Talk) -> None:
     address = email()
     registered = await front.public("Register", {"email": address, "password": PASSWORD}, Denizen_Actor="admin")
     at = str(registered.body["position"])
@@ -102,7 +102,7 @@ def deadline(seconds: float) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
-async def test_a_deadline_does_not_tell_who_has_an_account(talk: Talk, front: Talk) -> None:
+async def test_deadline_does_not_reveal_an_account(talk: Talk, front: Talk) -> None:
     """It passes while the password is compared: with a hash that takes long, for whom there is one."""
     slow = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(12)).decode()
     user = await talk.create(passwordHash=slow, emailVerified=True)
@@ -139,7 +139,9 @@ def locked(denizen: Denizen, table: str) -> Generator[Callable[[], Awaitable[Non
         yield waited_for
 
 
-async def test_nor_does_one_that_passes_while_the_owner_is_looked_up(talk: Talk, front: Talk, denizen: Denizen) -> None:
+async def test_deadline_during_the_look_up_does_not_reveal_an_account(
+    talk: Talk, front: Talk, denizen: Denizen
+) -> None:
     user = await talk.member()
     replies: list[Reply] = []
     for address in (user["email"], email()):
@@ -158,7 +160,9 @@ async def test_nor_does_one_that_passes_while_the_owner_is_looked_up(talk: Talk,
 
 
 @pytest.mark.parametrize("end", ["ConfirmPasswordReset", "ResetPassword", "ChangePassword", "BlockUser"])
-async def test_who_is_put_out_does_not_move_the_account(talk: Talk, front: Talk, post: Postbox, end: str) -> None:
+async def test_block_or_new_password_voids_the_code_of_a_new_address(
+    talk: Talk, front: Talk, post: Postbox, end: str
+) -> None:
     user = await talk.member()
     token, evil = (await talk.sign_in(user))["accessToken"], email()
     assert not (await front.self(token, "ChangeEmail", {"email": evil, "currentPassword": PASSWORD})).code
@@ -179,7 +183,7 @@ async def test_who_is_put_out_does_not_move_the_account(talk: Talk, front: Talk,
 
 @pytest.mark.parametrize("end", ["BlockUser", "RevokeSessions"])
 @pytest.mark.parametrize("change", ["ChangeEmail", "ChangePassword"])
-async def test_a_session_that_ends_while_a_password_waits(
+async def test_session_that_ends_while_a_password_waits_is_refused(
     talk: Talk, front: Talk, denizen: Denizen, change: str, end: str
 ) -> None:
     user = await talk.member()
@@ -194,7 +198,7 @@ async def test_a_session_that_ends_while_a_password_waits(
 
 
 @pytest.mark.parametrize("end", ["LogOut", "RefreshSession", "RevokeSessions"])
-async def test_a_login_that_was_recorded_begins_no_second_session(talk: Talk, front: Talk, end: str) -> None:
+async def test_replayed_login_begins_no_second_session(talk: Talk, front: Talk, end: str) -> None:
     user, key = await talk.member(), email()
     login = {"email": user["email"], "password": PASSWORD}
     first = (await front.public("Authenticate", login, Nats_Msg_Id=key)).body
@@ -235,7 +239,7 @@ def guarded(name: str, user: Json) -> Json:
 
 
 @pytest.mark.parametrize("name", GUARDED)
-async def test_a_stolen_access_token_needs_the_password(talk: Talk, front: Talk, denizen: Denizen, name: str) -> None:
+async def test_stolen_access_token_needs_the_password(talk: Talk, front: Talk, denizen: Denizen, name: str) -> None:
     """A refresh makes no session recent: the thief may have the refresh token, too."""
     user, token = await signed_in_long_ago(talk, denizen)
     body = guarded(name, user)
@@ -255,9 +259,7 @@ async def test_a_stolen_access_token_needs_the_password(talk: Talk, front: Talk,
 
 
 @pytest.mark.parametrize("name", GUARDED)
-async def test_a_recent_sign_in_needs_no_password_but_a_wrong_one_is_refused(
-    talk: Talk, front: Talk, name: str
-) -> None:
+async def test_recent_sign_in_needs_no_password_but_refuses_a_wrong_one(talk: Talk, front: Talk, name: str) -> None:
     user = await talk.member()
     await talk.done("LinkIdentity", {"userId": user["id"], "provider": "google", "providerId": user["id"]})
     token = (await talk.sign_in(user))["accessToken"]
@@ -267,18 +269,14 @@ async def test_a_recent_sign_in_needs_no_password_but_a_wrong_one_is_refused(
     assert not (await front.self(token, name, body)).code
 
 
-async def test_the_password_of_a_guarded_request_is_guessed_no_more_often(
-    talk: Talk, front: Talk, denizen: Denizen
-) -> None:
+async def test_guarded_request_does_not_allow_more_guesses(talk: Talk, front: Talk, denizen: Denizen) -> None:
     _, token = await signed_in_long_ago(talk, denizen)
     body = {"currentPassword": "not his password"}
     codes = [(await front.self(token, "DeleteUser", body)).code for _ in range(6)]
     assert codes == ["invalid_credentials"] * 5 + ["too_many_attempts"]
 
 
-async def test_a_guarded_request_whose_session_ends_while_its_password_waits(
-    talk: Talk, front: Talk, denizen: Denizen
-) -> None:
+async def test_guarded_request_of_an_ended_session_is_refused(talk: Talk, front: Talk, denizen: Denizen) -> None:
     user, token = await signed_in_long_ago(talk, denizen)
     with locked(denizen, "throttles") as waited_for:
         deleting = asyncio.create_task(front.self(token, "DeleteUser", {"currentPassword": PASSWORD}))
@@ -289,7 +287,7 @@ async def test_a_guarded_request_whose_session_ends_while_its_password_waits(
 
 
 @pytest.mark.embedded
-async def test_a_recent_sign_in_is_not_asked_for_where_it_is_set_so(tmp_path: Path) -> None:
+async def test_recent_sign_in_setting_of_zero_asks_for_none(tmp_path: Path) -> None:
     instance = Denizen(tmp_path / "home", DENIZEN_RECENT_SIGN_IN_MINUTES="0")
     instance.start()
     try:
@@ -300,7 +298,7 @@ async def test_a_recent_sign_in_is_not_asked_for_where_it_is_set_so(tmp_path: Pa
         assert instance.stop() == 0
 
 
-async def test_nobody_writes_to_strangers_or_asks_who_they_are(talk: Talk, front: Talk) -> None:
+async def test_self_change_email_is_limited_for_strangers_addresses(talk: Talk, front: Talk) -> None:
     user, other = await talk.member(), await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
 
@@ -313,7 +311,7 @@ async def test_nobody_writes_to_strangers_or_asks_who_they_are(talk: Talk, front
     assert not (await talk.command("ChangeEmail", {"userId": user["id"], "email": email()})).code, "a back end may"
 
 
-async def test_sessions_that_are_invented_are_not_told_to_verifiers(talk: Talk, front: Talk, denizen: Denizen) -> None:
+async def test_invented_session_reaches_no_verifier(talk: Talk, front: Talk, denizen: Denizen) -> None:
     user = await talk.member()
     mine, other = await talk.sign_in(user), await talk.sign_in(user)
     invented, key = [session_id() for _ in range(3)], email()
@@ -329,7 +327,7 @@ async def test_sessions_that_are_invented_are_not_told_to_verifiers(talk: Talk, 
     assert [watch.table.get(f"session.{each}") for each in invented] == [-1] * 3
 
 
-async def test_the_address_is_no_password(talk: Talk, post: Postbox) -> None:
+async def test_address_as_password_is_refused(talk: Talk, post: Postbox) -> None:
     user = await talk.member()
     address = user["email"].upper()
     await talk.done("SendPasswordResetEmail", {"email": user["email"]})
@@ -345,7 +343,7 @@ async def test_the_address_is_no_password(talk: Talk, post: Postbox) -> None:
 # --- the discreet setting -----------------------------------------------------------------------------------------
 
 
-async def test_the_discreet_setting_tells_nobody(discreet: Denizen) -> None:
+async def test_discreet_setting_reveals_no_account(discreet: Denizen) -> None:
     post = Postbox(discreet)
     async with talking(discreet) as talk, talking(discreet, "frontend") as front:
         user, thief = await talk.member(), await talk.member()

@@ -223,7 +223,7 @@ def test_text_is_made_printable(text: str) -> None:
     assert json.loads(written) == {text: [text]}
 
 
-def test_commands_print_through_show_alone() -> None:
+def test_commands_print_through_show_only() -> None:
     """A call of typer.echo or print would let text through as it is."""
     found = [
         f"{path.name}:{number}"

@@ -122,7 +122,7 @@ SERVICES = ("server", "responder", "signal", "relay", "revoker")
 
 @pytest.mark.parametrize("way", ASKING)
 @pytest.mark.parametrize("program", PROGRAMS)
-async def test_plain_server_where_tls_is_asked_for_hears_nothing(
+async def test_plain_server_hears_nothing_if_tls_is_required(
     program: str, way: str, plain: Recorder, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if program in SERVICES and way in ("context", "hostname"):
@@ -163,7 +163,7 @@ def environment(tmp_path: Path, database_url: str) -> dict[str, str]:
         *(f"run {service}" for service in ("accounts", "directory", "transfer", "projector", "relay", "mailer")),
     ],
 )
-async def test_command_line_where_tls_is_asked_for_sends_nothing_in_the_clear(
+async def test_command_line_with_tls_sends_nothing_in_the_clear(
     command: str, way: str, plain: Recorder, environment: dict[str, str], ask: Callable[[str, int], Asking]
 ) -> None:
     asking = ask(way, plain.port)
@@ -192,7 +192,7 @@ async def test_command_line_where_tls_is_asked_for_sends_nothing_in_the_clear(
     assert plain.in_the_clear == []
 
 
-async def test_nats_users_where_the_home_has_tls_sends_nothing_in_the_clear(plain: Recorder, tmp_path: Path) -> None:
+async def test_nats_users_with_tls_sends_nothing_in_the_clear(plain: Recorder, tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.create()
     home.announce({"natsUrl": f"tls://localhost:{plain.port}"})
@@ -248,7 +248,7 @@ async def test_server_without_tls_at_a_reconnect_hears_nothing(certificates: Pat
 
 
 @pytest.mark.parametrize("user", ["signal", "responder"])
-async def test_service_whose_server_has_no_tls_at_a_reconnect_sends_nothing(
+async def test_service_sends_nothing_to_a_reconnect_without_tls(
     user: broker.NatsUser, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Recorder({"tls_required": True}, certificates).running() as recorder:
@@ -357,7 +357,7 @@ def test_unknown_scheme_is_refused(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["TLS://localhost:{}", " tls://localhost:{}", "Tls://backend:secret@localhost:{}"])
-async def test_scheme_of_tls_however_it_is_written_is_tls(address: str, plain: Recorder) -> None:
+async def test_tls_scheme_in_any_case_is_tls(address: str, plain: Recorder) -> None:
     async with AsyncClient(address.format(plain.port), timeout=5) as client:
         with pytest.raises(TlsFailed, match="offers no TLS"):
             await client.connect()

@@ -98,7 +98,7 @@ def refused(text: str) -> None:
         check_now(text)
 
 
-def test_the_forge_works() -> None:
+def test_token_signed_with_the_real_key_is_valid() -> None:
     """What the attacks below are changes of is a good token."""
     assert check_now(GOOD).user_id == USER
     assert check_now(signed(changed(HEADER), changed(CLAIMS, aud=["other", "denizen"], extra=1))).session_id == SESSION
@@ -129,7 +129,7 @@ NONE: list[Any] = [
 @pytest.mark.parametrize(
     "signature", ["", ".", S, b64(bytes(64)), "real"], ids=["none", "dot", "another", "zeros", "real"]
 )
-def test_alg_none(alg: Any, signature: str) -> None:
+def test_alg_none_is_refused(alg: Any, signature: str) -> None:
     text = signed(changed(HEADER, alg=alg))
     if signature != "real":
         text = text.rpartition(".")[0] + "." + signature
@@ -155,7 +155,7 @@ def test_alg_none(alg: Any, signature: str) -> None:
 )
 @pytest.mark.parametrize("alg", ["HS256", "EdDSA"])
 @pytest.mark.parametrize("twice", [False, True])
-def test_the_public_key_as_a_shared_secret(key: bytes, alg: str, twice: bool) -> None:
+def test_public_key_as_hmac_secret_is_refused(key: bytes, alg: str, twice: bool) -> None:
     def sign(data: bytes) -> bytes:
         return hs256(key)(data) * (2 if twice else 1)  # The length of an Ed25519 signature.
 
@@ -166,11 +166,11 @@ def test_the_public_key_as_a_shared_secret(key: bytes, alg: str, twice: bool) ->
     "alg",
     ["HS256", "HS512", "RS256", "PS256", "ES256", "ES256K", "Ed25519", "Ed448", "eddsa", "EDDSA", "EdDSA ", "dir"],
 )
-def test_another_algorithm_by_the_real_key(alg: str) -> None:
+def test_other_algorithm_with_the_real_key_is_refused(alg: str) -> None:
     refused(signed(changed(HEADER, alg=alg)))
 
 
-def test_a_key_of_another_curve() -> None:
+def test_key_of_another_curve_is_refused() -> None:
     refused(signed(sign=Ed448PrivateKey.generate().sign))
 
 
@@ -195,13 +195,13 @@ NAMED_KEYS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", NAMED_KEYS)
 @pytest.mark.parametrize("sign", [REAL.sign, ATTACKER.sign])
-def test_a_header_that_names_a_key_or_anything_else(name: str, sign: Callable[[bytes], bytes]) -> None:
+def test_header_that_carries_a_key_is_refused(name: str, sign: Callable[[bytes], bytes]) -> None:
     refused(signed(changed(HEADER, **{name: NAMED_KEYS[name]}), sign=sign))
 
 
 @pytest.mark.parametrize("crit", [["exp"], ["b64"], [], "exp", ["kid"], ["alg", "alg"], None, 1, {"exp": 1}])
 @pytest.mark.parametrize("b64_header", [ABSENT, False, True])
-def test_crit_and_unencoded_payloads(crit: Any, b64_header: Any) -> None:
+def test_crit_and_unencoded_payload_are_refused(crit: Any, b64_header: Any) -> None:
     header = changed(HEADER, crit=crit, b64=b64_header, exp=NOW + 300)
     refused(signed(header))
     refused(signed(changed(header, exp=ABSENT)))
@@ -220,7 +220,7 @@ KIDS = [
 
 @pytest.mark.parametrize("kid", KIDS)
 @pytest.mark.parametrize("sign", [REAL.sign, ATTACKER.sign, hs256(b""), hs256(b"AAAA")])
-def test_key_ids(kid: Any, sign: Callable[[bytes], bytes]) -> None:
+def test_unknown_or_malformed_key_id_is_refused(kid: Any, sign: Callable[[bytes], bytes]) -> None:
     refused(signed(changed(HEADER, kid=kid), sign=sign))
 
 
@@ -231,7 +231,7 @@ def test_key_ids(kid: Any, sign: Callable[[bytes], bytes]) -> None:
     "typ",
     [ABSENT, None, "", "JWT", "jwt", "rt+jwt", "AT+JWT", "at+jwt ", "application/at+jwt", "id+jwt", 1, ["at+jwt"]],
 )
-def test_tokens_of_another_type(typ: Any) -> None:
+def test_token_of_another_type_is_refused(typ: Any) -> None:
     refused(signed(changed(HEADER, typ=typ)))
 
 
@@ -263,26 +263,26 @@ WRONG: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
-def test_wrong_claims_under_the_real_key(name: str, value: Any) -> None:
+def test_wrong_claim_with_the_real_key_is_refused(name: str, value: Any) -> None:
     refused(signed(claims=changed(CLAIMS, **{name: value})))
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("iat", NOW + 60), ("nbf", NOW + 60), ("exp", NOW + 1), ("pos", 2**63 - 1)]
 )
-def test_the_last_that_is_still_good(name: str, value: int) -> None:
+def test_token_in_its_last_second_is_valid(name: str, value: int) -> None:
     check_now(signed(claims=changed(CLAIMS, **{name: value})))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none(number: str) -> None:
+def test_malformed_number_claim_is_refused(number: str) -> None:
     refused(signed(claims=json.dumps(CLAIMS).replace(str(NOW + 300), number).encode()))
     if number != "1e999":  # In a claim that nobody reads, it is at least JSON.
         refused(signed(claims=f'{{"other": {number}, '.encode() + json.dumps(CLAIMS).removeprefix("{").encode()))
 
 
 @pytest.mark.parametrize("first", [USER, OTHER])
-def test_a_claim_twice(first: str) -> None:
+def test_duplicate_claim_is_refused(first: str) -> None:
     once = json.dumps(CLAIMS).removeprefix("{").encode()
     check_now(signed(claims=b"{" + once))
     refused(signed(claims=b'{"sub": "' + first.encode() + b'", ' + once))
@@ -293,7 +293,7 @@ def test_a_claim_twice(first: str) -> None:
 @pytest.mark.parametrize(
     "first", ['"alg": "none"', '"alg": "EdDSA"', '"kid": "k1"', '"\\u006bid": "k2"', '"typ": "JWT"']
 )
-def test_a_header_parameter_twice(first: str) -> None:
+def test_duplicate_header_parameter_is_refused(first: str) -> None:
     refused(signed(f"{{{first}, ".encode() + json.dumps(HEADER).removeprefix("{").encode()))
 
 
@@ -314,14 +314,14 @@ def test_a_header_parameter_twice(first: str) -> None:
         GOOD[:1500].encode(),
     ],
 )
-def test_payloads_that_are_no_claims(payload: bytes) -> None:
+def test_payload_that_is_no_object_is_refused(payload: bytes) -> None:
     refused(signed(claims=payload))
 
 
 @pytest.mark.parametrize(
     "header", [b"", b"null", b"[]", b'["alg"]', b'["kid","crit"]', b"7", b"{", b"\xff", b"[" * 180]
 )
-def test_headers_that_are_none(header: bytes) -> None:
+def test_header_that_is_no_object_is_refused(header: bytes) -> None:
     refused(signed(header))
 
 
@@ -383,16 +383,16 @@ FORMS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_forms(name: str) -> None:
+def test_malformed_token_is_refused(name: str) -> None:
     refused(FORMS[name])
 
 
 @pytest.mark.parametrize("cty", [ABSENT, "JWT"])
-def test_a_token_in_a_token(cty: Any) -> None:
+def test_nested_token_is_refused(cty: Any) -> None:
     refused(signed(changed(HEADER, cty=cty), GOOD.encode()))
 
 
-def test_base64_that_can_be_written_in_another_way_is_refused_although_it_is_signed() -> None:
+def test_non_canonical_base64_is_refused() -> None:
     """The real key signs the text as it stands, so that nothing but its form is wrong."""
     padding = {"a": ""}
     while len(claims := json.dumps(CLAIMS | padding).encode()) % 3 != 1:  # Four bits of the last character are zero.
@@ -413,7 +413,7 @@ def test_base64_that_can_be_written_in_another_way_is_refused_although_it_is_sig
     refused(sign(f"{other[:-1]}{chr(ord(other[-1]) + 1)}.{P}"))
 
 
-def test_the_largest_token() -> None:
+def test_token_above_the_size_bound_is_refused() -> None:
     """The bound is on the text; what is behind it is not even decoded."""
     room = 1536 - len(json.dumps(CLAIMS | {"a": ""}))
     check_now(signed(claims=CLAIMS | {"a": "a" * room}))
@@ -421,7 +421,7 @@ def test_the_largest_token() -> None:
 
 
 @given(st.data())
-def test_every_change_of_one_character(data: st.DataObject) -> None:
+def test_token_with_one_changed_character_is_refused(data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(GOOD) - 1))
     character = data.draw(st.sampled_from("ABCghi019-_.=") | st.characters())
     text = GOOD[:index] + character + GOOD[index + 1 :]
@@ -430,7 +430,7 @@ def test_every_change_of_one_character(data: st.DataObject) -> None:
 
 
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_-]{1,50}\.[A-Za-z0-9_-]{1,50}\.[A-Za-z0-9_-]{86}", fullmatch=True))
-def test_any_text_is_refused_and_breaks_nothing(text: str) -> None:
+def test_any_text_is_refused(text: str) -> None:
     refused(text)
 
 
@@ -442,7 +442,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(sorted(HEADER)), json_values, st.sampled_from(sorted(CLAIMS)), json_values)
-def test_no_json_in_the_place_of_another_breaks_anything(name: str, value: Any, claim: str, other: Any) -> None:
+def test_any_json_as_header_or_payload_is_refused(name: str, value: Any, claim: str, other: Any) -> None:
     refused(signed(changed(HEADER, **{name: value})))
     refused(signed(claims=changed(CLAIMS, **{claim: other if not isinstance(other, int) else str(other)})))
 
@@ -491,7 +491,7 @@ async def is_refused(token: str, keys: ServerKeys) -> bool:
     return False
 
 
-async def test_an_expired_token_still_tells_that_its_bearer_had_a_session(services: list[ServerKeys]) -> None:
+async def test_expired_token_still_proves_an_earlier_session(services: list[ServerKeys]) -> None:
     """For the days that a session lives, and of our own tokens alone; it is good for nothing else."""
     keys = services[0]
     key = await keys.signing()
@@ -510,7 +510,7 @@ async def test_an_expired_token_still_tells_that_its_bearer_had_a_session(servic
         assert await recognized(none, keys, SETTINGS) is None, none
 
 
-async def test_the_key_of_the_other_kind(services: list[ServerKeys]) -> None:
+async def test_sealing_key_signs_no_token(services: list[ServerKeys]) -> None:
     """A sealing key is no key for signatures, whatever it would be as one."""
     keys = services[0]
     good = await fresh(keys)
@@ -529,7 +529,7 @@ async def lead_over(database_url: str) -> None:
         await owner.execute("update server_keys set retired_at = now() where retired_at > now()")
 
 
-async def test_a_rotation_ends_nothing(services: list[ServerKeys], clock: Clock, database_url: str) -> None:
+async def test_rotation_ends_no_session(services: list[ServerKeys], clock: Clock, database_url: str) -> None:
     rotating = services[0]
     old = await fresh(rotating)
     for keys in services:
@@ -544,7 +544,7 @@ async def test_a_rotation_ends_nothing(services: list[ServerKeys], clock: Clock,
         assert not await is_refused(old, keys)
 
 
-async def test_an_emergency(services: list[ServerKeys], clock: Clock, database_url: str) -> None:
+async def test_rotation_at_once_refuses_old_tokens(services: list[ServerKeys], clock: Clock, database_url: str) -> None:
     """Threat 25: the key has leaked. What it has signed is refused from the commit on, elsewhere within 2 s."""
     rotating, other, directory = services
     first = await fresh(rotating)

@@ -56,7 +56,7 @@ def line(denizen: Denizen) -> Iterator[Line]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_a_service_hears_on(denizen: Denizen, line: Line, operation: str) -> None:
+async def test_unreadable_message_does_not_deafen_a_service(denizen: Denizen, line: Line, operation: str) -> None:
     subject = f"users.v1.{operation}"
     async with connected(denizen.nats_url) as backend:
         for reply in REPLIES:
@@ -68,7 +68,7 @@ async def test_a_service_hears_on(denizen: Denizen, line: Line, operation: str) 
 
 
 @pytest.mark.parametrize("headers", HEADERS)
-async def test_headers_that_are_none_are_refused(denizen: Denizen, line: Line, headers: bytes) -> None:
+async def test_malformed_headers_are_refused(denizen: Denizen, line: Line, headers: bytes) -> None:
     async with connected(denizen.nats_url) as backend:
         answers = await backend.client.subscribe("_INBOX.backend.unreadable")
         await backend.client.flush()
@@ -80,7 +80,7 @@ async def test_headers_that_are_none_are_refused(denizen: Denizen, line: Line, h
         assert found.code == "user_not_found"
 
 
-async def test_a_client_hears_on(denizen: Denizen, line: Line) -> None:
+async def test_unreadable_message_does_not_deafen_a_client(denizen: Denizen, line: Line) -> None:
     """JetStream answers where the asker says: also at subjects that verifiers listen to."""
     async with AsyncClient(denizen.nats_url) as client:
         connection = await client._transport.connection()  # pyright: ignore[reportPrivateUsage]

@@ -40,7 +40,7 @@ async def test_kept_refusal_under_a_used_id_is_refused_alike(talk: Talk) -> None
     assert (await talk.command("CreateUser", taken, Nats_Msg_Id=key)).code == "email_taken"
 
 
-async def test_copies_at_once_with_other_bodies_leave_one(talk: Talk) -> None:
+async def test_concurrent_requests_of_one_id_leave_one(talk: Talk) -> None:
     key = email()
     bodies = [{"email": email()} for _ in range(20)]
     replies = await asyncio.gather(*(talk.command("CreateUser", body, Nats_Msg_Id=key) for body in bodies * 2))
@@ -66,7 +66,7 @@ async def test_register_under_a_used_id_shows_nothing_of_the_first(talk: Talk, f
     assert again.body["user"] == first.body["user"]
 
 
-async def test_register_under_the_id_of_an_erased_user_shows_nothing_of_them(talk: Talk, front: Talk) -> None:
+async def test_register_under_the_id_of_an_erased_user_shows_nothing(talk: Talk, front: Talk) -> None:
     key, body = email(), {"email": email(), "password": PASSWORD}
     first = await front.public("Register", body, Nats_Msg_Id=key)
     await talk.done("DeleteUser", {"userId": first.body["user"]["id"]})
@@ -82,7 +82,7 @@ async def test_register_under_a_used_id_is_no_unlimited_guess(front: Talk) -> No
     assert codes == ["validation_failed"] * _CODES.burst + ["too_many_attempts"]
 
 
-async def test_secret_that_is_sealed_anew_is_the_same_request(talk: Talk) -> None:
+async def test_resealed_secret_is_the_same_request(talk: Talk) -> None:
     found = (await talk.query("GetSealingKey", {})).body
     public_key = base64.urlsafe_b64decode(f"{found['publicKey']}=")
     key, address = email(), email()
@@ -133,7 +133,7 @@ async def test_refresh_under_a_used_id_is_refused(talk: Talk) -> None:
     assert refused(await talk.command("Authenticate", login, Nats_Msg_Id=key))
 
 
-async def test_refreshes_of_two_sessions_at_once_under_one_id_leave_one(talk: Talk) -> None:
+async def test_concurrent_refreshes_under_one_id_leave_one(talk: Talk) -> None:
     user, key = await talk.member(), email()
     tokens = [(await talk.sign_in(user))["refreshToken"] for _ in range(2)]
     asked = [talk.command("RefreshSession", {"refreshToken": token}, Nats_Msg_Id=key) for token in tokens * 3]

@@ -52,9 +52,7 @@ async def renew(url: str, name: str = "a") -> int:
     return await address_keys.renew(settings(url), ring(), name)
 
 
-async def test_claims_of_coarser_keys_are_made_anew(
-    open_store: OpenStore, owner: Connection, database_url: str
-) -> None:
+async def test_coarser_claims_are_renewed(open_store: OpenStore, owner: Connection, database_url: str) -> None:
     await unmigrated(owner)
     store = open_store()
     sharp, plain, moved, final, gone = (user_id() for _ in range(5))
@@ -86,7 +84,7 @@ async def test_claims_of_coarser_keys_are_made_anew(
     assert first.private["emailKey"] == canonical(NEW), "who reads the log reads the key of today"
 
 
-async def test_renewing_that_was_cut_short_goes_on(
+async def test_interrupted_renewal_continues(
     open_store: OpenStore, owner: Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(address_keys, "_BATCH", 2)
@@ -109,6 +107,6 @@ async def test_renewing_that_was_cut_short_goes_on(
     assert (await holders(owner, *addresses)) == users
 
 
-async def test_a_new_cell_has_nothing_to_make_anew(owner: Connection, database_url: str) -> None:
+async def test_new_cell_has_nothing_to_renew(owner: Connection, database_url: str) -> None:
     assert await (await owner.execute("select position from address_keys")).fetchall() == []
     assert await renew(database_url) == 0

@@ -38,7 +38,7 @@ def connect(url: str, role: str) -> psycopg.Connection:
 
 @pytest.mark.parametrize("role", ["denizen", "denizen_app"])
 @pytest.mark.parametrize("change", CHANGES)
-async def test_refused(log_url: str, change: str, role: str) -> None:
+async def test_change_of_the_log_is_refused(log_url: str, change: str, role: str) -> None:
     with connect(log_url, role) as connection:
         before = connection.execute("select * from events order by position").fetchall()
         assert len(before) == 2
@@ -68,7 +68,7 @@ async def test_refused(log_url: str, change: str, role: str) -> None:
         "set role none; update events set type = ''",
     ],
 )
-async def test_a_service_cannot_do_more_than_it_must(log_url: str, statement: LiteralString) -> None:
+async def test_service_role_has_no_further_rights(log_url: str, statement: LiteralString) -> None:
     with connect(log_url, "denizen_app") as connection:
         # Services connect as a role that may only be <cell>_app; the tests' own is a superuser who became it.
         if statement.startswith("set role none"):
@@ -79,7 +79,7 @@ async def test_a_service_cannot_do_more_than_it_must(log_url: str, statement: Li
                 connection.execute(statement)
 
 
-async def test_adding_is_allowed_and_only_with_a_new_version(open_store: OpenStore, database_url: str) -> None:
+async def test_insert_needs_a_new_version(open_store: OpenStore, database_url: str) -> None:
     store, user = open_store(), user_id()
     await store.append([append(user)])
     with connect(database_url, "denizen_app") as connection, pytest.raises(psycopg.errors.UniqueViolation):

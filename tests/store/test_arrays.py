@@ -29,7 +29,7 @@ _MADE: list[tuple[str, Any, SearchStrategy[Any]]] = [
 ]
 
 
-def test_each_comes_back_as_it_was(database_url: str) -> None:
+def test_array_survives_a_round_trip(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         @settings(max_examples=100, deadline=None)

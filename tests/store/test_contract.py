@@ -52,7 +52,7 @@ async def users(store: Log, until: int, *between: str) -> list[tuple[int, str, i
 # --- append and read --------------------------------------------------------------------------------------------
 
 
-async def test_an_empty_log(store: EventStore) -> None:
+async def test_empty_log_has_no_events(store: EventStore) -> None:
     assert await store.head() == 0
     assert await store.read(0, 10) == []
     assert await store.load([Wanted(A)]) == [Tail(A)]
@@ -62,7 +62,7 @@ async def test_an_empty_log(store: EventStore) -> None:
     assert await store.append([]) == []
 
 
-async def test_an_event_comes_back_whole(store: EventStore) -> None:
+async def test_event_survives_a_round_trip(store: EventStore) -> None:
     private = {"email": "Zoë@example.com", "nested": {"list": [1, 1.5, True, None, "\u2028'\"\\"]}, "big": 2**53 + 1}
     new = event(1, private)
     new.public = {"userId": A, "changed": ["é"], "n": 1}
@@ -76,14 +76,14 @@ async def test_an_event_comes_back_whole(store: EventStore) -> None:
     assert await store.load([Wanted(A)]) == [Tail(A, None, [stored])]
 
 
-async def test_no_private_data_is_not_empty_private_data(store: EventStore) -> None:
+async def test_absent_private_data_differs_from_empty(store: EventStore) -> None:
     without, empty = event(1), event(2, {})
     without.private = None
     await one(store, Append(A, 0, [without, empty], {}, AT))
     assert [each.private for each in await store.read(0, 10)] == [None, {}]
 
 
-async def test_users_are_read_one_after_another(store: Log) -> None:
+async def test_read_by_user_returns_users_in_order(store: Log) -> None:
     """Each stream of theirs in order, his own before that of his logins; up to a position, and some of them."""
     await do(store, append(B), append(A, 0, 2), append(C), append(logins_of(A)), append(A, 2))
     await do(store, append(logins_of(A), 1))
@@ -104,7 +104,7 @@ async def test_users_are_read_one_after_another(store: Log) -> None:
     assert told.recorded_at == AT
 
 
-async def test_long_streams_are_read_in_pieces(store: Log) -> None:
+async def test_read_of_a_long_stream_comes_in_pieces(store: Log) -> None:
     """A user's own too, which may be longer than memory."""
     await do(store, append(A, 0, 990), append(logins_of(A), 0, 2400), append(B, 0, 1200), append(C, 0, 3))
     pieces = [[(each.stream, each.version) for each in some] async for some in store.users(99_999)]
@@ -114,7 +114,7 @@ async def test_long_streams_are_read_in_pieces(store: Log) -> None:
     assert [place for some in pieces for place in some] == expected
 
 
-async def test_of_erased_users_nothing_is_read(store: Log) -> None:
+async def test_erased_user_is_not_read(store: Log) -> None:
     await do(store, append(A, 0, 2), append(B), append(logins_of(B)))
     erasing = append(B, 1)
     erasing.events[0].private, erasing.effects = None, Effects(erase=True)
@@ -122,7 +122,7 @@ async def test_of_erased_users_nothing_is_read(store: Log) -> None:
     assert await users(store, 99) == [(1, A, 1), (2, A, 2)]
 
 
-async def test_of_erased_users_no_digest_is_kept(store: EventStore) -> None:
+async def test_erased_user_keeps_no_digest(store: EventStore) -> None:
     refusal = {"error": {"code": "version_conflict"}}
     asked = append(A, command_id="c1"), append(B, command_id="c2"), append(B, 1, 0, command_id="c3", refusal=refusal)
     await do(store, *(replace(each, digest=b"x" * 32) for each in asked))
@@ -149,7 +149,7 @@ async def test_positions_are_contiguous_over_batches_and_streams(store: EventSto
     assert await store.head() == 7
 
 
-async def test_reading_is_bounded_and_goes_on_where_it_stopped(store: EventStore) -> None:
+async def test_read_is_bounded_and_resumable(store: EventStore) -> None:
     await do(store, append(A, 0, 5))
     assert [each.position for each in await store.read(0, 2)] == [1, 2]
     assert [each.position for each in await store.read(2, 2)] == [3, 4]
@@ -158,7 +158,7 @@ async def test_reading_is_bounded_and_goes_on_where_it_stopped(store: EventStore
     assert await store.read(99, 2) == []
 
 
-async def test_streams_are_loaded_apart(store: EventStore) -> None:
+async def test_streams_are_loaded_separately(store: EventStore) -> None:
     logins = f"{A}/logins"
     await do(store, append(A, 0, 2), append(B), append(logins, 0, 0))
     await one(store, append(logins))
@@ -169,7 +169,7 @@ async def test_streams_are_loaded_apart(store: EventStore) -> None:
     assert of_c == Tail(C)
 
 
-async def test_a_stream_is_loaded_from_its_newest_snapshot(store: EventStore) -> None:
+async def test_stream_is_loaded_from_its_newest_snapshot(store: EventStore) -> None:
     """The newest up to the version or the time that is wanted; an older one where that is wanted."""
     later = AT + timedelta(seconds=1)
     await one(store, replace(append(A, 0, 3), snapshot={"n": 3}))
@@ -195,7 +195,7 @@ async def test_a_stream_is_loaded_from_its_newest_snapshot(store: EventStore) ->
     assert await store.load_as_of(A, AT - timedelta(seconds=1)) == Tail(A)
 
 
-async def test_snapshots_that_are_kept_later_are_used(store: EventStore) -> None:
+async def test_snapshot_stored_later_is_used(store: EventStore) -> None:
     await do(store, append(A, 0, 4), append(B, 0, 2))
     kept = [Snapshot(2, 2, AT, {"n": 2}), Snapshot(3, 3, AT, {"n": 3})]
     await store.keep(A, kept)
@@ -205,7 +205,7 @@ async def test_snapshots_that_are_kept_later_are_used(store: EventStore) -> None
     assert (tail.snapshot, [each.version for each in tail.events]) == (kept[1], [4])
 
 
-async def test_a_long_stream_is_loaded_a_page_at_a_time(store: EventStore) -> None:
+async def test_long_stream_is_loaded_page_by_page(store: EventStore) -> None:
     await one(store, append(A, 0, PAGE + 3))
     (first,) = await store.load([Wanted(A)])
     assert ([each.version for each in first.events], first.whole) == ([*range(1, PAGE + 1)], False)
@@ -215,14 +215,14 @@ async def test_a_long_stream_is_loaded_a_page_at_a_time(store: EventStore) -> No
     assert [(len(tail.events), tail.whole) for tail in as_of] == [(PAGE, False), (3, True)]
 
 
-async def test_a_snapshot_is_not_kept_where_its_events_are_not(store: EventStore) -> None:
+async def test_snapshot_of_a_failed_append_is_not_kept(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
     assert await one(store, replace(append(A, 1, 2), snapshot={"n": 3})) == VersionConflict()
     (tail,) = await store.load([Wanted(A)])
     assert (tail.snapshot, len(tail.events)) == (None, 2)
 
 
-async def test_of_an_erased_user_the_last_event_is_loaded(store: EventStore) -> None:
+async def test_erased_user_loads_the_last_event_only(store: EventStore) -> None:
     await one(store, replace(append(A, 0, 3), snapshot={"n": 3}))
     erasing = append(A, 3)
     erasing.events[0].private, erasing.effects = None, Effects(erase=True)
@@ -237,7 +237,7 @@ async def test_of_an_erased_user_the_last_event_is_loaded(store: EventStore) -> 
 # --- versions ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_version_that_is_not_the_streams(store: EventStore) -> None:
+async def test_append_with_stale_version_conflicts(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
     for expected in (0, 1, 3):
         assert await one(store, append(A, expected)) == VersionConflict()
@@ -247,7 +247,7 @@ async def test_a_version_that_is_not_the_streams(store: EventStore) -> None:
     assert await one(store, append(A, 2)) == Appended(3)
 
 
-async def test_a_failed_start_of_a_stream_does_not_touch_what_is_there(store: EventStore) -> None:
+async def test_failed_start_of_a_stream_changes_nothing(store: EventStore) -> None:
     await one(store, append(A))
     assert await do(store, append(A, 0), append(B), append(B, 0)) == [VersionConflict(), Appended(2), VersionConflict()]
     await do(store, append(A, 1), append(B, 1))
@@ -255,14 +255,14 @@ async def test_a_failed_start_of_a_stream_does_not_touch_what_is_there(store: Ev
     assert notes == ["private 1", "private 1", "private 2", "private 2"]
 
 
-async def test_a_conflict_fails_alone(store: EventStore) -> None:
+async def test_conflict_fails_its_own_append_only(store: EventStore) -> None:
     await one(store, append(A))
     batch = [append(B), append(A, 0), append(C), append(A, 5), append(A, 1)]
     assert await do(store, *batch) == [Appended(2), VersionConflict(), Appended(3), VersionConflict(), Appended(4)]
     assert places(await store.read(1, 10)) == [(2, B, 1), (3, C, 1), (4, A, 2)]
 
 
-async def test_what_builds_on_a_failed_append_fails_too(store: EventStore) -> None:
+async def test_append_after_a_failed_one_of_its_stream_fails(store: EventStore) -> None:
     await do(store, append(A), append(B, 0, 1, take=[X]))
     batch = [append(A, 4), append(A, 5), append(C, 0, take=[X]), append(C, 1), append(B, 1)]
     assert await do(store, *batch) == [
@@ -275,7 +275,7 @@ async def test_what_builds_on_a_failed_append_fails_too(store: EventStore) -> No
 
 
 @pytest.mark.parametrize("why", ["version", "claim", "id"])
-async def test_what_builds_on_a_failed_append_fails_where_another_took_its_place(store: EventStore, why: str) -> None:
+async def test_append_after_a_lost_race_in_its_stream_fails(store: EventStore, why: str) -> None:
     """Their versions fit, but they were decided on events that are not in the log."""
     await do(store, append(A, 0, 2, command_id="c1"), append(B, 0, 1, take=[X]))
     failed = {
@@ -292,7 +292,7 @@ async def test_what_builds_on_a_failed_append_fails_where_another_took_its_place
     assert await one(store, append(A, 2)) == Appended(5)
 
 
-async def test_a_failed_append_leaves_nothing(store: EventStore) -> None:
+async def test_failed_append_leaves_nothing(store: EventStore) -> None:
     await do(store, append(A, 0, take=[X]))
     assert await one(store, append(B, 3, take=[Y], command_id="c1")) == VersionConflict()
     assert await one(store, append(B, 0, take=[NAME, X], command_id="c2")) == ClaimTaken("email")
@@ -303,7 +303,7 @@ async def test_a_failed_append_leaves_nothing(store: EventStore) -> None:
     assert await store.head() == 2
 
 
-async def test_nothing_to_store_is_stored_where_the_version_holds(store: EventStore) -> None:
+async def test_empty_append_succeeds_if_the_version_holds(store: EventStore) -> None:
     await one(store, append(A))
     assert await do(store, append(A, 1, 0), append("", 0, 0)) == [Appended(0), Appended(0)]
     assert await store.head() == 1
@@ -312,7 +312,7 @@ async def test_nothing_to_store_is_stored_where_the_version_holds(store: EventSt
 # --- claims -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_claim_is_one_users(store: EventStore) -> None:
+async def test_claim_belongs_to_one_user(store: EventStore) -> None:
     assert await one(store, append(A, 0, take=[X])) == Appended(1)
     assert await one(store, append(B, 0, take=[X])) == ClaimTaken("email")
     assert await one(store, append(B, 0, take=[("externalId", X[1])])) == Appended(2)
@@ -321,12 +321,12 @@ async def test_a_claim_is_one_users(store: EventStore) -> None:
     assert await one(store, append(B, 1, take=[NAME, X])) == ClaimTaken("email")
 
 
-async def test_in_one_batch_the_first_gets_it(store: EventStore) -> None:
+async def test_claim_twice_in_a_batch_goes_to_the_first(store: EventStore) -> None:
     batch = [append(A, 0, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[Y])]
     assert await do(store, *batch) == [Appended(1), ClaimTaken("email"), Appended(2)]
 
 
-async def test_of_several_that_are_taken_the_first_by_name_is_told_whoever_has_it(store: EventStore) -> None:
+async def test_several_taken_claims_name_the_first(store: EventStore) -> None:
     other: Claim = ("identity", "other")
     await one(store, append(A, 0, take=[X]))
     batch = [append(B, 0, take=[NAME]), append(C, 0, take=[X, NAME])]
@@ -338,36 +338,36 @@ async def test_of_several_that_are_taken_the_first_by_name_is_told_whoever_has_i
     assert await do(store, *batch) == [ClaimTaken("externalId"), ClaimTaken("email")]
 
 
-async def test_the_next_gets_it_when_the_first_fails(store: EventStore) -> None:
+async def test_claim_of_a_failed_append_goes_to_the_next(store: EventStore) -> None:
     batch = [append(A, 3, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[X])]
     assert await do(store, *batch) == [VersionConflict(), Appended(1), ClaimTaken("email")]
 
 
-async def test_who_lost_another_claim_does_not_keep_this_one(store: EventStore) -> None:
+async def test_append_that_loses_one_claim_keeps_none(store: EventStore) -> None:
     await one(store, append(A, 0, take=[NAME]))
     batch = [append(B, 0, take=[X, NAME]), append(C, 0, take=[X])]
     assert await do(store, *batch) == [ClaimTaken("externalId"), Appended(2)]
 
 
-async def test_what_is_freed_can_be_taken(store: EventStore) -> None:
+async def test_freed_claim_can_be_taken(store: EventStore) -> None:
     await one(store, append(A, 0, take=[X]))
     assert await one(store, append(A, 1, take=[Y], release=[X])) == Appended(2)
     assert await do(store, append(B, 0, take=[X]), append(C, 0, take=[Y])) == [Appended(3), ClaimTaken("email")]
 
 
-async def test_nobody_frees_what_another_holds(store: EventStore) -> None:
+async def test_claim_of_another_user_cannot_be_freed(store: EventStore) -> None:
     await do(store, append(A, 0, take=[X]), append(B))
     assert await one(store, append(B, 1, release=[X])) == Appended(3)
     assert await one(store, append(C, 0, take=[X])) == ClaimTaken("email")
 
 
-async def test_freed_and_taken_in_one_batch(store: EventStore) -> None:
+async def test_claim_freed_and_taken_in_one_batch_moves(store: EventStore) -> None:
     await do(store, append(A, 0, take=[X]), append(B))
     batch = [append(B, 1, take=[X]), append(A, 1, release=[X]), append(C, 0, take=[X])]
     assert await do(store, *batch) == [ClaimTaken("email"), Appended(3), Appended(4)]
 
 
-async def test_taken_and_freed_in_one_batch_is_free(store: EventStore) -> None:
+async def test_claim_taken_and_freed_in_one_batch_is_free(store: EventStore) -> None:
     batch = [append(A, 0, take=[X]), append(A, 1, take=[Y], release=[X]), append(A, 2, take=[X], release=[Y])]
     assert await do(store, *batch) == [Appended(1), Appended(2), Appended(3)]
     assert await do(store, append(B, 0, take=[Y]), append(C, 0, take=[X])) == [Appended(4), ClaimTaken("email")]
@@ -376,7 +376,7 @@ async def test_taken_and_freed_in_one_batch_is_free(store: EventStore) -> None:
 # --- command ids ------------------------------------------------------------------------------------------------
 
 
-async def test_a_command_runs_once(store: EventStore) -> None:
+async def test_command_id_runs_once(store: EventStore) -> None:
     assert await one(store, append(A, 0, 2, command_id="c1")) == Appended(2)
     assert await one(store, append(B, 0, command_id="c1")) == Repeated()
     assert await one(store, append(A, 9, take=[X], command_id="c1")) == Repeated()
@@ -384,7 +384,7 @@ async def test_a_command_runs_once(store: EventStore) -> None:
     assert await store.head() == 2
 
 
-async def test_an_outcome_says_what_was_asked_for(store: EventStore) -> None:
+async def test_outcome_holds_operation_and_digest(store: EventStore) -> None:
     named = [replace(append(A, 0, command_id="c1"), operation="CreateUser"), append(B, 0, command_id="c2")]
     refused = replace(append("", 0, 0, command_id="c3", refusal=NOTHING), operation="BlockUser")
     await do(store, *named, refused)
@@ -396,7 +396,7 @@ async def test_an_outcome_says_what_was_asked_for(store: EventStore) -> None:
     }
 
 
-async def test_copies_in_one_batch(store: EventStore) -> None:
+async def test_copies_in_one_batch_run_once(store: EventStore) -> None:
     batch = [append(user, 0, take=[X], command_id="c1") for user in (A, B, C)]
     assert await do(store, *batch, append(user_id(), command_id="c2")) == [
         Appended(1),
@@ -406,13 +406,13 @@ async def test_copies_in_one_batch(store: EventStore) -> None:
     ]
 
 
-async def test_a_copy_runs_when_the_first_fails(store: EventStore) -> None:
+async def test_copy_runs_when_the_first_fails(store: EventStore) -> None:
     batch = [append(A, 3, command_id="c1"), append(B, 0, command_id="c1"), append(C, 0, command_id="c1")]
     assert await do(store, *batch) == [VersionConflict(), Appended(1), Repeated()]
     assert await store.outcomes(["c1"]) == {"c1": Outcome(B, 1, None)}
 
 
-async def test_what_changed_nothing_and_what_was_refused_are_kept(store: EventStore) -> None:
+async def test_outcomes_without_events_are_kept(store: EventStore) -> None:
     await one(store, append(A, 0, 3))
     batch = [append(A, 3, 0, command_id="c1"), append("", 0, 0, command_id="c2", refusal=NOTHING)]
     assert await do(store, *batch) == [Appended(0), Appended(0)]
@@ -420,7 +420,7 @@ async def test_what_changed_nothing_and_what_was_refused_are_kept(store: EventSt
     assert await do(store, append(B, command_id="c1"), append(C, command_id="c2")) == [Repeated(), Repeated()]
 
 
-async def test_a_refusal_is_kept_only_if_its_user_is_still_so(store: EventStore) -> None:
+async def test_refusal_is_kept_only_at_the_expected_version(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
     assert await one(store, append(A, 1, 0, command_id="c1", refusal=NOTHING)) == VersionConflict()
     assert await store.outcomes(["c1"]) == {}

@@ -82,7 +82,7 @@ def change(owner: Owner, statement: LiteralString, *parameters: object) -> None:
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-async def test_nothing_is_left_in_the_tables(owner: Owner, user: str) -> None:
+async def test_tables_hold_nothing_of_an_erased_user(owner: Owner, user: str) -> None:
     found = look(owner, user)
     assert faults(owner, user) == []
     names = owner.execute("select tablename from pg_tables where schemaname = 'denizen'").fetchall()
@@ -104,7 +104,7 @@ async def test_nothing_is_left_in_the_tables(owner: Owner, user: str) -> None:
         "text default 'user/' || %s || '/more'",
     ],
 )
-async def test_a_table_that_nobody_thought_of_is_found(owner: Owner, user: str, column: str) -> None:
+async def test_leftover_in_an_unknown_table_is_found(owner: Owner, user: str, column: str) -> None:
     value = str(TypeID.from_string(user).uuid) if column.startswith("uuid") else user
     statement = f"create table forgotten (n integer, thing {column.replace('%s', repr(value))})"
     owner.execute(statement.encode())
@@ -123,12 +123,12 @@ async def test_a_table_that_nobody_thought_of_is_found(owner: Owner, user: str, 
         "insert into mails values (gen_random_uuid(), %s, 'x', now(), now())",
     ],
 )
-async def test_each_secret_that_is_left_is_found(owner: Owner, user: str, statement: LiteralString) -> None:
+async def test_leftover_secret_is_found(owner: Owner, user: str, statement: LiteralString) -> None:
     owner.execute(statement, [user])
     assert [fault.partition(": ")[2] for fault in faults(owner, user)] == ["1 rows name the user"]
 
 
-async def test_so_is_one_that_a_rebuild_left_and_none_of_another_cell(owner: Owner, user: str) -> None:
+async def test_leftover_of_a_rebuild_is_found_in_this_cell_only(owner: Owner, user: str) -> None:
     for schema in ("denizen_beside", "denizen_other", "elsewhere"):
         owner.execute(f"create schema {schema}".encode())
         owner.execute(f"create table {schema}.users as select %s::text as user_id".encode(), [user])
@@ -136,14 +136,14 @@ async def test_so_is_one_that_a_rebuild_left_and_none_of_another_cell(owner: Own
     assert faults(owner, user) == ["table denizen_beside.users: 1 rows name the user"]
 
 
-async def test_another_user_is_not_found(owner: Owner, user: str, store: PostgresEventStore) -> None:
+async def test_rows_of_another_user_are_not_found(owner: Owner, user: str, store: PostgresEventStore) -> None:
     await Accounts(store).one(ask("CreateUser", {"email": f"{WORD}@example.com"}, id="d1"))
     owner.execute("insert into passwords values (%s, 'x')", [user_id()])
     assert faults(owner, user) == []
     assert look(owner, user)["table events"].searched == 1
 
 
-async def test_who_asked_for_anothers_change_is_named_by_design(
+async def test_erased_actor_of_another_users_event_is_allowed(
     owner: Owner, user: str, store: PostgresEventStore
 ) -> None:
     other = user_id()
@@ -155,12 +155,12 @@ async def test_who_asked_for_anothers_change_is_named_by_design(
     assert len(look(owner, user)["table events"].faults) == 1
 
 
-async def test_a_column_that_nobody_has_judged_is_told(owner: Owner, user: str) -> None:
+async def test_unlisted_column_is_found(owner: Owner, user: str) -> None:
     owner.execute("alter table commands add column reply bytea")
     assert faults(owner, user) == ["table commands: has columns that nobody has judged: reply"]
 
 
-async def test_digests_of_an_erased_users_requests_are_gone(owner: Owner, user: str, store: PostgresEventStore) -> None:
+async def test_digests_of_an_erased_user_are_gone(owner: Owner, user: str, store: PostgresEventStore) -> None:
     """Also of one that was refused before, or afterwards; those of others stay."""
     accounts = Accounts(store)
     assert "error" in await accounts.one(ask("UpdateUser", {"userId": user, "externalId": WORD}, id="c5"))
@@ -171,14 +171,14 @@ async def test_digests_of_an_erased_users_requests_are_gone(owner: Owner, user: 
     assert faults(owner, user) == ["table commands: a digest of what the user's command asked for is left"]
 
 
-async def test_a_refusal_that_says_too_much(owner: Owner, user: str) -> None:
+async def test_refusal_with_personal_data_is_found(owner: Owner, user: str) -> None:
     refusal = {"error": {"code": "email_taken", "message": "…", "details": [{"email": "a@example.com"}]}}
     statement = "insert into commands values ('x', %s, null, %s, now())"
     owner.execute(statement, [user, orjson.dumps(refusal).decode()])
     assert faults(owner, user) == ["table commands: a refusal holds more than codes and ids"]
 
 
-async def test_a_table_that_may_not_be_read_is_a_fault(owner: Owner, user: str) -> None:
+async def test_unreadable_table_is_a_fault(owner: Owner, user: str) -> None:
     owner.execute("create table secret (a text)")
     owner.execute("set role denizen_app")
     assert "table secret: may not be read: look as the owner" in faults(owner, user)
@@ -187,39 +187,39 @@ async def test_a_table_that_may_not_be_read_is_a_fault(owner: Owner, user: str) 
 # --- the log ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_event_after_the_tombstone(owner: Owner, user: str, store: PostgresEventStore) -> None:
+async def test_event_after_the_tombstone_is_found(owner: Owner, user: str, store: PostgresEventStore) -> None:
     late = append(f"{user}/logins")
     late.events[0].private = None
     await store.append([late])
     assert any("comes after the tombstone" in fault for fault in faults(owner, user))
 
 
-async def test_a_user_who_is_there_has_no_tombstone(owner: Owner, store: PostgresEventStore) -> None:
+async def test_living_user_has_no_tombstone(owner: Owner, store: PostgresEventStore) -> None:
     created = await Accounts(store).one(ask("CreateUser", {"email": "a@example.com"}))
     there = created["user"]["id"]
     assert log.tombstone(log.rows_of(owner, there), there) is None
     assert log.tombstone(log.rows_of(owner, user_id()), user_id()) is None
 
 
-async def test_what_can_be_read_is_told(owner: Owner, user: str) -> None:
+async def test_readable_private_part_is_found(owner: Owner, user: str) -> None:
     change(owner, "update events set private = convert_to('{\"a\": 1}', 'UTF8') where version = 1")
     said = faults(owner, user)
     assert any("is not as it was written" in fault for fault in said)
     assert any("the private part is no ciphertext" in fault for fault in said)
 
 
-async def test_what_a_key_of_the_ring_opens_is_told(owner: Owner, user: str) -> None:
+async def test_private_part_that_a_ring_key_opens_is_found(owner: Owner, user: str) -> None:
     sealed = ring().wrap(f"{user}\0001\0UserCreated", b"personal")
     change(owner, "update events set private = %s where version = 1", sealed)
     assert any("the key-encryption key of epoch 1 opens" in fault for fault in faults(owner, user))
 
 
-async def test_a_body_that_is_not_thin_is_told(owner: Owner, user: str) -> None:
+async def test_body_that_is_not_thin_is_found(owner: Owner, user: str) -> None:
     change(owner, 'update events set public = public || \'{"email": "a@example.com"}\' where version = 2')
     assert any("a field that the contract does not name" in fault for fault in faults(owner, user))
 
 
-async def test_the_hash_of_the_receipt_is_the_rows(owner: Owner, user: str) -> None:
+async def test_receipt_has_the_hash_of_the_tombstone(owner: Owner, user: str) -> None:
     stone = log.tombstone(log.rows_of(owner, user), user)
     query = "select position, encode(hash, 'hex'), recorded_at from events where type = 'UserDeleted'"
     assert stone
@@ -241,7 +241,7 @@ async def test_the_hash_of_the_receipt_is_the_rows(owner: Owner, user: str) -> N
         {"reason": ["changed"]},
     ],
 )
-def test_thin_bodies(body: Json) -> None:
+def test_thin_body_is_recognised(body: Json) -> None:
     good: Json = {"userId": "user_a", "version": 1, "status": "ACTIVE", "changed": ["profile.firstName", "metadata"]}
     assert list(thin.faults({**good, "reason": "reset", "sessionId": str(TypeID("sess"))}, "user_a")) == []
     assert len(list(thin.faults(good | body, "user_a"))) == 1
@@ -283,7 +283,7 @@ def body(user: str, **more: object) -> bytes:
     return orjson.dumps({"userId": user, "version": 1, "status": "ACTIVE", "changed": [], **more})
 
 
-async def test_every_stream_is_looked_through(tmp_path: Path) -> None:
+async def test_every_stream_is_searched(tmp_path: Path) -> None:
     user = user_id()
     stone = Tombstone(None, 2, "")  # type: ignore[arg-type]
 
@@ -328,7 +328,7 @@ async def test_every_stream_is_looked_through(tmp_path: Path) -> None:
         ]
 
 
-async def test_a_nats_that_keeps_nothing_is_no_proof(tmp_path: Path) -> None:
+async def test_nats_without_jetstream_is_a_fault(tmp_path: Path) -> None:
     async with jetstream(tmp_path) as client:
         await client.close()
         (place,) = await streams.search(client, Forms.of(user_id()), Tombstone(None, 2, ""))  # type: ignore[arg-type]
@@ -338,7 +338,7 @@ async def test_a_nats_that_keeps_nothing_is_no_proof(tmp_path: Path) -> None:
 # --- files ------------------------------------------------------------------------------------------------------
 
 
-def test_every_file_is_looked_through(tmp_path: Path) -> None:
+def test_every_file_is_searched(tmp_path: Path) -> None:
     user, other = user_id(), user_id()
     for name in ("log/a.log", "mail/new/1", "nats/jetstream/S/streams/USERS_EVENTS/msgs/1.blk", "postgres/base/1"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -353,7 +353,7 @@ def test_every_file_is_looked_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [0, (1 << 20) - 10, (1 << 20) - 1, 3 << 20])
-def test_a_long_file_is_looked_through_to_its_end(tmp_path: Path, before: int) -> None:
+def test_long_file_is_searched_to_its_end(tmp_path: Path, before: int) -> None:
     user = user_id()
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "a").write_bytes(bytes(before) + user.encode("utf-16-le"))
@@ -361,7 +361,7 @@ def test_a_long_file_is_looked_through_to_its_end(tmp_path: Path, before: int) -
     assert place.faults == ["log/a names the user"]
 
 
-def test_a_stream_that_may_not_name_a_user_is_told_apart(tmp_path: Path) -> None:
+def test_stream_that_may_not_name_a_user_is_a_fault(tmp_path: Path) -> None:
     user = user_id()
     path = tmp_path / "nats/jetstream/S/streams/OTHER/msgs/1.blk"
     path.parent.mkdir(parents=True)

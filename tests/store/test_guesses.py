@@ -105,7 +105,7 @@ async def tats(owner: Connection) -> int:
     return int(((await cursor.fetchone()) or (0,))[0])
 
 
-async def test_a_guess_is_counted_when_it_is_made_and_no_more_when_it_was_right(
+async def test_guess_is_counted_until_it_proves_right(
     guesses: Guesses, hasher: Hasher, open_store: OpenStore, owner: Connection
 ) -> None:
     await member(open_store)
@@ -120,7 +120,7 @@ async def test_a_guess_is_counted_when_it_is_made_and_no_more_when_it_was_right(
     assert hasher.stored == ["$sam"] * 2
 
 
-async def test_those_at_once_are_let_in_together_and_each_compared_with_his_own(
+async def test_concurrent_guesses_are_admitted_together(
     guesses: Guesses, hasher: Hasher, open_store: OpenStore
 ) -> None:
     await member(open_store)
@@ -136,7 +136,7 @@ def stranger(number: int) -> Guess:
     return Guess(f"{number}@example.com", f"192.0.2.{number + 10}")
 
 
-async def test_there_are_so_many_places_and_no_more(guesses: Guesses, hasher: Hasher) -> None:
+async def test_guesses_beyond_the_places_are_refused(guesses: Guesses, hasher: Hasher) -> None:
     asked = [asyncio.create_task(compared(guesses, stranger(number), "wrong")) for number in range(4)]
     await hashing(hasher, 1)
     assert guesses.full(whence(stranger(4)))
@@ -168,7 +168,7 @@ async def test_one_network_address_leaves_places_for_others(
     assert await compared(guesses, flood[2], "wrong") == "nobody", "the places are free again"
 
 
-async def test_the_time_of_a_guess_begins_as_it_is_queued_unless_many_wait(
+async def test_guess_time_begins_when_queued_unless_many_wait(
     guesses: Guesses, hasher: Hasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those behind a few dear hashes are answered as those behind cheap ones."""
@@ -182,7 +182,7 @@ async def test_the_time_of_a_guess_begins_as_it_is_queued_unless_many_wait(
         assert (second < let_go) == same
 
 
-async def test_what_was_refused_has_no_place_and_what_was_not_made_does_not_count(
+async def test_refused_guess_takes_no_place_and_is_not_counted(
     guesses: Guesses, hasher: Hasher, owner: Connection
 ) -> None:
     for _ in range(10):
@@ -195,7 +195,7 @@ async def test_what_was_refused_has_no_place_and_what_was_not_made_does_not_coun
     assert not guesses.full(whence(SAM))
 
 
-async def test_a_late_one_does_not_wait_for_others(
+async def test_late_guess_does_not_wait_for_others(
     guesses: Guesses, hasher: Hasher, pool: HashingPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer would go out half a second after those that it must look like."""

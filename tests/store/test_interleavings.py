@@ -49,7 +49,7 @@ INSERT = """
 """
 
 
-async def test_a_reader_never_sees_a_position_before_the_one_below_it(
+async def test_reader_never_sees_a_position_before_a_lower_one(
     open_store: OpenStore, owner: Connection, onlooker: Connection
 ) -> None:
     a, reader = open_store("a"), open_store("reader")
@@ -66,7 +66,7 @@ async def test_a_reader_never_sees_a_position_before_the_one_below_it(
     assert [(each.position, each.stream) for each in await reader.read(0, 10)] == [(1, B), (2, A)]
 
 
-async def test_a_position_that_was_rolled_back_is_given_again(
+async def test_rolled_back_position_is_used_again(
     open_store: OpenStore, owner: Connection, onlooker: Connection
 ) -> None:
     a = open_store("a")
@@ -81,7 +81,7 @@ async def test_a_position_that_was_rolled_back_is_given_again(
     assert await a.head() == 1
 
 
-async def test_readers_wait_for_nobody(open_store: OpenStore, owner: Connection) -> None:
+async def test_readers_never_wait(open_store: OpenStore, owner: Connection) -> None:
     a = open_store("a")
     await a.append([append(A, command_id="c1")])
     await owner.execute("begin")
@@ -92,7 +92,7 @@ async def test_readers_wait_for_nobody(open_store: OpenStore, owner: Connection)
         assert await a.outcomes(["c1"])
 
 
-async def test_the_head_is_taken_last(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
+async def test_head_is_locked_last(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
     """Who waits for a claim holds nobody else up."""
     a, b = open_store("a"), open_store("b")
     await owner.execute("begin")
@@ -105,7 +105,7 @@ async def test_the_head_is_taken_last(open_store: OpenStore, owner: Connection, 
     assert await task == [Appended(2)]
 
 
-async def test_claims_are_taken_in_one_order(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
+async def test_claims_are_locked_in_one_order(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
     """Two batches that want the same two in opposite orders cannot wait for each other."""
     claims: list[Claim] = [("email", str(number)) for number in range(20)]
     low, *_, high = sorted(claims, key=lambda claim: ring().claim(*claim))
@@ -121,7 +121,7 @@ async def test_claims_are_taken_in_one_order(open_store: OpenStore, owner: Conne
 
 
 @pytest.mark.parametrize(("end", "result"), [("commit", ClaimTaken("email")), ("rollback", Appended(1))])
-async def test_a_claim_that_another_takes_just_now(
+async def test_claim_taken_concurrently_is_lost(
     open_store: OpenStore, owner: Connection, onlooker: Connection, end: str, result: Result
 ) -> None:
     await owner.execute("begin")
@@ -133,7 +133,7 @@ async def test_a_claim_that_another_takes_just_now(
 
 
 @pytest.mark.parametrize(("end", "result"), [("commit", Repeated()), ("rollback", Appended(1))])
-async def test_a_command_that_another_runs_just_now(
+async def test_command_run_concurrently_is_not_repeated(
     open_store: OpenStore, owner: Connection, onlooker: Connection, end: str, result: Result
 ) -> None:
     await owner.execute("begin")
@@ -144,7 +144,7 @@ async def test_a_command_that_another_runs_just_now(
     assert await task == [result]
 
 
-async def test_a_user_whom_another_changes_just_now(
+async def test_user_changed_concurrently_conflicts(
     open_store: OpenStore, owner: Connection, onlooker: Connection
 ) -> None:
     a = open_store("a")
@@ -159,7 +159,9 @@ async def test_a_user_whom_another_changes_just_now(
     assert await task == [VersionConflict(), Appended(3)]
 
 
-async def test_two_stores_want_one_address(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
+async def test_concurrent_claims_of_two_stores_one_wins(
+    open_store: OpenStore, owner: Connection, onlooker: Connection
+) -> None:
     """The first has the claim and waits for the head; the second waits for the first."""
     await owner.execute("begin")
     await owner.execute("select from log_head for update")
@@ -172,7 +174,7 @@ async def test_two_stores_want_one_address(open_store: OpenStore, owner: Connect
     assert await second == [ClaimTaken("email"), Appended(2)]
 
 
-async def test_many_batches_of_many_stores_leave_no_gap(open_store: OpenStore) -> None:
+async def test_concurrent_batches_leave_no_gap(open_store: OpenStore) -> None:
     """With conflicts, and a reader who follows live."""
     stores = [open_store(name) for name in "abcd"]
     reader = open_store("reader")

@@ -30,7 +30,7 @@ def tables(url: str, cell: str) -> set[str]:
     return {name for (name,) in rows}
 
 
-def test_two_processes_at_once_on_a_new_cell(postgres: Postgres) -> None:
+def test_concurrent_migrations_of_a_new_cell_succeed(postgres: Postgres) -> None:
     """Schema, tables and the role of the services are all new."""
     url = empty_database(postgres)
     environment = {**os.environ, "DENIZEN_DATABASE_URL": url, "DENIZEN_CELL": "twice"}
@@ -46,7 +46,7 @@ def test_two_processes_at_once_on_a_new_cell(postgres: Postgres) -> None:
         assert connection.execute("select position from log_head").fetchall() == [(0,)]
 
 
-def test_again_is_nothing(postgres: Postgres) -> None:
+def test_repeated_migration_changes_nothing(postgres: Postgres) -> None:
     url = empty_database(postgres)
     migrate(url, "again")
     with psycopg.connect(url, options="-c search_path=again") as connection:
@@ -56,7 +56,7 @@ def test_again_is_nothing(postgres: Postgres) -> None:
         assert connection.execute("select position from log_head").fetchall() == [(7,)]
 
 
-def test_two_cells_in_one_database_know_nothing_of_each_other(postgres: Postgres) -> None:
+def test_cells_in_one_database_are_separate(postgres: Postgres) -> None:
     url = empty_database(postgres)
     migrate(url, "one")
     migrate(url, "two")
@@ -65,7 +65,7 @@ def test_two_cells_in_one_database_know_nothing_of_each_other(postgres: Postgres
         assert connection.execute("select position from two.log_head").fetchall() == [(0,)]
 
 
-def test_a_migration_whose_holder_died_is_taken_up(postgres: Postgres) -> None:
+def test_lock_of_a_dead_migration_is_ignored(postgres: Postgres) -> None:
     """The lock table of yoyo would hold everyone up for ever."""
     url = empty_database(postgres)
     migrate(url, "dead")
@@ -74,7 +74,7 @@ def test_a_migration_whose_holder_died_is_taken_up(postgres: Postgres) -> None:
     migrate(url, "dead")
 
 
-def test_cell_migrated_by_newer_version_is_refused_in_one_sentence(postgres: Postgres) -> None:
+def test_cell_migrated_by_a_newer_version_is_refused(postgres: Postgres) -> None:
     url = empty_database(postgres)
     migrate(url, "newer")
     with psycopg.connect(url, options="-c search_path=newer") as connection:

@@ -117,7 +117,7 @@ class Machine(RuleBasedStateMachine):
         self.runner.close()
 
 
-def test_postgres_does_as_memory_does(database_url: str) -> None:
+def test_postgres_answers_like_memory(database_url: str) -> None:
     machine = type("OnThisDatabase", (Machine,), {"url": database_url})
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(

@@ -50,7 +50,7 @@ async def terminate(onlooker: Connection, name: str, *, waiting: bool = False) -
 # --- before the commit ------------------------------------------------------------------------------------------
 
 
-async def test_a_session_ended_in_mid_append_stores_nothing(
+async def test_session_ended_in_mid_append_stores_nothing(
     open_store: OpenStore, owner: Connection, database_url: str
 ) -> None:
     store = open_store("a")
@@ -65,7 +65,7 @@ async def test_a_session_ended_in_mid_append_stores_nothing(
     assert await store.append([append(A, 0, take=[("email", "x")], command_id="c1")]) == [Appended(1)]
 
 
-async def test_idle_sessions_that_were_ended_are_opened_again(open_store: OpenStore, owner: Connection) -> None:
+async def test_ended_idle_session_is_opened_again(open_store: OpenStore, owner: Connection) -> None:
     """As after a restart of the server: nobody had asked anything of them."""
     store = open_store("a")
     await store.append([append(A)])
@@ -93,7 +93,7 @@ APPENDS: dict[str, list[Append]] = {
 
 
 @pytest.mark.parametrize("batch", APPENDS.values(), ids=APPENDS.keys())
-async def test_a_lost_answer_to_a_commit_is_looked_up(
+async def test_lost_answer_to_a_commit_is_looked_up(
     through: PostgresEventStore, proxy: Proxy, batch: list[Append]
 ) -> None:
     proxy.fault = "after"
@@ -108,9 +108,7 @@ async def test_a_lost_answer_to_a_commit_is_looked_up(
 
 
 @pytest.mark.parametrize("batch", APPENDS.values(), ids=APPENDS.keys())
-async def test_a_commit_that_never_arrived_stored_nothing(
-    through: PostgresEventStore, proxy: Proxy, batch: list[Append]
-) -> None:
+async def test_lost_commit_stored_nothing(through: PostgresEventStore, proxy: Proxy, batch: list[Append]) -> None:
     proxy.fault = "before"
     with pytest.raises(DatabaseUnavailable):
         await through.append(batch)
@@ -120,14 +118,14 @@ async def test_a_commit_that_never_arrived_stored_nothing(
 
 
 @pytest.mark.parametrize("fault", ["before", "after"])
-async def test_a_commit_of_nothing(through: PostgresEventStore, proxy: Proxy, fault: Fault) -> None:
+async def test_lost_commit_without_events_succeeds(through: PostgresEventStore, proxy: Proxy, fault: Fault) -> None:
     """Its outcome leaves no trace to look up, and needs none."""
     proxy.fault = fault
     assert await through.append([append("", 0, 0)]) == [Appended(0)]
     assert proxy.faults == 1
 
 
-async def test_an_outcome_that_cannot_be_looked_up_is_unknown_and_a_repeat_tells(
+async def test_unknown_outcome_is_found_by_a_repeat(
     through: PostgresEventStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres, "_RESOLVE_SECONDS", 0.3)
@@ -148,7 +146,7 @@ async def _true(value: bool) -> bool:
 # --- a process that stops while it holds the log ----------------------------------------------------------------
 
 
-async def test_a_stopped_process_holds_the_log_up_for_seconds_only(
+async def test_stopped_process_delays_the_log_for_seconds_only(
     through: PostgresEventStore, proxy: Proxy, open_store: OpenStore
 ) -> None:
     """Its transaction has the head: the server ends it, and it learns that it stored nothing.
@@ -172,7 +170,7 @@ async def test_a_stopped_process_holds_the_log_up_for_seconds_only(
     assert await through.append([append(A, command_id="c1")]) == [Appended(2)]
 
 
-async def test_every_connection_has_its_time_outs(database_url: str) -> None:
+async def test_every_connection_has_timeouts(database_url: str) -> None:
     database = Database(settings(database_url), "test", transaction_seconds=7)
     names = ["statement_timeout", "lock_timeout", "transaction_timeout", "role", "search_path"]
     values = [(await database.fetch("select current_setting(%s)", [name]))[0][0] for name in names]

@@ -24,7 +24,7 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 @given(st.lists(st.sampled_from(["login", "failed", "change", "block", "revoke"]), max_size=30))
-def test_place_of_an_end_is_behind_every_session_before_it_and_none_after(history: Sequence[str]) -> None:
+def test_place_of_an_end_is_between_sessions_before_and_after(history: Sequence[str]) -> None:
     version, logins = 1, 0
     before: list[int] = []
     ends: list[int] = []
@@ -43,7 +43,7 @@ def test_place_of_an_end_is_behind_every_session_before_it_and_none_after(histor
             ends.append(ended)
 
 
-def test_place_is_behind_every_log_position_of_the_version_before() -> None:
+def test_place_is_above_every_old_log_position() -> None:
     """So a revocation of this version refuses the tokens of that one, whose `pos` was a position."""
     assert place(1) == 2**32
     assert place(2**31 - 1, 2**31 - 1) < 2**63

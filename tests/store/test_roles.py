@@ -65,7 +65,7 @@ def _as_service(url: str, cell: str, service: str) -> Settings:
     return settings(login).model_copy(update={"cell": cell}).acting_as(service)
 
 
-async def test_a_database_of_the_version_before_is_handed_over(postgres: PostgresServer) -> None:
+async def test_database_of_the_version_before_is_handed_over(postgres: PostgresServer) -> None:
     cell = "before"
     with _empty_database(postgres) as url:
         _migrate_as_before(url, cell)
@@ -117,7 +117,7 @@ def test_every_table_has_declared_grants(database_url: str) -> None:
     assert ours | {"_yoyo_migration"} == set(roles.GRANTS)
 
 
-def test_a_grant_that_is_not_declared_goes_with_the_next_migration(database_url: str) -> None:
+def test_undeclared_grant_is_revoked_by_a_migration(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute("grant select on denizen.passwords to denizen_relay")
         owner.execute("grant select (private) on denizen.events to denizen_relay")
@@ -144,7 +144,7 @@ def test_a_grant_that_is_not_declared_goes_with_the_next_migration(database_url:
     ],
     ids=["policy", "view"],
 )
-async def test_reader_runs_no_code_of_the_projector_s_login(postgres: PostgresServer, change: LiteralString) -> None:
+async def test_reader_runs_no_code_of_the_projector(postgres: PostgresServer, change: LiteralString) -> None:
     """As the owner, such code could make the projector's login a superuser."""
     cell = "thief"
     with _empty_database(postgres) as url:
@@ -167,7 +167,7 @@ async def test_reader_runs_no_code_of_the_projector_s_login(postgres: PostgresSe
         await projector.close()
 
 
-def test_a_password_is_set_where_it_is_given_and_stays_otherwise(postgres: PostgresServer) -> None:
+def test_given_password_is_set_and_others_stay(postgres: PostgresServer) -> None:
     with _empty_database(postgres) as url:
         migrate(url, "word")
         with pytest.raises(psycopg.OperationalError):
@@ -184,7 +184,7 @@ def test_a_password_is_set_where_it_is_given_and_stays_otherwise(postgres: Postg
         assert stored[0].startswith("SCRAM-SHA-256$")
 
 
-async def test_an_owner_who_is_no_superuser_can_migrate(postgres: PostgresServer) -> None:
+async def test_owner_without_superuser_rights_can_migrate(postgres: PostgresServer) -> None:
     with _empty_database(postgres) as url:
         with psycopg.connect(url, autocommit=True) as admin:
             admin.execute("drop role if exists manager")

@@ -86,7 +86,7 @@ NOTE = {"note": "private 1"}
 # --- the whole of it --------------------------------------------------------------------------------------------
 
 
-async def test_everything_is_under_the_new_epoch_and_the_old_key_is_gone(
+async def test_rotation_rewraps_everything_and_drops_the_old_key(
     files: Settings, open_store: OpenStore, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "BATCH", 3)
@@ -107,7 +107,7 @@ async def test_everything_is_under_the_new_epoch_and_the_old_key_is_gone(
             old_ring.unwrap(row[0], 1, row[2])
 
 
-async def test_what_was_copied_before_does_not_open_under_todays_keys(
+async def test_rows_copied_before_a_rotation_do_not_open(
     files: Settings, open_store: OpenStore, owner: Connection
 ) -> None:
     user = user_id()
@@ -119,7 +119,7 @@ async def test_what_was_copied_before_does_not_open_under_todays_keys(
         keys.load(files).unwrap(user, epoch, wrapped)
 
 
-async def test_rotations_follow_one_another(files: Settings, open_store: OpenStore, owner: Connection) -> None:
+async def test_repeated_rotations_work(files: Settings, open_store: OpenStore, owner: Connection) -> None:
     user = user_id()
     await open_store(files).append([append(user)])
     assert [(await run(files)).epoch for _ in range(3)] == [2, 3, 4]
@@ -128,7 +128,7 @@ async def test_rotations_follow_one_another(files: Settings, open_store: OpenSto
     assert await notes(open_store(files), user) == [NOTE]
 
 
-async def test_old_files_can_be_kept_until_the_next_time(files: Settings, open_store: OpenStore) -> None:
+async def test_rotation_can_keep_the_old_file(files: Settings, open_store: OpenStore) -> None:
     await open_store(files).append([append(user_id())])
     assert await run(files, keep_old=True) == Rotation(2, 1, [], [1])
     assert names(files) == {"kek-1", "kek-2", "claims"}
@@ -136,7 +136,7 @@ async def test_old_files_can_be_kept_until_the_next_time(files: Settings, open_s
     assert names(files) == {"kek-3", "claims"}
 
 
-async def test_the_servers_own_keys_go_along(files: Settings, owner: Connection) -> None:
+async def test_rotation_rewraps_server_keys(files: Settings, owner: Connection) -> None:
     database = Database(files, "keys")
     before = ServerKeys(database, files, keys.load(files))
     await before.signing()
@@ -161,7 +161,7 @@ async def test_the_servers_own_keys_go_along(files: Settings, owner: Connection)
 # --- running services -------------------------------------------------------------------------------------------
 
 
-async def test_a_running_service_takes_the_new_key(files: Settings, open_store: OpenStore, owner: Connection) -> None:
+async def test_running_service_loads_the_new_key(files: Settings, open_store: OpenStore, owner: Connection) -> None:
     writer, reader = open_store(files), open_store(files)
     before, after = user_id(), user_id()
     await writer.append([append(before)])
@@ -174,9 +174,7 @@ async def test_a_running_service_takes_the_new_key(files: Settings, open_store: 
     assert len(await reader.read(0, 10)) == 3
 
 
-async def test_so_do_appends_that_were_prepared_at_once(
-    files: Settings, open_store: OpenStore, owner: Connection
-) -> None:
+async def test_concurrent_appends_load_the_new_key(files: Settings, open_store: OpenStore, owner: Connection) -> None:
     """Those behind find that the key was taken already."""
     service, users = open_store(files), [user_id() for _ in range(8)]
     await run(files)
@@ -185,9 +183,7 @@ async def test_so_do_appends_that_were_prepared_at_once(
     assert await epochs(owner) == {2}
 
 
-async def test_it_does_so_also_where_nobody_was_created_until_the_old_key_was_forgotten(
-    files: Settings, owner: Connection
-) -> None:
+async def test_idle_service_loads_the_new_key_after_the_old_is_gone(files: Settings, owner: Connection) -> None:
     ring = keys.load(files)
     store = PostgresEventStore(files, ring, "service")
     await store.check_keys()
@@ -201,7 +197,7 @@ async def test_it_does_so_also_where_nobody_was_created_until_the_old_key_was_fo
     await store.close()
 
 
-async def test_a_service_without_the_new_key_stores_nothing_and_says_so(
+async def test_service_without_the_new_key_stores_nothing(
     database_url: str, open_store: OpenStore, owner: Connection
 ) -> None:
     stale = open_store(environment(database_url, e1=7))
@@ -216,7 +212,7 @@ async def test_a_service_without_the_new_key_stores_nothing_and_says_so(
     assert await open_store(environment(database_url, e2=6)).append([append(user_id())]) == [Appended(3)]
 
 
-async def test_another_key_of_the_same_number_is_not_taken(
+async def test_other_key_of_the_same_epoch_is_refused(
     files: Settings, open_store: OpenStore, tmp_path: Path, owner: Connection
 ) -> None:
     other = settings(str(files.database_url.get_secret_value() if files.database_url else ""), tmp_path / "other")
@@ -236,7 +232,7 @@ async def test_another_key_of_the_same_number_is_not_taken(
 
 
 @pytest.mark.parametrize("table", ["data_keys", "server_keys"])
-async def test_the_database_refuses_a_retired_epoch(files: Settings, owner: Connection, table: str) -> None:
+async def test_database_refuses_a_retired_epoch(files: Settings, owner: Connection, table: str) -> None:
     await run(files)
     columns = "(user_id, epoch, wrapped)" if table == "data_keys" else "(key_id, epoch, wrapped, kind, public)"
     rest = "" if table == "data_keys" else ", 'signing', ''"
@@ -262,7 +258,7 @@ async def waits(owner: Connection, name: str = "denizen rotation") -> None:
     await until(waiting, f"{name} waits")
 
 
-async def test_an_append_under_way_is_waited_for(
+async def test_rotation_waits_for_a_running_append(
     files: Settings, open_store: OpenStore, owner: Connection, database_url: str
 ) -> None:
     """Its key was wrapped under the old epoch before that was retired, and commits afterwards."""
@@ -280,7 +276,7 @@ async def test_an_append_under_way_is_waited_for(
     keys.load(files).unwrap(late, epoch, wrapped)
 
 
-async def test_a_row_that_is_being_erased_is_not_waited_for(
+async def test_rotation_skips_a_row_that_is_being_erased(
     files: Settings, open_store: OpenStore, owner: Connection, database_url: str
 ) -> None:
     """Else an erasure of several users and a batch could wait for each other."""
@@ -320,7 +316,7 @@ async def killed(*_: object) -> Any:
 
 
 @pytest.mark.parametrize("step", ["lock", "retire", "rewrap", "finish"])
-async def test_a_rotation_that_ended_before_a_step_is_finished_by_the_next(
+async def test_rotation_killed_before_a_step_is_finished_by_the_next(
     files: Settings, open_store: OpenStore, owner: Connection, step: str
 ) -> None:
     users = [user_id() for _ in range(5)]
@@ -340,7 +336,7 @@ async def test_a_rotation_that_ended_before_a_step_is_finished_by_the_next(
     assert (await run(files)).epoch == 3, "the next one is a new one"
 
 
-async def test_so_is_one_that_ended_between_two_batches(
+async def test_rotation_killed_between_batches_is_finished_by_the_next(
     files: Settings, open_store: OpenStore, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rotation, "BATCH", 2)
@@ -358,7 +354,7 @@ async def test_so_is_one_that_ended_between_two_batches(
     assert await notes(open_store(files), *users) == [NOTE] * 7
 
 
-async def test_so_is_one_that_had_deleted_the_key_and_not_said_so(
+async def test_rotation_killed_after_deleting_the_key_is_finished(
     files: Settings, open_store: OpenStore, owner: Connection
 ) -> None:
     await open_store(files).append([append(user_id())])
@@ -367,7 +363,7 @@ async def test_so_is_one_that_had_deleted_the_key_and_not_said_so(
     assert await run(files) == Rotation(2, 0, [], [])
 
 
-async def test_one_rotation_at_a_time(files: Settings, owner: Connection, database_url: str) -> None:
+async def test_second_rotation_is_refused(files: Settings, owner: Connection, database_url: str) -> None:
     async with await psycopg.AsyncConnection.connect(database_url, options="-c search_path=denizen") as writer:
         await writer.execute("insert into data_keys values ('a', 1, '')")
         first = asyncio.create_task(run(files))
@@ -381,7 +377,7 @@ async def test_one_rotation_at_a_time(files: Settings, owner: Connection, databa
 # --- keys in the environment, and wrong ones ---------------------------------------------------------------------
 
 
-async def test_in_the_environment_the_new_key_comes_first(database_url: str, owner: Connection) -> None:
+async def test_rotation_needs_the_new_key_in_the_environment(database_url: str, owner: Connection) -> None:
     with pytest.raises(RotationRefused, match="Add a key of epoch 2"):
         await run(environment(database_url, e1=7))
     assert (await run(environment(database_url, e1=7, e2=6))).left == [1]
@@ -392,7 +388,7 @@ async def test_in_the_environment_the_new_key_comes_first(database_url: str, own
     assert (await run(environment(database_url, e2=6, e3=5))).left == [2]
 
 
-async def test_without_the_key_of_a_row_nothing_is_destroyed(
+async def test_rotation_without_a_needed_key_destroys_nothing(
     files: Settings, open_store: OpenStore, owner: Connection
 ) -> None:
     await open_store(files).append([append(user_id())])
@@ -403,7 +399,7 @@ async def test_without_the_key_of_a_row_nothing_is_destroyed(
     assert await epochs(owner) == {1}
 
 
-async def test_a_ring_that_is_read_again(tmp_path: Path) -> None:
+async def test_key_ring_is_read_again(tmp_path: Path) -> None:
     """Keys that have come open at once and wrap when told; those that have gone stay for one reading more."""
     keys.create_missing(tmp_path)
     ring = keys.load(Settings(home=tmp_path))
@@ -428,7 +424,7 @@ async def test_a_ring_that_is_read_again(tmp_path: Path) -> None:
     assert ring.unwrapped("a", 2, new) == bytes(32), "a directory out of reach takes no key away"
 
 
-def test_a_key_that_was_deleted_is_forgotten_by_and_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_key_is_forgotten_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that goes on for months does not keep what would open an old backup."""
     keys.create_missing(tmp_path)
     key_files.create_next(tmp_path / "keys", 1)
@@ -447,7 +443,7 @@ def test_a_key_that_was_deleted_is_forgotten_by_and_by(tmp_path: Path, monkeypat
         ring.unwrapped("a", 1, old)
 
 
-def test_any_key_encryption_will_do() -> None:
+def test_rotation_works_with_any_key_encryption() -> None:
     """The seam for a KMS: the ring holds what it is given."""
     ring = KeyRing(LocalKeys({3: bytes(32)}), bytes(32))
     assert ring.unwrapped("a", 3, ring.wrap("a", b"b" * 32)) == b"b" * 32
@@ -460,7 +456,7 @@ def cached(store: PostgresEventStore) -> str:
     return str(vars(known))
 
 
-async def test_an_erased_users_key_is_not_kept_in_memory(files: Settings, open_store: OpenStore) -> None:
+async def test_key_of_an_erased_user_is_not_kept_in_memory(files: Settings, open_store: OpenStore) -> None:
     writer, reader = open_store(files), open_store(files)
     user = user_id()
     await writer.append([append(user)])

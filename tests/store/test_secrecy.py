@@ -49,7 +49,7 @@ def traces(canary: str) -> list[bytes]:
     ]
 
 
-async def test_no_table_has_anything_personal_as_plain_text(open_store: OpenStore, database_url: str) -> None:
+async def test_tables_of_the_log_hold_no_personal_plain_text(open_store: OpenStore, database_url: str) -> None:
     told = Accounts(open_store())
 
     async def answer(name: str, body: dict[str, object], command_id: str) -> bytes:
@@ -88,7 +88,7 @@ async def test_no_table_has_anything_personal_as_plain_text(open_store: OpenStor
             assert not [trace for trace in traces(value) if trace in content.lower()], table
 
 
-async def test_a_dump_is_what_is_looked_through(open_store: OpenStore, database_url: str) -> None:
+async def test_dump_search_finds_plain_text(open_store: OpenStore, database_url: str) -> None:
     """Plain text where it may be is found, so that the test above can fail."""
     await open_store().append([append(user_id(), command_id="canary-id")])
     assert b"canary-id" in dump(database_url)["events"]
@@ -98,9 +98,7 @@ async def test_a_dump_is_what_is_looked_through(open_store: OpenStore, database_
 # --- keys -------------------------------------------------------------------------------------------------------
 
 
-async def test_an_erased_users_events_have_no_private_part_and_the_others_do(
-    open_store: OpenStore, database_url: str
-) -> None:
+async def test_events_of_an_erased_user_have_no_private_part(open_store: OpenStore, database_url: str) -> None:
     gone, there = user_id(), user_id()
     await open_store("a").append([append(gone), append(there)])
     with psycopg.connect(database_url, options="-c search_path=denizen") as connection:
@@ -109,7 +107,7 @@ async def test_an_erased_users_events_have_no_private_part_and_the_others_do(
     assert [event.private for event in await fresh.read(0, 10)] == [None, {"note": "private 1"}]
 
 
-async def test_the_right_keys_are_right_again(open_store: OpenStore) -> None:
+async def test_right_keys_are_accepted_again(open_store: OpenStore) -> None:
     await open_store("a").check_keys()
     await open_store("b").check_keys()
 
@@ -121,7 +119,7 @@ async def test_wrong_keys_are_refused_at_start(open_store: OpenStore, name: str,
         await open_store("b", keys=wrong).check_keys()
 
 
-async def test_a_new_epoch_may_come(open_store: OpenStore) -> None:
+async def test_new_epoch_is_accepted(open_store: OpenStore) -> None:
     await open_store("a").check_keys()
     both = keys.KeyRing({1: bytes([7]) * 32, 2: bytes([6]) * 32}, bytes([8]) * 32)
     await open_store("b", keys=both).check_keys()
@@ -138,14 +136,14 @@ def start(home: Path, url: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-async def test_a_service_without_keys_says_what_is_missing(tmp_path: Path, database_url: str) -> None:
+async def test_service_without_keys_says_what_is_missing(tmp_path: Path, database_url: str) -> None:
     code, output = start(tmp_path, database_url)
     assert code == 1
     assert "KeysMissing" in output
     assert "put kek-1 and claims into" in output
 
 
-async def test_a_service_with_another_logs_keys_does_not_start(
+async def test_service_with_keys_of_another_log_does_not_start(
     tmp_path: Path, open_store: OpenStore, database_url: str
 ) -> None:
     await open_store("a").check_keys()

@@ -110,7 +110,7 @@ async def lead_over(owner: Connection) -> None:
 # --- the first keys ---------------------------------------------------------------------------------------------
 
 
-async def test_the_first_keys_are_made_once(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_first_keys_are_made_once(open_keys: OpenKeys, owner: Connection) -> None:
     a, b = open_keys("a", ring()), open_keys("b", ring())
     first = await a.signing()
     assert (await b.signing()).kid == first.kid
@@ -126,7 +126,9 @@ async def test_the_first_keys_are_made_once(open_keys: OpenKeys, owner: Connecti
     assert public == await b.sealing_public()
 
 
-async def test_two_services_that_start_at_once_agree(open_keys: OpenKeys, owner: Connection, database_url: str) -> None:
+async def test_two_services_starting_at_once_agree_on_keys(
+    open_keys: OpenKeys, owner: Connection, database_url: str
+) -> None:
     """The second one waits for the first one's commit, and takes its key."""
     first, second = open_keys("first", ring()), open_keys("second", ring())
     made = await first.signing()
@@ -150,7 +152,7 @@ async def test_two_services_that_start_at_once_agree(open_keys: OpenKeys, owner:
     assert (await task).kid == made.kid
 
 
-async def test_ten_services_that_start_at_once_agree(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_ten_services_starting_at_once_agree_on_keys(open_keys: OpenKeys, owner: Connection) -> None:
     services = [open_keys(str(number), ring()) for number in range(10)]
     signing = await asyncio.gather(*(each.signing() for each in services))
     sealing = await asyncio.gather(*(each.sealing_public() for each in services))
@@ -159,7 +161,7 @@ async def test_ten_services_that_start_at_once_agree(open_keys: OpenKeys, owner:
     assert len(await table(owner)) == 2
 
 
-async def test_without_a_key_ring_keys_are_neither_made_nor_opened(
+async def test_keys_without_a_key_ring_are_neither_made_nor_opened(
     open_keys: OpenKeys, owner: Connection, clock: Clock
 ) -> None:
     directory = open_keys("directory")
@@ -183,7 +185,7 @@ async def test_without_a_key_ring_keys_are_neither_made_nor_opened(
 # --- private keys -----------------------------------------------------------------------------------------------
 
 
-async def test_the_table_holds_no_private_key_that_can_be_read(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_table_holds_no_readable_private_key(open_keys: OpenKeys, owner: Connection) -> None:
     keys = open_keys("a", ring())
     signing = secret_of(await keys.signing())
     sealing = await keys.sealing((await keys.sealing_public()).key_id)
@@ -195,7 +197,7 @@ async def test_the_table_holds_no_private_key_that_can_be_read(open_keys: OpenKe
 
 
 @pytest.mark.parametrize("wrong", [ring(key=9), ring(epoch=2)])
-async def test_another_key_ring(open_keys: OpenKeys, wrong: KeyRing) -> None:
+async def test_key_of_another_ring_does_not_open(open_keys: OpenKeys, wrong: KeyRing) -> None:
     made = await open_keys("a", ring()).signing()
     other = open_keys("b", wrong)
     with pytest.raises(KeysMissing):
@@ -205,7 +207,7 @@ async def test_another_key_ring(open_keys: OpenKeys, wrong: KeyRing) -> None:
     assert (await other.verifying()).keys() == {made.kid}, "public keys need none"
 
 
-async def test_a_private_key_opens_in_its_own_row_alone(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_private_key_opens_in_its_own_row_only(open_keys: OpenKeys, owner: Connection) -> None:
     """Who can write the table cannot make the sealing key sign, or one key stand for another."""
     keys = open_keys("a", ring())
     await keys.signing()
@@ -222,9 +224,7 @@ async def test_a_private_key_opens_in_its_own_row_alone(open_keys: OpenKeys, own
 # --- rotation ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_retired_signing_key_has_no_private_half_and_leaves_the_set(
-    open_keys: OpenKeys, owner: Connection, clock: Clock
-) -> None:
+async def test_retired_signing_key_loses_its_private_half(open_keys: OpenKeys, owner: Connection, clock: Clock) -> None:
     keys, directory = open_keys("a", ring()), open_keys("directory")
     old = (await keys.signing()).kid
     new = (await keys.rotate("signing")).key_id
@@ -247,7 +247,7 @@ async def test_a_retired_signing_key_has_no_private_half_and_leaves_the_set(
     assert {row["key_id"] for row in await table(owner)} == wrapped.keys() - {old}
 
 
-async def test_a_new_signing_key_is_published_before_it_signs(
+async def test_new_signing_key_is_published_before_it_signs(
     open_keys: OpenKeys, owner: Connection, clock: Clock
 ) -> None:
     keys, directory = open_keys("a", ring()), open_keys("directory")
@@ -269,7 +269,7 @@ async def test_a_new_signing_key_is_published_before_it_signs(
         assert {jwk.kid for jwk in (await directory.jwks()).keys} == {first, second, third}
 
 
-async def test_a_key_that_is_just_made_is_used_when_every_service_finds_it(open_keys: OpenKeys) -> None:
+async def test_new_key_is_used_once_every_service_knows_it(open_keys: OpenKeys) -> None:
     """A service that has read the keys a tenth of a second ago does not read them again for an id that it lacks."""
     keys, other = open_keys("a", ring()), open_keys("b", ring())
     await asyncio.gather(keys.signing(), other.verifying())
@@ -282,9 +282,7 @@ async def test_a_key_that_is_just_made_is_used_when_every_service_finds_it(open_
         assert await other.sealing((await keys.sealing_public()).key_id) is not None
 
 
-async def test_a_retired_sealing_key_opens_for_ten_minutes(
-    open_keys: OpenKeys, owner: Connection, clock: Clock
-) -> None:
+async def test_retired_sealing_key_opens_for_ten_minutes(open_keys: OpenKeys, owner: Connection, clock: Clock) -> None:
     keys = open_keys("a", ring())
     old = (await keys.sealing_public()).key_id
     private = await keys.sealing(old)
@@ -304,7 +302,7 @@ async def test_a_retired_sealing_key_opens_for_ten_minutes(
 
 
 @pytest.mark.parametrize("kind", ["signing", "sealing"])
-async def test_at_once_nothing_old_is_left(open_keys: OpenKeys, owner: Connection, kind: Kind) -> None:
+async def test_rotation_at_once_leaves_no_old_key(open_keys: OpenKeys, owner: Connection, kind: Kind) -> None:
     keys = open_keys("a", ring())
     await keys.signing()
     first = [row["key_id"] for row in await table(owner) if row["kind"] == kind]
@@ -325,9 +323,7 @@ async def test_at_once_nothing_old_is_left(open_keys: OpenKeys, owner: Connectio
     assert await keys.sealing(third.old[0]) is None
 
 
-async def test_the_id_of_a_dropped_key_stays_for_as_long_as_a_verifier_may_hold_the_key(
-    open_keys: OpenKeys, owner: Connection
-) -> None:
+async def test_dropped_key_id_stays_while_verifiers_may_hold_it(open_keys: OpenKeys, owner: Connection) -> None:
     keys = open_keys("a", ring())
     first = (await keys.signing()).kid
     assert await keys.dropped() == []
@@ -343,7 +339,7 @@ async def test_the_id_of_a_dropped_key_stays_for_as_long_as_a_verifier_may_hold_
     assert first not in [row["key_id"] for row in await table(owner)]
 
 
-async def test_rotations_at_once_come_one_after_another(open_keys: OpenKeys, owner: Connection, clock: Clock) -> None:
+async def test_concurrent_rotations_are_serialized(open_keys: OpenKeys, owner: Connection, clock: Clock) -> None:
     services = [open_keys(str(number), ring()) for number in range(5)]
     await services[0].signing()
     made = await asyncio.gather(*(each.rotate("signing") for each in services))
@@ -358,7 +354,7 @@ async def test_rotations_at_once_come_one_after_another(open_keys: OpenKeys, own
         assert (await each.signing()).kid == in_use
 
 
-async def test_a_rotation_that_fails_changes_nothing(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_failed_rotation_changes_nothing(open_keys: OpenKeys, owner: Connection) -> None:
     keys = open_keys("a", ring())
     await keys.signing()
     before = await table(owner)
@@ -372,7 +368,7 @@ async def test_a_rotation_that_fails_changes_nothing(open_keys: OpenKeys, owner:
 # --- what is kept in memory -------------------------------------------------------------------------------------
 
 
-async def test_the_keys_are_read_again_after_two_seconds(
+async def test_keys_are_read_again_after_two_seconds(
     open_keys: OpenKeys, open_database: OpenDatabase, clock: Clock
 ) -> None:
     database = open_database("b")
@@ -390,7 +386,7 @@ async def test_the_keys_are_read_again_after_two_seconds(
     assert database.asked == before + 1
 
 
-async def test_who_asks_at_the_same_time_shares_one_read(open_keys: OpenKeys, open_database: OpenDatabase) -> None:
+async def test_concurrent_requests_share_one_read_of_keys(open_keys: OpenKeys, open_database: OpenDatabase) -> None:
     await open_keys("a", ring()).signing()
     database = open_database("b")
     keys = ServerKeys(database, SETTINGS, ring())
@@ -399,7 +395,7 @@ async def test_who_asks_at_the_same_time_shares_one_read(open_keys: OpenKeys, op
     assert database.asked == 1
 
 
-async def test_a_key_that_is_not_known_yet_is_looked_up(open_keys: OpenKeys, clock: Clock) -> None:
+async def test_unknown_key_is_looked_up(open_keys: OpenKeys, clock: Clock) -> None:
     a, b = open_keys("a", ring()), open_keys("b", ring())
     await asyncio.gather(a.signing(), b.signing())
     sealing, signing = (await a.rotate("sealing")).key_id, (await a.rotate("signing")).key_id
@@ -408,7 +404,7 @@ async def test_a_key_that_is_not_known_yet_is_looked_up(open_keys: OpenKeys, clo
     assert signing in await b.verifying(unknown=True)
 
 
-async def test_invented_key_ids_cost_ten_queries_a_second(open_database: OpenDatabase) -> None:
+async def test_invented_key_ids_cost_at_most_ten_queries_a_second(open_database: OpenDatabase) -> None:
     database = open_database("a")
     keys = ServerKeys(database, SETTINGS, ring())
     await keys.signing()
@@ -420,7 +416,7 @@ async def test_invented_key_ids_cost_ten_queries_a_second(open_database: OpenDat
     assert database.asked - before <= (time.monotonic() - began) / 0.1 + 1
 
 
-async def test_a_database_that_is_not_there_is_told_to_all_who_wait(database_url: str) -> None:
+async def test_unreachable_database_fails_every_waiting_request(database_url: str) -> None:
     """Together: one after the other they would wait for as many connection attempts."""
     nowhere = make_conninfo(database_url, host="127.0.0.1", port=1)
     database = CountingDatabase(settings(nowhere), "nowhere")
@@ -430,7 +426,7 @@ async def test_a_database_that_is_not_there_is_told_to_all_who_wait(database_url
     assert database.asked == 1
 
 
-async def test_who_gives_up_waiting_stops_nobody_else(open_keys: OpenKeys, owner: Connection) -> None:
+async def test_cancelled_request_does_not_stop_others(open_keys: OpenKeys, owner: Connection) -> None:
     await open_keys("a", ring()).signing()
     keys = open_keys("b", ring())
     await owner.execute("begin")
@@ -462,7 +458,7 @@ def command(home: Path, url: str | None, *arguments: str) -> tuple[int, str, str
     return done.returncode, done.stdout, done.stderr
 
 
-async def test_denizen_keys(
+async def test_keys_commands_rotate_server_keys(
     open_keys: OpenKeys, owner: Connection, database_url: str, tmp_path: Path, clock: Clock
 ) -> None:
     key_files.create_missing(tmp_path)
@@ -500,7 +496,7 @@ async def test_denizen_keys(
     assert "in 90 seconds; those of older keys are good until they expire" in out
 
 
-async def test_denizen_keys_refuses_keys_that_are_not_the_logs(
+async def test_keys_commands_refuse_keys_of_another_log(
     open_keys: OpenKeys, owner: Connection, database_url: str, tmp_path: Path
 ) -> None:
     """Wrapped under them, the new key could be opened by no service: an outage made by an operator in a hurry."""

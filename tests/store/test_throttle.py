@@ -66,7 +66,7 @@ def network(number: int) -> str:
 # --- how much at once, and again ----------------------------------------------------------------------------------
 
 
-async def test_an_account_from_one_address(throttle: RateLimits, owner: Connection) -> None:
+async def test_account_is_limited_from_one_address(throttle: RateLimits, owner: Connection) -> None:
     assert await guesses(throttle, SAM, HOME) == 5
     await pass_time(owner, 20)
     assert await guesses(throttle, SAM, HOME) == 0
@@ -76,7 +76,7 @@ async def test_an_account_from_one_address(throttle: RateLimits, owner: Connecti
     assert await guesses(throttle, SAM, HOME) == 5, "the burst, however long he waited"
 
 
-async def test_an_account_from_everywhere(throttle: RateLimits, owner: Connection) -> None:
+async def test_account_is_limited_from_all_addresses(throttle: RateLimits, owner: Connection) -> None:
     async def from_new_addresses(first: int) -> int:
         for number in range(100):
             if not await guess(throttle, SAM, network(first + number)):
@@ -91,7 +91,7 @@ async def test_an_account_from_everywhere(throttle: RateLimits, owner: Connectio
     assert await from_new_addresses(200) == 25
 
 
-async def test_one_address_on_many_accounts(throttle: RateLimits, owner: Connection) -> None:
+async def test_address_is_limited_over_many_accounts(throttle: RateLimits, owner: Connection) -> None:
     async def on_new_accounts(first: int) -> int:
         for number in range(200):
             if not await guess(throttle, f"{first + number}@example.com", HOME):
@@ -105,13 +105,13 @@ async def test_one_address_on_many_accounts(throttle: RateLimits, owner: Connect
     assert 10 <= await on_new_accounts(1000) <= 15
 
 
-async def test_without_an_address_there_is_none_to_count_by(throttle: RateLimits) -> None:
+async def test_guess_without_an_address_counts_by_account_only(throttle: RateLimits) -> None:
     assert await guesses(throttle, SAM, None) == 5
     for number in range(110):
         assert await guess(throttle, f"{number}@example.com", None)
 
 
-async def test_mails(throttle: RateLimits, owner: Connection) -> None:
+async def test_mails_to_an_address_are_limited(throttle: RateLimits, owner: Connection) -> None:
     assert [await throttle.mail(SAM) for _ in range(6)] == [True] * 4 + [False] * 2
     assert await throttle.mail(KIM)
     await pass_time(owner, 149)
@@ -120,14 +120,14 @@ async def test_mails(throttle: RateLimits, owner: Connection) -> None:
     assert [await throttle.mail(SAM) for _ in range(2)] == [True, False]
 
 
-async def test_codes(throttle: RateLimits, owner: Connection) -> None:
+async def test_codes_for_a_user_are_limited(throttle: RateLimits, owner: Connection) -> None:
     assert [await throttle.code("user_a") for _ in range(22)] == [True] * 20 + [False] * 2
     assert await throttle.code("user_b")
     await pass_time(owner, 60)
     assert [await throttle.code("user_a") for _ in range(2)] == [True, False]
 
 
-async def test_limits_do_not_mix(throttle: RateLimits) -> None:
+async def test_limits_of_different_kinds_do_not_mix(throttle: RateLimits) -> None:
     """The same name is another key for each."""
     assert await guesses(throttle, SAM, None) == 5
     assert await throttle.mail(SAM)
@@ -137,13 +137,13 @@ async def test_limits_do_not_mix(throttle: RateLimits) -> None:
 # --- what was right -----------------------------------------------------------------------------------------------
 
 
-async def test_who_is_right_is_never_held_up(throttle: RateLimits) -> None:
+async def test_right_guesses_are_never_limited(throttle: RateLimits) -> None:
     for number in range(150):
         assert await guess(throttle, SAM, HOME), number
         await guessed(throttle, SAM, HOME)
 
 
-async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: RateLimits) -> None:
+async def test_right_guess_gives_back_its_own_cost_only(throttle: RateLimits) -> None:
     for _ in range(4):
         assert await guess(throttle, SAM, HOME)
     assert await guess(throttle, SAM, HOME)
@@ -151,7 +151,7 @@ async def test_who_is_right_has_what_he_used_up_by_that_and_no_more(throttle: Ra
     assert await guesses(throttle, SAM, HOME) == 1, "the four wrong ones stay counted"
 
 
-async def test_whom_others_try_to_lock_out(throttle: RateLimits, owner: Connection) -> None:
+async def test_known_owner_is_not_locked_out(throttle: RateLimits, owner: Connection) -> None:
     """Known at home, he gets in there whatever is tried from elsewhere; from a new address once time has passed."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
@@ -170,14 +170,14 @@ async def test_whom_others_try_to_lock_out(throttle: RateLimits, owner: Connecti
     assert not await guess(throttle, SAM, HOME)
 
 
-async def test_who_is_known_is_so_for_his_own_account(throttle: RateLimits) -> None:
+async def test_known_network_counts_for_its_own_account(throttle: RateLimits) -> None:
     await guessed(throttle, SAM, HOME)
     for number in range(25):
         assert await guess(throttle, KIM, network(number))
     assert not await guess(throttle, KIM, HOME)
 
 
-async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: RateLimits) -> None:
+async def test_one_address_cannot_use_up_the_account_limit(throttle: RateLimits) -> None:
     """What is refused to it is counted nowhere, or whoever tries on would keep the owner out from new addresses."""
     for _ in range(100):
         await guess(throttle, SAM, AWAY)
@@ -186,7 +186,7 @@ async def test_one_address_cannot_use_up_what_the_account_has_for_all(throttle: 
     assert not await guess(throttle, SAM, network(20)), "25 in all"
 
 
-async def test_the_owner_gives_nothing_back_to_those_who_guess(throttle: RateLimits) -> None:
+async def test_sign_in_of_the_owner_gives_attackers_nothing_back(throttle: RateLimits) -> None:
     """He is not counted where he is known, and so has nothing to give back there."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
@@ -211,7 +211,7 @@ async def attacked(throttle: RateLimits, first: int = 0) -> None:
 
 
 @pytest.mark.parametrize("ip", [HOME, AWAY, None])
-async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: RateLimits, ip: str | None) -> None:
+async def test_proved_mailbox_admits_the_owner_from_any_network(throttle: RateLimits, ip: str | None) -> None:
     await attacked(throttle)
     await throttle.proved([SAM])
     for number in range(100, 200):
@@ -225,9 +225,7 @@ async def test_a_proved_mailbox_lets_the_owner_in_from_wherever(throttle: RateLi
         assert await guesses(throttle, SAM, ip) == 5, "who is known there, and begins afresh"
 
 
-async def test_a_proof_ends_with_time_and_with_guesses_and_is_of_one_account(
-    throttle: RateLimits, owner: Connection
-) -> None:
+async def test_mailbox_proof_ends_and_counts_for_one_account(throttle: RateLimits, owner: Connection) -> None:
     await attacked(throttle)
     await throttle.proved([SAM])
     assert not await guess(throttle, KIM, HOME) or await guess(throttle, KIM, AWAY)
@@ -252,9 +250,7 @@ async def attacked_after(throttle: RateLimits, owner: Connection, seconds: float
     assert not await guess(throttle, SAM, network(341))
 
 
-async def test_a_proof_that_ends_while_a_guess_waits_for_it_admits_it_no_more(
-    throttle: RateLimits, owner: Connection
-) -> None:
+async def test_proof_that_ends_meanwhile_admits_no_waiting_guess(throttle: RateLimits, owner: Connection) -> None:
     """Another process has just let the owner in, and has not committed yet."""
     await attacked(throttle)
     await throttle.proved([SAM])
@@ -276,7 +272,7 @@ async def _waits(owner: Connection) -> bool:
     return await cursor.fetchone() is not None
 
 
-async def test_a_session_has_a_share_of_its_own(throttle: RateLimits) -> None:
+async def test_session_has_a_share_of_its_own(throttle: RateLimits) -> None:
     await attacked(throttle)
     for session in ("sess_a", "sess_b"):
         group = [Guess(SAM, AWAY, session=session)] * 7
@@ -288,7 +284,7 @@ async def test_a_session_has_a_share_of_its_own(throttle: RateLimits) -> None:
         await throttle.guessed([mine])
 
 
-async def test_who_sprays_from_a_network_does_not_hold_up_those_who_are_known_there(throttle: RateLimits) -> None:
+async def test_spraying_network_does_not_limit_its_known_users(throttle: RateLimits) -> None:
     await guessed(throttle, SAM, HOME)
     for number in range(150):
         await guess(throttle, f"{number}@example.com", HOME)
@@ -300,7 +296,7 @@ async def test_who_sprays_from_a_network_does_not_hold_up_those_who_are_known_th
 
 
 @pytest.mark.parametrize("ip", [HOME, None])
-async def test_processes_count_together(open_throttle: OpenThrottle, ip: str | None) -> None:
+async def test_limits_are_shared_by_processes(open_throttle: OpenThrottle, ip: str | None) -> None:
     throttles = [open_throttle() for _ in range(4)]
     asked = await asyncio.gather(*(guess(throttles[number % 4], SAM, ip) for number in range(60)))
     assert asked.count(True) == 5
@@ -308,7 +304,7 @@ async def test_processes_count_together(open_throttle: OpenThrottle, ip: str | N
     assert mails.count(True) == 4
 
 
-async def test_many_accounts_and_addresses_at_once_wait_for_nobody(open_throttle: OpenThrottle) -> None:
+async def test_concurrent_accounts_and_addresses_do_not_wait(open_throttle: OpenThrottle) -> None:
     """Their rows are taken in one order, so that no two of them can wait for each other."""
     throttles = [open_throttle() for _ in range(4)]
     pairs = [(f"{number % 7}@example.com", network(number % 5)) for number in range(200)]
@@ -320,14 +316,14 @@ async def test_many_accounts_and_addresses_at_once_wait_for_nobody(open_throttle
 # --- many in one go -----------------------------------------------------------------------------------------------
 
 
-async def test_a_group_is_let_in_as_if_they_had_come_one_after_another(throttle: RateLimits) -> None:
+async def test_group_is_admitted_like_single_guesses(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 7 + [Guess(KIM, HOME), Guess(SAM, AWAY), Guess(SAM, None)] + [Guess(KIM, HOME)] * 5
     let_in = [True] * 5 + [False] * 2 + [True] * 3 + [True] * 4 + [False]
     assert await throttle.guess(group) == let_in
     assert await throttle.guess([]) == []
 
 
-async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: RateLimits) -> None:
+async def test_right_guesses_of_a_group_are_given_back(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 5 + [Guess(KIM, HOME)] * 5
     assert all(await throttle.guess(group))
     await throttle.guessed(group[:3] + group[-1:])
@@ -335,14 +331,14 @@ async def test_what_was_right_in_a_group_is_given_back_to_the_last(throttle: Rat
     await throttle.guessed([])
 
 
-async def test_who_is_known_is_known_in_a_group(throttle: RateLimits) -> None:
+async def test_known_network_counts_in_a_group(throttle: RateLimits) -> None:
     """And whoever is not is held up by what the others of his group have used up."""
     await guessed(throttle, SAM, HOME)
     away = [Guess(SAM, network(number)) for number in range(26)]
     assert await throttle.guess([*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
 
 
-async def test_what_was_not_made_is_taken_back(throttle: RateLimits) -> None:
+async def test_guess_that_was_not_made_is_given_back(throttle: RateLimits) -> None:
     for _ in range(10):
         assert await guess(throttle, SAM, HOME)
         await throttle.take_back(Guess(SAM, HOME))
@@ -351,7 +347,7 @@ async def test_what_was_not_made_is_taken_back(throttle: RateLimits) -> None:
     assert not await guess(throttle, SAM, HOME), "he is not known by it"
 
 
-async def test_groups_of_many_processes_count_together_and_wait_for_nobody(open_throttle: OpenThrottle) -> None:
+async def test_groups_of_processes_share_limits_without_waiting(open_throttle: OpenThrottle) -> None:
     throttles = [open_throttle() for _ in range(4)]
     groups = [[Guess(f"{(number * 7 + each) % 11}@example.com", None) for each in range(11)] for number in range(12)]
     async with asyncio.timeout(20):
@@ -380,7 +376,9 @@ async def test_groups_of_many_processes_count_together_and_wait_for_nobody(open_
         ("fe80::1%eth0", "fe80::2%eth0", True),
     ],
 )
-async def test_whom_an_address_stands_for(throttle: RateLimits, first: str, second: str, same: bool) -> None:
+async def test_network_address_is_counted_by_its_prefix(
+    throttle: RateLimits, first: str, second: str, same: bool
+) -> None:
     assert await guesses(throttle, SAM, first) == 5
     assert await guess(throttle, SAM, second) == (not same)
     await guessed(throttle, KIM, first)
@@ -389,7 +387,7 @@ async def test_whom_an_address_stands_for(throttle: RateLimits, first: str, seco
     assert await guess(throttle, KIM, second) == same, "where he is known likewise"
 
 
-async def test_the_table_tells_nothing_of_whom_it_counts(throttle: RateLimits, owner: Connection) -> None:
+async def test_limits_table_reveals_no_address(throttle: RateLimits, owner: Connection) -> None:
     await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
     await throttle.mail(SAM)

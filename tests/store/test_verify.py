@@ -41,11 +41,11 @@ def places(result: Verification) -> list[tuple[str, int]]:
     return [(finding.problem, finding.position) for finding in result.findings]
 
 
-async def test_intact(log_url: str) -> None:
+async def test_intact_log_has_no_faults(log_url: str) -> None:
     assert check(log_url) == Verification(COUNT, COUNT, [])
 
 
-async def test_an_empty_log_is_intact(database_url: str) -> None:
+async def test_empty_log_has_no_faults(database_url: str) -> None:
     assert check(database_url) == Verification(0, 0, [])
 
 
@@ -64,38 +64,38 @@ CHANGED: dict[str, LiteralString] = {
 
 
 @pytest.mark.parametrize("statement", CHANGED.values(), ids=CHANGED.keys())
-async def test_a_changed_row(log_url: str, statement: LiteralString) -> None:
+async def test_changed_row_is_found(log_url: str, statement: LiteralString) -> None:
     tamper(log_url, statement)
     assert Finding("changed", 5, B, 2) in check(log_url).findings
     assert {finding.stream for finding in check(log_url).findings} == {B}
 
 
-async def test_a_missing_row_in_the_middle(log_url: str) -> None:
+async def test_missing_row_in_the_middle_is_found(log_url: str) -> None:
     tamper(log_url, "delete from events where position = 5")
     assert places(check(log_url)) == [("missing up to position 5", 5), ("missing from version 2", 8)]
 
 
-async def test_a_users_last_row_missing(log_url: str) -> None:
+async def test_missing_last_row_of_a_user_is_found(log_url: str) -> None:
     tamper(log_url, "delete from events where position = 8")
     assert places(check(log_url)) == [("missing up to position 8", 8)]
 
 
-async def test_a_whole_user_missing(log_url: str) -> None:
+async def test_missing_user_is_found(log_url: str) -> None:
     tamper(log_url, "delete from events where stream = (select stream from events where position = 2)")
     assert places(check(log_url)) == [(f"missing up to position {p}", p) for p in (2, 5, 8)]
 
 
-async def test_the_last_rows_missing(log_url: str) -> None:
+async def test_missing_last_rows_are_found(log_url: str) -> None:
     tamper(log_url, "delete from events where position > 7")
     assert places(check(log_url)) == [("missing up to position 9", 8)]
 
 
-async def test_everything_missing(log_url: str) -> None:
+async def test_missing_events_are_found(log_url: str) -> None:
     tamper(log_url, "delete from events")
     assert places(check(log_url)) == [("missing up to position 9", 1)]
 
 
-async def test_a_row_that_was_never_written(log_url: str) -> None:
+async def test_forged_row_is_found(log_url: str) -> None:
     tamper(
         log_url,
         """insert into events (position, event_id, stream, version, type, schema_version, public, private, metadata,
@@ -105,12 +105,12 @@ async def test_a_row_that_was_never_written(log_url: str) -> None:
     assert places(check(log_url)) == [("behind the head", 10), ("changed", 10)]
 
 
-async def test_a_row_moved_to_another_place(log_url: str) -> None:
+async def test_moved_row_is_found(log_url: str) -> None:
     tamper(log_url, "update events set position = 10 where position = 5")
     assert ("missing up to position 5", 5) in places(check(log_url))
 
 
-async def test_two_rows_swapped_in_the_log(log_url: str) -> None:
+async def test_rows_swapped_in_the_log_are_found(log_url: str) -> None:
     tamper(
         log_url,
         "update events set position = -1 where position = 4",
@@ -121,7 +121,7 @@ async def test_two_rows_swapped_in_the_log(log_url: str) -> None:
     assert {(finding.problem, finding.stream) for finding in findings} == {("changed", A), ("changed", B)}
 
 
-async def test_two_rows_swapped_in_a_stream(log_url: str) -> None:
+async def test_rows_swapped_in_a_stream_are_found(log_url: str) -> None:
     tamper(
         log_url,
         "update events set version = 99 where position = 2",
@@ -131,12 +131,12 @@ async def test_two_rows_swapped_in_a_stream(log_url: str) -> None:
     assert {(finding.problem, finding.stream) for finding in check(log_url).findings} == {("changed", B)}
 
 
-async def test_a_row_given_to_another_user(log_url: str) -> None:
+async def test_row_given_to_another_user_is_found(log_url: str) -> None:
     tamper(log_url, "update events set stream = 'user_x', version = 1 where position = 8")
     assert places(check(log_url)) == [("changed", 8)]
 
 
-async def test_the_head_moved_back(log_url: str) -> None:
+async def test_head_moved_back_is_found(log_url: str) -> None:
     tamper(log_url, "update log_head set position = 8")
     assert places(check(log_url)) == [("behind the head", 9)]
 
@@ -151,7 +151,7 @@ def run(url: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-async def test_the_command_says_so_by_its_exit_code(log_url: str) -> None:
+async def test_log_verify_of_a_damaged_log_exits_with_one(log_url: str) -> None:
     code, output = run(log_url, "--json")
     assert (code, orjson.loads(output)) == (0, {"intact": True, "head": COUNT, "events": COUNT, "findings": []})
     tamper(log_url, CHANGED["public"])

@@ -28,7 +28,7 @@ def events(url: str) -> list[tuple[str, str]]:
         return [(user_id, kind) for user_id, kind in found]
 
 
-async def test_a_chunk_that_is_repeated_changes_nothing_and_is_answered_alike(database_url: str) -> None:
+async def test_repeated_chunk_changes_nothing_and_is_answered_alike(database_url: str) -> None:
     rows = [*users(600), {"email": "nobody"}]
     rows[400] = rows[10]
     async with taker(database_url) as one:
@@ -54,7 +54,7 @@ async def test_a_chunk_that_is_repeated_changes_nothing_and_is_answered_alike(da
     assert events(database_url) == stored
 
 
-async def test_a_message_that_is_repeated_by_its_id_changes_nothing(database_url: str) -> None:
+async def test_message_repeated_by_its_id_changes_nothing(database_url: str) -> None:
     async with taker(database_url) as one:
         rows = users(3)
         first = await one.take(rows, id="some-id")
@@ -79,7 +79,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     monkeypatch.setattr(PostgresEventStore, "append", append)
 
 
-async def test_half_a_chunk_is_completed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_finished_chunk_is_completed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when the service died between two appends. It is known again, and so are other rows in its place."""
     rows = users(1000)
     async with taker(database_url) as one:
@@ -105,7 +105,7 @@ async def test_half_a_chunk_is_completed(database_url: str, monkeypatch: pytest.
     [([0, 2], {}), ([0], {}), ([0, 1, 2], {}), ([1, 0], {}), ([0, 1], {"onConflict": "skip"})],
     ids=["another row", "fewer", "more", "another order", "another way"],
 )
-async def test_other_rows_are_not_taken_for_a_chunk(database_url: str, rows: list[int], options: Json) -> None:
+async def test_other_rows_under_a_chunk_number_are_refused(database_url: str, rows: list[int], options: Json) -> None:
     some = [each | {"passwordHash": HASHES[0]} for each in users(3)]
     changed = [some[0] | {"passwordHash": HASHES[1]}, some[1]]
     async with taker(database_url) as one:
@@ -123,7 +123,7 @@ async def test_other_rows_are_not_taken_for_a_chunk(database_url: str, rows: lis
     assert events(database_url) == stored
 
 
-async def test_a_repeat_may_seal_its_secrets_anew(database_url: str) -> None:
+async def test_repeated_chunk_may_reseal_its_secrets(database_url: str) -> None:
     async with taker(database_url) as one:
         for number, (was, becomes) in enumerate(
             [
@@ -154,7 +154,7 @@ async def let_pass(one: Taker, url: str, days: int) -> None:
         ("update", ["created", "updated", "created", "failed"]),
     ],
 )
-async def test_a_chunk_that_is_done_never_runs_again(database_url: str, on_conflict: str, wanted: list[str]) -> None:
+async def test_finished_chunk_never_runs_again(database_url: str, on_conflict: str, wanted: list[str]) -> None:
     """Not when its outcomes are forgotten either: who was erased stays away, and what was changed stays changed."""
     there, new, gone = users(3)
     job: Json = {"importId": "job", "chunk": 0, "onConflict": on_conflict}
@@ -178,7 +178,7 @@ async def test_a_chunk_that_is_done_never_runs_again(database_url: str, on_confl
         assert (events(database_url), await one.status("job")) == (stored, counted)
 
 
-async def test_who_could_not_be_updated_is_told_so_again(database_url: str) -> None:
+async def test_refused_update_is_repeated_alike(database_url: str) -> None:
     there, other = (each | {"id": str(TypeID("user"))} for each in users(2))
     identities = [{"provider": "x", "providerId": name()}]
     rows = [
@@ -204,7 +204,7 @@ async def test_who_could_not_be_updated_is_told_so_again(database_url: str) -> N
         assert await one.take(rows, **job) == first
 
 
-async def test_a_deadline_does_not_break_off_what_has_begun(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_deadline_does_not_interrupt_a_begun_chunk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who was told "nothing was done" would be told something else by the log."""
     real, passed = PostgresEventStore.append, False
 
@@ -229,7 +229,7 @@ async def test_a_deadline_does_not_break_off_what_has_begun(database_url: str, m
         assert [each["status"] for each in reply["results"]] == [*["created"] * 300, "updated"]
 
 
-async def test_two_services_on_one_chunk(database_url: str) -> None:
+async def test_one_chunk_in_two_services_runs_once(database_url: str) -> None:
     chunks = [users(300) for _ in range(4)]
     async with taker(database_url) as one, taker(database_url) as another:
         replies = await asyncio.gather(
@@ -245,7 +245,7 @@ async def test_two_services_on_one_chunk(database_url: str) -> None:
     assert len(events(database_url)) == 1200
 
 
-async def test_chunks_in_any_order(database_url: str) -> None:
+async def test_chunks_may_come_in_any_order(database_url: str) -> None:
     async with taker(database_url) as one:
         for number in (4, 0, 2, 3, 9):
             assert (await one.take(users(2), importId="job", chunk=number))["success"] == 2
@@ -254,7 +254,7 @@ async def test_chunks_in_any_order(database_url: str) -> None:
         assert (await one.status("another"))["chunks"] == []
 
 
-async def test_a_job_is_forgotten_that_has_rested_for_a_month(database_url: str) -> None:
+async def test_job_is_forgotten_after_thirty_days(database_url: str) -> None:
     """As a whole: what is left of it would be sent again."""
     async with taker(database_url) as one:
         old = {f"old-{number}": (40, 31) for number in range(12)}
@@ -272,7 +272,7 @@ async def test_a_job_is_forgotten_that_has_rested_for_a_month(database_url: str)
         assert (await one.status("young"))["chunks"] == [[0, 1]]
 
 
-async def test_messages_are_forgotten_after_a_day(database_url: str) -> None:
+async def test_message_ids_are_forgotten_after_a_day(database_url: str) -> None:
     async with taker(database_url) as one:
         for message in ("a", "b"):
             await one.take(users(1), id=message)
@@ -283,7 +283,7 @@ async def test_messages_are_forgotten_after_a_day(database_url: str) -> None:
             assert owner.execute("select command_id from denizen.import_ids").fetchall() == [("b",)]
 
 
-async def test_passwords_are_hashed_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_repeated_chunk_hashes_passwords_once(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repeat is answered before any hash is made, and a dry run makes none."""
     hashed: list[str] = []
     real = HashingPool.hash
@@ -304,14 +304,16 @@ async def test_passwords_are_hashed_once(database_url: str, monkeypatch: pytest.
         assert len(hashed) == 4
 
 
-async def test_more_passwords_than_may_wait_are_hashed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_more_passwords_than_the_queue_holds_are_hashed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("services.passwords.pool._QUEUE_SECONDS", 0)
     rows = [each | {"password": PASSWORD} for each in users(12)]
     async with taker(database_url) as one:
         assert (await one.take(rows))["success"] == 12
 
 
-async def test_what_was_refused_is_refused_again_though_it_is_free_by_now(database_url: str) -> None:
+async def test_refused_row_is_refused_again_after_the_claim_is_free(database_url: str) -> None:
     rows = users(2)
     async with taker(database_url) as one:
         await one.take(rows[:1])

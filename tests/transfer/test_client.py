@@ -47,7 +47,7 @@ class Stop(Exception):
     """What a test stops an import by."""
 
 
-async def test_each_row_has_its_result_in_the_order_of_the_source(client: contract.AsyncClient) -> None:
+async def test_results_come_in_the_order_of_the_source(client: contract.AsyncClient) -> None:
     last = users(1)
     rows = [*users(1100), b"{bad\n", {"email": "bad"}, *users(99), *last]
     told: list[ImportResult] = []
@@ -67,7 +67,7 @@ async def test_each_row_has_its_result_in_the_order_of_the_source(client: contra
     assert (await client.auth.users.get_by_email(last[0]["email"])).id == told[-1].user_id
 
 
-async def test_any_iterable(client: contract.AsyncClient) -> None:
+async def test_import_takes_any_iterable(client: contract.AsyncClient) -> None:
     def made() -> Iterator[Json]:
         yield from users(3)
         yield {"email": float("nan")}
@@ -77,7 +77,7 @@ async def test_any_iterable(client: contract.AsyncClient) -> None:
     assert [(each.line, each.status) for each in summary.results][-1] == (4, "failed")
 
 
-async def test_a_source_that_fails_ends_the_import(client: contract.AsyncClient) -> None:
+async def test_failing_source_ends_the_import(client: contract.AsyncClient) -> None:
     def made() -> Iterator[Json]:
         yield from users(600)
         raise Stop
@@ -86,7 +86,7 @@ async def test_a_source_that_fails_ends_the_import(client: contract.AsyncClient)
         await client.auth.users.import_users(made())
 
 
-async def test_it_goes_on_where_it_stopped(client: contract.AsyncClient, denizen: Denizen) -> None:
+async def test_interrupted_import_continues(client: contract.AsyncClient, denizen: Denizen) -> None:
     rows = [*users(1700), b"{bad\n", *users(900)]
     job = name()
     told: list[ImportResult] = []
@@ -115,9 +115,7 @@ async def test_it_goes_on_where_it_stopped(client: contract.AsyncClient, denizen
     assert in_log(denizen, job) == 2600
 
 
-async def test_another_source_under_the_name_of_a_job_is_noticed(
-    client: contract.AsyncClient, denizen: Denizen
-) -> None:
+async def test_other_source_under_a_used_import_id_is_refused(client: contract.AsyncClient, denizen: Denizen) -> None:
     rows, job = users(1300), name()
     await client.auth.users.import_users(rows, import_id=job)
     others = {
@@ -149,7 +147,7 @@ def in_log(denizen: Denizen, job: str) -> int:
         return int(row[0])
 
 
-async def test_results_of_an_array_on_one_line(client: contract.AsyncClient) -> None:
+async def test_results_of_an_array_on_one_line_are_numbered(client: contract.AsyncClient) -> None:
     rows, job = [*users(1200), {"email": "bad"}], name()
     told: list[ImportResult] = []
 
@@ -172,7 +170,7 @@ async def test_results_of_an_array_on_one_line(client: contract.AsyncClient) -> 
 
 
 @pytest.mark.parametrize("on_conflict", ["fail", "skip", "update"])
-async def test_a_dry_run_finds_who_is_twice_in_the_file(client: contract.AsyncClient, on_conflict: Any) -> None:
+async def test_dry_run_finds_duplicates_in_the_file(client: contract.AsyncClient, on_conflict: Any) -> None:
     rows = users(1300)
     for number, each in enumerate(rows):
         each["externalId"] = f"{each['email']} {number}"
@@ -222,7 +220,7 @@ async def test_passwords_are_sealed_and_few_in_a_message(
     assert signed_in.user.email == rows[0]["email"]
 
 
-async def test_a_row_that_no_message_holds_is_a_bad_row(client: contract.AsyncClient) -> None:
+async def test_row_larger_than_a_message_is_a_bad_row(client: contract.AsyncClient) -> None:
     rows = users(3)
     rows[1]["metadata"] = {"text": "\u00e4" * 450_000}
     summary = await client.auth.users.import_users(rows)
@@ -233,7 +231,7 @@ async def test_a_row_that_no_message_holds_is_a_bad_row(client: contract.AsyncCl
     ]
 
 
-async def test_rows_of_all_sizes_are_cut_into_messages_that_pass(client: contract.AsyncClient) -> None:
+async def test_rows_of_all_sizes_fit_into_messages(client: contract.AsyncClient) -> None:
     rows = users(120)
     for number, each in enumerate(rows):
         each["metadata"] = {"text": "x" * (16_000 if number % 3 else 1), "quotes": '"' * 50}
@@ -242,7 +240,7 @@ async def test_rows_of_all_sizes_are_cut_into_messages_that_pass(client: contrac
     assert counts(summary) == (120, 0, 0, 0)
 
 
-def test_a_summary_keeps_a_thousand_of_a_million() -> None:
+def test_summary_keeps_a_thousand_results() -> None:
     summary = ImportSummary("job")
     began = time.process_time()
     for line in range(1, 300_001):
@@ -252,7 +250,7 @@ def test_a_summary_keeps_a_thousand_of_a_million() -> None:
     assert [each.line for each in summary.results] == list(range(1, 2001, 2))
 
 
-async def test_an_export_shows_what_its_client_has_written(client: contract.AsyncClient) -> None:
+async def test_export_shows_the_clients_own_writes(client: contract.AsyncClient) -> None:
     made = users(700, metadata={"text": "x" * 3000})
     await client.auth.users.import_users(made)
     pieces = [piece async for piece in client.auth.users.export(fields=["email", "metadata"])]
@@ -262,14 +260,14 @@ async def test_an_export_shows_what_its_client_has_written(client: contract.Asyn
     assert len({piece.position for piece in pieces}) == 1
 
 
-def test_an_export_of_the_blocking_client(denizen: Denizen) -> None:
+def test_blocking_client_exports(denizen: Denizen) -> None:
     with contract.Client(denizen.nats_url) as client:
         client.auth.users.import_users(users(2))
         data = b"".join(piece.data for piece in client.auth.users.export(format="json", fields=["id"]))
         assert len(json.loads(data)) >= 2
 
 
-async def test_an_export_that_is_gone_says_so_at_once(client: contract.AsyncClient, denizen: Denizen) -> None:
+async def test_lost_export_says_so_at_once(client: contract.AsyncClient, denizen: Denizen) -> None:
     gone = ExportPiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
     began = time.monotonic()
     with pytest.raises(contract.NoAnswer):
@@ -280,7 +278,7 @@ async def test_an_export_that_is_gone_says_so_at_once(client: contract.AsyncClie
             await backend.ask("users.v1.query.ExportUsers-0123456789abcdef01234567", {"piece": 1}, 30)
 
 
-async def test_a_piece_whose_answer_was_lost_is_asked_for_again(client: contract.AsyncClient, denizen: Denizen) -> None:
+async def test_lost_piece_is_requested_again(client: contract.AsyncClient, denizen: Denizen) -> None:
     await client.auth.users.import_users(users(700, metadata={"text": "x" * 3000}))
     async with connected(denizen.nats_url) as backend:
         first = await backend.query("ExportUsers", {"fields": ["id", "metadata"]})
@@ -292,7 +290,7 @@ async def test_a_piece_whose_answer_was_lost_is_asked_for_again(client: contract
         assert (await backend.ask(subject, {"end": True})).data == b""
 
 
-async def test_exports_that_are_stopped_take_no_place(denizen: Denizen, client: contract.AsyncClient) -> None:
+async def test_stopped_exports_free_their_place(denizen: Denizen, client: contract.AsyncClient) -> None:
     await client.auth.users.import_users(users(1200, metadata={"text": "x" * 3000}))
     others = _snapshots(denizen)
     for _ in range(5):

@@ -26,7 +26,7 @@ async def user(one: Taker, user_id: str) -> Json:
     return stream.user.body()
 
 
-async def test_fail_skip_and_update(database_url: str) -> None:
+async def test_conflict_is_refused_skipped_or_updated(database_url: str) -> None:
     async with taker(database_url) as one:
         there = row(
             profile={"firstName": "Ada", "lastName": "Lovelace"}, metadata={"a": 1, "b": 2}, passwordHash=HASHES[0]
@@ -58,7 +58,7 @@ async def test_fail_skip_and_update(database_url: str) -> None:
         assert (await user(one, user_id))["externalId"] == changed["externalId"]
 
 
-async def test_twice_in_one_message(database_url: str) -> None:
+async def test_duplicate_in_one_message_is_a_conflict(database_url: str) -> None:
     async with taker(database_url) as one:
         for choice, wanted in (("fail", "failed"), ("skip", "skipped"), ("update", "updated")):
             once = row(metadata={"n": 1})
@@ -69,7 +69,7 @@ async def test_twice_in_one_message(database_url: str) -> None:
             assert found["metadata"] == {"n": 2 if choice == "update" else 1}
 
 
-async def test_what_else_can_be_somebodys(database_url: str) -> None:
+async def test_taken_external_id_or_identity_is_a_conflict(database_url: str) -> None:
     async with taker(database_url) as one:
         identity = {"provider": "google", "providerId": name()}
         there = row(externalId=name(), identities=[identity], id=str(TypeID("user")))
@@ -86,7 +86,7 @@ async def test_what_else_can_be_somebodys(database_url: str) -> None:
         assert shapes(skipped) == [("skipped", None, None)] * 2 + codes[2:], "the id of somebody else is no repeat"
 
 
-async def test_an_export_of_ours_over_those_who_are_there(database_url: str) -> None:
+async def test_import_of_an_export_updates_existing_users(database_url: str) -> None:
     """Id, address and the rest are his own: he is skipped or updated, not refused for his id."""
     async with taker(database_url) as one:
         there = row(id=str(TypeID("user")), externalId=name(), metadata={"n": 1})
@@ -124,7 +124,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=_ROWS, rows=_ROWS, choice=st.sampled_from(["fail", "skip", "update"]))
-def test_a_dry_run_says_what_will_be(
+def test_dry_run_predicts_the_import(
     runner: asyncio.Runner, database_url: str, there: list[Json], rows: list[Json], choice: str
 ) -> None:
     example = next(_EXAMPLES)

@@ -126,7 +126,7 @@ def fill(url: str, first: int, last: int, size: int) -> None:
         owner.execute(_FILL, {"first": first, "last": last, "size": size})
 
 
-async def test_all_users_once_at_one_position(filled: str) -> None:
+async def test_export_has_all_users_at_one_position(filled: str) -> None:
     async with exporter(filled) as one:
         pieces = await one.rest(await one.begin())
         assert len(pieces) == 8
@@ -137,7 +137,7 @@ async def test_all_users_once_at_one_position(filled: str) -> None:
         await one.ended()
 
 
-async def test_what_changes_meanwhile_does_not_show(filled: str) -> None:
+async def test_export_hides_later_changes(filled: str) -> None:
     async with exporter(filled) as one:
         first = await one.begin()
         with psycopg.connect(filled) as owner:
@@ -153,7 +153,7 @@ async def test_what_changes_meanwhile_does_not_show(filled: str) -> None:
         assert len(await one.lines()) == 5101
 
 
-async def test_the_position_is_that_of_the_users(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_export_position_is_that_of_its_users(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is applied between the look at the position and the first user does not show either."""
     real, looks = exports._position, 0  # pyright: ignore[reportPrivateUsage]
 
@@ -175,9 +175,7 @@ async def test_the_position_is_that_of_the_users(filled: str, monkeypatch: pytes
         assert json.loads(first[0].splitlines()[0])["id"] == "look 1"
 
 
-async def test_a_rebuild_cannot_swap_a_table_that_an_export_reads(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_rebuild_waits_for_a_running_export(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are newer than the snapshot, to which the new table would be empty."""
     store = MemoryEventStore()
     stored = await commanded([[("CreateUser", {"email": f"{number}@example.com"}) for number in range(5)]], store)
@@ -208,7 +206,7 @@ async def test_a_rebuild_cannot_swap_a_table_that_an_export_reads(
         assert await swap()
 
 
-async def test_an_export_waits_for_a_swap_that_has_begun(filled: str) -> None:
+async def test_export_waits_for_a_running_swap(filled: str) -> None:
     async with exporter(filled) as one, await psycopg.AsyncConnection.connect(filled, options=_APP) as swap:
         await swap.execute("create table users_new (like users including all)")
         await swap.execute("insert into users_new select * from users")
@@ -220,7 +218,7 @@ async def test_an_export_waits_for_a_swap_that_has_begun(filled: str) -> None:
         assert len(await exporting) == 6000
 
 
-async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
+async def test_piece_can_be_requested_twice(filled: str) -> None:
     async with exporter(filled, Patience(idle=30, linger=30)) as one:
         first = await one.begin()
         second = await one.piece(first, 1)
@@ -243,7 +241,7 @@ async def test_a_piece_can_be_asked_for_twice(filled: str) -> None:
         assert still
 
 
-async def test_the_last_piece_waits_for_who_is_slow(filled: str) -> None:
+async def test_last_piece_waits_for_a_slow_client(filled: str) -> None:
     async with exporter(filled, Patience(idle=30, linger=0)) as one:
         piece = await one.begin()
         (running,) = one.exports._running.values()  # pyright: ignore[reportPrivateUsage]
@@ -259,7 +257,7 @@ async def test_the_last_piece_waits_for_who_is_slow(filled: str) -> None:
         assert h.EXPORT not in last[1]
 
 
-async def test_nothing_is_read_that_nobody_asks_for(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_export_reads_only_requested_pieces(filled: str, monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = 0
     real = Encoder.users
 
@@ -283,14 +281,14 @@ async def test_nothing_is_read_that_nobody_asks_for(filled: str, monkeypatch: py
             piece = await one.piece(piece, number)
 
 
-async def test_an_export_that_is_abandoned_ends(filled: str) -> None:
+async def test_abandoned_export_ends(filled: str) -> None:
     async with exporter(filled, Patience(idle=0.1, linger=30)) as one:
         await one.begin()
         assert one.connections() == 1
         await one.ended()
 
 
-async def test_one_that_is_not_wanted_any_more_ends(filled: str) -> None:
+async def test_cancelled_export_ends(filled: str) -> None:
     async with exporter(filled) as one:
         (_, headers) = await one.begin()
         answer = one.serving[headers[h.EXPORT]]
@@ -302,7 +300,7 @@ async def test_one_that_is_not_wanted_any_more_ends(filled: str) -> None:
         await one.ended()
 
 
-async def test_few_at_a_time(filled: str) -> None:
+async def test_exports_at_a_time_are_limited(filled: str) -> None:
     async with exporter(filled) as one:
         begun = [await one.begin() for _ in range(4)]
         with pytest.raises(Refusal) as refusal:
@@ -312,7 +310,7 @@ async def test_few_at_a_time(filled: str) -> None:
         await one.begin()
 
 
-async def test_small_ones_do_not_count(database_url: str) -> None:
+async def test_small_exports_are_not_limited(database_url: str) -> None:
     async with ReadSide(database_url):
         fill(database_url, 1, 10, 10)
     async with exporter(database_url, Patience(idle=30, linger=30)) as one:
@@ -320,14 +318,14 @@ async def test_small_ones_do_not_count(database_url: str) -> None:
             assert len(await one.lines()) == 10
 
 
-async def test_one_that_ends_the_service_ends(filled: str) -> None:
+async def test_stop_of_the_service_ends_its_exports(filled: str) -> None:
     async with exporter(filled) as one:
         await one.begin()
         await one.exports.close()
         await one.ended()
 
 
-async def test_what_one_has_seen_is_in_it(filled: str) -> None:
+async def test_export_shows_what_the_client_has_seen(filled: str) -> None:
     async with exporter(filled) as one:
         with pytest.raises(Refusal) as refusal:
             await one.begin(min_position=20)
@@ -352,7 +350,7 @@ async def test_export_of_latest_waits_for_the_head(filled: str) -> None:
         assert (await one.begin(min_position="latest"))[1][h.POSITION] == "20"
 
 
-async def test_without_its_database_it_says_so(filled: str) -> None:
+async def test_export_without_its_database_is_refused(filled: str) -> None:
     async with exporter(filled) as one:
         first = await one.begin()
         with psycopg.connect(filled, autocommit=True) as owner:
@@ -364,7 +362,7 @@ async def test_without_its_database_it_says_so(filled: str) -> None:
         await one.ended()
 
 
-async def test_whom(filled: str) -> None:
+async def test_export_filters_users(filled: str) -> None:
     async with exporter(filled) as one:
         assert len(await one.lines(filter={"status": "BLOCKED"})) == 600
         assert await one.lines(filter={"status": "PENDING_VERIFICATION"}) == []
@@ -394,7 +392,7 @@ async def test_whom(filled: str) -> None:
         ("example.com zz", 0),
     ],
 )
-async def test_who_is_found_is_who_lists_find(database_url: str, search: str, count: int) -> None:
+async def test_export_search_finds_what_lists_find(database_url: str, search: str, count: int) -> None:
     made = [
         {"email": "ada.lovelace@example.com", "externalId": "crm-1", "profile": {"displayName": "Ada Love"}},
         {"email": "adam@example.com", "externalId": "crm-2", "profile": {"lastName": "Lovat"}, "emailVerified": True},
@@ -411,7 +409,7 @@ async def test_who_is_found_is_who_lists_find(database_url: str, search: str, co
             assert chosen or len(listed) == count
 
 
-async def test_what_cannot_be_searched_for(database_url: str) -> None:
+async def test_export_with_an_invalid_search_is_refused(database_url: str) -> None:
     async with exporter(database_url) as one:
         for search in ("%", "a\x07", " ".join("abcdefghi"), "", "x" * 129):
             with pytest.raises(Refusal) as refusal:
@@ -419,9 +417,7 @@ async def test_what_cannot_be_searched_for(database_url: str) -> None:
             assert (refusal.value.code, refusal.value.field) == ("validation_failed", "filter.search")
 
 
-async def test_hashes_leave_the_database_where_they_are_asked_for(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hashes_are_read_only_on_request(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with ReadSide(database_url):
         fill(database_url, 1, 2, 10)
         with psycopg.connect(database_url) as owner:

@@ -61,7 +61,7 @@ def cells(text: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_formulas_are_defused_wherever_they_are(formula: str) -> None:
+def test_formulas_are_defused_in_every_cell(formula: str) -> None:
     user = USER | {"email": formula, "profile": {"firstName": formula}, "metadata": {"plan": formula, "all": [formula]}}
     fields = ["email", "profile.firstName", "metadata.plan", "metadata", "metadata.all"]
     _, found = cells(encoded("csv", user, fields=fields))
@@ -84,11 +84,11 @@ def test_csv_has_a_column_for_each_field_of_a_profile() -> None:
     assert json.loads(found["metadata"]) == USER["metadata"]
 
 
-def test_numbers_are_no_formulas() -> None:
+def test_negative_numbers_are_not_defused() -> None:
     assert cells(encoded("csv", USER, fields=["metadata.n"]))[1] == ["-5"]
 
 
-def test_chosen_fields() -> None:
+def test_export_has_the_chosen_fields() -> None:
     fields = ["email", "profile.firstName", "metadata.deep", "metadata.none", "appMetadata.x", "externalId"]
     (line,) = encoded("jsonl", USER, fields=fields).splitlines()
     assert json.loads(line) == {
@@ -127,7 +127,7 @@ def test_nested_fields_are_resolved(field: str, cell: str, object: Json) -> None
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-def test_a_json_array_is_one_whatever_its_pieces(count: int) -> None:
+def test_pieces_of_a_json_export_form_one_array(count: int) -> None:
     users: list[Any] = json.loads(encoded("json", *[USER] * count))
     assert users == [USER] * count
     encoder = Encoder("json", [], raw=False)
@@ -135,7 +135,7 @@ def test_a_json_array_is_one_whatever_its_pieces(count: int) -> None:
     assert json.loads(text) == [USER] * count
 
 
-def test_a_hash_is_where_it_was_asked_for_and_there_is_one() -> None:
+def test_export_has_a_hash_if_requested_and_present() -> None:
     fields = ["email", HASH]
     assert json.loads(encoded("jsonl", USER, fields=fields, hash="canary"))[HASH] == "canary"
     assert json.loads(encoded("jsonl", USER, fields=fields))[HASH] is None
@@ -159,7 +159,7 @@ def test_a_hash_is_where_it_was_asked_for_and_there_is_one() -> None:
         "profile.firstName.x",
     ],
 )
-def test_fields_that_there_are_not(field: str) -> None:
+def test_unknown_field_is_refused(field: str) -> None:
     with pytest.raises(Refusal) as refusal:
         check(["id", field], hashes=True)
     assert (refusal.value.code, refusal.value.field) == ("validation_failed", "fields.1")
@@ -167,7 +167,7 @@ def test_fields_that_there_are_not(field: str) -> None:
     assert "profile.firstName" in refusal.value.message
 
 
-def test_fields_that_there_are() -> None:
+def test_known_field_is_accepted() -> None:
     check([*FIELDS, "profile.firstName", "metadata.a.b", "appMetadata.=1"], hashes=True)
     with pytest.raises(Refusal) as refusal:
         check([HASH], hashes=False)

@@ -19,7 +19,7 @@ def number(user_id: str) -> UUID:
 
 
 @given(st.sets(st.integers(0, 999), min_size=2), _MADE_AT)
-def test_they_follow_from_the_first(indices: set[int], created_at: datetime | None) -> None:
+def test_ids_of_a_chunk_follow_from_the_first(indices: set[int], created_at: datetime | None) -> None:
     ids = Ids.drawn()
     made = [ids.of(index, created_at) for index in sorted(indices)]
     assert made == [Ids(UUID(str(ids.first))).of(index, created_at) for index in sorted(indices)]
@@ -28,7 +28,7 @@ def test_they_follow_from_the_first(indices: set[int], created_at: datetime | No
     assert ids.first not in {number(each) for each in made}, "the first is nobody's"
 
 
-def test_two_messages_have_none_in_common() -> None:
+def test_ids_of_two_chunks_do_not_overlap() -> None:
     firsts = {Ids.drawn().first for _ in range(1000)}
     assert len(firsts) == 1000
     assert all(first.int % (1 << 20) == 0 for first in firsts)

@@ -42,7 +42,7 @@ async def shown(backend: Talk, **named: str) -> Json:
     return reply.body
 
 
-async def test_the_call_of_the_product_page(backend: Talk) -> None:
+async def test_call_of_the_product_page_works(backend: Talk) -> None:
     first = row(password=f"hashed:{HASHES[0]}", emailVerified=True, externalId=name(), profile={"firstName": "Ada"})
     second = row(password=PASSWORD, emailVerified=True)
     weak = row(password="password")
@@ -63,7 +63,7 @@ async def test_the_call_of_the_product_page(backend: Talk) -> None:
     assert await backend.refused(first, "another password") == "invalid_credentials"
 
 
-async def test_who_was_made_elsewhere_keeps_what_he_was(backend: Talk) -> None:
+async def test_imported_user_keeps_status_and_fields(backend: Talk) -> None:
     other = str(TypeID("user"))
     made = row(
         id=other,
@@ -93,7 +93,7 @@ async def test_who_was_made_elsewhere_keeps_what_he_was(backend: Talk) -> None:
     await backend.sign_in(made)
 
 
-async def test_times_of_who_was_made_elsewhere(backend: Talk) -> None:
+async def test_imported_user_keeps_times(backend: Talk) -> None:
     created, linked, blocked, updated = (f"20{year}-03-04T05:06:07.000001Z" for year in (19, 20, 21, 22))
     at_google = {"provider": "google", "providerId": name(), "linkedAt": linked}
     github = {"provider": "github", "providerId": name()}
@@ -121,7 +121,7 @@ async def test_times_of_who_was_made_elsewhere(backend: Talk) -> None:
     assert await shown(backend, email=out["email"]) == changed["user"] | {"loginCount": 0}
 
 
-async def test_a_list_has_them_by_the_time_when_they_were_made(backend: Talk) -> None:
+async def test_imported_users_are_listed_by_creation_time(backend: Talk) -> None:
     """Whatever the order of the file; Go's RFC3339Nano has nine digits of a second's fraction."""
     tag = name()
     times = [
@@ -148,7 +148,7 @@ async def test_a_list_has_them_by_the_time_when_they_were_made(backend: Talk) ->
     assert newest == listed[::-1]
 
 
-async def test_who_was_kept_out_stays_out(backend: Talk) -> None:
+async def test_imported_status_governs_sign_in(backend: Talk) -> None:
     common = {"passwordHash": HASHES[0], "emailVerified": True}
     blocked, off = row(status="BLOCKED", **common), row(status="DEACTIVATED", **common)
     must, pending = row(passwordChangeRequired=True, **common), row(passwordHash=HASHES[0], status="ACTIVE")
@@ -211,7 +211,7 @@ BAD: dict[str, tuple[Json, str, str | None]] = {
 }  # fmt: skip
 
 
-async def test_a_bad_row_stops_no_other(backend: Talk) -> None:
+async def test_bad_row_stops_no_other(backend: Talk) -> None:
     good = [row() for _ in range(len(BAD) + 1)]
     bad = [row(**more) if "address" not in kind else more for kind, (more, _, _) in BAD.items()]
     users = [each for pair in zip(good, bad, strict=False) for each in pair] + good[-1:]
@@ -239,18 +239,18 @@ async def test_a_bad_row_stops_no_other(backend: Talk) -> None:
     ],
     ids=["none", "too many", "no object", "a bad id", "a bad chunk", "a bad choice", "snake_case"],
 )
-async def test_a_bad_message_is_refused_whole(backend: Talk, body: Json) -> None:
+async def test_malformed_import_message_is_refused(backend: Talk, body: Json) -> None:
     assert (await backend.command("ImportUsers", body)).code == "validation_failed"
 
 
-async def test_a_thousand_bad_rows_are_answered(backend: Talk) -> None:
+async def test_thousand_bad_rows_are_answered(backend: Talk) -> None:
     """Each with as many faults as a row has room for: the answer passes NATS all the same."""
     faults = {f"{'x' * 100}{number}": 1 for number in range(8)}
     reply = await imported(backend, *[{"email": f"{number}", **faults} for number in range(1000)])
     assert reply["failed"] == 1000
 
 
-async def test_an_import_is_published_as_one_and_tells_nothing(backend: Talk) -> None:
+async def test_imported_event_says_imported_and_nothing_personal(backend: Talk) -> None:
     made = row(externalId=name(), profile={"firstName": name()}, metadata={name(): name()}, passwordHash=HASHES[0])
     reply = await imported(backend, made)
     user_id = reply["results"][0]["userId"]
@@ -271,7 +271,7 @@ async def test_an_import_is_published_as_one_and_tells_nothing(backend: Talk) ->
     await subscription.unsubscribe()
 
 
-async def test_the_seal_holds_for_one_message(backend: Talk) -> None:
+async def test_seal_of_another_message_is_refused(backend: Talk) -> None:
     """A password that the client sealed opens for the message that it was sealed for, and for no other."""
     key = (await backend.query("GetSealingKey", {})).body
     sealed = seal(PASSWORD, "of-this-one", key["keyId"], base64.urlsafe_b64decode(f"{key['publicKey']}="))

@@ -85,7 +85,7 @@ def live(client: contract.Client, job: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.embedded
-def test_there_and_on(own_denizen: Denizen, other: Denizen, tmp_path: Path) -> None:
+def test_moved_users_are_the_same_and_sign_in(own_denizen: Denizen, other: Denizen, tmp_path: Path) -> None:
     job = name()
     file = tmp_path / "users.jsonl"
     file.write_text("\n".join(json.dumps(made(job, number)) for number in range(COUNT)))

@@ -32,7 +32,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def test_alone_it_never_rests(clock: Clock) -> None:
+async def test_import_alone_never_rests(clock: Clock) -> None:
     one = Pace()
     for position in range(500, 500 * 20, 500):
         await one.rest()
@@ -42,7 +42,7 @@ async def test_alone_it_never_rests(clock: Clock) -> None:
     assert clock.slept == []
 
 
-async def test_in_company_it_rests_as_long_as_it_works_and_holds_the_log_for_less(clock: Clock) -> None:
+async def test_import_beside_others_rests_as_long_as_it_works(clock: Clock) -> None:
     one = Pace()
     one.appended(500, 500)
     clock.now += 0.04
@@ -60,7 +60,7 @@ async def test_in_company_it_rests_as_long_as_it_works_and_holds_the_log_for_les
     assert len(clock.slept) == 2, "nobody counted for ten seconds"
 
 
-async def test_a_long_time_of_work_makes_no_long_rest(clock: Clock) -> None:
+async def test_long_work_causes_no_long_rest(clock: Clock) -> None:
     one = Pace()
     one.appended(1, 1)
     clock.now += 1.5
@@ -69,7 +69,7 @@ async def test_a_long_time_of_work_makes_no_long_rest(clock: Clock) -> None:
     assert clock.slept == [0.25]
 
 
-async def test_company_that_is_gone_is_forgotten(clock: Clock) -> None:
+async def test_import_speeds_up_when_others_are_gone(clock: Clock) -> None:
     one = Pace()
     one.appended(1, 1)
     one.appended(1, 3)
@@ -80,7 +80,7 @@ async def test_company_that_is_gone_is_forgotten(clock: Clock) -> None:
     assert clock.slept == []
 
 
-async def test_what_was_not_counted_is_no_company(clock: Clock) -> None:
+async def test_uncounted_appends_are_not_others(clock: Clock) -> None:
     one = Pace()
     one.appended(10, 10)
     one.lose_count()
@@ -88,7 +88,7 @@ async def test_what_was_not_counted_is_no_company(clock: Clock) -> None:
     assert one.rows == 500
 
 
-async def test_a_rehearsal_is_alone(clock: Clock) -> None:
+async def test_dry_run_never_rests(clock: Clock) -> None:
     one = Pace()
     for _ in range(3):
         one.appended(500, 0)

@@ -161,7 +161,7 @@ def _exported(form: Format, rows: list[tuple[str, str | None]]) -> bytes:
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
 @settings(max_examples=300, deadline=None)
 @given(users=st.lists(USERS, max_size=4))
-def test_the_same_users(runner: asyncio.Runner, form: Format, users: list[Json]) -> None:
+def test_exported_users_are_imported_unchanged(runner: asyncio.Runner, form: Format, users: list[Json]) -> None:
     async def check() -> None:
         before = [await _became(raw, AT) for raw in users]
         file = _exported(form, [(orjson.dumps(user).decode(), hash) for user, hash in before])

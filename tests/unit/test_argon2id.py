@@ -34,14 +34,14 @@ COSTS = st.builds(parameters, st.integers(8, 80), st.integers(1, 4))
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=100), COSTS, st.integers(16, 64))
-def test_both_compute_the_same(password: bytes, cost: Parameters, octets: int) -> None:
+def test_libraries_compute_the_same_hash(password: bytes, cost: Parameters, octets: int) -> None:
     other = hash_secret_raw(password, SALT, cost.time_cost, cost.memory_cost, 1, octets, Type.ID)
     assert digest(password, SALT, memory=cost.memory_cost, passes=cost.time_cost, octets=octets) == other
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=100), st.binary(max_size=100), COSTS)
-def test_each_verifies_what_the_other_made(password: bytes, other: bytes, cost: Parameters) -> None:
+def test_libraries_verify_each_others_hashes(password: bytes, other: bytes, cost: Parameters) -> None:
     ours, theirs = argon2id.new(password, cost), PasswordHasher.from_parameters(cost).hash(password)
     assert extract_parameters(ours) == cost
     assert PasswordHasher().verify(ours, password)
@@ -51,7 +51,7 @@ def test_each_verifies_what_the_other_made(password: bytes, other: bytes, cost: 
         assert argon2id.fits(other, stored) == (other == password)
 
 
-def test_our_own_hashes_are_verified_by_both_libraries() -> None:
+def test_libraries_verify_hashes_at_our_parameters() -> None:
     ours = argon2id.new(b"secret", PARAMETERS["owasp"])
     assert ours.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert PasswordHasher().verify(ours, b"secret")
@@ -73,7 +73,7 @@ def test_our_own_hashes_are_verified_by_both_libraries() -> None:
     ],
     ids=["two lanes", "argon2i", "argon2d", "short salt", "long salt"],
 )
-def test_what_libsodium_does_not_know_is_done_by_the_other(cost: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parameters_unknown_to_libsodium_use_argon2_cffi(cost: Parameters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.passwords.argon2id.digest", None)
     stored = argon2id.new(b"secret", cost)
     assert extract_parameters(stored) == cost
@@ -98,13 +98,13 @@ def programs() -> list[psutil.Process]:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=300), st.binary(min_size=16, max_size=16)), max_size=3))
-def test_the_program_answers_in_order(asked: list[tuple[bytes, bytes]]) -> None:
+def test_hashing_program_answers_in_order(asked: list[tuple[bytes, bytes]]) -> None:
     with closing(Digests()) as program:
         for password, salt in asked:
             assert program.digest(password, salt, **CHEAP) == digest(password, salt, **CHEAP)
 
 
-def test_what_cannot_be_computed_fails_and_the_program_goes_on(digests: Digests) -> None:
+def test_failed_hash_does_not_stop_the_program(digests: Digests) -> None:
     (program,) = programs()
     for compute in (digest, digests.digest):
         with pytest.raises(DigestFailed):
@@ -113,7 +113,7 @@ def test_what_cannot_be_computed_fails_and_the_program_goes_on(digests: Digests)
     assert programs() == [program]
 
 
-def test_one_that_died_is_started_again(digests: Digests) -> None:
+def test_dead_hashing_program_is_restarted(digests: Digests) -> None:
     (program,) = programs()
     program.kill()
     program.wait(10)
@@ -121,7 +121,7 @@ def test_one_that_died_is_started_again(digests: Digests) -> None:
     assert [each for each in programs() if each != program]
 
 
-def test_who_ends_a_whole_group_does_not_end_what_is_still_asked(digests: Digests) -> None:
+def test_signal_to_the_group_does_not_end_pending_hashes(digests: Digests) -> None:
     (program,) = programs()
     for number in (signal.SIGINT, signal.SIGTERM):
         program.send_signal(number)
@@ -130,7 +130,7 @@ def test_who_ends_a_whole_group_does_not_end_what_is_still_asked(digests: Digest
 
 
 @pytest.mark.parametrize("added", [0, 11])
-def test_a_thread_has_its_own_program_at_a_low_priority_or_the_lower_one_of_the_thread(added: int) -> None:
+def test_hashing_program_has_a_low_priority(added: int) -> None:
     seen: list[tuple[int, int]] = []
 
     def work() -> None:

@@ -22,7 +22,7 @@ class Work:
         await self.go.acquire()
 
 
-async def test_what_arrives_during_the_work_is_done_together_and_in_order() -> None:
+async def test_items_during_a_batch_form_the_next_in_order() -> None:
     work = Work()
     batcher = Batcher(work, most=3, capacity=10)
     async with asyncio.TaskGroup() as tasks:
@@ -37,7 +37,7 @@ async def test_what_arrives_during_the_work_is_done_together_and_in_order() -> N
     assert work.batches == [[0], [1, 2, 3], [4, 5]]
 
 
-async def test_a_full_queue_takes_nothing_more_until_there_is_room() -> None:
+async def test_full_queue_refuses_until_there_is_room() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=2)
     async with asyncio.TaskGroup() as tasks:
@@ -70,7 +70,7 @@ async def after_three(work: Work, batcher: Batcher[int]) -> None:
     assert work.batches == [[0, 1, 2]]
 
 
-async def test_the_next_batch_waits_until_as_many_are_back() -> None:
+async def test_next_batch_waits_for_as_many_as_the_last() -> None:
     work = Work()
     batcher = Batcher(work, most=8, capacity=10, apart=60)
     async with asyncio.TaskGroup() as tasks:
@@ -95,7 +95,7 @@ async def test_the_next_batch_waits_until_as_many_are_back() -> None:
     assert work.batches[1:] == [[3, 4, 5], [6, 7, 8, 9, 10, 11, 12]]
 
 
-async def test_what_is_urgent_waits_for_no_company() -> None:
+async def test_urgent_item_starts_a_batch_at_once() -> None:
     work = Work()
     batcher = Batcher(work, most=8, capacity=10, apart=60)
     async with asyncio.TaskGroup() as tasks:
@@ -111,7 +111,7 @@ async def test_what_is_urgent_waits_for_no_company() -> None:
     assert work.batches[1:] == [[3, 4], [5]]
 
 
-async def test_what_is_urgent_behind_a_full_batch_waits_for_no_company() -> None:
+async def test_urgent_item_behind_a_full_batch_is_next() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=10, apart=60)
     async with asyncio.TaskGroup() as tasks:
@@ -128,7 +128,7 @@ async def test_what_is_urgent_behind_a_full_batch_waits_for_no_company() -> None
     assert work.batches == [[0], [1, 2], [3, 4], [5]]
 
 
-async def test_a_full_batch_waits_for_no_company() -> None:
+async def test_full_batch_starts_at_once() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=10, apart=60)
     async with asyncio.TaskGroup() as tasks:
@@ -142,7 +142,7 @@ async def test_a_full_batch_waits_for_no_company() -> None:
     assert work.batches == [[0], [1, 2]]
 
 
-async def test_company_is_waited_for_no_longer_than_said() -> None:
+async def test_batch_waits_for_others_no_longer_than_set() -> None:
     work = Work()
     batcher = Batcher(work, most=8, capacity=10, apart=0.2)
     async with asyncio.TaskGroup() as tasks:
@@ -158,7 +158,7 @@ async def test_company_is_waited_for_no_longer_than_said() -> None:
     assert work.batches[1:] == [[3]]
 
 
-async def test_it_is_not_drained_while_work_is_under_way() -> None:
+async def test_queue_is_not_drained_during_a_batch() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=2)
     async with asyncio.TaskGroup() as tasks:
@@ -175,7 +175,7 @@ async def test_it_is_not_drained_while_work_is_under_way() -> None:
         running.cancel()
 
 
-async def test_cancellation_ends_it_in_mid_work() -> None:
+async def test_cancellation_ends_a_batch() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=2)
     running = asyncio.create_task(batcher.run())

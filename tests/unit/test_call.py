@@ -28,7 +28,7 @@ def refused(name: str, body: dict[str, Any], headers: dict[str, str] | None = No
     return caught.value
 
 
-def test_a_plain_request() -> None:
+def test_plain_request_is_parsed() -> None:
     call = ask("CreateUser", {"email": "a@example.com"})
     assert call.request == m.CreateUser(email="a@example.com")
     assert (call.reply_to, call.repeatable, call.expected_version, call.deadline, call.actor) == (
@@ -44,7 +44,7 @@ def test_a_plain_request() -> None:
     assert ask("CreateUser", {"email": "a@example.com"}).command_id != call.command_id
 
 
-def test_every_header() -> None:
+def test_every_header_is_parsed() -> None:
     trace = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     headers = {
         h.COMMAND_ID: "order:17/e",
@@ -67,14 +67,14 @@ def test_every_header() -> None:
         ("SelfUpdateUser", "self/user_7/UpdateUser/c1"),
     ],
 )
-def test_an_outcome_is_kept_under_a_name_that_only_who_asks_the_same_has(id: str, key: str) -> None:
+def test_outcome_name_is_bound_to_caller_and_operation(id: str, key: str) -> None:
     body: dict[str, Any] = {"userId": user_id()} if id != "SelfUpdateUser" else {}
     call = ask(id, body | ({"code": "123456"} if id == "PublicVerifyEmail" else {}), {h.COMMAND_ID: "c1"})
     call.actor = "user_7"
     assert (call.key, call.metadata()["commandId"]) == (key, key)
 
 
-def test_who_is_not_signed_in_has_no_name() -> None:
+def test_caller_without_a_token_has_no_outcome_name() -> None:
     """A front end could put any into the history."""
     call = ask("PublicSendVerificationEmail", {"userId": user_id()}, {h.ACTOR: "admin"})
     assert (call.actor, "actor" in call.metadata()) == (None, False)
@@ -103,12 +103,12 @@ def test_who_is_not_signed_in_has_no_name() -> None:
         (h.MIN_POSITION, " 1"),
     ],
 )
-def test_a_header_that_cannot_be(name: str, value: str) -> None:
+def test_malformed_header_is_refused(name: str, value: str) -> None:
     refusal = refused("UnblockUser", {"userId": user_id()}, {name: value})
     assert (refusal.code, refusal.field) == ("validation_failed", name)
 
 
-def test_a_traceparent_that_cannot_be_is_ignored() -> None:
+def test_malformed_traceparent_is_ignored() -> None:
     assert ask("GetUser", {"userId": user_id()}, {h.TRACEPARENT: "00-zz"}).traceparent is None
 
 
@@ -142,7 +142,7 @@ NO_TIMES = [
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_deadlines(form: str) -> None:
+def test_deadline_is_parsed(form: str) -> None:
     now = datetime.now(UTC)
     ahead, behind = now + timedelta(minutes=1), now - timedelta(minutes=1)
     call = ask("CreateUser", {"email": "a@example.com"}, {h.DEADLINE: ahead.strftime(form)})
@@ -152,7 +152,7 @@ def test_deadlines(form: str) -> None:
     assert refusal.code == "deadline_exceeded"
 
 
-def test_a_deadline_elsewhere() -> None:
+def test_deadline_in_another_zone_is_parsed() -> None:
     """An hour from now in UTC is a past wall-clock time west of it, and the other way round."""
     west = (datetime.now(UTC) + timedelta(hours=1)).astimezone(tz=None).replace(tzinfo=None)
     shifted = (west - timedelta(hours=5)).strftime("%Y-%m-%dT%H:%M:%S") + "-05:00"
@@ -171,24 +171,24 @@ def test_a_deadline_elsewhere() -> None:
         "0000-01-01T00:00:00Z",
     ],
 )
-def test_a_deadline_that_is_none(deadline: str) -> None:
+def test_malformed_deadline_is_refused(deadline: str) -> None:
     refusal = refused("GetUser", {"userId": user_id()}, {h.DEADLINE: deadline})
     assert (refusal.code, refusal.field) == ("validation_failed", h.DEADLINE)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_times(form: str) -> None:
+def test_time_is_parsed(form: str) -> None:
     user, time = user_id(), datetime.now(UTC).strftime(form)
     assert ask("GetUser", {"userId": user, "asOf": time}).request == m.GetUser(user_id=user, as_of=time)
 
 
 @pytest.mark.parametrize("time", NO_TIMES)
-def test_a_time_that_has_not_the_form_of_a_deadline(time: str) -> None:
+def test_time_of_another_form_is_refused(time: str) -> None:
     refusal = refused("GetUser", {"userId": user_id(), "asOf": time})
     assert (refusal.code, refusal.field, refusal.message) == ("validation_failed", "asOf", "not a time as in RFC 3339")
 
 
-def test_a_deadline_that_passes_while_the_request_waits() -> None:
+def test_deadline_that_passes_in_the_queue_is_exceeded() -> None:
     call = ask("CreateUser", {"email": "a@example.com"}, {h.DEADLINE: "2999-01-01T00:00:00Z"})
     call.check_deadline()
     call.deadline = time.time() - 0.001
@@ -218,7 +218,7 @@ def test_a_deadline_that_passes_while_the_request_waits() -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["GetUser", "BlockUser"])
-def test_an_id_that_could_be_a_subject_is_none(name: str, id: str) -> None:
+def test_id_that_could_be_a_subject_is_refused(name: str, id: str) -> None:
     refusal = refused(name, {"userId": id})
     assert (refusal.code, refusal.field) == ("validation_failed", "userId")
 
@@ -240,12 +240,12 @@ def test_an_id_that_could_be_a_subject_is_none(name: str, id: str) -> None:
         ({"email": "x" * 255}, "email"),
     ],
 )
-def test_a_field_that_cannot_be(body: dict[str, Any], field: str) -> None:
+def test_invalid_field_is_named(body: dict[str, Any], field: str) -> None:
     refusal = refused("CreateUser", body)
     assert (refusal.code, refusal.field) == ("validation_failed", field)
 
 
-def test_all_faults_are_told_and_no_input() -> None:
+def test_all_faults_are_listed_without_input() -> None:
     refusal = refused("CreateUser", {"email": 1, "externalId": "canary" * 100, "profile": {"locale": ["canary"]}})
     assert {detail["field"] for detail in refusal.details} == {"email", "externalId", "profile.locale"}
     assert "canary" not in json.dumps(refusal.body())
@@ -254,18 +254,18 @@ def test_all_faults_are_told_and_no_input() -> None:
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_nobody_is_told_a_regular_expression(name: str) -> None:
+def test_messages_show_no_regular_expression(name: str) -> None:
     operation = OPERATIONS[name]
     body = dict.fromkeys(operation.request.model_json_schema().get("properties", {}), "\n") | {"unknown": 1}
     assert "pattern" not in json.dumps(list(refused(name, body).details))
 
 
-def test_many_and_long_faults_make_a_short_answer() -> None:
+def test_many_long_faults_make_a_short_answer() -> None:
     refusal = refused("CreateUser", {"email": "a@example.com", **{"x" * 500 + str(n): n for n in range(100)}})
     assert len(json.dumps(refusal.body())) < 8192
 
 
-def test_a_malformed_body_is_not_a_failed_validation() -> None:
+def test_malformed_body_has_its_own_code() -> None:
     with pytest.raises(Refusal) as caught:
         understand(OPERATIONS["CreateUser"], INBOX, None, b"{")
     assert caught.value.code == "malformed_message"

@@ -36,21 +36,21 @@ CHANGES: dict[str, Any] = {
 }
 
 
-def test_the_hash_never_changes_its_form() -> None:
+def test_hash_of_a_known_row_never_changes() -> None:
     """Logs that exist are verified with it: whoever must change it needs a new version of it beside the old."""
     assert link(START, ROW).hex() == "92650e33ccdb8f7f2e08f2ec009766c07aae888bfd855c03e3804552d1ac7198"
 
 
 @pytest.mark.parametrize("column", ROW)
-def test_each_column_counts(column: str) -> None:
+def test_hash_covers_each_column(column: str) -> None:
     assert link(START, {**ROW, column: CHANGES[column]}) != link(START, ROW)
 
 
-def test_the_row_before_counts() -> None:
+def test_hash_covers_the_row_before() -> None:
     assert link(link(START, ROW), ROW) != link(START, ROW)
 
 
-def test_it_is_the_same_after_a_way_through_jsonb() -> None:
+def test_hash_survives_jsonb() -> None:
     """Which sorts keys by length and forgets their order."""
     public = orjson.loads(orjson.dumps({key: ROW["public"][key] for key in ("b", "a")}))
     again = {**dict(reversed(ROW.items())), "public": public}

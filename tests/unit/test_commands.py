@@ -35,7 +35,7 @@ async def created(accounts: Accounts, email: str = "a@example.com", external_id:
     return str(reply["user"]["id"])
 
 
-async def test_created_then_blocked() -> None:
+async def test_created_user_is_blocked() -> None:
     accounts = Accounts()
     reply = await accounts.one(create("Sam@Example.com"))
     assert (reply["version"], reply["position"], reply["user"]["email"]) == (1, 1, "Sam@Example.com")
@@ -46,7 +46,7 @@ async def test_created_then_blocked() -> None:
     assert accounts.pokes == 2
 
 
-async def test_the_log_keeps_who_asked_and_under_which_id() -> None:
+async def test_event_metadata_has_actor_and_command_id() -> None:
     accounts = Accounts()
     await accounts.one(create(id="c1", actor="admin_7"))
     (event,) = await accounts.store.read(0, 10)
@@ -56,7 +56,7 @@ async def test_the_log_keeps_who_asked_and_under_which_id() -> None:
 # --- claims -----------------------------------------------------------------------------------------------------
 
 
-async def test_of_a_hundred_who_want_one_address_one_gets_it() -> None:
+async def test_concurrent_claims_of_one_address_one_wins() -> None:
     accounts = Accounts()
     emails = ["sam@example.com", "SAM@example.com", "Sam@EXAMPLE.com", "\u017fam@example.com"] * 25
     replies = await accounts.run(*map(create, emails))
@@ -67,7 +67,7 @@ async def test_of_a_hundred_who_want_one_address_one_gets_it() -> None:
     assert accounts.pokes == 1
 
 
-async def test_an_external_id_is_one_users() -> None:
+async def test_external_id_belongs_to_one_user() -> None:
     accounts = Accounts()
     first = await created(accounts, "a@example.com", "x")
     assert code(await accounts.one(create("b@example.com", "x"))) == "external_id_taken"
@@ -78,7 +78,7 @@ async def test_an_external_id_is_one_users() -> None:
     assert (await accounts.one(ask("UpdateUser", update)))["user"]["externalId"] == "x"
 
 
-async def test_a_refused_creation_leaves_no_claim_behind() -> None:
+async def test_refused_creation_leaves_no_claim() -> None:
     accounts = Accounts()
     await created(accounts, "a@example.com", "x")
     assert code(await accounts.one(create("b@example.com", "x"))) == "external_id_taken"
@@ -88,7 +88,7 @@ async def test_a_refused_creation_leaves_no_claim_behind() -> None:
 # --- one batch --------------------------------------------------------------------------------------------------
 
 
-async def test_one_user_twice_in_a_batch() -> None:
+async def test_two_commands_on_one_user_in_a_batch_succeed() -> None:
     accounts = Accounts()
     user = await created(accounts)
     replies = await accounts.run(
@@ -128,7 +128,7 @@ class Noting(Accounts):
         self.order.append("poke")
 
 
-async def test_who_is_blocked_is_told_of_before_anything_else() -> None:
+async def test_revocation_is_published_before_other_replies() -> None:
     accounts = Noting()
     users = [await created(accounts, f"{name}@example.com") for name in "abc"]
     accounts.order.clear()
@@ -144,7 +144,7 @@ async def test_who_is_blocked_is_told_of_before_anything_else() -> None:
     assert [ended.place for ended in accounts.ended] == [place(2), place(3)]
 
 
-async def test_what_changes_nothing_tells_the_users_last_position() -> None:
+async def test_unchanged_user_reply_has_the_last_position() -> None:
     accounts = Accounts()
     user = await created(accounts)
     await created(accounts, "b@example.com")
@@ -154,7 +154,7 @@ async def test_what_changes_nothing_tells_the_users_last_position() -> None:
     assert accounts.pokes == 2
 
 
-async def test_a_refusal_in_a_batch_is_its_own() -> None:
+async def test_refusal_in_a_batch_affects_only_itself() -> None:
     accounts = Accounts()
     user = await created(accounts)
     replies = await accounts.run(
@@ -164,7 +164,7 @@ async def test_a_refusal_in_a_batch_is_its_own() -> None:
     assert replies[1]["position"] == 2
 
 
-async def test_a_user_moves_on_with_his_external_id_in_one_batch() -> None:
+async def test_external_id_moves_between_users_in_one_batch() -> None:
     accounts = Accounts()
     user = await created(accounts)
     changes = [ask("UpdateUser", {"userId": user, "externalId": value}) for value in ("x", "y", "x", None)]
@@ -177,7 +177,7 @@ async def test_a_user_moves_on_with_his_external_id_in_one_batch() -> None:
 # --- repeats ----------------------------------------------------------------------------------------------------
 
 
-async def test_sixty_copies_of_one_command() -> None:
+async def test_copies_of_a_command_run_once() -> None:
     accounts = Accounts()
     replies = await accounts.raw(*(create(id="c1") for _ in range(60)))
     assert len(set(replies)) == 1
@@ -186,7 +186,7 @@ async def test_sixty_copies_of_one_command() -> None:
     assert await accounts.raw(create(id="c1")) == replies[:1]
 
 
-async def test_a_repeat_shows_the_user_as_he_was() -> None:
+async def test_repeat_shows_the_user_as_of_the_command() -> None:
     accounts = Accounts()
     user = await created(accounts)
     update = {"userId": user, "metadata": {"a": 1}}
@@ -196,7 +196,7 @@ async def test_a_repeat_shows_the_user_as_he_was() -> None:
     assert await accounts.store.head() == 4
 
 
-async def test_a_repeat_of_what_changed_nothing() -> None:
+async def test_repeat_of_an_unchanging_command_is_answered_alike() -> None:
     accounts = Accounts()
     user = await created(accounts)
     first = await accounts.raw(ask("UpdateUser", {"userId": user}, id="c1"))
@@ -213,7 +213,7 @@ REFUSED: dict[str, Callable[[str], Call]] = {
 
 
 @pytest.mark.parametrize("refused", REFUSED.values(), ids=REFUSED.keys())
-async def test_a_repeat_of_a_refusal_is_refused_alike_though_it_could_be_done_now(
+async def test_repeat_of_a_refusal_is_refused_alike(
     refused: Callable[[str], Call],
 ) -> None:
     accounts = Accounts()
@@ -253,7 +253,7 @@ async def test_used_id_in_one_batch_with_another_body_is_refused() -> None:
     assert (first["user"]["email"], code(other), same) == ("a@example.com", "validation_failed", first)
 
 
-async def test_repeat_in_other_words_gets_the_first_reply() -> None:
+async def test_equivalent_repeat_gets_the_first_reply() -> None:
     """The order of keys, a condition and the actor are no part of what is asked."""
     accounts = Accounts()
     user = await created(accounts)
@@ -266,7 +266,7 @@ async def test_repeat_in_other_words_gets_the_first_reply() -> None:
         assert code(reply) == "validation_failed", other
 
 
-async def test_outcome_without_digest_is_repeated_whatever_the_body() -> None:
+async def test_outcome_without_digest_is_repeated_for_any_body() -> None:
     """It was kept by the version before."""
     accounts = Accounts()
     before = create("a@example.com", id="c1")
@@ -275,7 +275,7 @@ async def test_outcome_without_digest_is_repeated_whatever_the_body() -> None:
     assert await accounts.raw(create("b@example.com", id="c1")) == first
 
 
-async def test_an_id_that_another_command_had_is_refused() -> None:
+async def test_id_of_another_operation_is_refused() -> None:
     """A back end that is told of a success must have had it."""
     accounts = Accounts()
     user, other = await created(accounts), await created(accounts, "b@example.com")
@@ -295,7 +295,7 @@ async def test_an_id_that_another_command_had_is_refused() -> None:
     assert (first["user"]["status"], code(second)) == ("BLOCKED", "validation_failed"), "in one batch likewise"
 
 
-async def test_an_outcome_from_before_there_were_names_counts() -> None:
+async def test_outcome_without_operation_name_counts() -> None:
     accounts = Accounts()
     user = await created(accounts)
     await accounts.store.append([append(user, 1, 0, command_id="c1")])
@@ -304,7 +304,7 @@ async def test_an_outcome_from_before_there_were_names_counts() -> None:
 
 
 @pytest.mark.parametrize(("end", "refusal"), [("BlockUser", "user_blocked"), ("DeactivateUser", "user_deactivated")])
-async def test_who_is_put_out_does_nothing_more_by_his_token(end: str, refusal: str) -> None:
+async def test_ended_session_runs_no_command(end: str, refusal: str) -> None:
     """It was looked up before the block, in the same moment."""
     accounts = Accounts()
     user = await created(accounts)
@@ -316,7 +316,7 @@ async def test_who_is_put_out_does_nothing_more_by_his_token(end: str, refusal: 
     assert "user" in await accounts.one(ask("UpdateUser", {"userId": user, "metadata": {"a": 1}})), "a back end may"
 
 
-async def test_copies_beside_others_in_one_batch() -> None:
+async def test_copies_beside_others_in_one_batch_run_once() -> None:
     accounts = Accounts()
     calls = [create("a@example.com", id="c1"), create("a@example.com", id="c2"), create("a@example.com", id="c1")]
     replies = await accounts.run(*calls, create("b@example.com"))
@@ -329,7 +329,7 @@ async def test_copies_beside_others_in_one_batch() -> None:
 # --- conditions -------------------------------------------------------------------------------------------------
 
 
-async def test_expected_version() -> None:
+async def test_wrong_expected_version_conflicts() -> None:
     accounts = Accounts()
     user = await created(accounts)
     reply = await accounts.one(ask("BlockUser", {"userId": user}, version=2))
@@ -342,13 +342,13 @@ async def test_expected_version() -> None:
     assert code(await accounts.one(ask("BlockUser", {"userId": user_id()}, version=1))) == "user_not_found"
 
 
-async def test_a_new_user_has_version_0_before() -> None:
+async def test_expected_version_of_a_new_user_is_zero() -> None:
     accounts = Accounts()
     assert code(await accounts.one(create(version=1))) == "version_conflict"
     assert "user" in await accounts.one(create(version=0))
 
 
-async def test_two_who_expect_one_version_in_one_batch() -> None:
+async def test_one_of_two_expecting_the_same_version_wins() -> None:
     accounts = Accounts()
     user = await created(accounts)
     replies = await accounts.run(
@@ -358,7 +358,7 @@ async def test_two_who_expect_one_version_in_one_batch() -> None:
     assert [code(reply) for reply in replies[1:]] == ["version_conflict"] * 2
 
 
-async def test_a_deadline_that_passed_in_the_queue() -> None:
+async def test_deadline_passed_in_the_queue_is_refused() -> None:
     accounts = Accounts()
     call = create(id="c1", deadline="2999-01-01T00:00:00Z")
     call.deadline = time.time() - 1
@@ -388,14 +388,14 @@ class Racing(MemoryEventStore):
         return await super().append(batch)
 
 
-async def test_who_lost_a_race_is_decided_again() -> None:
+async def test_command_that_lost_a_race_is_decided_again() -> None:
     accounts = Accounts(Racing(3))
     user = await created(accounts)
     reply = await accounts.one(ask("BlockUser", {"userId": user}))
     assert (reply["version"], reply["position"]) == (5, 5)
 
 
-async def test_what_was_decided_on_a_lost_change_is_decided_again() -> None:
+async def test_decision_on_a_lost_change_is_made_again() -> None:
     """Though its version fits: the other process took the place of the change that it was decided on."""
     accounts = Accounts(Racing(1))
     user = await created(accounts)
@@ -404,7 +404,7 @@ async def test_what_was_decided_on_a_lost_change_is_decided_again() -> None:
     assert [reply["version"] for reply in replies] == [3, 4]
 
 
-async def test_who_loses_for_ever_is_told_so() -> None:
+async def test_command_that_always_loses_is_refused() -> None:
     accounts = Accounts(Racing(1000))
     user = await created(accounts)
     replies = await accounts.run(ask("BlockUser", {"userId": user}), create("b@example.com"))
@@ -412,7 +412,7 @@ async def test_who_loses_for_ever_is_told_so() -> None:
     assert "user" in replies[1]
 
 
-async def test_a_race_that_makes_a_repeat() -> None:
+async def test_race_with_a_copy_becomes_a_repeat() -> None:
     """Another process ran the same command after we had looked."""
 
     class Overtaken(MemoryEventStore):
@@ -431,7 +431,7 @@ async def test_a_race_that_makes_a_repeat() -> None:
     [(DatabaseUnavailable(), "overloaded"), (OutcomeUnknown(), "internal"), (RuntimeError("canary"), "internal")],
 )
 @pytest.mark.parametrize("method", ["append", "load", "outcomes"])
-async def test_everyone_is_answered_when_the_log_fails(
+async def test_failing_log_leaves_no_command_unanswered(
     method: str, error: Exception, expected: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(_: object) -> None:
@@ -445,7 +445,7 @@ async def test_everyone_is_answered_when_the_log_fails(
     assert "canary" not in str(replies)
 
 
-async def test_time_does_not_run_backwards_in_a_users_history() -> None:
+async def test_times_in_a_history_never_decrease() -> None:
     accounts = Accounts()
     first = await accounts.one(create())
     future = (await accounts.store.read(0, 1))[0]
@@ -454,7 +454,7 @@ async def test_time_does_not_run_backwards_in_a_users_history() -> None:
     assert reply["user"]["updatedAt"].startswith("2999")
 
 
-async def test_nor_in_that_of_who_was_changed_last_elsewhere() -> None:
+async def test_times_never_decrease_across_processes() -> None:
     accounts = Accounts()
     row = m.ImportedUser(email="a@example.com", created_at="2019-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z")
     reply = await accounts.one(PendingCommand(ask("ImportUsers", {"users": [{}]}), ImportUser(row, user_id())))

@@ -86,7 +86,7 @@ PROVEN: dict[str, tuple[Command, Command, str]] = {
 
 
 @pytest.mark.parametrize(("command", "renewal", "refusal"), PROVEN.values(), ids=PROVEN.keys())
-def test_a_proof_must_be_as_new_as_what_it_proves(command: Command, renewal: Command, refusal: str) -> None:
+def test_outdated_proof_is_refused(command: Command, renewal: Command, refusal: str) -> None:
     user = after(PENDING, renewal)
     assert user.version == 2
     assert code(user, command, None) == refusal
@@ -100,7 +100,7 @@ def test_a_proof_must_be_as_new_as_what_it_proves(command: Command, renewal: Com
 
 
 @pytest.mark.parametrize(("command", "renewal", "refusal"), PROVEN.values(), ids=PROVEN.keys())
-def test_of_two_in_one_batch_with_one_proof_the_first_wins(command: Command, renewal: Command, refusal: str) -> None:
+def test_one_proof_twice_in_a_batch_counts_once(command: Command, renewal: Command, refusal: str) -> None:
     user = after(PENDING, renewal)
     for event in events_of(user, command, 2):
         user = evolve(user, event, ID, AT) or user
@@ -108,24 +108,24 @@ def test_of_two_in_one_batch_with_one_proof_the_first_wins(command: Command, ren
 
 
 @pytest.mark.parametrize(("command", "renewal", "refusal"), PROVEN.values(), ids=PROVEN.keys())
-def test_a_wrong_proof_is_refused_in_every_status(command: Command, renewal: Command, refusal: str) -> None:
+def test_wrong_proof_is_refused_in_every_status(command: Command, renewal: Command, refusal: str) -> None:
     for user in EVERY.values():
         assert code(after(user, *([] if command == VERIFY else [renewal])), command, None) == refusal
 
 
-def test_each_change_of_the_password_spends_the_token_that_was_mailed() -> None:
+def test_password_change_spends_the_mailed_token() -> None:
     user = after(ACTIVE, ASK)
     for change in (CHANGE, RESET, RECOVER):
         assert code(after(user, change), RECOVER, user.version) == "token_invalid"
 
 
-def test_each_change_of_the_address_spends_what_was_mailed_to_the_old_one() -> None:
+def test_address_change_spends_codes_of_the_old_address() -> None:
     user = after(ACTIVE, ASK, wants("new@example.com"), VERIFY)
     assert code(user, RECOVER, user.version - 1) == "token_invalid"
     assert code(user, VERIFY, user.version - 1) == "code_invalid"
 
 
-def test_a_code_for_one_address_does_not_verify_another() -> None:
+def test_code_of_one_address_does_not_verify_another() -> None:
     user = after(ACTIVE, wants("a@example.com"))
     again = after(user, wants("b@example.com"))
     assert code(again, VERIFY, user.version) == "code_invalid"
@@ -136,14 +136,14 @@ def test_a_code_for_one_address_does_not_verify_another() -> None:
 
 
 @pytest.mark.parametrize(("command", "reason"), [(CHANGE, "changed"), (RESET, "reset"), (RECOVER, "recovered")])
-def test_who_changed_it_is_published(command: Command, reason: str) -> None:
+def test_password_changed_event_names_the_reason(command: Command, reason: str) -> None:
     user = after(ACTIVE, ASK)
     (event,) = events_of(user, command, user.version)
     assert isinstance(event, PasswordChanged)
     assert (event.changed(), event.private(), event.published()) == (["password"], {}, {"reason": reason})
 
 
-def test_a_change_that_is_required_stays_so_until_it_is_made() -> None:
+def test_required_password_change_stays_until_made() -> None:
     user = after(ACTIVE, REQUIRE)
     assert user.password_change_required is True is user.body()["passwordChangeRequired"]
     assert after(user, m.UpdateUser(user_id=ID, metadata={"a": 1}), BLOCK, UNBLOCK, ASK).password_change_required
@@ -153,7 +153,7 @@ def test_a_change_that_is_required_stays_so_until_it_is_made() -> None:
 
 
 @pytest.mark.parametrize("user", EVERY.values(), ids=EVERY.keys())
-def test_a_new_password_never_unblocks(user: User) -> None:
+def test_new_password_never_unblocks(user: User) -> None:
     for command in (CHANGE, RESET, REQUIRE):
         assert after(user, command).status == user.status
     recovered = after(user, ASK, RECOVER)
@@ -161,7 +161,7 @@ def test_a_new_password_never_unblocks(user: User) -> None:
     assert recovered.status == (user.status if user.holds else "ACTIVE")
 
 
-def test_who_recovers_by_mail_has_verified_the_address() -> None:
+def test_password_reset_by_mail_verifies_the_address() -> None:
     asked = after(PENDING, ASK)
     assert [type(event) for event in events_of(asked, RECOVER, asked.version)] == [PasswordChanged, EmailVerified]
     assert after(asked, RECOVER).status == "ACTIVE"
@@ -174,7 +174,7 @@ def test_who_recovers_by_mail_has_verified_the_address() -> None:
 # --- addresses ----------------------------------------------------------------------------------------------------
 
 
-def test_the_new_address_is_his_only_once_it_is_verified() -> None:
+def test_new_address_counts_only_once_verified() -> None:
     user = after(ACTIVE, wants("New@Example.com"))
     assert (user.email, user.email_verified, user.status) == ("sam@example.com", True, "ACTIVE")
     assert user.claims() == {("email", "sam@example.com")}, "nobody can reserve an address that is not his"
@@ -186,7 +186,7 @@ def test_the_new_address_is_his_only_once_it_is_verified() -> None:
 
 
 @pytest.mark.parametrize("end", [CHANGE, RESET, RECOVER, BLOCK, DEACTIVATE])
-def test_who_is_put_out_does_not_move_the_account(end: Command) -> None:
+def test_block_or_new_password_cancels_a_change_of_address(end: Command) -> None:
     """A thief asked for another address; what puts him out ends that, too."""
     wanting = after(ACTIVE, ASK, wants("evil@example.com"))
     put_out = after(wanting, end)
@@ -197,12 +197,12 @@ def test_who_is_put_out_does_not_move_the_account(end: Command) -> None:
     assert after(put_out, wants("mine@example.com"), VERIFY).email == "mine@example.com"
 
 
-def test_the_first_address_can_be_verified_behind_a_block() -> None:
+def test_blocked_user_can_verify_the_first_address() -> None:
     user = after(PENDING, SEND)
     assert after(user, BLOCK, UNBLOCK, VERIFY).status == "ACTIVE"
 
 
-def test_another_address_by_a_proof_that_is_as_new_as_the_password() -> None:
+def test_change_of_address_needs_a_current_proof() -> None:
     """Of `self`: the password was compared some time before. A back end's has no proof, and needs none."""
     user = after(ACTIVE, RESET)
     assert code(user, wants("new@example.com"), 1) == "invalid_credentials"
@@ -210,14 +210,14 @@ def test_another_address_by_a_proof_that_is_as_new_as_the_password() -> None:
     assert code(user, wants("new@example.com"), None) == ""
 
 
-def test_a_pending_user_becomes_active_by_another_address() -> None:
+def test_pending_user_becomes_active_by_another_address() -> None:
     user = after(PENDING, wants("new@example.com"))
     assert [type(event) for event in events_of(user, VERIFY, user.version)] == [EmailChanged, EmailVerified]
     changed = after(user, VERIFY)
     assert (changed.email, changed.status) == ("new@example.com", "ACTIVE")
 
 
-def test_verification_is_of_the_address_that_is_wanted_last() -> None:
+def test_verification_is_of_the_last_requested_address() -> None:
     user = after(PENDING, SEND)
     assert after(user, VERIFY).email == "sam@example.com"
     wanting = after(user, wants("a@example.com"), wants("b@example.com"), SEND)
@@ -226,14 +226,14 @@ def test_verification_is_of_the_address_that_is_wanted_last() -> None:
     assert after(wanting, VERIFY).email == "b@example.com"
 
 
-def test_the_same_address_in_another_spelling_can_be_wanted() -> None:
+def test_same_address_in_another_spelling_can_be_requested() -> None:
     assert code(ACTIVE, wants("sam@example.com")) == "invalid_transition"
     changed = after(ACTIVE, wants("SAM@example.com"), VERIFY)
     assert (changed.email, changed.claims()) == ("SAM@example.com", ACTIVE.claims())
 
 
 @pytest.mark.parametrize("user", [ACTIVE, PENDING], ids=["active", "pending"])
-def test_the_present_address_calls_a_change_off(user: User) -> None:
+def test_request_of_the_present_address_cancels_a_change(user: User) -> None:
     wanting = after(user, wants("new@example.com"))
     back = after(wanting, wants("sam@example.com"))
     assert (back.email, back.email_verified, back.wanted_email) == ("sam@example.com", user.email_verified, None)
@@ -241,14 +241,14 @@ def test_the_present_address_calls_a_change_off(user: User) -> None:
     assert code(back, wants("sam@example.com")) == "invalid_transition"
 
 
-def test_there_is_nothing_to_verify() -> None:
+def test_verification_of_a_verified_address_is_refused() -> None:
     assert code(ACTIVE, SEND) == "invalid_transition"
     assert code(ACTIVE, VERIFY, ACTIVE.version) == "code_invalid"
     assert code(after(PENDING, SEND, VERIFY), SEND) == "invalid_transition"
 
 
 @pytest.mark.parametrize("user", EVERY.values(), ids=EVERY.keys())
-def test_to_verify_unblocks_nobody(user: User) -> None:
+def test_verification_does_not_unblock(user: User) -> None:
     if not user.email_verified:
         assert after(user, SEND, VERIFY).holds == user.holds
     assert after(user, wants("new@example.com"), VERIFY).holds == user.holds
@@ -258,15 +258,15 @@ def test_to_verify_unblocks_nobody(user: User) -> None:
 
 
 @pytest.mark.parametrize("command", [CHANGE, RESET, VERIFY, SEND, wants("a@example.com"), ASK, TellOwner(ID)])
-def test_nobody(command: Command) -> None:
+def test_command_on_an_unknown_user_is_refused(command: Command) -> None:
     assert code(None, command, 1) == "user_not_found"
 
 
-def test_a_token_of_somebody_who_was_deleted_since_is_not_good() -> None:
+def test_reset_token_of_a_deleted_user_is_refused() -> None:
     assert code(None, RECOVER, 1) == "token_invalid"
 
 
-def test_who_registers_is_pending_whatever_he_says() -> None:
+def test_registered_user_is_pending_whatever_the_request_says() -> None:
     register = m.Register(email="sam@example.com", password=SECRET, profile=m.ProfileInput(first_name="Sam"))
     created = decide(None, register, Facts(password_hash="hash"))
     assert not isinstance(created, Refusal)
@@ -416,7 +416,7 @@ Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=25, d
 test_whatever_is_asked = Machine.TestCase
 
 
-def test_a_verification_is_of_an_address_of_his() -> None:
+def test_verification_is_of_an_address_of_the_user() -> None:
     (event,) = events_of(PENDING, SEND)
     assert event == EmailVerificationRequested(None, None)
     (event,) = events_of(PENDING, wants("B\u00fccher@example.com"))

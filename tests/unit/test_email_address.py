@@ -34,7 +34,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_one_account(one: str, other: str) -> None:
+def test_spellings_of_one_mailbox_share_a_key(one: str, other: str) -> None:
     assert canonical(one) == canonical(other)
 
 
@@ -54,11 +54,11 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_two_accounts(one: str, other: str) -> None:
+def test_different_mailboxes_have_different_keys(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)
 
 
-def test_keys_of_earlier_versions_are_renewed() -> None:
+def test_coarser_keys_of_earlier_versions_are_renewed() -> None:
     for address in ("a@stra\u00dfe.example", "a@xn--strae-oqa.example", "a@\u03b2\u03cc\u03bb\u03bf\u03c2.example"):
         assert coarse(address) != canonical(address)
         assert renewed(coarse(address), address) == canonical(address)
@@ -69,7 +69,7 @@ def test_keys_of_earlier_versions_are_renewed() -> None:
     assert renewed("as it was", "no address\u00df") == "as it was"
 
 
-def test_the_key_of_a_plain_address_is_its_lower_case() -> None:
+def test_key_of_a_plain_address_is_its_lower_case() -> None:
     assert canonical("Sam.O'Neil+x@Mail.Example.COM") == "sam.o'neil+x@mail.example.com"
 
 
@@ -119,7 +119,7 @@ NONE = [
 
 
 @pytest.mark.parametrize("address", NONE)
-def test_no_address(address: str) -> None:
+def test_malformed_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidEmail) as caught:
         canonical(address)
     assert caught.value.__cause__ is None
@@ -150,7 +150,7 @@ _DOMAIN = st.sampled_from(
 @example("\u0345a", "example.com")
 @example("\u0390", "example.com")
 @example("\u1e9e\u0130", "faß.example")
-def test_the_key_is_its_own_key_in_every_case_and_form(local: str, domain: str) -> None:
+def test_key_is_stable_in_every_case_and_form(local: str, domain: str) -> None:
     address = f"{local}@{domain}"
     try:
         key = canonical(address)
@@ -171,7 +171,7 @@ def test_the_key_is_its_own_key_in_every_case_and_form(local: str, domain: str) 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=20) | _LOCAL.map(lambda local: f"{local}@example.com"))
-def test_nothing_but_an_invalid_address_comes_of_rubbish(text: str) -> None:
+def test_any_text_is_an_address_or_invalid_email(text: str) -> None:
     try:
         key = canonical(text)
     except InvalidEmail:

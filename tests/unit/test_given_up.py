@@ -18,7 +18,7 @@ _FULL = "no space left on device"
         f"JetStream failed to store a msg on stream 'STREAMS > USERS_EVENTS': {_WRITE}: {_FULL}",
     ],
 )
-def test_a_full_disk_is_known(said: str, tmp_path: Path) -> None:
+def test_full_disk_message_is_recognised(said: str, tmp_path: Path) -> None:
     assert _given_up(tmp_path, f"[7489] 2026/11/24 14:55:25.171988 [ERR] {said}")
 
 
@@ -31,7 +31,7 @@ def test_a_full_disk_is_known(said: str, tmp_path: Path) -> None:
         f"JetStream consumer '\"x: {_FULL}\"' is late",
     ],
 )
-def test_no_client_can_have_it_restarted(said: str, tmp_path: Path) -> None:
+def test_text_of_a_client_causes_no_restart(said: str, tmp_path: Path) -> None:
     assert not _given_up(tmp_path, f"[7489] 2026/11/24 14:55:25.171988 [ERR] {said}")
 
 

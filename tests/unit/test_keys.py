@@ -23,7 +23,7 @@ def base64_of(octet: int, length: int = 32) -> str:
 # --- data keys --------------------------------------------------------------------------------------------------
 
 
-def test_a_ciphertext_opens_only_where_it_is_bound_to() -> None:
+def test_ciphertext_opens_only_in_its_place() -> None:
     key, _ = ring().new_data_key(ID)
     secret = key.encrypt({"email": "a@example.com"}, "row 1")
     assert key.decrypt(secret, "row 1") == {"email": "a@example.com"}
@@ -32,7 +32,7 @@ def test_a_ciphertext_opens_only_where_it_is_bound_to() -> None:
 
 
 @pytest.mark.parametrize("index", [0, 12, -1])
-def test_a_changed_ciphertext_does_not_open(index: int) -> None:
+def test_changed_ciphertext_does_not_open(index: int) -> None:
     key, _ = ring().new_data_key(ID)
     secret = bytearray(key.encrypt({"a": 1}, "row"))
     secret[index] ^= 1
@@ -40,13 +40,13 @@ def test_a_changed_ciphertext_does_not_open(index: int) -> None:
         key.decrypt(bytes(secret), "row")
 
 
-def test_the_same_text_is_never_the_same_ciphertext() -> None:
+def test_same_text_has_different_ciphertexts() -> None:
     key, _ = ring().new_data_key(ID)
     assert len({key.encrypt({"a": 1}, "row") for _ in range(100)}) == 100
     assert b"canary" not in key.encrypt({"a": "canary"}, "row")
 
 
-def test_each_user_has_a_key_of_his_own_which_opens_for_him_alone() -> None:
+def test_data_key_opens_for_its_user_only() -> None:
     key, wrapped = ring().new_data_key(ID)
     secret = key.encrypt({"a": 1}, "row")
     assert ring().unwrap(ID, 1, wrapped).decrypt(secret, "row") == {"a": 1}
@@ -57,7 +57,7 @@ def test_each_user_has_a_key_of_his_own_which_opens_for_him_alone() -> None:
         other.decrypt(secret, "row")
 
 
-def test_a_wrong_or_missing_key_encryption_key_is_told() -> None:
+def test_wrong_or_missing_key_encryption_key_is_named() -> None:
     _, wrapped = ring().new_data_key(ID)
     with pytest.raises(KeysMissing, match="epoch 1 is not the one"):
         ring(key=9).unwrap(ID, 1, wrapped)
@@ -65,7 +65,7 @@ def test_a_wrong_or_missing_key_encryption_key_is_told() -> None:
         ring(epoch=2).unwrap(ID, 1, wrapped)
 
 
-def test_the_newest_epoch_wraps_and_older_ones_still_open() -> None:
+def test_newest_epoch_wraps_and_older_ones_open() -> None:
     _, old = ring(epoch=9).new_data_key(ID)
     both = KeyRing({9: bytes([7]) * 32, 10: bytes([6]) * 32}, bytes(32))
     assert both.epoch == 10
@@ -79,7 +79,7 @@ def test_the_newest_epoch_wraps_and_older_ones_still_open() -> None:
 # --- claims and checks ------------------------------------------------------------------------------------------
 
 
-def test_a_claim_depends_on_key_kind_and_value() -> None:
+def test_claim_depends_on_key_kind_and_value() -> None:
     claims = {
         ring().claim("email", "a"),
         ring().claim("email", "b"),
@@ -92,7 +92,7 @@ def test_a_claim_depends_on_key_kind_and_value() -> None:
     assert ring(key=1).claim("email", "a") == ring(key=2).claim("email", "a")
 
 
-def test_checks_tell_keys_apart_and_are_no_keys() -> None:
+def test_key_checks_differ_and_reveal_no_key() -> None:
     assert ring().checks.keys() == {"claims", "kek-1"}
     assert ring().checks == ring().checks
     assert ring(key=9).checks["kek-1"] != ring().checks["kek-1"]
@@ -103,7 +103,7 @@ def test_checks_tell_keys_apart_and_are_no_keys() -> None:
 # --- files and environment --------------------------------------------------------------------------------------
 
 
-def test_files_are_made_once_and_for_us_alone(tmp_path: Path) -> None:
+def test_key_files_are_made_once_and_private(tmp_path: Path) -> None:
     keys.create_missing(tmp_path)
     files = {path.name: path.read_bytes() for path in (tmp_path / "keys").iterdir()}
     assert files.keys() == {"kek-1", "claims"}
@@ -117,7 +117,7 @@ def test_files_are_made_once_and_for_us_alone(tmp_path: Path) -> None:
     assert loaded.claim("a", "b") == keys.load(Settings(home=tmp_path)).claim("a", "b")
 
 
-def test_a_later_epoch_is_not_filled_up_with_the_first(tmp_path: Path) -> None:
+def test_missing_first_epoch_is_not_made_again(tmp_path: Path) -> None:
     keys.create_missing(tmp_path)
     (tmp_path / "keys" / "kek-1").rename(tmp_path / "keys" / "kek-2")
     keys.create_missing(tmp_path)
@@ -126,7 +126,7 @@ def test_a_later_epoch_is_not_filled_up_with_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["kek-1", "claims"])
 @pytest.mark.parametrize("content", [None, "", "not base64!", base64_of(1, 31), base64_of(1, 33), "é"])
-def test_files_that_are_no_keys(tmp_path: Path, name: str, content: str | None) -> None:
+def test_malformed_key_file_is_refused(tmp_path: Path, name: str, content: str | None) -> None:
     keys.create_missing(tmp_path)
     path = tmp_path / "keys" / name
     if content is None:
@@ -138,13 +138,13 @@ def test_files_that_are_no_keys(tmp_path: Path, name: str, content: str | None) 
     assert not content or content not in str(caught.value)
 
 
-def test_no_home_at_all(tmp_path: Path) -> None:
+def test_missing_home_is_named(tmp_path: Path) -> None:
     with pytest.raises(KeysMissing, match="DENIZEN_KEY_ENCRYPTION_KEYS"):
         keys.load(Settings(home=tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("epoch", ["0", "-1", "a", "32768", "", "\u0661"])
-def test_epochs_that_are_none(epoch: str) -> None:
+def test_malformed_epoch_is_refused(epoch: str) -> None:
     settings = Settings(
         key_encryption_keys=SecretStr(f"{epoch}:{base64_of(1)}"), claim_key=SecretStr(base64_of(2)), home=Path("/none")
     )
@@ -152,7 +152,7 @@ def test_epochs_that_are_none(epoch: str) -> None:
         keys.load(settings)
 
 
-def test_the_environment_goes_before_files(tmp_path: Path) -> None:
+def test_environment_keys_override_files(tmp_path: Path) -> None:
     keys.create_missing(tmp_path)
     settings = Settings(
         key_encryption_keys=SecretStr(f"1:{base64_of(7)},2:{base64_of(6)}"),

@@ -15,7 +15,7 @@ def test_every_secret_setting_is_declared_by_need() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_s_environment_holds_what_it_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_environment_holds_what_it_needs(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     every = {f"DENIZEN_{name.upper()}": "canary" for name in Settings.model_fields if needs.is_secret(name)}
     foreign = {
         "PGPASSWORD": "canary",
@@ -33,7 +33,7 @@ def test_a_service_s_environment_holds_what_it_needs(service: str, monkeypatch: 
     assert (found["DENIZEN_ISSUER"], found["PGSSLMODE"]) == ("me", "verify-full")
 
 
-def test_a_service_demands_of_postgresql_what_the_owner_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_demands_the_same_tls_as_the_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the variables of libpq: https://www.postgresql.org/docs/18/libpq-envars.html."""
     demanded = {
         "PGHOSTADDR": "192.0.2.1",
@@ -51,7 +51,7 @@ def test_a_service_demands_of_postgresql_what_the_owner_does(monkeypatch: pytest
     assert {name: value for name, value in found.items() if name.startswith("PG")} == demanded
 
 
-def test_what_every_child_inherits_holds_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inherited_environment_holds_no_denizen_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DENIZEN_CELL", "PGPASSWORD", "PGUSER", "NOTIFY_SOCKET", "GITHUB_TOKEN"):
         monkeypatch.setenv(name, "canary")
     assert "canary" not in needs.inherited().values()

@@ -175,7 +175,7 @@ RESPELLED = [
 
 
 @pytest.mark.parametrize(("password", "known"), KNOWN)
-def test_known_answers(password: str, known: str) -> None:
+def test_known_hash_verifies(password: str, known: str) -> None:
     assert accepted(known) == known
     assert verify(password, known)
     assert not verify(f"x{password}", known)
@@ -183,14 +183,14 @@ def test_known_answers(password: str, known: str) -> None:
 
 
 @pytest.mark.parametrize(("password", "text", "stored"), RESPELLED)
-def test_known_answers_in_another_spelling(password: str, text: str, stored: str) -> None:
+def test_known_hash_in_another_spelling_verifies(password: str, text: str, stored: str) -> None:
     assert accepted(text) == stored
     assert accepted(stored) == stored
     assert verify(password, stored)
     assert not verify(f"x{password}", stored)
 
 
-def test_bcrypt_reads_72_octets_and_an_imported_hash_of_a_longer_password_still_fits() -> None:
+def test_imported_bcrypt_hash_of_a_long_password_verifies() -> None:
     stored = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui"
     first = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     assert len(first) == 72
@@ -204,7 +204,7 @@ def test_bcrypt_reads_72_octets_and_an_imported_hash_of_a_longer_password_still_
     assert not verify("x" * 71, stored)
 
 
-def test_what_is_hashed_before_bcrypt_has_no_such_limit() -> None:
+def test_prehashed_bcrypt_reads_the_whole_password() -> None:
     """The vectors of libpass for Django's bcrypt_sha256."""
     password = ("abc123" * 12)[:72]
     for end, digest in {
@@ -218,7 +218,7 @@ def test_what_is_hashed_before_bcrypt_has_no_such_limit() -> None:
         ]
 
 
-def test_a_password_that_a_crypt_reads_in_each_round_is_at_most_128_octets_long() -> None:
+def test_crypt_password_is_at_most_128_octets() -> None:
     for name in ("sha512_crypt", "sha256_crypt", "md5_crypt", "phpass"):
         handler = cast(Any, registry.get_crypt_handler(name))
         if name != "md5_crypt":
@@ -228,12 +228,12 @@ def test_a_password_that_a_crypt_reads_in_each_round_is_at_most_128_octets_long(
         assert not verify("x" * 129, accepted(handler.hash("x" * 128)))  # It is not cut.
 
 
-def test_composed_and_decomposed_are_the_same_password() -> None:
+def test_composed_and_decomposed_password_are_equal() -> None:
     stored = bcrypt.hashpw(unicodedata.normalize("NFC", LETMEIN).encode(), bcrypt.gensalt(4)).decode()
     assert verify(unicodedata.normalize("NFD", LETMEIN), stored)
 
 
-def test_octets_that_are_not_nfc_fit_a_hash_that_was_made_of_them() -> None:
+def test_hash_of_octets_beyond_nfc_verifies() -> None:
     typed = unicodedata.normalize("NFD", LETMEIN)
     stored = bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode()
     assert fitting(typed, stored) == typed
@@ -241,7 +241,7 @@ def test_octets_that_are_not_nfc_fit_a_hash_that_was_made_of_them() -> None:
 
 
 @pytest.mark.parametrize("password", ["\0", "\ud800", "secret\0"])
-def test_what_cannot_be_a_password_fits_nothing(password: str) -> None:
+def test_impossible_password_verifies_no_hash(password: str) -> None:
     assert not verify(password, bcrypt.hashpw(b"", bcrypt.gensalt(4)).decode())
     assert not verify(password, bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode())
 
@@ -276,7 +276,7 @@ PASSWORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=
 @settings(max_examples=15, deadline=None)
 @given(PASSWORDS, PASSWORDS)
 @pytest.mark.parametrize("name", CHEAP)
-def test_what_others_make_of_a_password_fits_it_and_no_other(name: str, password: str, other: str) -> None:
+def test_hash_by_other_libraries_verifies_its_password_only(name: str, password: str, other: str) -> None:
     stored = accepted(CHEAP[name](password))
     assert accepted(stored) == stored
     assert verify(password, stored)
@@ -288,7 +288,7 @@ MADE = [known for _, known in KNOWN] + [text for _, text, _ in RESPELLED]
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(MADE), st.data())
-def test_a_spoilt_hash_is_refused_at_the_door_and_fits_nothing_behind_it(made: str, data: st.DataObject) -> None:
+def test_damaged_hash_is_refused_and_never_verifies(made: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(made)))
     kept = data.draw(st.integers(at, len(made)))
     put = data.draw(st.text(st.sampled_from("$,=./+!{} \n\0é\u0663xX"), max_size=3))  # No digit: it stays cheap.
@@ -307,7 +307,7 @@ def test_a_spoilt_hash_is_refused_at_the_door_and_fits_nothing_behind_it(made: s
 
 
 @given(st.text(max_size=600))
-def test_any_other_text_is_refused_and_fits_nothing(text: str) -> None:
+def test_any_other_text_is_refused_and_never_verifies(text: str) -> None:
     with pytest.raises(HashRejected):
         accepted(text)
     assert not verify("password", text)
@@ -337,13 +337,13 @@ def test_any_other_text_is_refused_and_fits_nothing(text: str) -> None:
         "5f4dcc3b5aa765d61d8327deb882cf99",
     ],
 )
-def test_what_we_do_not_know(text: str) -> None:
+def test_unknown_format_is_refused(text: str) -> None:
     with pytest.raises(HashRejected, match="a format that we know"):
         accepted(text)
     assert not verify("password", text)
 
 
-def test_only_our_own_parameters_are_current() -> None:
+def test_only_our_parameters_are_current() -> None:
     parameters = Parameters(
         type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=64, parallelism=1
     )

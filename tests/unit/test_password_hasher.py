@@ -33,7 +33,7 @@ def test_parameters_are_those_of_the_standards() -> None:
 
 
 @pytest.mark.parametrize("name", ["owasp", "rfc9106-low-memory"])
-def test_a_hash_is_made_at_the_parameters_of_the_settings(name: str) -> None:
+def test_hash_has_the_parameters_of_the_settings(name: str) -> None:
     hasher = Hasher(Settings.model_validate({"hashing": name}))
     stored = hasher.hash("secret")
     assert extract_parameters(stored) == PARAMETERS[name]
@@ -45,7 +45,7 @@ def test_each_hash_has_its_own_salt(hasher: Hasher) -> None:
     assert hasher.hash("secret") != hasher.hash("secret")
 
 
-def test_what_was_made_otherwise_is_outdated_once_the_password_is_known(hasher: Hasher) -> None:
+def test_hash_at_other_parameters_is_outdated(hasher: Hasher) -> None:
     imported = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     assert hasher.verify("secret", imported) == Verified(ok=True, outdated=True)
     assert hasher.verify("wrong", imported) == WRONG
@@ -53,12 +53,12 @@ def test_what_was_made_otherwise_is_outdated_once_the_password_is_known(hasher: 
     assert other.verify("secret", hasher.hash("secret")) == Verified(ok=True, outdated=True)
 
 
-def test_composed_and_decomposed_are_the_same_password(hasher: Hasher) -> None:
+def test_composed_and_decomposed_password_are_equal(hasher: Hasher) -> None:
     stored = hasher.hash(unicodedata.normalize("NFD", "lètmein"))
     assert hasher.verify(unicodedata.normalize("NFC", "lètmein"), stored) == RIGHT
 
 
-def test_an_imported_hash_of_octets_that_are_not_nfc_fits_and_is_outdated() -> None:
+def test_imported_hash_beyond_nfc_verifies_and_is_outdated() -> None:
     """Another system hashed what was typed. At our own parameters too, such a hash is not one of ours."""
     hasher = Hasher(Settings(hashing="owasp"))
     typed = unicodedata.normalize("NFD", "lètmein")
@@ -72,7 +72,7 @@ def test_an_imported_hash_of_octets_that_are_not_nfc_fits_and_is_outdated() -> N
     assert hasher.verify(typed, normal) == Verified(ok=True, outdated=True), "typed on another keyboard"
 
 
-def test_a_hash_at_our_own_parameters_fits_though_its_cost_is_over_the_bounds() -> None:
+def test_hash_at_our_parameters_verifies_above_the_bounds() -> None:
     """An operator may go back from the dearest of our own settings to a cheaper one."""
     dear = dataclasses.replace(PARAMETERS["owasp"], memory_cost=8, time_cost=17)
     stored = PasswordHasher.from_parameters(dear).hash("secret")
@@ -81,11 +81,11 @@ def test_a_hash_at_our_own_parameters_fits_though_its_cost_is_over_the_bounds() 
 
 
 @pytest.mark.parametrize("password", ["", "secret", "\0", "\ud800", "x" * 4096])
-def test_nobody_has_a_password(hasher: Hasher, password: str) -> None:
+def test_absent_hash_verifies_no_password(hasher: Hasher, password: str) -> None:
     assert hasher.verify(password, None) == WRONG
 
 
-def test_what_cannot_be_hashed_is_refused_and_fits_nothing(hasher: Hasher) -> None:
+def test_unhashable_password_is_refused(hasher: Hasher) -> None:
     stored = hasher.hash("")
     for password in ("\0", "\ud800"):
         with pytest.raises(Unusable):
@@ -93,7 +93,7 @@ def test_what_cannot_be_hashed_is_refused_and_fits_nothing(hasher: Hasher) -> No
         assert hasher.verify(password, stored) == WRONG
 
 
-def test_nobody_costs_as_much_as_somebody(hasher: Hasher) -> None:
+def test_unknown_user_costs_as_much_as_a_known_one(hasher: Hasher) -> None:
     """Coarse, for a busy machine: that the work is done at all. What a caller sees is evened out by the login path."""
     stored = hasher.hash("secret")
     cases: list[tuple[str, str | None]] = [

@@ -14,7 +14,7 @@ GOOD = "wooden-otter-4-lunch"
 @pytest.mark.parametrize(
     "password", [GOOD, "пароль-ночью-в-лесу", "  spaces count  ", "🦦🦦🦦🦦🦦🦦🦦🦦", "x" * 5 + "yz" * 2]
 )
-def test_a_long_password_will_do_whatever_it_is_composed_of(password: str) -> None:
+def test_long_password_of_any_characters_is_accepted(password: str) -> None:
     assert fault(password, 8) is None
 
 
@@ -30,18 +30,18 @@ def test_length_is_counted_in_characters_of_the_composed_form() -> None:
     assert fault(GOOD[:15], 15) is None
 
 
-def test_its_length_is_bounded() -> None:
+def test_password_length_is_bounded() -> None:
     assert fault("é" * MAX_LENGTH, 8) is None
     assert fault(unicodedata.normalize("NFD", "é" * MAX_LENGTH), 8) is None
     assert fault("é" * (MAX_LENGTH + 1), 8) == "a password has at most 256 characters"
 
 
 @pytest.mark.parametrize("password", ["password", "12345678", "PassWord1", "QWERTYUIOP", "iloveyou"])
-def test_what_everybody_tries_first_is_refused_in_any_case(password: str) -> None:
+def test_common_password_is_refused_in_any_case(password: str) -> None:
     assert fault(password, 8) is not None
 
 
-def test_the_address_is_no_password_nor_is_its_local_part() -> None:
+def test_address_or_local_part_as_password_is_refused() -> None:
     email = "Zoë.Otterly@example.com"
     for password in (email, email.upper(), "zoë.otterly", unicodedata.normalize("NFD", "ZOË.otterly")):
         assert fault(password, 8, email=email) == "the e-mail address is no password"
@@ -50,7 +50,7 @@ def test_the_address_is_no_password_nor_is_its_local_part() -> None:
 
 
 @pytest.mark.parametrize("password", ["secret\0secret", "secret\ud800secret", "\udfffsecretsecret"])
-def test_what_has_no_octets_is_refused(password: str) -> None:
+def test_password_without_octets_is_refused(password: str) -> None:
     message = fault(password, 8)
     assert message is not None
     assert "secret" not in message
@@ -61,7 +61,7 @@ def test_what_has_no_octets_is_refused(password: str) -> None:
 
 
 @given(st.text(max_size=400), st.integers(8, 64), st.none() | st.emails())
-def test_any_text_gets_an_answer_that_does_not_hold_it(password: str, min_length: int, email: str | None) -> None:
+def test_answer_to_any_password_does_not_repeat_it(password: str, min_length: int, email: str | None) -> None:
     message = fault(password, min_length, email=email)
     if message is None:
         assert min_length <= len(normalized(password)) <= MAX_LENGTH
@@ -77,6 +77,6 @@ def test_any_text_gets_an_answer_that_does_not_hold_it(password: str, min_length
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
-def test_composed_and_decomposed_are_the_same_password(password: str) -> None:
+def test_composed_and_decomposed_password_are_equal(password: str) -> None:
     assert normalized(unicodedata.normalize("NFD", password)) == normalized(password)
     assert normalized(normalized(password)) == normalized(password)

@@ -68,7 +68,7 @@ async def queued(pool: HashingPool, waiting: int) -> None:
     raise AssertionError(f"{pool.waiting('new password')} wait instead of {waiting}")
 
 
-async def test_it_hashes_and_verifies() -> None:
+async def test_pool_hashes_and_verifies() -> None:
     async with pool_of(2) as pool:
         stored = await pool.hash("secret", None)
         assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -79,7 +79,7 @@ async def test_it_hashes_and_verifies() -> None:
             await pool.hash("\0", None)
 
 
-async def test_there_are_as_many_threads_as_cores_that_we_may_use() -> None:
+async def test_pool_has_a_thread_for_each_usable_core() -> None:
     pool = HashingPool(Settings())
     try:
         threads = len(os.sched_getaffinity(0))
@@ -91,13 +91,13 @@ async def test_there_are_as_many_threads_as_cores_that_we_may_use() -> None:
         await pool.close()
 
 
-async def test_a_costly_hash_still_leaves_two_places_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_costly_hash_leaves_two_places_for_each_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.passwords.pool._QUEUE_SECONDS", 1e-9)
     async with pool_of(3) as pool:
         assert pool.capacity == 6
 
 
-async def test_a_full_queue_refuses_at_once_and_takes_more_when_there_is_room() -> None:
+async def test_full_pool_refuses_until_there_is_room() -> None:
     gate = Gate()
     async with pool_of(1, gate, capacity=2) as pool, asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(pool.hash("0", None))
@@ -118,7 +118,7 @@ async def test_a_full_queue_refuses_at_once_and_takes_more_when_there_is_room() 
     assert gate.begun == ["0", "1", "2", "3"]
 
 
-async def test_what_is_late_when_its_turn_comes_is_dropped() -> None:
+async def test_late_hash_is_dropped() -> None:
     gate = Gate()
     async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(pool.hash("0", time.time() + 60))
@@ -137,7 +137,7 @@ async def test_what_is_late_when_its_turn_comes_is_dropped() -> None:
     assert gate.begun == ["0", "in time"]
 
 
-async def test_what_waited_longer_than_callers_do_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hash_that_outwaited_its_caller_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its length in hashes of ours says nothing about a queue of dear imported ones."""
     monkeypatch.setattr("services.passwords.pool._LATE_SECONDS", 0)
     gate = Gate()
@@ -155,7 +155,7 @@ async def _refused(call: "asyncio.Future[Any] | Any") -> str:
     return refusal.value.code
 
 
-async def test_who_is_cancelled_leaves_his_place_and_is_never_run() -> None:
+async def test_cancelled_hash_frees_its_place_and_never_runs() -> None:
     gate = Gate()
     async with pool_of(1, gate, capacity=1) as pool, asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(pool.hash("0", None))
@@ -171,7 +171,7 @@ async def test_who_is_cancelled_leaves_his_place_and_is_never_run() -> None:
     assert gate.begun == ["0", "1"]
 
 
-async def test_who_is_cancelled_in_mid_work_does_not_spoil_the_next() -> None:
+async def test_hash_cancelled_in_mid_work_does_not_spoil_the_next() -> None:
     gate = Gate()
     async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
         gone = tasks.create_task(pool.hash("gone", None))
@@ -184,7 +184,7 @@ async def test_who_is_cancelled_in_mid_work_does_not_spoil_the_next() -> None:
     assert gone.cancelled()
 
 
-async def test_closing_ends_what_is_under_way_and_refuses_what_waits() -> None:
+async def test_closing_finishes_running_hashes_and_refuses_others() -> None:
     gate = Gate()
     async with pool_of(1, gate) as pool, asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(pool.hash("0", None))
@@ -209,7 +209,7 @@ class Priority:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
 @pytest.mark.parametrize(("hashing", "least"), [("owasp", -20), ("rfc9106-low-memory", 10)])
-async def test_threads_have_a_low_priority_only_if_they_compute_our_own_hashes(hashing: str, least: int) -> None:
+async def test_threads_have_low_priority_only_for_our_own_hashes(hashing: str, least: int) -> None:
     """They compute imported hashes, too: those would take ten times as long on a busy machine."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     pool = HashingPool(Settings.model_validate({"hashing": hashing, "hashing_threads": 2}))
@@ -219,7 +219,7 @@ async def test_threads_have_a_low_priority_only_if_they_compute_our_own_hashes(h
     assert os.getpriority(os.PRIO_PROCESS, 0) == before
 
 
-async def test_processes_that_hash_have_a_low_priority() -> None:
+async def test_hashing_processes_have_low_priority() -> None:
     async with pool_of(1) as pool:
         await pool.hash("secret", None)
         niceness = [each.nice() for each in psutil.Process().children() if _computes(each)]
@@ -233,7 +233,7 @@ class Turns(Gate):
         return Verified(ok=stored is not None, outdated=False)
 
 
-async def test_sign_ins_and_new_passwords_take_turns_and_neither_fills_the_queue_of_the_other() -> None:
+async def test_sign_ins_and_new_passwords_have_separate_queues() -> None:
     gate = Turns()
     async with pool_of(1, gate, capacity=3) as pool, asyncio.TaskGroup() as tasks:
         tasks.create_task(pool.hash("under way", None))
@@ -267,7 +267,7 @@ class Meeting:
         return password
 
 
-async def test_two_threads_work_at_the_same_time() -> None:
+async def test_threads_hash_in_parallel() -> None:
     async with pool_of(2, Meeting()) as pool:
         assert await asyncio.gather(pool.hash("0", None), pool.hash("1", None)) == ["0", "1"]
 
@@ -284,7 +284,7 @@ async def test_two_threads_work_at_the_same_time() -> None:
     ],
     ids=["argon2", "bcrypt", "scrypt", "pbkdf2", "sha-crypt"],
 )
-def test_who_lets_the_gil_go(stored: str, shared: bool) -> None:
+def test_hash_formats_release_the_gil_as_declared(stored: str, shared: bool) -> None:
     """With switches by time turned off, another thread runs in mid-work only if the work lets it."""
     work: list[float] = []
     seen: list[float] = []
@@ -310,7 +310,7 @@ def test_who_lets_the_gil_go(stored: str, shared: bool) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-async def test_memory_is_bounded_by_the_threads_however_many_wait() -> None:
+async def test_memory_is_bounded_by_threads_not_by_waiting_hashes() -> None:
     async with pool_of(2, capacity=100) as pool:
         stored = await pool.hash("secret", None)
         while len(_processes()) < 3:

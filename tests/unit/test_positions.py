@@ -50,7 +50,7 @@ def test_opaque_position_of_another_cell_or_key_is_refused(other: Positions) -> 
 
 
 @pytest.mark.parametrize("text", ["-5", "next", "1.0", "-" + "1" * 115, "12, 13"])
-def test_min_position_of_no_form_is_refused(text: str) -> None:
+def test_malformed_min_position_is_refused(text: str) -> None:
     with pytest.raises(Refusal) as refused:
         understand(OPERATIONS["GetUser"], "_INBOX.a", {h.MIN_POSITION: text}, b'{"userId":"%b"}' % user_id().encode())
     assert (refused.value.code, refused.value.field) == ("validation_failed", h.MIN_POSITION)

@@ -24,7 +24,7 @@ def opened(text: str) -> bytes:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.from_regex(r"[!-~]{1,128}", fullmatch=True))
-def test_a_sealed_box_over_command_id_and_secret(secret: str, command_id: str) -> None:
+def test_sealed_box_covers_command_id_and_secret(secret: str, command_id: str) -> None:
     text = seal(secret, command_id, "k1", PUBLIC)
     assert text.startswith("sealed:k1:")
     assert set(text.removeprefix("sealed:k1:")) <= set(
@@ -33,13 +33,13 @@ def test_a_sealed_box_over_command_id_and_secret(secret: str, command_id: str) -
     assert opened(text) == f"{command_id}\0{secret}".encode()
 
 
-def test_the_same_secret_is_never_sealed_to_the_same_text() -> None:
+def test_same_secret_is_sealed_differently_each_time() -> None:
     texts = {seal("canary", "c1", "k1", PUBLIC) for _ in range(100)}
     assert len(texts) == 100
     assert not any("canary" in text or base64.b64encode(b"canary").decode() in text for text in texts)
 
 
-def test_the_largest_secret_fits_into_a_field() -> None:
+def test_largest_secret_fits_into_a_field() -> None:
     """2,800 octets under the longest command id, as the docstring promises."""
     text = seal("x" * 2800, "c" * 128, "0123456789abcdef", PUBLIC)
     password = CreateUser(email="a@example.com", password=text).password  # pyright: ignore[reportArgumentType]
@@ -50,12 +50,12 @@ def test_the_largest_secret_fits_into_a_field() -> None:
 
 
 @pytest.mark.parametrize("secret", [SecretStr("canary"), b"canary", ["canary"], 7, None])
-def test_what_is_no_text_is_not_printed_into_a_box(secret: Any) -> None:
+def test_value_that_is_not_text_is_not_sealed(secret: Any) -> None:
     with pytest.raises(TypeError, match=f"a secret must be str, not {type(secret).__name__}$"):
         seal(secret, "c1", "k1", PUBLIC)
 
 
-def test_a_text_that_prints_as_another_is_sealed_as_it_is() -> None:
+def test_text_subclass_is_sealed_by_its_value() -> None:
     class Hidden(str):
         __slots__ = ()
 
@@ -65,7 +65,7 @@ def test_a_text_that_prints_as_another_is_sealed_as_it_is() -> None:
     assert opened(seal(Hidden("canary"), "c1", "k1", PUBLIC)) == b"c1\0canary"
 
 
-def test_a_text_that_is_no_unicode() -> None:
+def test_text_that_is_not_unicode_is_refused() -> None:
     with pytest.raises(MalformedMessage) as refused:
         seal("canary\ud800", "c1", "k1", PUBLIC)
     assert "canary" not in str(refused.value)
@@ -73,6 +73,6 @@ def test_a_text_that_is_no_unicode() -> None:
 
 
 @pytest.mark.parametrize("length", [0, 31, 33])
-def test_a_key_of_another_length(length: int) -> None:
+def test_key_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(ValueError, match="32"):
         seal("secret", "c1", "k1", bytes(length))

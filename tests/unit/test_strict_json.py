@@ -63,7 +63,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_refused(body: bytes) -> None:
+def test_malformed_json_is_refused(body: bytes) -> None:
     with pytest.raises(Refusal) as caught:
         parse(body)
     assert caught.value.code == "malformed_message"
@@ -82,7 +82,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS.keys())
-def test_a_bomb_costs_little(body: bytes) -> None:
+def test_json_bomb_costs_little(body: bytes) -> None:
     seconds: list[float] = []
     for _ in range(3):
         began = time.process_time()
@@ -94,7 +94,7 @@ def test_a_bomb_costs_little(body: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["[", "]", "{", "}", "[" * 9, "]" * 7, '"[{"', '"\\"]"', '"\\\\"', "1,"])))
-def test_depth_is_told_as_a_reader_of_one_octet_after_another_tells_it(parts: list[str]) -> None:
+def test_depth_equals_that_of_an_octet_by_octet_reader(parts: list[str]) -> None:
     text = "".join(parts)
     depth = deepest = 0
     for octet in re.sub(r'"(?:[^"\\]|\\.)*"', "", text):
@@ -105,7 +105,7 @@ def test_depth_is_told_as_a_reader_of_one_octet_after_another_tells_it(parts: li
     assert ("deeper" in caught.value.message) == (deepest > MAX_DEPTH)
 
 
-def test_a_refusal_holds_no_input() -> None:
+def test_refusal_holds_no_input() -> None:
     with pytest.raises(Refusal) as caught:
         parse(b'{"password": "canary", "password": "canary"}')
     assert "canary" not in json.dumps(caught.value.body())
@@ -123,11 +123,11 @@ def test_brackets_in_strings_are_not_depth() -> None:
     assert parse(json.dumps(body).encode()) == body
 
 
-def test_an_empty_body_is_an_empty_object() -> None:
+def test_empty_body_is_an_empty_object() -> None:
     assert parse(b"") == {}
 
 
-def test_an_escaped_pair_of_surrogates_is_one_character() -> None:
+def test_escaped_surrogate_pair_is_one_character() -> None:
     assert parse(b'{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
 
 
@@ -146,14 +146,14 @@ _VALUES = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(_TEXT, _VALUES, max_size=5), st.booleans())
 @example({"a": 1.0, "b": -0.0, "c": True}, True)
-def test_what_is_json_comes_through_whole(value: dict[str, Any], escaped: bool) -> None:
+def test_valid_json_survives(value: dict[str, Any], escaped: bool) -> None:
     parsed = parse(json.dumps(value, ensure_ascii=escaped).encode())
     assert repr(parsed) == repr(value)  # As text: 1, 1.0 and True are equal.
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=64))
-def test_nothing_but_a_refusal_comes_of_rubbish(body: bytes) -> None:
+def test_random_bytes_are_refused(body: bytes) -> None:
     with contextlib.suppress(Refusal):
         assert isinstance(parse(body), dict)
 
@@ -168,7 +168,7 @@ PIECES = [
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(PIECES)), max_size=4), st.integers(0, 3))
-def test_what_is_read_quickly_is_read_alike(members: list[tuple[str, str]], cut: int) -> None:
+def test_fast_and_slow_reader_agree(members: list[tuple[str, str]], cut: int) -> None:
     """White space, which changes nothing else, has it read slowly."""
     text = "{" + ",".join(f'"{key}":{piece}' for key, piece in members) + "}"
     data = text.encode("utf-8", "surrogatepass")[: len(text) if cut else -1]
@@ -176,7 +176,7 @@ def test_what_is_read_quickly_is_read_alike(members: list[tuple[str, str]], cut:
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_each_piece_is_read_quickly_as_slowly(piece: str) -> None:
+def test_fast_and_slow_reader_agree_on_each_piece(piece: str) -> None:
     data = f'{{"a":{piece}}}'.encode("utf-8", "surrogatepass")
     assert outcome(data) == outcome(b" " + data)
 

@@ -59,13 +59,13 @@ def decoded(part: str) -> object:
 # --- known answers ----------------------------------------------------------------------------------------------
 
 
-def test_rfc_8037() -> None:
+def test_signature_of_rfc_8037_verifies() -> None:
     assert KEY.thumbprint() == THUMBPRINT
     assert jws.serialize_compact({"alg": "EdDSA"}, b"Example of Ed25519 signing", KEY, registry=REGISTRY) == SIGNED
     assert jws.deserialize_compact(SIGNED, KEYS["a"], registry=REGISTRY).payload == b"Example of Ed25519 signing"
 
 
-def test_a_token_is_what_it_was_in_every_release() -> None:
+def test_known_token_is_issued_unchanged() -> None:
     """Made once by this code, and checked with cryptography alone: services of other versions read it."""
     golden = (
         "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSIsImtpZCI6ImEifQ."
@@ -79,7 +79,7 @@ def test_a_token_is_what_it_was_in_every_release() -> None:
     )
 
 
-def test_header_and_claims_are_these_and_no_others() -> None:
+def test_header_and_claims_are_these_only() -> None:
     header, payload, _ = token().split(".")
     assert decoded(header) == {"alg": "EdDSA", "typ": "at+jwt", "kid": "a"}
     assert decoded(payload) == {
@@ -97,7 +97,7 @@ def test_header_and_claims_are_these_and_no_others() -> None:
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(30, 3600), st.integers(0, 2**32))
-def test_what_is_issued_is_good_until_it_expires(position: int, seconds: int, at: int) -> None:
+def test_issued_token_is_valid_until_it_expires(position: int, seconds: int, at: int) -> None:
     settings = SETTINGS.model_copy(update={"access_token_seconds": seconds})
     text = token(settings, position, datetime.fromtimestamp(at, UTC))
     for now in (at - 60, at, at + seconds - 0.001):
@@ -109,14 +109,14 @@ def test_what_is_issued_is_good_until_it_expires(position: int, seconds: int, at
             checked(text, now)
 
 
-def test_the_clock_is_looked_at() -> None:
+def test_token_validity_follows_the_clock() -> None:
     check(token(at=datetime.now(UTC)), KEYS, issuer="https://id.example.com", audience="shop")
     old = token(at=datetime.now(UTC) - timedelta(seconds=301))
     with pytest.raises(TokenInvalid, match="expired"):
         check(old, KEYS, issuer="https://id.example.com", audience="shop")
 
 
-def test_a_key_that_is_not_in_the_set_is_told_apart() -> None:
+def test_unknown_key_raises_its_own_error() -> None:
     """So that who checks can fetch the keys once more; it is a TokenInvalid all the same."""
     for keys in ({}, {"b": KEYS["a"]}):
         with pytest.raises(UnknownKey) as caught:
@@ -125,7 +125,7 @@ def test_a_key_that_is_not_in_the_set_is_told_apart() -> None:
 
 
 @pytest.mark.parametrize("part", ["kid", "typ", "alg"])
-def test_errors_hold_nothing_of_the_token(part: str) -> None:
+def test_errors_hold_no_part_of_the_token(part: str) -> None:
     text = jws.serialize_compact(
         {"alg": "EdDSA", "typ": "at+jwt", "kid": "a"} | {part: "EdDSA" if part == "alg" else "canary"},
         b'{"sub": "canary"}',
@@ -140,7 +140,7 @@ def test_errors_hold_nothing_of_the_token(part: str) -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "HS256", "Ed25519", "RS256"])
-def test_the_registry_knows_one_algorithm(alg: str) -> None:
+def test_registry_knows_one_algorithm(alg: str) -> None:
     """Whatever reached it past the check of the header."""
     with pytest.raises(UnsupportedAlgorithmError):
         jws.serialize_compact({"alg": alg}, b"", KEY, registry=REGISTRY)
@@ -156,12 +156,12 @@ def test_the_registry_knows_one_algorithm(alg: str) -> None:
         jwk(kid="b", alg="HS256"),
     ],
 )
-def test_a_key_set_has_keys_for_signatures_alone(other: Jwk) -> None:
+def test_key_set_has_signature_keys_only(other: Jwk) -> None:
     assert key_set(Jwks(keys=(other, jwk()))).keys() == {"a"}
     assert not key_set(Jwks(keys=(jwk(),)))["a"].is_private
 
 
-def test_the_contract_package_can_be_imported_without_joserfc() -> None:
+def test_package_imports_without_joserfc() -> None:
     code = "import sys; sys.modules['joserfc'] = None; import denizen, denizen.sealing; print('joserfc' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
@@ -175,7 +175,7 @@ generations = st.integers(0, 999_999_999)
 
 
 @given(salts, generations)
-def test_a_refresh_token_is_ours_for_its_session_alone(salt: bytes, generation: int) -> None:
+def test_refresh_token_is_valid_for_its_session_only(salt: bytes, generation: int) -> None:
     text = refresh_token(ring(), SESSION, salt, generation)
     assert text == refresh_token(ring(), SESSION, salt, generation)
     parsed = parse(text)
@@ -189,7 +189,7 @@ def test_a_refresh_token_is_ours_for_its_session_alone(salt: bytes, generation: 
 
 
 @given(st.data())
-def test_no_other_text_is_the_token(data: st.DataObject) -> None:
+def test_changed_refresh_token_is_refused(data: st.DataObject) -> None:
     """Each change of one character: it has no form, or is not ours. Nothing is read in two ways."""
     text = refresh_token(ring(), SESSION, SALT, 17)
     index = data.draw(st.integers(0, len(text) - 1))
@@ -199,7 +199,7 @@ def test_no_other_text_is_the_token(data: st.DataObject) -> None:
 
 
 @given(st.text() | st.from_regex(r"sess_[0-7][0-9a-hjkmnp-tv-z]{25}\.[0-9]{1,10}\.[A-Za-z0-9_-]{43}", fullmatch=True))
-def test_what_is_parsed_is_written_in_one_way(text: str) -> None:
+def test_parsed_refresh_token_has_one_spelling(text: str) -> None:
     parsed = parse(text)
     if parsed is not None:
         proof = base64.urlsafe_b64encode(parsed.proof).decode().rstrip("=")
@@ -231,12 +231,12 @@ GOOD = refresh_token(ring(), SESSION, SALT, 0)
         GOOD * 10_000,
     ],
 )
-def test_no_refresh_tokens(text: str) -> None:
+def test_malformed_refresh_token_is_refused(text: str) -> None:
     assert parse(GOOD) is not None
     assert parse(text) is None
 
 
-def test_the_session_row_gives_no_token_away() -> None:
+def test_session_row_reveals_no_token() -> None:
     """All that a thief of the table has: id, salt, generation."""
     parsed = parse(GOOD)
     assert parsed is not None

@@ -61,7 +61,7 @@ BY_PATH: dict[str, tuple[User, str]] = {
 
 
 @pytest.mark.parametrize(("user", "status"), BY_PATH.values(), ids=BY_PATH.keys())
-def test_status(user: User, status: str) -> None:
+def test_status_follows_from_events(user: User, status: str) -> None:
     assert user.status == status == user.body()["status"]
 
 
@@ -95,7 +95,7 @@ def test_status(user: User, status: str) -> None:
         ("blocked, deactivated", REACTIVATE, "BLOCKED"),
     ],
 )
-def test_transition(path: str, command: m.Request, result: str) -> None:
+def test_transition_is_as_the_table_says(path: str, command: m.Request, result: str) -> None:
     user, _ = BY_PATH[path]
     if result == "invalid_transition":
         assert code(user, command) == result
@@ -103,7 +103,7 @@ def test_transition(path: str, command: m.Request, result: str) -> None:
         assert do(user, command).status == result
 
 
-def test_unblock_returns_to_what_it_was() -> None:
+def test_unblock_restores_the_status_before() -> None:
     for user, _ in BY_PATH.values():
         if "BLOCKED" not in user.holds:
             assert do(user, BLOCK, UNBLOCK).status == user.status
@@ -111,7 +111,7 @@ def test_unblock_returns_to_what_it_was() -> None:
             assert do(user, DEACTIVATE, REACTIVATE).status == user.status
 
 
-def test_what_is_so_already_changes_nothing() -> None:
+def test_repeated_status_command_changes_nothing() -> None:
     assert decide(do(ACTIVE, BLOCK), BLOCK) == []
     assert decide(do(ACTIVE, DEACTIVATE), DEACTIVATE) == []
     assert decide(ACTIVE, m.UpdateUser(user_id=ID)) == []
@@ -119,7 +119,7 @@ def test_what_is_so_already_changes_nothing() -> None:
     assert decide(ACTIVE, m.UpdateUser(user_id=ID, metadata={"gone": None})) == []
 
 
-def test_nobody_is_there() -> None:
+def test_command_on_an_unknown_user_is_refused() -> None:
     for command in (m.UpdateUser(user_id=ID), BLOCK, UNBLOCK, DEACTIVATE, REACTIVATE):
         assert code(None, command) == "user_not_found"
 
@@ -135,7 +135,7 @@ def test_blocked_at_is_the_time_of_the_block() -> None:
 # --- fields -----------------------------------------------------------------------------------------------------
 
 
-def test_created() -> None:
+def test_created_user_has_the_given_fields() -> None:
     user = do(None, CREATE.model_copy(update={"profile": m.ProfileInput(first_name="Sam", last_name=None)}))
     assert (user.email, user.email_key, user.version) == ("Sam@Example.com", "sam@example.com", 1)
     assert user.profile == {"firstName": "Sam"}
@@ -162,7 +162,7 @@ def test_update_merges_at_the_top_level_and_null_removes() -> None:
     assert without.profile == {"locale": "de"}
 
 
-def test_external_id_absent_null_and_new() -> None:
+def test_external_id_is_kept_removed_or_replaced() -> None:
     assert do(ACTIVE, m.UpdateUser(user_id=ID, metadata={"b": 1})).external_id == "x1"
     assert do(ACTIVE, m.UpdateUser(user_id=ID, external_id=None)).external_id is None
     assert do(ACTIVE, m.UpdateUser(user_id=ID, external_id="x2")).claims() == {
@@ -172,13 +172,13 @@ def test_external_id_absent_null_and_new() -> None:
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), (1, 1.0), ([1], [True])])
-def test_values_that_python_takes_for_equal_are_changes(old: object, new: object) -> None:
+def test_values_equal_in_python_only_are_changes(old: object, new: object) -> None:
     user = do(None, CREATE.model_copy(update={"metadata": {"a": old}}))
     updated = do(user, m.UpdateUser(user_id=ID, metadata={"a": new}))
     assert repr(updated.metadata) == repr({"a": new})
 
 
-def test_metadata_cannot_grow_past_its_bound_bit_by_bit() -> None:
+def test_metadata_cannot_exceed_its_bound_stepwise() -> None:
     user = do(None, CREATE.model_copy(update={"metadata": {"a": "x" * 10_000}}))
     decision = decide(user, m.UpdateUser(user_id=ID, metadata={"b": "x" * 10_000}))
     assert isinstance(decision, Refusal)
@@ -186,12 +186,12 @@ def test_metadata_cannot_grow_past_its_bound_bit_by_bit() -> None:
     assert do(user, m.UpdateUser(user_id=ID, metadata={"a": None, "b": "x" * 10_000})).version == 2
 
 
-def test_a_stream_begins_with_its_creation() -> None:
+def test_stream_begins_with_its_creation() -> None:
     with pytest.raises(ValueError, match="does not begin"):
         evolve(None, events.UserUnblocked(), ID, AT)
 
 
-def test_times_sort_as_texts() -> None:
+def test_times_sort_as_text() -> None:
     assert rfc3339(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00.000000Z"
 
 
@@ -225,7 +225,7 @@ def stored(event: events.UserEvent, version: int, user: User) -> StoredEvent:
 
 @settings(max_examples=60, deadline=None)
 @given(st.booleans(), COMMANDS)
-def test_invariants(verified: bool, commands: list[m.Request]) -> None:
+def test_invariants_hold_for_any_commands(verified: bool, commands: list[m.Request]) -> None:
     user = do(None, CREATE.model_copy(update={"email_verified": verified}))
     history = [stored(event, 1, user) for event in decide_create(verified)]
     for command in commands:
@@ -273,7 +273,7 @@ def test_block_and_unblock_leave_no_trace(commands: list[m.Request]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(_METADATA, _METADATA)
-def test_merge(old: Json, new: Json) -> None:
+def test_merge_replaces_top_level_keys(old: Json, new: Json) -> None:
     old = merge({}, old)
     result: dict[str, Any] = merge(old, new)
     for key in {*old, *new, *result}:

@@ -39,14 +39,14 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def test_who_asks_at_the_same_time_is_of_one_group_and_gets_his_own_answer() -> None:
+async def test_concurrent_requests_share_one_statement() -> None:
     work = Work()
     work.go.release()
     assert await asyncio.gather(*work.ask(1, 2, 3)) == [1, 4, 9]
     assert work.groups == [[1, 2, 3]]
 
 
-async def test_who_comes_while_a_group_is_under_way_is_of_the_next() -> None:
+async def test_request_during_a_group_joins_the_next() -> None:
     work = Work()
     first = work.ask(1)
     await work.started.acquire()
@@ -59,7 +59,7 @@ async def test_who_comes_while_a_group_is_under_way_is_of_the_next() -> None:
     assert work.groups == [[1], [2, 3]]
 
 
-async def test_a_group_waits_as_long_as_there_is_patience() -> None:
+async def test_group_waits_up_to_its_patience() -> None:
     work = Work(patience=LONG)
     asked = work.ask(1, 2)
     await turn()
@@ -72,7 +72,7 @@ async def test_a_group_waits_as_long_as_there_is_patience() -> None:
     assert await asyncio.gather(*asked) == [1, 4]
 
 
-async def test_time_alone_ends_the_wait_too() -> None:
+async def test_group_closes_when_the_time_is_over() -> None:
     work = Work(patience=0.01)
     work.go.release()
     async with asyncio.timeout(10):
@@ -80,7 +80,7 @@ async def test_time_alone_ends_the_wait_too() -> None:
 
 
 @pytest.mark.parametrize("most", [2, 10])
-async def test_a_full_group_or_one_in_a_hurry_waits_for_nobody(most: int) -> None:
+async def test_full_or_urgent_group_closes_at_once(most: int) -> None:
     work = Work(patience=LONG, most=most)
     asked = work.ask(1)
     await turn()
@@ -98,7 +98,7 @@ async def test_a_full_group_or_one_in_a_hurry_waits_for_nobody(most: int) -> Non
     assert await asyncio.gather(*later) == [9, 16]
 
 
-async def test_what_does_not_fit_into_a_group_comes_right_after_it() -> None:
+async def test_overflow_of_a_group_forms_the_next() -> None:
     work = Work(patience=LONG, most=2)
     asked = work.ask(1, 2, 3)
     for _ in range(2):
@@ -108,7 +108,7 @@ async def test_what_does_not_fit_into_a_group_comes_right_after_it() -> None:
     assert work.groups == [[1, 2], [3]]
 
 
-async def test_what_fails_fails_for_its_group_alone() -> None:
+async def test_failure_affects_its_group_only() -> None:
     work = Work()
     unlucky = work.ask(1, 13)
     await work.started.acquire()
@@ -119,7 +119,7 @@ async def test_what_fails_fails_for_its_group_alone() -> None:
     assert await asyncio.gather(*lucky) == [4]
 
 
-async def test_who_gives_up_takes_no_answer_from_the_others() -> None:
+async def test_cancelled_request_takes_no_answer_from_others() -> None:
     work = Work()
     asked = work.ask(1, 2)
     await work.started.acquire()
