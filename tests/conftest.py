@@ -124,7 +124,7 @@ def own_denizen(tmp_path: Path) -> Iterator[Denizen]:
 
 @pytest.fixture
 def discreet(tmp_path: Path) -> Iterator[Denizen]:
-    """One whose Register tells nobody who has an account."""
+    """One whose Register does not reveal who has an account."""
     yield from _up(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
 
 

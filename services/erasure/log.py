@@ -39,7 +39,7 @@ def examine(rows: Sequence[Json], user_id: str, stone: Tombstone, ring: KeyRing 
         if row["position"] > stone.position:
             place.fault(f"position {row['position']} comes after the tombstone")
         if row["metadata"].keys() - _METADATA:
-            place.fault(f"position {row['position']}: metadata that nobody has judged")
+            place.fault(f"position {row['position']}: metadata that is not on the list")
         for fault in thin.faults(row["public"], user_id):
             place.fault(f"position {row['position']}: {fault}")
         if row["private"] is not None and (fault := _readable(row, ring)):

@@ -56,7 +56,7 @@ def search(connection: Connection, cell: str, forms: Forms) -> list[Place]:
 
 def _judged(place: Place, known: frozenset[str], columns: Sequence[str]) -> None:
     if new := set(columns) - known:
-        place.fault(f"has columns that nobody has judged: {', '.join(sorted(new))}")
+        place.fault(f"has columns that are not on the list: {', '.join(sorted(new))}")
 
 
 def _rows(connection: Connection, place: Place, table: psycopg.sql.Identifier, forms: Forms) -> None:

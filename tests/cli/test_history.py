@@ -59,14 +59,14 @@ def test_identities_of_a_user_are_listed(shell: Shell, denizen: Denizen) -> None
 
 
 def test_history_of_an_unknown_user_is_refused(shell: Shell) -> None:
-    nobody = "user_01h455vb4pex5vsknk084sn02q"
+    unknown = "user_01h455vb4pex5vsknk084sn02q"
     for command in ("history", "identities", "login-history"):
-        code, out, err = shell.run("users", command, nobody)
+        code, out, err = shell.run("users", command, unknown)
         assert (code, out, err.partition(":")[0]) == (1, "", "user_not_found")
-    code, _, err = shell.run("users", "get", nobody, "--as-of", "2020-01-01")
+    code, _, err = shell.run("users", "get", unknown, "--as-of", "2020-01-01")
     assert (code, err.partition(":")[0]) == (1, "user_not_found")
     for wrong in (
-        ["get", nobody, "--as-of", "yesterday"],
+        ["get", unknown, "--as-of", "yesterday"],
         ["get", "--email", "a@example.com", "--as-of", "2020-01-01"],
     ):
         assert shell.run("users", *wrong)[0] == 2

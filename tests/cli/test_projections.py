@@ -66,7 +66,7 @@ def test_wrong_usage_and_refusals_have_exit_codes(shell: Shell, denizen: Denizen
 
 
 def test_rebuild_with_the_wrong_keys_changes_nothing(denizen: Denizen, tmp_path: Path) -> None:
-    """Under them everybody would look erased."""
+    """Under them every user would look erased."""
     (tmp_path / "keys").mkdir()
     for name in ("kek-1", "claims"):
         (tmp_path / "keys" / name).write_text("A" * 43 + "=\n")

@@ -1,4 +1,4 @@
-"""What an operator does about passwords, addresses and sessions, as he types it."""
+"""What an operator does about passwords, addresses and sessions, by the command line."""
 
 import json
 import os
@@ -75,7 +75,7 @@ class Operator(Shell):
 def _read(terminal: int) -> str:
     try:
         return os.read(terminal, 1000).decode(errors="replace")
-    except OSError:  # How Linux says that nobody has it open any more.
+    except OSError:  # How Linux says that no process has it open any more.
         return ""
 
 
@@ -183,8 +183,8 @@ def test_operator_changes_addresses_and_mails_resets(shell: Operator, denizen: D
     assert shell.json("users", "change-email", user, other)["email"] == address
     assert shell.fed_json(mailed(denizen.home, other, r"\d{6}"), "users", "verify-email", user)["email"] == other
 
-    for anybody in (other, email()):
-        assert shell.json("users", "send-password-reset-email", anybody) == {}
+    for address in (other, email()):
+        assert shell.json("users", "send-password-reset-email", address) == {}
     assert mailed(denizen.home, other, r"[A-Za-z0-9_-]{43}")
 
 

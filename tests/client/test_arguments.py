@@ -17,7 +17,7 @@ from tests.support.backend import email
 from tests.support.people import PASSWORD
 from tests.support.servers import Denizen
 
-SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 COMMANDS = [
     (resource, name)
     for resource in (Users, Sessions, Me)
@@ -42,7 +42,7 @@ def client(denizen: Denizen) -> Iterator[Client]:
 
 @pytest.fixture
 def nowhere() -> Iterator[Client]:
-    """One that reaches nobody: what it refuses was not sent."""
+    """A client that reaches no server: what it refuses was not sent."""
     with Client("nats://127.0.0.1:1", timeout=0.3) as unconnected:
         yield unconnected
 
@@ -86,10 +86,10 @@ def test_secret_that_is_not_text_is_refused(client: Client, secret: Any) -> None
     users, sessions, address = client.auth.users, client.auth.sessions, email()
     calls: list[Callable[[], Any]] = [
         lambda: users.register(email=address, password=secret),
-        lambda: users.reset_password(SOMEBODY, password=secret),
-        lambda: users.change_password(SOMEBODY, current_password=PASSWORD, new_password=secret),
+        lambda: users.reset_password(UNKNOWN, password=secret),
+        lambda: users.change_password(UNKNOWN, current_password=PASSWORD, new_password=secret),
         lambda: users.confirm_password_reset(token=secret, password=PASSWORD),
-        lambda: users.verify_email(SOMEBODY, code=secret),
+        lambda: users.verify_email(UNKNOWN, code=secret),
         lambda: sessions.refresh(secret),
     ]
     if secret is not None:  # Which says that there is none.
@@ -97,7 +97,7 @@ def test_secret_that_is_not_text_is_refused(client: Client, secret: Any) -> None
             lambda: sessions.authenticate(email=address, password=secret),
             lambda: users.create(email=address, password=secret),
             lambda: users.create(email=address, password_hash=secret),
-            lambda: users.link_identity(SOMEBODY, provider="github", provider_id="1", access_token=secret),
+            lambda: users.link_identity(UNKNOWN, provider="github", provider_id="1", access_token=secret),
             lambda: client.auth.me(secret).get(),
             lambda: client.auth.me(secret).log_out(),
         ]
@@ -132,6 +132,6 @@ def test_endless_value_is_refused(nowhere: Client) -> None:
         deep = {"a": deep}
     for metadata in (circle, deep):
         with pytest.raises(MalformedMessage):
-            nowhere.auth.users.update(SOMEBODY, metadata=metadata)
+            nowhere.auth.users.update(UNKNOWN, metadata=metadata)
     with pytest.raises(MalformedMessage):
         nowhere.auth.users.get_by_email("\udfff@example.com")

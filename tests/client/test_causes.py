@@ -26,15 +26,15 @@ from services.embedded.nats import Nats
 from tests.support.gate import Gate
 from tests.support.servers import NatsServer, running
 
-NOBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 AT_ONCE_SECONDS = 4
 """Well below the time-out of a call, which is 10 s; a busy machine takes its time."""
 
 Call = Callable[[AsyncClient], Awaitable[Any]]
 CALLS: dict[str, Call] = {
-    "command": lambda client: client.auth.users.block(NOBODY),
+    "command": lambda client: client.auth.users.block(UNKNOWN),
     "command with a secret": lambda client: client.auth.users.create(email="a@example.com", password="kanary-pass"),
-    "query": lambda client: client.auth.users.get(NOBODY),
+    "query": lambda client: client.auth.users.get(UNKNOWN),
     "self": lambda client: client.auth.me("a.b.c").get(),
     "sign-in": lambda client: client.auth.sessions.authenticate(email="a@example.com", password="kanary-pass"),
     "subscribe": lambda client: client.auth.events.subscribe("*", durable="causes", handler=lambda _: None),
@@ -163,7 +163,7 @@ async def test_refusal_that_comes_after_a_try_was_given_up_is_raised(nats_server
     async with _service(nats_server, "users.v1.query.GetUser", late), AsyncClient(nats_server.url, timeout=4) as client:
         began = time.monotonic()
         with pytest.raises(Overloaded, match="the projections are out of reach"):
-            await client.auth.users.get(NOBODY)
+            await client.auth.users.get(UNKNOWN)
         assert time.monotonic() - began < 6
         await asyncio.gather(*tasks)
 
@@ -179,7 +179,7 @@ async def test_refusal_is_raised_if_the_last_try_gets_no_answer(nats_server: Nat
 
     async with _service(nats_server, "users.v1.query.GetUser", once), AsyncClient(nats_server.url, timeout=3) as client:
         with pytest.raises(Overloaded, match="the projections are out of reach"):
-            await client.auth.users.get(NOBODY)
+            await client.auth.users.get(UNKNOWN)
     assert len(asked) > 1
 
 
@@ -205,7 +205,7 @@ async def test_client_of_a_nats_that_hangs_keeps_to_its_time(nats_server: NatsSe
         await client.connect()
         gate.hang()
         began = time.monotonic()
-        answers = await asyncio.gather(*(client.auth.users.get(NOBODY) for _ in range(2000)), return_exceptions=True)
+        answers = await asyncio.gather(*(client.auth.users.get(UNKNOWN) for _ in range(2000)), return_exceptions=True)
         assert time.monotonic() - began < seconds + 5
         assert {type(answer) for answer in answers} == {NoAnswer}
 
@@ -224,7 +224,7 @@ async def test_command_whose_replies_cannot_be_heard_is_not_sent(nats_server: Na
             outcomes = await asyncio.gather(*(CALLS["command"](deaf) for _ in range(3)), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [NatsPermissionDenied] * 3
         async with AsyncClient(nats_server.url, timeout=1, **options) as client:
-            with pytest.raises(NoAnswer):  # It is the first that comes, and nobody answers it.
+            with pytest.raises(NoAnswer):  # It is the first that comes, and gets no answer.
                 await CALLS["command"](client)
     assert len(asked) == 1
 

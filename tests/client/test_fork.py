@@ -21,7 +21,7 @@ from denizen import (
 from tests.support.backend import email
 from tests.support.servers import Denizen
 
-NOBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 
 
 def _in_child(work: Callable[[], object]) -> tuple[str, str, float]:
@@ -132,7 +132,7 @@ async def _get(client: AsyncClient, user_id: str) -> object:
 def test_async_client_on_a_second_loop_after_the_first_works(denizen: Denizen) -> None:
     async def look(client: AsyncClient) -> None:
         with pytest.raises(UserNotFound):
-            await _get(client, NOBODY)
+            await _get(client, UNKNOWN)
 
     def leave_open() -> None:
         client = AsyncClient(denizen.nats_url)
@@ -155,10 +155,10 @@ def test_async_client_on_a_second_live_loop_says_so_at_once(denizen: Denizen) ->
     first = asyncio.new_event_loop()
     try:
         with pytest.raises(UserNotFound):
-            first.run_until_complete(_get(client, NOBODY))
+            first.run_until_complete(_get(client, UNKNOWN))
         began = time.monotonic()
         with pytest.raises(WrongEventLoop):
-            asyncio.run(_get(client, NOBODY))
+            asyncio.run(_get(client, UNKNOWN))
         assert time.monotonic() - began < 3
         first.run_until_complete(client.close())
     finally:

@@ -159,7 +159,7 @@ def test_client_can_be_shared_by_threads(client: Client) -> None:
 
 
 def test_call_without_a_service_fails_within_its_timeout() -> None:
-    with Client("nats://somebody:secret@127.0.0.1:1", timeout=0.3) as client, pytest.raises(NoAnswer) as error:
+    with Client("nats://user:secret@127.0.0.1:1", timeout=0.3) as client, pytest.raises(NoAnswer) as error:
         client.auth.users.get("user_01h455vb4pex5vsknk084sn02q")
     assert "secret" not in str(error.value)
 

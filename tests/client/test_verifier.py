@@ -166,10 +166,10 @@ async def test_new_key_is_fetched_when_a_token_names_it(verifier: AsyncTokenVeri
     assert stale(verifier, token), "the caller is asked to try again, not told that the token is bad"
     await within(5, lambda: not stale(verifier, token))
     verifier.verify(token)
-    nobody = Signer().sign(user_id())
-    await within(10, lambda: not stale(verifier, nobody))
-    assert refused(verifier, nobody), "of a key that nobody has"
-    assert refused(verifier, nobody), "and that stays so"
+    unknown = Signer().sign(user_id())
+    await within(10, lambda: not stale(verifier, unknown))
+    assert refused(verifier, unknown), "of a key that is not published"
+    assert refused(verifier, unknown), "and that stays so"
 
 
 async def test_new_key_is_found_while_unknown_keys_are_fetched(verifier: AsyncTokenVerifier, signer: Signer) -> None:
@@ -317,12 +317,12 @@ async def test_forged_jetstream_answer_revokes_no_token(
 async def test_blocking_verifier_works_as_each_nats_user(
     nats_server: NatsServer, signer: Signer, revocations: Revocations, user: str
 ) -> None:
-    someone = user_id()
-    token = signer.sign(someone, position=1)
+    user = user_id()
+    token = signer.sign(user, position=1)
     verifier = TokenVerifier(nats_server.url, user=user, password=nats_server.passwords[user])
     await asyncio.to_thread(verifier.connect)
-    assert verifier.verify(token).user_id == someone
-    await revocations.put_user(someone, 2)
+    assert verifier.verify(token).user_id == user
+    await revocations.put_user(user, 2)
     await within(1, lambda: refused(verifier, token))
     await asyncio.to_thread(verifier.close)
     await asyncio.to_thread(verifier.close)

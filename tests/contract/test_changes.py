@@ -1,4 +1,4 @@
-"""Each change that breaks somebody is found, and none that does not is."""
+"""Each change that breaks a client is found, and no other."""
 
 import copy
 from collections.abc import Callable

@@ -73,7 +73,7 @@ def test_auth0_sample_becomes_users() -> None:
         "createdAt": "2019-12-06T18:36:12.412000Z",
     }
     assert users["grace"]["emailVerified"] is False
-    assert "profile" not in users["grace"]  # Her name is her address.
+    assert "profile" not in users["grace"]  # The name is the address.
     assert users["alan"]["identities"] == [{"provider": "google-oauth2", "providerId": "113000000000000000001"}]
     assert users["edsger"]["status"] == "BLOCKED"
     assert users["barbara"]["identities"] == [{"provider": "github", "providerId": "4711"}]
@@ -148,7 +148,7 @@ def test_django_sample_becomes_users(name: str, groups: Any) -> None:
     assert users["ada"]["createdAt"] == "2023-05-01T12:34:56.789000Z"
     assert users["ada"]["emailVerified"] is True
     assert (users["edsger"]["status"], users["edsger"]["emailVerified"]) == ("DEACTIVATED", False)
-    assert "appMetadata" not in users["barbara"]  # Her name is her address.
+    assert "appMetadata" not in users["barbara"]  # The name is the address.
     assert "passwordHash" not in users["dennis"]
     assert len(users) == 7
     assert bad_of(name) == []

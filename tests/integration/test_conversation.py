@@ -12,7 +12,7 @@ from denizen.operations import OPERATIONS
 from tests.support.backend import Backend, Json, connected, email
 from tests.support.servers import Denizen
 
-SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 USER_FIELDS = {
     *("id", "externalId", "email", "emailVerified", "status", "profile", "metadata", "appMetadata", "identities"),
     *("passwordChangeRequired", "loginCount", "lastLoginAt", "lastLoginIp", "createdAt", "updatedAt", "blockedAt"),
@@ -130,7 +130,7 @@ async def test_refusals_have_their_code_and_number(backend: Backend) -> None:
             *("command.UpdateUser", {"userId": other["id"], "externalId": user["externalId"]}, {}),
             *("external_id_taken", 409, "externalId"),
         ),
-        ("command.BlockUser", {"userId": SOMEBODY}, {}, "user_not_found", 404, "userId"),
+        ("command.BlockUser", {"userId": UNKNOWN}, {}, "user_not_found", 404, "userId"),
         ("command.UnblockUser", {"userId": user["id"]}, {}, "invalid_transition", 409, None),
         ("command.ReactivateUser", {"userId": user["id"]}, {}, "invalid_transition", 409, None),
         (
@@ -142,7 +142,7 @@ async def test_refusals_have_their_code_and_number(backend: Backend) -> None:
             *("deadline_exceeded", 504, None),
         ),
         ("command.BlockUser", {}, {}, "validation_failed", 422, "userId"),
-        ("query.GetUser", {"userId": SOMEBODY}, {}, "user_not_found", 404, "userId"),
+        ("query.GetUser", {"userId": UNKNOWN}, {}, "user_not_found", 404, "userId"),
         ("query.GetUserByEmail", {"email": email()}, {}, "user_not_found", 404, "email"),
         ("query.GetUserByExternalId", {"externalId": "?"}, {}, "user_not_found", 404, "externalId"),
     ]

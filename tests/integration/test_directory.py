@@ -52,9 +52,9 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
         assert reply.code == "", reply.data
         return reply.body
 
-    everybody = await page(sort="name")
-    assert (everybody["total"], everybody["totalIsEstimate"], everybody["nextCursor"]) == (5, False, None)
-    assert ids(everybody) == [users[0]["id"], users[3]["id"], users[1]["id"], users[2]["id"], exact["id"]]
+    all_users = await page(sort="name")
+    assert (all_users["total"], all_users["totalIsEstimate"], all_users["nextCursor"]) == (5, False, None)
+    assert ids(all_users) == [users[0]["id"], users[3]["id"], users[1]["id"], users[2]["id"], exact["id"]]
     assert ids(await page(search=address.upper())) == [exact["id"]]
     first = await page(search=address, count=1)
     assert (ids(first), first["total"]) == ([exact["id"]], 2)
@@ -73,7 +73,7 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
         walked += ids(some)
         if (cursor := some["nextCursor"]) is None:
             break
-    assert walked == ids(everybody)[::-1]
+    assert walked == ids(all_users)[::-1]
 
 
 async def test_domains_with_a_sharp_s_are_not_those_with_ss(backend: Backend) -> None:

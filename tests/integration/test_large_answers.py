@@ -1,4 +1,4 @@
-"""Answers that would be larger than NATS takes: pages end before, and lead on; nobody waits in vain."""
+"""Answers that would be larger than NATS takes: pages end before, and lead on; no caller waits in vain."""
 
 import asyncio
 import json
@@ -44,8 +44,8 @@ async def test_large_users_are_listed_in_smaller_pages(denizen: Denizen, talk: T
     assert [len(page) for page in pages] == [28, 28, 14]
     assert [len(page) for page in await walk(talk, "ListUsers", at, **asked | {"offset": 25})] == [28, 17]
     assert [len(page) for page in await walk(talk, "ListUsers", at, **asked | {"count": 20})] == [20, 20, 20, 10]
-    everybody = await talk.query("ListUsers", {"count": 500}, Denizen_Min_Position=str(at))
-    assert everybody.body["nextCursor"], "the list without a search, too"
+    all_users = await talk.query("ListUsers", {"count": 500}, Denizen_Min_Position=str(at))
+    assert all_users.body["nextCursor"], "the list without a search, too"
     async with AsyncClient(denizen.nats_url) as client:
         assert [user.id async for user in client.auth.users.iter_all(search=word, sort="name")] == ids
 
@@ -124,7 +124,7 @@ async def test_newest_of_very_many_sessions_are_listed(talk: Talk) -> None:
 
 
 async def test_request_larger_than_a_message_is_refused(talk: Talk, denizen: Denizen) -> None:
-    """A user cannot be so large; if one is, whoever asks for him is told, and does not wait in vain."""
+    """A user cannot be so large; if one is, the caller is told, and does not wait in vain."""
     made = await talk.done("CreateUser", {"email": email()})
     asked = {"userId": made["user"]["id"]}
     shown = (await talk.query("GetUser", asked, Denizen_Min_Position=str(made["position"]))).body

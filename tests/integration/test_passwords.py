@@ -32,7 +32,7 @@ async def test_change_password_ends_every_session(talk: Talk, post: Postbox, kin
             return (await talk.command("ChangePassword", {"userId": user["id"], **body})).body
         return (await talk.self(session["accessToken"], "ChangePassword", body)).body
 
-    wrong = (await change("not his password", NEW))["error"]
+    wrong = (await change("not the password", NEW))["error"]
     assert (wrong["code"], wrong["field"]) == ("invalid_credentials", "currentPassword")
     weak = (await change(PASSWORD, "password"))["error"]
     assert (weak["code"], weak["field"]) == ("weak_password", "newPassword")
@@ -234,8 +234,8 @@ async def test_only_the_newest_code_and_token_count(talk: Talk, post: Postbox) -
 async def test_mails_to_one_address_are_limited(talk: Talk, post: Postbox) -> None:
     user = await talk.create()
     codes = [(await talk.command("SendPasswordResetEmail", {"email": user["email"]})).code for _ in range(6)]
-    nobody = email()
-    assert codes == [(await talk.command("SendPasswordResetEmail", {"email": nobody})).code for _ in range(6)]
+    unknown = email()
+    assert codes == [(await talk.command("SendPasswordResetEmail", {"email": unknown})).code for _ in range(6)]
     assert codes == [""] * 4 + ["too_many_attempts"] * 2
     assert (await talk.command("SendVerificationEmail", {"userId": user["id"]})).code == "too_many_attempts"
     assert len(await post.mails(user["email"], "new password", 4)) == 4
@@ -317,7 +317,7 @@ async def test_change_own_email_needs_the_password(talk: Talk, post: Postbox) ->
     """A stolen session must not move the account."""
     user = await talk.member()
     token, address = (await talk.sign_in(user))["accessToken"], email()
-    for body in ({"email": address}, {"email": address, "currentPassword": "not his password"}):
+    for body in ({"email": address}, {"email": address, "currentPassword": "not the password"}):
         refusal = (await talk.self(token, "ChangeEmail", body)).body["error"]
         assert (refusal["code"], refusal["field"]) == ("invalid_credentials", "currentPassword")
     assert not (await talk.self(token, "ChangeEmail", {"email": address, "currentPassword": PASSWORD})).code
@@ -366,7 +366,7 @@ async def test_imported_hash_signs_in(talk: Talk, denizen: Denizen, stored: str,
 
     imported = kept()
     assert not imported.startswith("$argon2")
-    assert await talk.refused(user, "not his password") == "invalid_credentials"
+    assert await talk.refused(user, "not the password") == "invalid_credentials"
     assert kept() == imported
     assert await talk.alive(await talk.sign_in(user, password))
     assert kept().startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -481,7 +481,7 @@ async def test_repeat_after_the_user_was_deleted_is_refused(
 
 @pytest.mark.embedded
 async def test_discreet_registration_answers_alike(discreet: Denizen) -> None:
-    """The same answer, the same time to half a second, and a mail to whoever has the address."""
+    """The same answer, the same time to half a second, and a mail to the owner of the address."""
     post = Postbox(discreet)
     async with talking(discreet, "frontend") as front, talking(discreet) as talk:
         owner = await talk.member()
@@ -496,7 +496,7 @@ async def test_discreet_registration_answers_alike(discreet: Denizen) -> None:
                 weak = await front.public("Register", {"email": to, "password": "password"}, **headers)
                 assert weak.code == "weak_password"
         await post.mails(owner["email"], "have an account already", 2)
-        # Who was new has his code at once; who came again is told that he was there.
+        # A new user has a code at once; an existing one is told that the address has an account.
         code = await post.code(address)
         await post.mails(address, "have an account already")
         now = await talk.now()
@@ -515,7 +515,7 @@ async def test_discreet_registration_answers_alike(discreet: Denizen) -> None:
             assert [reply.body for reply in replies] == [{}] * 3
         assert len(await post.mails(owner["email"], "have an account already", 3)) == 3
 
-        # It writes to people unasked: that is limited, whoever has the address.
+        # It writes to people unasked: that is limited, whether or not a user has the address.
         another = email()
         codes = [(await front.public("Register", {"email": another, "password": NEW})).code for _ in range(5)]
         assert codes == [""] * 4 + ["too_many_attempts"]

@@ -36,7 +36,7 @@ async def test_sign_in_token_and_refresh_work(talk: Talk, front: Talk, post: Pos
     assert (await asked("VerifyEmail", {"userId": user["id"], "code": code})).code == "code_invalid", "once"
     assert (await asked("SendVerificationEmail", {"userId": user["id"]})).code == "invalid_transition"
 
-    assert (await asked("Authenticate", {**login, "password": "not his password"})).code == "invalid_credentials"
+    assert (await asked("Authenticate", {**login, "password": "not the password"})).code == "invalid_credentials"
     entered = await asked("Authenticate", login)
     session = entered.body
     assert set(session) == {"accessToken", "refreshToken", "expiresIn", "sessionId", "user"}
@@ -58,7 +58,7 @@ async def test_login_history_is_paged(talk: Talk) -> None:
     user = await talk.member()
     position = 0
     for number in range(5):
-        await talk.refused(user, "not his password", ip=f"192.0.2.{number}")
+        await talk.refused(user, "not the password", ip=f"192.0.2.{number}")
         reply = await talk.command("Authenticate", {"email": user["email"], "password": PASSWORD})
         position = int(reply.headers["Denizen-Position"])
     everything = (await talk.history(user, position))["data"]
@@ -183,7 +183,7 @@ async def test_block_and_password_changes_end_every_session(talk: Talk, command:
     for each in (sessions[0], refreshed):
         assert (await talk.command("RefreshSession", {"refreshToken": each["refreshToken"]})).code == "token_invalid"
     assert await talk.refused(user) == refusal
-    assert await talk.refused(user, "not his password") == "invalid_credentials"
+    assert await talk.refused(user, "not the password") == "invalid_credentials"
     if back:
         await talk.done(back, {"userId": user["id"]})
         assert [await talk.alive(each) for each in (*sessions, refreshed)] == [False] * 3
@@ -319,7 +319,7 @@ async def test_repeat_of_authenticate_gets_the_same_tokens(talk: Talk, denizen: 
     assert len({reply.body["sessionId"] for reply in replies}) == 1
     assert len({reply.headers["Denizen-Position"] for reply in replies}) == 1
     assert (await talk.fresh(user))["loginCount"] == 1
-    wrong = {**login, "password": "not his password"}
+    wrong = {**login, "password": "not the password"}
     assert (await talk.command("Authenticate", wrong, Nats_Msg_Id=key)).code == "invalid_credentials", (
         "nothing for free"
     )
@@ -381,8 +381,8 @@ async def test_guesses_past_the_limit_are_refused_but_not_the_owner(talk: Talk) 
 async def test_conditions_do_not_reveal_an_account(talk: Talk, version: str) -> None:
     user = await talk.member()
     for name, body in (
-        ("Authenticate", {"email": user["email"], "password": "not his password"}),
-        ("Authenticate", {"email": email(), "password": "not his password"}),
+        ("Authenticate", {"email": user["email"], "password": "not the password"}),
+        ("Authenticate", {"email": email(), "password": "not the password"}),
     ):
         refusal = await talk.command(name, body, Denizen_Expected_Version=version)
         assert refusal.body["error"] == {"code": "invalid_credentials", "message": "the password is not right"}

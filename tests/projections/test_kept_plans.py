@@ -53,7 +53,7 @@ set search_path to denizen;
 delete from codes; delete from sessions; delete from throttles; delete from mails; delete from commands;
 delete from import_chunks; delete from import_ids;
 """
-"""A day on which nobody came, and all that is kept for a while was forgotten."""
+"""A day without requests, after which all that is kept for a while was forgotten."""
 
 
 def _user(number: int) -> str:

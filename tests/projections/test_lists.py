@@ -343,14 +343,14 @@ async def test_frequent_words_are_searched_in_windows(
         )
         owner.execute("insert into denizen.by_external_id values ('common', %s)", [_id(1_345)])
     blocked = [_id(number) for number in (1_344, 1_345, 5_312, 5_313)]
-    everybody = [_id(number) for number in range(1, 12_001)]
+    all_ids = [_id(number) for number in range(1, 12_001)]
     ones = [_id(number) for number in range(1, 12_001) if str(number).startswith("1")]
     for asked, found, most in (
         ({"search": "1"}, ones, None),
         ({"status": "BLOCKED"}, blocked, 5),
         ({"status": "DEACTIVATED"}, [], 1),
-        ({"status": "ACTIVE"}, [user_id for user_id in everybody if user_id not in blocked], None),
-        ({}, everybody, None),
+        ({"status": "ACTIVE"}, [user_id for user_id in all_ids if user_id not in blocked], None),
+        ({}, all_ids, None),
     ):
         pages = await read_side.walk(**{"search": "common", "sort": sort, "count": 200, **asked})
         ids = [user["id"] for page in pages for user in page["data"]]

@@ -311,7 +311,7 @@ async def _waits(world: World) -> bool:
 
 
 async def test_waiting_projector_does_not_delay_the_swap(world: World) -> None:
-    """A swap lets whoever reads a table go first: a projector that had read it would never let it pass."""
+    """A swap lets the readers of a table go first: a projector that had read it would never let it pass."""
     await world.create(2)
     with psycopg.connect(world.url) as swap, psycopg.connect(world.url, autocommit=True) as watch:
         swap.execute("lock table denizen.users in share row exclusive mode")
@@ -370,7 +370,7 @@ async def test_tables_of_a_later_version_are_not_touched(world: World) -> None:
 
 
 async def test_rebuild_restores_nothing_of_an_erased_user(database_url: str) -> None:
-    """Neither of one erased before, nor of one erased while the rebuild had him already."""
+    """Neither of one erased before, nor of one erased after the rebuild had read them."""
     store = PostgresEventStore(log.settings(database_url), log.ring(), "test")
     accounts = Accounts(store)
     async with ReadSide(database_url):
@@ -392,7 +392,7 @@ async def test_rebuild_restores_nothing_of_an_erased_user(database_url: str) -> 
 
 
 class _Deleting(PostgresEventStore):
-    """A log in which a user is deleted once he was read."""
+    """A log in which a user is deleted after they were read."""
 
     accounts: Accounts
     user_id: str

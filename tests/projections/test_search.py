@@ -1,4 +1,4 @@
-"""The words that are looked up are those of everybody who is found."""
+"""The words that are looked up are those of every user who is found."""
 
 import re
 
@@ -38,7 +38,7 @@ def holds(search: str, found: Condition) -> bool:
 @example(first="x", last="", search="x@b")
 @example(first="ab.ba", last="", search=".ba")
 def test_found_users_have_the_words(first: str, last: str, search: str | list[int]) -> None:
-    """And whoever has the one word of a plain search is found."""
+    """And every user who has the one word of a plain search is found."""
     user = folded({"email": "x@b.example", "profile": {"firstName": first, "lastName": last}})
     term = search if isinstance(search, str) else f"x@b.example {first} {last}"[min(search) : max(search)]
     try:

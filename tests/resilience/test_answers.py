@@ -84,7 +84,7 @@ async def test_killed_followers_follow_the_log_again(own_denizen: Denizen, child
 @pytest.mark.embedded
 @pytest.mark.slow
 async def test_self_query_never_says_user_not_found(own_denizen: Denizen) -> None:
-    """He has just signed in, and the projections have not heard of him yet."""
+    """The user has just signed in, and the projections have not read of them yet."""
     async with talking(own_denizen) as talk:
         known = await talk.member()
         await talk.fresh(known)
@@ -93,7 +93,7 @@ async def test_self_query_never_says_user_not_found(own_denizen: Denizen) -> Non
         known_token = (await talk.sign_in(known))["accessToken"]
         asking = ("GetMe", "ListIdentities", "GetLoginHistory")
         there = await asyncio.gather(*(talk.self(known_token, name) for name in asking))
-        assert [reply.code for reply in there] == [""] * 3, "who is known does not wait for his new session"
+        assert [reply.code for reply in there] == [""] * 3, "a known user does not wait for the new session"
         behind = await asyncio.gather(*(talk.self(token, name) for name in asking))
         assert [reply.code for reply in behind] == ["stale_read"] * 3
         waiting = [asyncio.create_task(talk.self(token, name)) for name in asking]

@@ -37,7 +37,7 @@ def key_of(token: str) -> str:
 
 
 class Caller:
-    """A user who goes on refreshing, and has each token checked by everyone who checks tokens."""
+    """A user who goes on refreshing, and has each token checked by every kind of checker."""
 
     def __init__(self, talk: Talk, verifier: AsyncTokenVerifier, session: Json) -> None:
         self._talk = talk

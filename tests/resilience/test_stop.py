@@ -1,4 +1,4 @@
-"""A clean end answers all that was accepted, and beside a second process nobody notices it."""
+"""A clean end answers all that was accepted, and beside a second process no caller notices it."""
 
 import asyncio
 import json

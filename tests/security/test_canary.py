@@ -166,7 +166,7 @@ async def test_secrets_and_personal_data_leave_no_trace(own_denizen: Denizen) ->
         if where == "log":
             assert not _codes(story, content), path
     assert found_in_mails, "the search finds a token where there is one"
-    assert personal_in_postgres, "the search finds a person where he is"
+    assert personal_in_postgres, "the search finds the data of a user who is there"
     errors = own_denizen.errors().encode()
     assert canary.shown(secret | resets | tokens | personal, errors) == [], "stderr"
 
@@ -282,7 +282,7 @@ async def _crashes(story: Story, denizen: Denizen, address: str) -> None:
 
 
 async def _attempt(story: Story, address: str, number: int) -> None:
-    """A login, or somebody who registers; it may get no answer."""
+    """A login or a registration; it may get no answer."""
     name, email = ("Register", story.email(secrets.token_hex(4))) if number % 2 else ("Authenticate", address)
     body = {"email": email, "password": story.password(f"crash {number}")}
     with suppress(NatsError, TimeoutError):

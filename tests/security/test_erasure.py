@@ -36,7 +36,7 @@ _BIN = Path(_POSTGRES.origin if _POSTGRES and _POSTGRES.origin else "").with_nam
 
 @dataclass
 class Life:
-    """A user with a canary in every field, and everything that was said about him.
+    """A user with a canary in every field, and everything that was said about them.
 
     Attributes:
         word: what every personal detail and every password has in it.
@@ -135,7 +135,7 @@ class Life:
         await self.mailed(self.email("b"), r"[A-Za-z0-9_-]{43}")
 
     def queries(self) -> list[tuple[str, Json]]:
-        """Every way to find him."""
+        """Every way to find the user."""
         return [
             ("GetUser", {"userId": self.user}),
             ("GetUserByEmail", {"email": self.email("a")}),
@@ -254,7 +254,7 @@ async def test_deleted_user_leaves_nothing(own_denizen: Denizen) -> None:
         assert canary.shown(life.forms, from_zero) == []
         assert canary.shown(canary.forms(other.word), from_zero), "it brings back who is there"
         after = await _settled_dump(url, life)
-        assert canary.shown(canary.forms(other.word), after), "the search finds whoever is there"
+        assert canary.shown(canary.forms(other.word), after), "the search finds a user who is there"
         assert life.user.encode() in after, "the tombstone stays"
 
         old = restore(url, before, "before")
@@ -297,7 +297,7 @@ async def test_rebuild_restores_nothing_and_rewrites_the_files(own_denizen: Deni
             assert not (await backend.query("GetUser", {"userId": life.user}, Denizen_Min_Position=position)).code
         _maintained(url, "analyze denizen.users", "analyze denizen.by_email")
         there = _raw(url, home, life.forms)
-        assert there >= {"users", "by_email", "pg_statistic", "pg_wal"}, "the search finds whoever is there"
+        assert there >= {"users", "by_email", "pg_statistic", "pg_wal"}, "the search finds a user who is there"
         position = str((await backend.command("DeleteUser", {"userId": life.user})).body["position"])
         assert (await backend.query("GetUser", {"userId": life.user}, Denizen_Min_Position=position)).code
         _maintained(url, "vacuum")
@@ -340,7 +340,7 @@ def _raw(url: str, home: Path, forms: Iterable[bytes]) -> set[str]:
 
 
 async def _no_reply_is_left(life: Life, position: str) -> None:
-    """A repeat gets no reply of before; nor does a token, a code or an address that was his."""
+    """A repeat gets no reply of before; nor does a token, a code or an address of the user."""
     for name, body, key in life.asked:
         reply = await life.backend.ask(f"users.v1.command.{name}", body, 10, Nats_Msg_Id=key)
         said = reply.data + json.dumps(reply.headers).encode()
@@ -358,7 +358,7 @@ async def _no_reply_is_left(life: Life, position: str) -> None:
 
 
 async def _settled_dump(url: str, life: Life) -> bytes:
-    """A dump without a canary, once the projections have dropped the user who had his address afterwards."""
+    """A dump without a canary, once the projections have dropped the user who had the address afterwards."""
     content = b""
 
     async def clean() -> bool:

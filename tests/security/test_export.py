@@ -87,7 +87,7 @@ async def test_export_has_hashes_only_on_request(denizen: Denizen, form: str) ->
 
 
 async def _shown(backend: Talk, row: Json) -> None:
-    """Import a user, and wait until the projections have him."""
+    """Import a user, and wait until the projections have them."""
     reply = await backend.done("ImportUsers", {"users": [row]})
     await backend.fresh({"id": reply["results"][0]["userId"]})
 

@@ -1,4 +1,4 @@
-"""Threat 8: nobody sets a field that is not his to set, on any subject, and nobody acts as another user."""
+"""Threat 8: no role sets a field that it may not set, on any subject, and no user acts as another user."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from denizen.operations import PUBLIC, SELF, Operation
 from tests.support.backend import Json, email
 from tests.support.people import PASSWORD, Talk
 
-SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 SESSION = "sess_01h455vb4pex5vsknk084sn02q"
 PRIVILEGED: Json = {
     "appMetadata": {"role": "admin"},
     "emailVerified": True,
     "status": "ACTIVE",
     "externalId": "x",
-    "userId": SOMEBODY,
-    "id": SOMEBODY,
+    "userId": UNKNOWN,
+    "id": UNKNOWN,
     "roles": ["admin"],
     "role": "admin",
     "isAdmin": True,
@@ -39,18 +39,18 @@ PRIVILEGED: Json = {
     "accessToken": "x",
     "authorization": "Bearer x",
     "session": SESSION,
-    "sub": SOMEBODY,
-    "user_id": SOMEBODY,
+    "sub": UNKNOWN,
+    "user_id": UNKNOWN,
     "app_metadata": {"role": "admin"},
     "__proto__": {"isAdmin": True},
 }
-"""What somebody might try to set; where a request has a field of the name, it is his to set."""
+"""Fields that a caller might try to set; where a request has a field of the name, the role may set it."""
 VALID: dict[str, Json] = {
     "Register": {"email": "a@example.com", "password": PASSWORD},
     "Authenticate": {"email": "a@example.com", "password": PASSWORD},
     "RefreshSession": {"refreshToken": "x"},
-    "VerifyEmail": {"userId": SOMEBODY, "code": "123456"},
-    "SendVerificationEmail": {"userId": SOMEBODY},
+    "VerifyEmail": {"userId": UNKNOWN, "code": "123456"},
+    "SendVerificationEmail": {"userId": UNKNOWN},
     "SendPasswordResetEmail": {"email": "a@example.com"},
     "ConfirmPasswordReset": {"token": "x", "password": PASSWORD},
     "ChangeEmail": {"email": "a@example.com", "currentPassword": PASSWORD},
@@ -59,7 +59,7 @@ VALID: dict[str, Json] = {
     "LinkIdentity": {"provider": "google", "providerId": "x"},
     "UnlinkIdentity": {"provider": "google", "providerId": "x"},
 }
-"""Bodies that only lack somebody whom they are about."""
+"""Bodies that lack only the user whom they are about."""
 FIELDS: dict[str, set[str]] = {
     "public.Register": {"email", "password", "profile"},
     "public.Authenticate": {"email", "password", "ip", "userAgent"},
@@ -125,7 +125,7 @@ async def test_duplicate_key_is_refused(talk: Talk, operation: Operation) -> Non
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
     before = await talk.fresh(user)
-    body = {"userId": SOMEBODY, **VALID.get(operation.name, {"metadata": {}})}
+    body = {"userId": UNKNOWN, **VALID.get(operation.name, {"metadata": {}})}
     headers = {"Authorization": f"Bearer {token}"} if operation.kind == "self" else None
     for again in body.items():
         pairs = [*body.items(), again]
@@ -136,7 +136,7 @@ async def test_duplicate_key_is_refused(talk: Talk, operation: Operation) -> Non
 
 
 async def test_registered_user_has_no_privileged_field(talk: Talk, front: Talk) -> None:
-    """Whatever he says of himself, he is nobody yet."""
+    """Whatever the request says, the new user has no rights yet."""
     body = {"email": email(), "password": PASSWORD, "profile": {"firstName": "Ada", "locale": "de"}}
     user = (await front.public("Register", body)).body["user"]
     assert user == {

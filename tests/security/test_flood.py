@@ -23,14 +23,14 @@ async def backend(denizen: Denizen) -> AsyncIterator[Backend]:
 
 
 def counted(denizen: Denizen) -> int:
-    """Limits that somebody has touched."""
+    """Limits that a guess has touched."""
     with psycopg.connect(denizen.database_url) as connection:
         (count,) = connection.execute("select count(*) from denizen.throttles").fetchone() or (0,)
     return int(count)
 
 
 async def answers(backend: Backend, bodies: list[bytes]) -> list[str]:
-    """All requests at once: the codes of the answers as they came; empty where he got in."""
+    """All requests at once: the codes of the answers as they came; empty where the user got in."""
     codes: list[str] = []
     done = asyncio.Event()
     inbox = backend.client.new_inbox()

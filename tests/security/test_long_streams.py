@@ -1,4 +1,4 @@
-"""A user whose stream is long makes nobody else wait: what is read for them does not grow with it (threat 28).
+"""A user whose stream is long makes no other user wait: what is read for them does not grow with it (threat 28).
 
 Judged by the work that is done, for what it takes depends on the machine.
 """

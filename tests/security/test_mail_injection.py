@@ -112,7 +112,7 @@ def assert_harmless(to: str) -> str | None:
     assert written.recipient.rpartition("@")[2].lower() == canonical(f"a@{domain}").rpartition("@")[2]
     assert re.fullmatch(r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,\"]+@[A-Za-z0-9.-]+", written.recipient)
     assert written.utf8 or written.recipient.isascii()
-    if "=?" in local:  # Whoever decodes words would find another address in the header.
+    if "=?" in local:  # A reader that decodes words would find another address in the header.
         assert written.content.count(b"\r\nTo: undisclosed-recipients:;\r\n") == 1
         assert parsed(written)["To"].addresses == ()
         return written.recipient
@@ -127,7 +127,7 @@ def test_address_is_one_recipient_or_none(to: str) -> None:
 
 
 def test_hostile_addresses_are_judged() -> None:
-    """Odd ones, but each is one, and nobody else's."""
+    """Odd addresses, but each is one address and no other one."""
     sent = {to for to in ADDRESSES if assert_harmless(to)}
     assert sent == {
         "%0d%0aada@example.com",

@@ -19,7 +19,7 @@ from tests.support.servers import Denizen
 SUBJECTS = [operation.subject for operation in OPERATIONS.values() if operation.name != "ExportUsersWithHashes"]
 """Of a back end: hashes are the operator's alone."""
 LARGE = {operation.subject for operation in OPERATIONS.values() if operation.octets > 64 * 1024}
-SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 
 MALFORMED = {
     "no JSON": b"{not json",
@@ -75,12 +75,12 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"userId": "*"},
         {"userId": ">"},
         {"userId": "user_*"},
-        {"userId": f"{SOMEBODY}\n"},
-        {"userId": f"{SOMEBODY}.x"},
-        {"userId": SOMEBODY.upper()},
+        {"userId": f"{UNKNOWN}\n"},
+        {"userId": f"{UNKNOWN}.x"},
+        {"userId": UNKNOWN.upper()},
         {"userId": 7},
-        {"userId": SOMEBODY, "reason": "x" * 513},
-        {"userId": SOMEBODY, "reason": "a\nb"},
+        {"userId": UNKNOWN, "reason": "x" * 513},
+        {"userId": UNKNOWN, "reason": "a\nb"},
     ],
     "users.v1.public.Authenticate": [
         {"email": "a@example.com"},
@@ -97,17 +97,17 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"email": "a@example.com", "password": "drop table", "userAgent": ["drop table"]},
     ],
     "users.v1.command.RevokeSession": [
-        {"userId": SOMEBODY},
-        {"userId": SOMEBODY, "sessionId": SOMEBODY},
-        {"userId": SOMEBODY, "sessionId": "sess_*"},
-        {"userId": SOMEBODY, "sessionId": "sess_01h455vb4pex5vsknk084sn02q.x"},
+        {"userId": UNKNOWN},
+        {"userId": UNKNOWN, "sessionId": UNKNOWN},
+        {"userId": UNKNOWN, "sessionId": "sess_*"},
+        {"userId": UNKNOWN, "sessionId": "sess_01h455vb4pex5vsknk084sn02q.x"},
     ],
     "users.v1.query.GetLoginHistory": [
-        {"userId": SOMEBODY, "cursor": "-1"},
-        {"userId": SOMEBODY, "cursor": "1; drop table events"},
-        {"userId": SOMEBODY, "cursor": "9" * 20},
-        {"userId": SOMEBODY, "cursor": 1},
-        {"userId": SOMEBODY, "count": 501},
+        {"userId": UNKNOWN, "cursor": "-1"},
+        {"userId": UNKNOWN, "cursor": "1; drop table events"},
+        {"userId": UNKNOWN, "cursor": "9" * 20},
+        {"userId": UNKNOWN, "cursor": 1},
+        {"userId": UNKNOWN, "count": 501},
     ],
     "users.v1.query.GetUser": [{"userId": "user_'; drop table events; --"}, {"userId": "%"}, {"userId": {}}],
     "users.v1.query.GetUserByEmail": [{"email": "x"}, {"email": "%@example.com\\"}],

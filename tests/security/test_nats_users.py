@@ -99,7 +99,7 @@ MAY_SUBSCRIBE: dict[str, list[str]] = {
     "subscriber": ["_INBOX.subscriber-one.>", "users.v1.revocation.>"],
     "verifier": ["_INBOX.verifier-one.>", "users.v1.revocation.>"],
 }
-NOBODY_PUBLISHES = [
+NO_USER_PUBLISHES = [
     EVENT,
     REVOCATION,
     "users.v1.revocation.user.user_x",
@@ -123,7 +123,7 @@ NOBODY_PUBLISHES = [
     *(each for durable in ("backend_two", "subscriber_two", "third", "*") for each in consumer(durable)),
     *(f"_INBOX.{user}.x" for user in ("frontend-one", "frontend-two", "backend-two", "operator", *SHARED)),
 ]
-NOBODY_SUBSCRIBES = [
+NO_USER_SUBSCRIBES = [
     ">",
     "_INBOX.>",
     "_INBOX.*.>",
@@ -226,13 +226,13 @@ async def test_added_user_may_publish_nothing_else(site: Site, kind: Kind) -> No
     others = [each for each in EVERYTHING if each not in MAY_PUBLISH[kind]]
     if kind == "backend":
         others = [each for each in others if not each.startswith(("users.v1.", "$JS.API.STREAM.", "$JS.API.DIRECT."))]
-    forbidden = [*NOBODY_PUBLISHES, *others]
+    forbidden = [*NO_USER_PUBLISHES, *others]
     assert await refused(site, f"{kind}-one", forbidden, []) == forbidden
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_added_user_may_hear_nothing_else(site: Site, kind: Kind) -> None:
-    forbidden = NOBODY_SUBSCRIBES if kind == "backend" else [*NOBODY_SUBSCRIBES, "users.v1.event.>", EVENT]
+    forbidden = NO_USER_SUBSCRIBES if kind == "backend" else [*NO_USER_SUBSCRIBES, "users.v1.event.>", EVENT]
     assert await refused(site, f"{kind}-one", [], forbidden) == forbidden
 
 
@@ -260,8 +260,8 @@ async def test_shared_user_cannot_subscribe_to_an_added_inbox(site: Site, user: 
 async def test_replies_reach_the_caller_only(site: Site, listening: str) -> None:
     """The shared back end may subscribe to all inboxes: the server leaves out those of the added users."""
     heard: list[tuple[str, str]] = []
-    everyone = [f"{kind}-{name}" for kind in KINDS for name in NAMES]
-    clients = {user: await connect(site, user) for user in (*everyone, "backend", "responder")}
+    added = [f"{kind}-{name}" for kind in KINDS for name in NAMES]
+    clients = {user: await connect(site, user) for user in (*added, "backend", "responder")}
 
     async def listen(user: str, client: Client) -> None:
         async def note(message: Msg) -> None:
@@ -269,15 +269,15 @@ async def test_replies_reach_the_caller_only(site: Site, listening: str) -> None
 
         await client.subscribe(f"_INBOX.{user}.>" if user != "backend" else listening, cb=note)
 
-    for user in (*everyone, "backend"):
+    for user in (*added, "backend"):
         await listen(user, clients[user])
-    await asyncio.gather(*(clients[user].flush() for user in (*everyone, "backend")))
-    for user in (*everyone, "backend"):
+    await asyncio.gather(*(clients[user].flush() for user in (*added, "backend")))
+    for user in (*added, "backend"):
         await clients["responder"].publish(f"_INBOX.{user}.1", b"")
     async with asyncio.timeout(20):
-        while len(heard) < len(everyone) + 1:
+        while len(heard) < len(added) + 1:
             await asyncio.sleep(0.01)
-    assert sorted(heard) == sorted((user, f"_INBOX.{user}.1") for user in (*everyone, "backend"))
+    assert sorted(heard) == sorted((user, f"_INBOX.{user}.1") for user in (*added, "backend"))
     await asyncio.gather(*(client.close() for client in clients.values()))
 
 

@@ -73,7 +73,7 @@ async def signed_in(front: Talk, user: Json) -> str:
 @pytest.mark.slow
 @pytest.mark.parametrize("guessed", ["Authenticate", "SendPasswordResetEmail"])
 async def test_observer_of_positions_guesses_by_chance_only(talk: Talk, front: Talk, guessed: str) -> None:
-    """Between two looks an address is tried: where somebody has it, the log grows by more."""
+    """Between two looks an address is tried: where a user has it, the log grows by more."""
     mine = await talk.member()
     token = await signed_in(front, mine)
     known = await asyncio.gather(*(talk.member() for _ in range(TRIES // 2)))
@@ -170,7 +170,7 @@ async def test_forged_position_is_refused(talk: Talk, front: Talk) -> None:
 
 
 async def test_number_as_min_position_of_a_user_reveals_nothing(talk: Talk, front: Talk) -> None:
-    """Else whoever tries numbers would find how far the log is."""
+    """Otherwise a caller who tries numbers would find how far the log is."""
     token = await signed_in(front, await talk.member())
     head = int(await talk.now())
     for number in (0, 1, head, head + 1, head + 10**6, 10**18 - 1):

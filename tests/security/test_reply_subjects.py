@@ -16,19 +16,19 @@ from tests.support.servers import Denizen
 
 STREAM = "USERS_EVENTS"
 BUCKET = "KV_users_revocations"
-SOMEBODY = "user_01h455vb4pex5vsknk084sn02q"
+UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 ATTACKS = [
-    f"users.v1.event.UserBlocked.{SOMEBODY}",
+    f"users.v1.event.UserBlocked.{UNKNOWN}",
     "$JS.API.STREAM.PURGE.USERS_EVENTS",
     "$JS.API.STREAM.DELETE.USERS_EVENTS",
     "$JS.API.STREAM.MSG.DELETE.USERS_EVENTS",
     "$JS.API.CONSUMER.DELETE.USERS_EVENTS.billing",
     "$JS.ACK.USERS_EVENTS.billing.1.1.1.1.0",
     "$SYS.REQ.SERVER.PING",
-    f"$KV.users_revocations.user.{SOMEBODY}",
+    f"$KV.users_revocations.user.{UNKNOWN}",
     "$JS.API.STREAM.PURGE.KV_users_revocations",
     "$JS.API.STREAM.DELETE.KV_users_revocations",
-    f"users.v1.revocation.user.{SOMEBODY}",
+    f"users.v1.revocation.user.{UNKNOWN}",
     "users.v1.command.BlockUser",
     "denizen.signal.denizen.log",
     "_INBOX.relay.x",
@@ -71,7 +71,7 @@ async def published_up_to(client: Client, position: int) -> StreamState:
 @pytest.mark.parametrize("operation", ["command.CreateUser", "command.BlockUser", "query.GetUser", "query.ListUsers"])
 async def test_reply_subject_of_a_caller_changes_no_stream(backend: Client, operation: str) -> None:
     before = await published_up_to(backend, await create(backend))
-    bodies = [b"{}", json.dumps({"userId": SOMEBODY}).encode(), b"not JSON"]
+    bodies = [b"{}", json.dumps({"userId": UNKNOWN}).encode(), b"not JSON"]
     if operation == "command.CreateUser":
         bodies = [b"{}", b"not JSON"]  # Whatever is valid would be stored, and published as it should be.
     for subject in ATTACKS:
@@ -93,7 +93,7 @@ async def test_valid_command_with_a_hostile_reply_forges_nothing(backend: Client
     async def note(message: object) -> None:
         seen.append(str(message))
 
-    await backend.subscribe(f"users.v1.event.*.{SOMEBODY}", cb=note)
+    await backend.subscribe(f"users.v1.event.*.{UNKNOWN}", cb=note)
     for subject in ATTACKS:
         body = json.dumps({"email": f"{secrets.token_hex(8)}@example.com"}).encode()
         await backend.publish("users.v1.command.CreateUser", body, reply=subject)
@@ -101,7 +101,7 @@ async def test_valid_command_with_a_hostile_reply_forges_nothing(backend: Client
     jetstream = backend.jetstream()
     for sequence in range(max(1, state.last_seq - 2 * len(ATTACKS)), state.last_seq + 1):
         message = await jetstream.get_msg(STREAM, sequence)
-        assert SOMEBODY not in str(message.subject)
+        assert UNKNOWN not in str(message.subject)
     assert seen == []
 
 
@@ -124,7 +124,7 @@ async def test_hostile_reply_subject_revokes_no_token(backend: Client) -> None:
     await published_up_to(backend, await create(backend))
     await watch.prove(backend, 5)
     before = json.loads((await backend.request(f"$JS.API.STREAM.INFO.{BUCKET}", timeout=5)).data)["state"]
-    for subject in (f"$KV.users_revocations.user.{SOMEBODY}", f"users.v1.revocation.user.{SOMEBODY}"):
+    for subject in (f"$KV.users_revocations.user.{UNKNOWN}", f"users.v1.revocation.user.{UNKNOWN}"):
         await backend.publish(f"$JS.API.DIRECT.GET.{BUCKET}", b'{"seq":1}', reply=subject)
         await backend.publish(f"$JS.API.STREAM.MSG.GET.{STREAM}", b'{"seq":1}', reply=subject)
         await backend.publish("users.v1.query.ListUsers", b"{}", reply=subject)
@@ -135,7 +135,7 @@ async def test_hostile_reply_subject_revokes_no_token(backend: Client) -> None:
     await watch.prove(backend, 5)
     after = json.loads((await backend.request(f"$JS.API.STREAM.INFO.{BUCKET}", timeout=5)).data)["state"]
     assert (after["messages"], after["last_seq"]) == (before["messages"], before["last_seq"])
-    assert watch.table.get(f"user.{SOMEBODY}") == -1
+    assert watch.table.get(f"user.{UNKNOWN}") == -1
 
 
 @pytest.mark.parametrize("length", [207, 208, 4_070])

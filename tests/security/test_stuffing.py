@@ -1,4 +1,4 @@
-"""Guessing passwords: the guess past a limit is not made, whoever it is about; the owner gets in all the same."""
+"""Guessing passwords: the guess past a limit is not made, for any account; the owner gets in all the same."""
 
 import asyncio
 import secrets
@@ -86,9 +86,9 @@ async def test_refused_guess_does_not_reveal_whether_it_was_right(backend: Backe
     await codes(backend, owner, [here] * FROM_ONE)
     wrong, right = [await log_in(backend, owner, password, here) for password in (WRONG, PASSWORD)]
     unknown_ip = ip()
-    somebody = email()
-    await codes(backend, somebody, [unknown_ip] * FROM_ONE)
-    unknown = await log_in(backend, somebody, WRONG, unknown_ip)
+    stranger = email()
+    await codes(backend, stranger, [unknown_ip] * FROM_ONE)
+    unknown = await log_in(backend, stranger, WRONG, unknown_ip)
     assert wrong.code == "too_many_attempts"
     assert (wrong.data, wrong.headers) == (right.data, right.headers) == (unknown.data, unknown.headers)
 
@@ -98,14 +98,16 @@ async def test_owner_signs_in_while_all_networks_guess(backend: Backend, denizen
     assert (await log_in(backend, owner, PASSWORD, home)).code == ""
     found = await codes(backend, owner, [ip() for _ in range(AT_ONE + 5)])
     assert found == ["invalid_credentials"] * AT_ONE + ["too_many_attempts"] * 5
-    assert (await log_in(backend, owner, PASSWORD, ip())).code == "too_many_attempts", "from where he never was"
+    assert (await log_in(backend, owner, PASSWORD, ip())).code == "too_many_attempts", (
+        "from a network without an earlier sign-in"
+    )
     assert (await log_in(backend, owner, PASSWORD, None)).code == "too_many_attempts", "from nowhere"
     for _ in range(2 * FROM_ONE):
-        assert (await log_in(backend, owner, PASSWORD, home)).code == "", "where he got in before"
+        assert (await log_in(backend, owner, PASSWORD, home)).code == "", "from the network of an earlier sign-in"
     assert await codes(backend, owner, [home] * (FROM_ONE + 1)) == [
         *["invalid_credentials"] * FROM_ONE,
         "too_many_attempts",
-    ], "who sits beside him guesses no more than others"
+    ], "a neighbour in the network guesses no more than others"
 
     pass_time(denizen, 30 * AT_ONE)
     for whence in (home, ip(), None):

@@ -1,4 +1,4 @@
-"""Who knows an address, an id or an old session, and tries to learn or to take more than is his."""
+"""An attacker who knows an address, an id or an old session learns nothing and takes nothing."""
 
 import asyncio
 import time
@@ -55,9 +55,9 @@ async def test_used_command_id_does_not_make_a_block_succeed(talk: Talk) -> None
 
 
 async def test_repeated_command_id_does_not_reveal_an_account(talk: Talk, front: Talk, post: Postbox) -> None:
-    user, nobody = await talk.member(), email()
+    user, unknown = await talk.member(), email()
     answers: list[list[str]] = []
-    for address in (user["email"], nobody):
+    for address in (user["email"], unknown):
         body, key = {"email": address}, email()
         answers.append(
             [(await front.public("SendPasswordResetEmail", body, Nats_Msg_Id=key)).data.decode() for _ in range(7)]
@@ -124,7 +124,7 @@ async def test_deadline_does_not_reveal_an_account(talk: Talk, front: Talk) -> N
 
 @contextmanager
 def locked(denizen: Denizen, table: str) -> Generator[Callable[[], Awaitable[None]]]:
-    """Hold a table back; what is given waits until somebody stands before it."""
+    """Hold a table back; what is given waits until a statement stands before it."""
     with psycopg.connect(denizen.database_url, options="-c search_path=denizen") as owner:
         owner.execute(f"lock table {table} in access exclusive mode".encode())
 
@@ -247,7 +247,7 @@ async def test_stolen_access_token_needs_the_password(talk: Talk, front: Talk, d
     error = (await front.self(token, name, body)).body["error"]
     assert (error["code"], error["field"]) == ("forbidden", "currentPassword")
     assert "sign in again" in error["message"]
-    wrong = (await front.self(token, name, {**body, "currentPassword": "not his password"})).body["error"]
+    wrong = (await front.self(token, name, {**body, "currentPassword": "not the password"})).body["error"]
     assert (wrong["code"], wrong["field"]) == ("invalid_credentials", "currentPassword")
     assert await talk.fresh(user) == before
     key = email()
@@ -264,14 +264,14 @@ async def test_recent_sign_in_needs_no_password_but_refuses_a_wrong_one(talk: Ta
     await talk.done("LinkIdentity", {"userId": user["id"], "provider": "google", "providerId": user["id"]})
     token = (await talk.sign_in(user))["accessToken"]
     body = guarded(name, user)
-    wrong = await front.self(token, name, {**body, "currentPassword": "not his password"})
+    wrong = await front.self(token, name, {**body, "currentPassword": "not the password"})
     assert wrong.code == "invalid_credentials"
     assert not (await front.self(token, name, body)).code
 
 
 async def test_guarded_request_does_not_allow_more_guesses(talk: Talk, front: Talk, denizen: Denizen) -> None:
     _, token = await signed_in_long_ago(talk, denizen)
-    body = {"currentPassword": "not his password"}
+    body = {"currentPassword": "not the password"}
     codes = [(await front.self(token, "DeleteUser", body)).code for _ in range(6)]
     assert codes == ["invalid_credentials"] * 5 + ["too_many_attempts"]
 
@@ -377,6 +377,6 @@ async def test_discreet_setting_reveals_no_account(discreet: Denizen) -> None:
         await post.mails(thief["email"], "new password")  # Whatever was to be sent before it is there.
         assert [mail["Subject"] for mail in await post.mails(user["email"], "", 0)] == [
             mail["Subject"] for mail in await post.mails(user["email"], "account")
-        ], "that he is registered: the code for his address goes to nobody"
+        ], "that the user is registered: the code for the address is not mailed"
         assert len(await post.mails(user["email"], "account")) == 1
         assert (await talk.fresh(user))["version"] == 1

@@ -277,7 +277,7 @@ def test_token_in_its_last_second_is_valid(name: str, value: int) -> None:
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_malformed_number_claim_is_refused(number: str) -> None:
     refused(signed(claims=json.dumps(CLAIMS).replace(str(NOW + 300), number).encode()))
-    if number != "1e999":  # In a claim that nobody reads, it is at least JSON.
+    if number != "1e999":  # In a claim that is not read, it is at least JSON.
         refused(signed(claims=f'{{"other": {number}, '.encode() + json.dumps(CLAIMS).removeprefix("{").encode()))
 
 

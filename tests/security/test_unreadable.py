@@ -1,4 +1,4 @@
-"""What nats-py cannot read must not make anybody deaf: neither a service nor a verifier."""
+"""A message that nats-py cannot read must deafen neither a service nor a verifier."""
 
 import json
 import socket

@@ -84,7 +84,7 @@ async def test_absent_private_data_differs_from_empty(store: EventStore) -> None
 
 
 async def test_read_by_user_returns_users_in_order(store: Log) -> None:
-    """Each stream of theirs in order, his own before that of his logins; up to a position, and some of them."""
+    """Each stream of theirs in order, the user's before that of their logins; up to a position, and some of them."""
     await do(store, append(B), append(A, 0, 2), append(C), append(logins_of(A)), append(A, 2))
     await do(store, append(logins_of(A), 1))
     whole = [(2, A, 1), (3, A, 2), (6, A, 3), (5, logins_of(A), 1), (7, logins_of(A), 2), (1, B, 1), (4, C, 1)]

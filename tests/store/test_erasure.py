@@ -157,7 +157,7 @@ async def test_erased_actor_of_another_users_event_is_allowed(
 
 async def test_unlisted_column_is_found(owner: Owner, user: str) -> None:
     owner.execute("alter table commands add column reply bytea")
-    assert faults(owner, user) == ["table commands: has columns that nobody has judged: reply"]
+    assert faults(owner, user) == ["table commands: has columns that are not on the list: reply"]
 
 
 async def test_digests_of_an_erased_user_are_gone(owner: Owner, user: str, store: PostgresEventStore) -> None:
@@ -253,7 +253,7 @@ def test_thin_body_is_recognised(body: Json) -> None:
 
 @asynccontextmanager
 async def jetstream(directory: Path) -> AsyncGenerator[Client]:
-    """A NATS of the test's own, in which everybody may do everything."""
+    """A NATS of the test's own, in which every client may do everything."""
     port = free_port()
     binary = Path(sys.executable).with_name("nats-server")
     command = [binary, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(directory)]

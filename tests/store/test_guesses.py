@@ -109,7 +109,7 @@ async def test_guess_is_counted_until_it_proves_right(
     guesses: Guesses, hasher: Hasher, open_store: OpenStore, owner: Connection
 ) -> None:
     await member(open_store)
-    # By account, by address, by both; once he is known from there, not by account.
+    # By account, by address, by both; once the user is known from there, not by account.
     for password, during, left in (("right", 3, 0), ("wrong", 2, 2)):
         asked = asyncio.create_task(compared(guesses, SAM, password))
         await hashing(hasher, len(hasher.stored) + 1)

@@ -58,7 +58,7 @@ async def test_reader_never_sees_a_position_before_a_lower_one(
     await owner.execute(INSERT, [1, B, 1])
     task = start(a, append(A))
     await waits(onlooker, "a")
-    # Position 1 is written and not committed; whoever would be 2 has not even been given it.
+    # Position 1 is written and not committed; the append that would be 2 has not even been given it.
     assert (await reader.read(0, 10), await reader.head()) == ([], 0)
     await owner.execute("update log_head set position = 1")
     await owner.execute("commit")
@@ -93,10 +93,10 @@ async def test_readers_never_wait(open_store: OpenStore, owner: Connection) -> N
 
 
 async def test_head_is_locked_last(open_store: OpenStore, owner: Connection, onlooker: Connection) -> None:
-    """Who waits for a claim holds nobody else up."""
+    """An append that waits for a claim delays no other."""
     a, b = open_store("a"), open_store("b")
     await owner.execute("begin")
-    await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*X)])
+    await owner.execute("insert into claims values (%s, 'other')", [ring().claim(*X)])
     task = start(a, append(A, take=[X]))
     await waits(onlooker, "a")
     async with asyncio.timeout(5):
@@ -110,12 +110,12 @@ async def test_claims_are_locked_in_one_order(open_store: OpenStore, owner: Conn
     claims: list[Claim] = [("email", str(number)) for number in range(20)]
     low, *_, high = sorted(claims, key=lambda claim: ring().claim(*claim))
     await owner.execute("begin")
-    await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*low)])
+    await owner.execute("insert into claims values (%s, 'other')", [ring().claim(*low)])
     task = start(open_store("a"), append(A, take=[high]), append(B, take=[low]))
     await waits(onlooker, "a")
     # It waits for the lower, and so it has not taken the higher yet. (Asked before the server looks for deadlocks.)
     await owner.execute("set local lock_timeout = '200ms'")
-    await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*high)])
+    await owner.execute("insert into claims values (%s, 'other')", [ring().claim(*high)])
     await owner.execute("rollback")
     assert await task == [Appended(1), Appended(2)]
 
@@ -125,7 +125,7 @@ async def test_claim_taken_concurrently_is_lost(
     open_store: OpenStore, owner: Connection, onlooker: Connection, end: str, result: Result
 ) -> None:
     await owner.execute("begin")
-    await owner.execute("insert into claims values (%s, 'somebody')", [ring().claim(*X)])
+    await owner.execute("insert into claims values (%s, 'other')", [ring().claim(*X)])
     task = start(open_store("a"), append(A, take=[X]))
     await waits(onlooker, "a")
     await (owner.commit() if end == "commit" else owner.rollback())

@@ -66,7 +66,7 @@ def test_cells_in_one_database_are_separate(postgres: Postgres) -> None:
 
 
 def test_lock_of_a_dead_migration_is_ignored(postgres: Postgres) -> None:
-    """The lock table of yoyo would hold everyone up for ever."""
+    """The lock table of yoyo would block every migration for ever."""
     url = empty_database(postgres)
     migrate(url, "dead")
     with psycopg.connect(url, options="-c search_path=dead") as connection:

@@ -66,7 +66,7 @@ async def test_session_ended_in_mid_append_stores_nothing(
 
 
 async def test_ended_idle_session_is_opened_again(open_store: OpenStore, owner: Connection) -> None:
-    """As after a restart of the server: nobody had asked anything of them."""
+    """As after a restart of the server: they had been asked nothing."""
     store = open_store("a")
     await store.append([append(A)])
     await store.head()

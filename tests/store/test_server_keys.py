@@ -1,4 +1,4 @@
-"""The service's own keys: everybody agrees on them, nobody reads them from the table, and the old ones go."""
+"""The service's own keys: all processes agree on them, the table reveals none, and the old ones go."""
 
 import asyncio
 import json

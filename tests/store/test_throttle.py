@@ -73,7 +73,7 @@ async def test_account_is_limited_from_one_address(throttle: RateLimits, owner: 
     await pass_time(owner, 10)
     assert await guesses(throttle, SAM, HOME) == 1
     await pass_time(owner, 3600)
-    assert await guesses(throttle, SAM, HOME) == 5, "the burst, however long he waited"
+    assert await guesses(throttle, SAM, HOME) == 5, "the burst, however long the wait was"
 
 
 async def test_account_is_limited_from_all_addresses(throttle: RateLimits, owner: Connection) -> None:
@@ -152,7 +152,7 @@ async def test_right_guess_gives_back_its_own_cost_only(throttle: RateLimits) ->
 
 
 async def test_known_owner_is_not_locked_out(throttle: RateLimits, owner: Connection) -> None:
-    """Known at home, he gets in there whatever is tried from elsewhere; from a new address once time has passed."""
+    """An owner who is known at home gets in there under attack, and from a new address once time has passed."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
     for number in range(100):
@@ -161,7 +161,7 @@ async def test_known_owner_is_not_locked_out(throttle: RateLimits, owner: Connec
     assert await guess(throttle, SAM, HOME)
     await pass_time(owner, 30)
     assert await guess(throttle, SAM, AWAY)
-    # He may guess no more often from where he is known than others do from where they are.
+    # A known owner may guess no more often from home than others do from their networks.
     assert await guesses(throttle, SAM, HOME) == 5
     # And for a month.
     await pass_time(owner, 31 * 86_400)
@@ -178,7 +178,7 @@ async def test_known_network_counts_for_its_own_account(throttle: RateLimits) ->
 
 
 async def test_one_address_cannot_use_up_the_account_limit(throttle: RateLimits) -> None:
-    """What is refused to it is counted nowhere, or whoever tries on would keep the owner out from new addresses."""
+    """What is refused to it is counted nowhere, or an attacker would keep the owner out from new addresses."""
     for _ in range(100):
         await guess(throttle, SAM, AWAY)
     for number in range(20):
@@ -187,7 +187,7 @@ async def test_one_address_cannot_use_up_the_account_limit(throttle: RateLimits)
 
 
 async def test_sign_in_of_the_owner_gives_attackers_nothing_back(throttle: RateLimits) -> None:
-    """He is not counted where he is known, and so has nothing to give back there."""
+    """A known owner is not counted at home, and so has nothing to give back there."""
     assert await guess(throttle, SAM, HOME)
     await guessed(throttle, SAM, HOME)
     for number in range(25):
@@ -332,7 +332,7 @@ async def test_right_guesses_of_a_group_are_given_back(throttle: RateLimits) -> 
 
 
 async def test_known_network_counts_in_a_group(throttle: RateLimits) -> None:
-    """And whoever is not is held up by what the others of his group have used up."""
+    """A guess from an unknown network is limited by what the others of its group have used up."""
     await guessed(throttle, SAM, HOME)
     away = [Guess(SAM, network(number)) for number in range(26)]
     assert await throttle.guess([*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
@@ -384,7 +384,7 @@ async def test_network_address_is_counted_by_its_prefix(
     await guessed(throttle, KIM, first)
     for number in range(25):
         await guess(throttle, KIM, network(number))
-    assert await guess(throttle, KIM, second) == same, "where he is known likewise"
+    assert await guess(throttle, KIM, second) == same, "and likewise for the known networks"
 
 
 async def test_limits_table_reveals_no_address(throttle: RateLimits, owner: Connection) -> None:

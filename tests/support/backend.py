@@ -95,4 +95,4 @@ async def connected(url: str) -> AsyncGenerator[Backend]:
 
 
 async def _ignore(_: Exception) -> None:
-    """Of the connection; whoever asks meanwhile is told."""
+    """Note an error of the connection, for requests that fail meanwhile."""

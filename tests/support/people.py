@@ -56,7 +56,7 @@ class Talk(Backend):
         return await self.done("Authenticate", {"email": user["email"], "password": password, **more})
 
     async def refused(self, user: Json, password: str = PASSWORD, **more: str) -> str:
-        """The code by which somebody is not let in; empty where he is."""
+        """The code by which a sign-in is refused; empty where it succeeds."""
         return (await self.command("Authenticate", {"email": user["email"], "password": password, **more})).code
 
     async def now(self) -> str:
@@ -64,7 +64,7 @@ class Talk(Backend):
         return str((await self.done("CreateUser", {"email": email()}))["position"])
 
     async def fresh(self, user: Json) -> Json:
-        """The user as a query shows him, with all that was done before."""
+        """The user as a query shows them, with all that was done before."""
         return (await self.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=await self.now())).body
 
     async def history(self, user: Json, position: int | str = 0, **body: Any) -> Json:
@@ -73,7 +73,7 @@ class Talk(Backend):
         return (await self.query("GetLoginHistory", asked, Denizen_Min_Position=str(position))).body
 
     async def alive(self, session: Json) -> bool:
-        """Whether its access token is good; everybody who can be asked says the same."""
+        """Whether its access token is good; every checker says the same."""
         verified = await self.query("VerifyToken", {"token": session["accessToken"]})
         mine = await self.self(session["accessToken"], "ListSessions")
         me = await self.self(session["accessToken"], "GetMe")

@@ -38,7 +38,7 @@ class Traffic:
     silent: int = 0
 
     async def work(self, backend: Backend, stop: asyncio.Event) -> None:
-        """Create a user, change him, block him, and so on. Each command is repeated by its id until it is answered."""
+        """Create a user, change and block them, and so on. Each command is repeated by its id until it is answered."""
         while not stop.is_set():
             created = await self._command(backend, "CreateUser", {"email": email()}, stop)
             if created is None:

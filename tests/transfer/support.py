@@ -67,7 +67,7 @@ async def taker(url: str) -> AsyncGenerator[Taker]:
     await store.check_keys()
     published, pool = Database(settings, "test keys"), HashingPool(settings)
     keys = ServerKeys(published, settings, ring)
-    imports = Imports(settings, store, secret_store, ring=ring, pool=pool, keys=keys, appended=_nobody)
+    imports = Imports(settings, store, secret_store, ring=ring, pool=pool, keys=keys, appended=_ignored)
     try:
         yield Taker(imports, store)
     finally:
@@ -76,7 +76,7 @@ async def taker(url: str) -> AsyncGenerator[Taker]:
             await each.close()
 
 
-async def _nobody(_: bool) -> None:
+async def _ignored(_: bool) -> None:
     """Nobody listens."""
 
 

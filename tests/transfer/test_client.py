@@ -321,5 +321,5 @@ def _snapshots(denizen: Denizen) -> set[int]:
 
 
 def _held(denizen: Denizen, others: set[int], count: int) -> None:
-    """Wait until so many snapshots are held but for others: for less long than an export is that nobody asks for."""
+    """Wait until so many snapshots are held but for others: for less time than an abandoned export is held."""
     eventually(lambda: len(_snapshots(denizen) - others) == count, 30, f"{count} exports")

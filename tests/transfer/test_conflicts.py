@@ -1,4 +1,4 @@
-"""Rows whose address, external id, identity or id is somebody's; and a dry run, which says the same of them."""
+"""Rows whose address, external id, identity or id another user has; and a dry run, which says the same of them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ async def test_conflict_is_refused_skipped_or_updated(database_url: str) -> None
             there["email"],
             "PENDING_VERIFICATION",
         )
-        # That a file has no external id for him takes none away.
+        # A row without an external id removes none.
         await one.take([{"email": there["email"], "externalId": None}], onConflict="update")
         assert (await user(one, user_id))["externalId"] == changed["externalId"]
 
@@ -83,11 +83,11 @@ async def test_taken_external_id_or_identity_is_a_conflict(database_url: str) ->
         assert shapes(await one.take(takers)) == codes
         assert shapes(await one.take(takers, onConflict="update")) == codes
         skipped = await one.take(takers, onConflict="skip")
-        assert shapes(skipped) == [("skipped", None, None)] * 2 + codes[2:], "the id of somebody else is no repeat"
+        assert shapes(skipped) == [("skipped", None, None)] * 2 + codes[2:], "the id of another user is no repeat"
 
 
 async def test_import_of_an_export_updates_existing_users(database_url: str) -> None:
-    """Id, address and the rest are his own: he is skipped or updated, not refused for his id."""
+    """Id, address and the rest are the user's own: the row is skipped or updated, not refused for the id."""
     async with taker(database_url) as one:
         there = row(id=str(TypeID("user")), externalId=name(), metadata={"n": 1})
         await one.take([there])
@@ -154,7 +154,7 @@ def test_dry_run_predicts_the_import(
 
 
 def _comparable(reply: Json, wanted: list[Json]) -> Json:
-    """Without the ids of who is new. Of two things that are somebody's, either may be named."""
+    """Without the ids of new users. Of two conflicts, either may be named."""
     results: list[Json] = []
     for each in reply["results"]:
         result = dict(each)

@@ -157,7 +157,7 @@ async def test_export_position_is_that_of_its_users(filled: str, monkeypatch: py
     """What is applied between the look at the position and the first user does not show either."""
     real, looks = exports._position, 0  # pyright: ignore[reportPrivateUsage]
 
-    async def then_somebody_writes(connection: Connection) -> int:
+    async def then_another_writes(connection: Connection) -> int:
         nonlocal looks
         position = await real(connection)
         looks += 1
@@ -166,7 +166,7 @@ async def test_export_position_is_that_of_its_users(filled: str, monkeypatch: py
             owner.execute("update denizen.users set doc = json_build_object('id', %s::text)", [f"look {looks}"])
         return position
 
-    monkeypatch.setattr(exports, "_position", then_somebody_writes)
+    monkeypatch.setattr(exports, "_position", then_another_writes)
     async with exporter(filled) as one:
         first = await one.begin()
         # The first look is only whether it has to wait.

@@ -25,7 +25,7 @@ def test_ids_of_a_chunk_follow_from_the_first(indices: set[int], created_at: dat
     assert made == [Ids(UUID(str(ids.first))).of(index, created_at) for index in sorted(indices)]
     assert made == sorted(set(made))
     assert {number(each).version for each in made} == {7}
-    assert ids.first not in {number(each) for each in made}, "the first is nobody's"
+    assert ids.first not in {number(each) for each in made}, "the first is not used"
 
 
 def test_ids_of_two_chunks_do_not_overlap() -> None:

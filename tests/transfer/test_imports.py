@@ -34,7 +34,7 @@ async def imported(backend: Talk, *users: Json, **options: Any) -> Json:
 
 
 async def shown(backend: Talk, **named: str) -> Json:
-    """A user as queries show him, with all that was done before."""
+    """A user as queries show them, with all that was done before."""
     query = {"userId": "GetUser", "email": "GetUserByEmail", "externalId": "GetUserByExternalId"}[next(iter(named))]
     position = (await backend.done("CreateUser", row()))["position"]
     reply = await backend.query(query, named, Denizen_Min_Position=str(position))
@@ -104,13 +104,13 @@ async def test_imported_user_keeps_times(backend: Talk) -> None:
     assert reply["success"] == 2
     user = await shown(backend, email=out["email"])
     assert (user["createdAt"], user["blockedAt"], user["updatedAt"]) == (created, blocked, updated)
-    # Of what has no time it is known only that it was there when he was changed last.
+    # Of what has no time it is known only that it was there at the last change.
     assert user["identities"] == [at_google, github | {"linkedAt": updated}]
     other = await shown(backend, email=off["email"])
     assert (other["status"], other["blockedAt"], other["updatedAt"]) == ("DEACTIVATED", blocked, updated)
     assert (await backend.done("ReactivateUser", {"userId": other["id"]}))["user"]["status"] == "BLOCKED"
 
-    # The history tells of this Denizen: he was not here before, and what is done from now on is done now.
+    # The history tells of this Denizen: the user was not here before, and what is done from now on is done now.
     history = (await backend.query("GetUserHistory", {"userId": user["id"]})).body["data"]
     came = history[-1]["time"]
     assert min(each["time"] for each in history) == came > updated
@@ -189,7 +189,7 @@ BAD: dict[str, tuple[Json, str, str | None]] = {
     "no form of a time": ({"createdAt": "yesterday"}, "validation_failed", "createdAt"),
     "no time": ({"createdAt": "2019-13-01T00:00:00Z"}, "validation_failed", "createdAt"),
     "changed in the future": ({"updatedAt": "2999-01-01T00:00:00Z"}, "validation_failed", "updatedAt"),
-    "changed before he was": ({"createdAt": "2019-03-04T05:06:07+02:00", "updatedAt": "2019-03-04T03:06:06Z"},
+    "changed before created": ({"createdAt": "2019-03-04T05:06:07+02:00", "updatedAt": "2019-03-04T03:06:06Z"},
                               "validation_failed", "updatedAt"),
     "changed, and made now": ({"updatedAt": "2019-03-04T05:06:07Z"}, "validation_failed", "updatedAt"),
     "blocked since then": ({"status": "BLOCKED", "createdAt": "2019-03-04T05:06:07Z",

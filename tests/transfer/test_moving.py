@@ -108,7 +108,7 @@ def test_moved_users_are_the_same_and_sign_in(own_denizen: Denizen, other: Deniz
         assert after[user_id] == user
     assert after == before
 
-    # The same by JSONL, over those who are there by now: nothing changes for anybody.
+    # The same by JSONL, over those who are there by now: nothing changes for any user.
     moved = tmp_path / "moved.jsonl"
     moved.write_bytes(exported(here, COUNT))
     done = there.json("import", str(moved), "--on-conflict", "update")

@@ -46,7 +46,7 @@ async def test_import_beside_others_rests_as_long_as_it_works(clock: Clock) -> N
     one = Pace()
     one.appended(500, 500)
     clock.now += 0.04
-    one.appended(500, 1001)  # One event was somebody else's.
+    one.appended(500, 1001)  # One event was another process's.
     assert one.rows == 64
     await one.rest()
     assert clock.slept == [pytest.approx(0.04)]

@@ -130,7 +130,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 async def _became(raw: Mapping[str, Any], at: datetime) -> tuple[Json, str | None]:
-    """The user that a row becomes, as an export shows him, and his hash."""
+    """The user that a row becomes, as an export shows them, and the hash."""
     # None of the rows has anything sealed, for which alone it needs keys.
     reader = Reader(ask("ImportUsers", {"users": [{}]}), Ids.drawn(), cast(ServerKeys, None), 8)
     row = await reader.read(0, dict(raw))

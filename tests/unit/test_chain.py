@@ -37,7 +37,7 @@ CHANGES: dict[str, Any] = {
 
 
 def test_hash_of_a_known_row_never_changes() -> None:
-    """Logs that exist are verified with it: whoever must change it needs a new version of it beside the old."""
+    """Logs that exist are verified with it: a change needs a new version of it beside the old."""
     assert link(START, ROW).hex() == "92650e33ccdb8f7f2e08f2ec009766c07aae888bfd855c03e3804552d1ac7198"
 
 

@@ -166,7 +166,7 @@ def test_password_reset_by_mail_verifies_the_address() -> None:
     assert [type(event) for event in events_of(asked, RECOVER, asked.version)] == [PasswordChanged, EmailVerified]
     assert after(asked, RECOVER).status == "ACTIVE"
     assert [type(event) for event in events_of(ACTIVE, RECOVER, 1)] == [PasswordChanged]
-    # But not the one that he wanted instead: the token went to the old one.
+    # But not the requested new one: the token went to the old one.
     wanting = after(PENDING, wants("new@example.com"), ASK, RECOVER)
     assert (wanting.email, wanting.email_verified, wanting.wanted_email) == ("sam@example.com", True, None)
 
@@ -187,7 +187,7 @@ def test_new_address_counts_only_once_verified() -> None:
 
 @pytest.mark.parametrize("end", [CHANGE, RESET, RECOVER, BLOCK, DEACTIVATE])
 def test_block_or_new_password_cancels_a_change_of_address(end: Command) -> None:
-    """A thief asked for another address; what puts him out ends that, too."""
+    """A thief asked for another address; a block or a new password ends that, too."""
     wanting = after(ACTIVE, ASK, wants("evil@example.com"))
     put_out = after(wanting, end)
     assert put_out.wanted_email is None
@@ -287,7 +287,7 @@ _ADDRESSES = st.sampled_from(["sam@example.com", "SAM@example.com", "kim@example
 
 
 class Machine(RuleBasedStateMachine):
-    """A user, and what a model says about him that does not know his events.
+    """A user, and what a model says about them that does not know their events.
 
     `mailed` and `password_since`: the last code and token that went out, and the version at which they and the password
     were new.
@@ -315,7 +315,7 @@ class Machine(RuleBasedStateMachine):
         return ""
 
     def stay(self) -> None:
-        """The address that he wanted is forgotten, with the code that was mailed to it."""
+        """The requested address is forgotten, with the code that was mailed to it."""
         if self.wanted:
             self.wanted, self.mailed["code"] = "", None
 

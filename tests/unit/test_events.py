@@ -1,7 +1,7 @@
-"""Events and their form in the log. What was ever written is read for ever; what is published names nobody.
+"""Events and their form in the log. What was ever written is read for ever; what is published names no person.
 
 tests/golden/ has events as they were stored, of every type and every schema version, with what they are read as.
-Whoever changes the form of a type raises its SCHEMA_VERSION, adds a file `<Type>.<version>.json` written by the new
+A change of the form of a type raises its SCHEMA_VERSION, adds a file `<Type>.<version>.json` written by the new
 code, and leaves the old files alone: `decode` must go on reading them, `event` may gain a field in them.
 """
 

@@ -1,4 +1,4 @@
-"""Our own hashes: at which parameters, and that nobody's password costs as much as somebody's."""
+"""Our own hashes: at which parameters, and that an unknown user costs as much as a known one."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Opaque positions: of one length, never twice the same, and nobody else can make one."""
+"""Opaque positions: of one length, never twice the same, and no other party can make one."""
 
 import re
 

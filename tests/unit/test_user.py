@@ -246,7 +246,7 @@ def test_invariants_hold_for_any_commands(verified: bool, commands: list[m.Reque
         # To ask for the same again changes nothing, or cannot be.
         again = decide(user, command)
         assert isinstance(again, Refusal) or again == []
-        # Holds are a set with an order, and a user keeps his address.
+        # Holds are a set with an order, and a user keeps the address.
         assert len(set(user.holds)) == len(user.holds)
         assert (user.blocked_at is not None) == ("BLOCKED" in user.holds)
         assert ("email", "sam@example.com") in user.claims()

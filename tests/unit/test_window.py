@@ -1,4 +1,4 @@
-"""Groups of those who ask within a moment: when they are closed, and that each gets his own answer."""
+"""Groups of requests that come within a moment: when they are closed, and that each gets its own answer."""
 
 import asyncio
 from collections.abc import Sequence
