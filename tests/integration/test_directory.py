@@ -38,7 +38,7 @@ def a_word() -> str:
     return f"w{secrets.token_hex(6)}"
 
 
-async def test_a_search_and_its_pages(backend: Backend) -> None:
+async def test_search_is_paged(backend: Backend) -> None:
     word = a_word()
     address = f"{word}@example.com"
     names = [f"Émile {word}", f"{word.upper()}-Zoë", f"x{word}", f"{word} Ada"]
@@ -76,7 +76,7 @@ async def test_a_search_and_its_pages(backend: Backend) -> None:
     assert walked == ids(all_users)[::-1]
 
 
-async def test_domains_with_a_sharp_s_are_not_those_with_ss(backend: Backend) -> None:
+async def test_domain_with_sharp_s_differs_from_ss(backend: Backend) -> None:
     """Two domains since IDNA 2008, which may have two owners: two accounts."""
     local = a_word()
     sharp = await backend.create(email=f"{local}@stra\u00dfe.example", emailVerified=True, password=PASSWORD)
@@ -126,7 +126,7 @@ async def test_search_finds_any_part_of_a_name_of_any_script(backend: Backend, n
         assert user["id"] in ids(alone.body), part
 
 
-async def test_what_a_list_refuses(backend: Backend) -> None:
+async def test_list_with_invalid_parameters_is_refused(backend: Backend) -> None:
     await backend.create()
     at = str((await backend.command("CreateUser", {"email": email()})).body["position"])
     cursor = (await backend.query("ListUsers", {"count": 1}, Denizen_Min_Position=at)).body["nextCursor"]
@@ -145,7 +145,7 @@ async def test_what_a_list_refuses(backend: Backend) -> None:
         assert (reply.code, reply.body["error"]["field"]) == ("validation_failed", field), body
 
 
-async def test_both_clients_walk_by_cursor(client: Client, denizen: Denizen) -> None:
+async def test_both_clients_page_by_cursor(client: Client, denizen: Denizen) -> None:
     word = a_word()
     made = [client.auth.users.create(email=f"{word}.{n}@example.com") for n in range(3)]
     assert [user.id for user in client.auth.users.iter_all(search=word, sort="email")] == [user.id for user in made]
@@ -174,7 +174,7 @@ async def _denizen(denizen: Denizen, *arguments: str) -> tuple[int | None, str]:
     return process.returncode, output.decode()
 
 
-async def test_reads_and_writes_go_on_through_a_rebuild(backend: Backend, denizen: Denizen) -> None:
+async def test_rebuild_interrupts_neither_reads_nor_writes(backend: Backend, denizen: Denizen) -> None:
     """Each write is there to be read when its position is demanded, and nothing that was there is missed."""
     known = await backend.create()
     done = asyncio.Event()
@@ -201,7 +201,7 @@ async def test_reads_and_writes_go_on_through_a_rebuild(backend: Backend, denize
     assert all(rounds > 10 for rounds in await asyncio.gather(*using))
 
 
-async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> None:
+async def test_upgrade_serves_old_tables_while_it_rebuilds(own_denizen: Denizen) -> None:
     """Tables of an earlier version, as after an upgrade: the look-ups go on at once, the lists when they are built."""
     async with connected(own_denizen.nats_url) as backend:
         users = [await backend.create() for _ in range(3)]
@@ -225,7 +225,7 @@ async def test_an_upgrade_reads_on_while_it_rebuilds(own_denizen: Denizen) -> No
 
 
 @pytest.mark.slow
-async def test_what_a_killed_rebuild_left_is_cleared_away(own_denizen: Denizen) -> None:
+async def test_tables_of_a_killed_rebuild_are_dropped(own_denizen: Denizen) -> None:
     """By the projector, at its start."""
     with psycopg.connect(own_denizen.database_url, autocommit=True) as owner:
         owner.execute("set role denizen_projector")

@@ -42,14 +42,14 @@ async def _ignore(_: Exception) -> None:
     pass
 
 
-def test_the_ready_line(denizen: Denizen) -> None:
+def test_ready_line_has_the_addresses(denizen: Denizen) -> None:
     assert denizen.addresses["ready"] is True
     assert sorted(denizen.pids()) == sorted(SERVERS + SERVICES)
     assert Path(denizen.addresses["mailDir"]) == denizen.home / "mail"
     assert {path.name for path in (denizen.home / "mail").iterdir()} == {"cur", "new", "tmp"}
 
 
-async def test_ready_means_that_everything_answers(denizen: Denizen) -> None:
+async def test_ready_up_answers_every_operation(denizen: Denizen) -> None:
     with psycopg.connect(denizen.database_url) as connection:
         assert connection.execute("select current_setting('fsync'), current_user").fetchone() == ("on", "denizen")
     client = await nats.connect(denizen.nats_url)
@@ -59,14 +59,14 @@ async def test_ready_means_that_everything_answers(denizen: Denizen) -> None:
 
 
 @pytest.mark.parametrize("name", SERVERS + SERVICES)
-async def test_a_killed_child_is_back_within_ten_seconds(denizen: Denizen, name: str) -> None:
+async def test_killed_child_is_back_within_ten_seconds(denizen: Denizen, name: str) -> None:
     killed = denizen.kill(name)
     with takes_less_than(10):
         eventually(lambda: denizen.pids().get(name, killed) != killed, 30, f"a new {name}")
     assert b'"position"' in await created(denizen, f"{name}@example.com")
 
 
-async def test_a_killed_child_s_address_stays(denizen: Denizen) -> None:
+async def test_killed_server_keeps_its_address(denizen: Denizen) -> None:
     before = dict(denizen.addresses)
     for name in SERVERS:
         killed = denizen.kill(name)
@@ -75,33 +75,33 @@ async def test_a_killed_child_s_address_stays(denizen: Denizen) -> None:
     assert denizen.addresses == before
 
 
-def test_the_owner_s_password_is_asked_for(denizen: Denizen) -> None:
+def test_postgresql_asks_for_the_owner_password(denizen: Denizen) -> None:
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(denizen.database_url.replace(":k", ":wrong"))
 
 
-def test_no_secret_is_on_a_command_line_or_in_a_log(denizen: Denizen) -> None:
+def test_secrets_are_on_no_command_line_and_in_no_log(denizen: Denizen) -> None:
     secrets = [path.read_text().strip() for path in (denizen.home / "keys").iterdir()]
     shown = [" ".join(psutil.Process(pid).cmdline()) for pid in denizen.pids().values() if psutil.pid_exists(pid)]
     logged = [path.read_text() for path in (denizen.home / "log").iterdir()]
     assert not [secret for secret in secrets for text in (*shown, *logged) if secret in text]
 
 
-def test_what_it_keeps_is_readable_by_nobody_else(denizen: Denizen) -> None:
+def test_files_of_the_home_are_private(denizen: Denizen) -> None:
     for name in ("keys", "log", "mail", "nats", "postgres"):
         assert (denizen.home / name).stat().st_mode & 0o077 == 0, name
     for path in (*(denizen.home / "keys").iterdir(), denizen.home / "up.json"):
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_a_second_one_on_the_same_home_is_refused(denizen: Denizen) -> None:
+def test_second_up_on_the_same_home_is_refused(denizen: Denizen) -> None:
     second = Denizen(denizen.home)
     with pytest.raises(AssertionError, match="ended with 1"):
         second.start()
     assert f"another `denizen up` (process {denizen.process.pid}) runs on {denizen.home}" in second.errors()
 
 
-def test_a_taken_port_is_refused(tmp_path: Path) -> None:
+def test_taken_port_is_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         instance = Denizen(tmp_path / "home", DENIZEN_NATS_PORT=str(port))
@@ -112,7 +112,7 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_clean_stop_and_a_quick_start(own_denizen: Denizen, number: signal.Signals) -> None:
+async def test_clean_stop_allows_a_quick_start(own_denizen: Denizen, number: signal.Signals) -> None:
     assert b'"position"' in await created(own_denizen, "kept@example.com")
     assert own_denizen.stop(number) == 0
     assert own_denizen.leftovers() == []
@@ -122,7 +122,7 @@ async def test_a_clean_stop_and_a_quick_start(own_denizen: Denizen, number: sign
     assert b"email_taken" in await created(own_denizen, "kept@example.com")
 
 
-def test_a_stop_before_it_is_ready(own_denizen: Denizen) -> None:
+def test_stop_before_ready_is_clean(own_denizen: Denizen) -> None:
     own_denizen.stop()
     starting = Denizen(own_denizen.home)
     with pytest.raises(AssertionError, match="ended with 0"):
@@ -146,7 +146,7 @@ def _start_and_stop_at_once(instance: Denizen) -> None:
 
 
 @pytest.mark.slow
-async def test_kill_9_of_the_supervisor_takes_its_children_along(own_denizen: Denizen) -> None:
+async def test_killed_supervisor_takes_its_children_along(own_denizen: Denizen) -> None:
     assert b'"position"' in await created(own_denizen, "kept@example.com")
     own_denizen.stop(signal.SIGKILL)
     own_denizen.start()
@@ -155,7 +155,7 @@ async def test_kill_9_of_the_supervisor_takes_its_children_along(own_denizen: De
 
 
 @pytest.mark.slow
-async def test_kill_9_of_everything(own_denizen: Denizen) -> None:
+async def test_killed_home_starts_again(own_denizen: Denizen) -> None:
     assert b'"position"' in await created(own_denizen, "kept@example.com")
     pids = own_denizen.pids()
     own_denizen.process.kill()
@@ -187,7 +187,7 @@ def _runs(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_a_stale_postmaster_pid_is_no_obstacle(own_denizen: Denizen) -> None:
+def test_stale_postmaster_pid_does_not_prevent_a_start(own_denizen: Denizen) -> None:
     """Its number may belong to another of our processes by the next start."""
     own_denizen.stop()
     stale = own_denizen.home / "postgres" / "postmaster.pid"

@@ -116,7 +116,7 @@ EMAIL: Claim = ("email", "taken@example.com")
         ({"expected": 1, "command_id": "c1"}, Repeated()),
     ],
 )
-async def test_what_is_not_stored_changes_nothing(
+async def test_failed_append_changes_no_secret(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, failing: dict[str, Any], result: Result
 ) -> None:
     store = open_store()
@@ -131,7 +131,7 @@ async def test_what_is_not_stored_changes_nothing(
     assert (await secrets.by_id(B)).password == "$b", "the other one of its batch is stored"
 
 
-async def test_nothing_is_to_be_seen_before_the_commit(
+async def test_secrets_are_invisible_before_the_commit(
     open_store: OpenStore, owner: Connection, secrets: SecretStore
 ) -> None:
     """The event and its secrets come together: who reads the password reads the version that it was set at."""
@@ -154,15 +154,15 @@ async def test_nothing_is_to_be_seen_before_the_commit(
     assert all(password == f"${version}" for version, password in seen), seen
 
 
-async def test_a_user_without_a_data_key_gets_nothing(open_store: OpenStore, owner: Connection) -> None:
+async def test_unknown_user_gets_no_secret_or_mail(open_store: OpenStore, owner: Connection) -> None:
     assert await open_store().append([change(A, 1, EVERYTHING)]) == [VersionConflict()]
-    # A mail without an event, to somebody who was never there.
+    # A mail without an event, to a user who was never there.
     nothing = change(A, 1, Effects(mails=[MAIL]), events=0)
     assert await open_store().append([nothing]) == [VersionConflict()]
     assert await rows(owner, "mails") == []
 
 
-async def test_a_mail_without_an_event(open_store: OpenStore, owner: Connection) -> None:
+async def test_mail_without_an_event_is_stored(open_store: OpenStore, owner: Connection) -> None:
     store = open_store()
     await stored(store, append(A))
     assert await store.append([change(A, 1, Effects(mails=[MAIL]), events=0)]) == [Appended(0)]
@@ -175,7 +175,7 @@ async def test_a_mail_without_an_event(open_store: OpenStore, owner: Connection)
 # --- order --------------------------------------------------------------------------------------------------------
 
 
-async def test_what_ends_ends_before_what_begins(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_sessions_end_before_new_ones_begin(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     old, new = session(), session()
     await stored(store, append(A), login(A, old))
@@ -185,14 +185,12 @@ async def test_what_ends_ends_before_what_begins(open_store: OpenStore, secrets:
     assert await secrets.attempt(A, RIGHT) == 2
 
 
-async def test_commands_on_one_user_in_one_batch_come_one_after_another(
-    open_store: OpenStore, secrets: SecretStore
-) -> None:
+async def test_commands_on_one_user_in_a_batch_apply_in_order(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     first, second, third = session(), session(), session()
     await stored(store, append(A), append(B))
     end = Effects(end_sessions="all")
-    # A signs in, is signed out, and signs in again; B signs in after he was signed out.
+    # A signs in, is signed out, and signs in again; B signs in after being signed out.
     await stored(
         store,
         login(A, first),
@@ -208,7 +206,7 @@ async def test_commands_on_one_user_in_one_batch_come_one_after_another(
     assert await ids(secrets, A) == set()
 
 
-async def test_a_password_or_code_twice_in_one_batch(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_password_or_code_twice_in_a_batch_keeps_the_last(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     changes = [Effects(password=f"${number}", code=Code("verify", bytes([number]), LATER)) for number in range(5)]
     await stored(store, *(change(A, number, each) for number, each in enumerate(changes)))
@@ -216,7 +214,7 @@ async def test_a_password_or_code_twice_in_one_batch(open_store: OpenStore, secr
     assert [await secrets.attempt(A, bytes([number])) for number in range(5)] == [None, None, None, None, 5]
 
 
-async def test_one_session_ends_and_the_others_do_not(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_revoked_session_ends_only_itself(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     one, two, other = session(), session(), session()
     await stored(store, append(A), append(B), login(A, one), login(A, two, logins=1), login(B, other))
@@ -224,7 +222,7 @@ async def test_one_session_ends_and_the_others_do_not(open_store: OpenStore, sec
     ending.requires, ending.effects = 1, Effects(end_sessions=one.session_id)
     await stored(store, ending)
     assert await ids(secrets, A) == {two.session_id}
-    # Nobody ends a session of somebody else.
+    # No user ends a session of another user.
     ending = append(logins_of(A), 3)
     ending.requires, ending.effects = 1, Effects(end_sessions=other.session_id)
     await stored(store, ending)
@@ -246,7 +244,7 @@ async def test_session_has_the_place_of_its_login(open_store: OpenStore, secrets
 # --- what a login was decided on ----------------------------------------------------------------------------------
 
 
-async def test_requires(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_append_requires_user_and_login_versions(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     await stored(store, append(A, events=2))
     for requires, logins in ((1, 0), (3, 0), (2, 1), (0, 0)):
@@ -254,7 +252,7 @@ async def test_requires(open_store: OpenStore, secrets: SecretStore) -> None:
     assert await ids(secrets, A) == set()
     await stored(store, login(A, session(), requires=2))
     assert await store.append([login(A, session(), requires=2)]) == [VersionConflict()]
-    # What changes the user behind it in its batch makes no difference, what changes him before it does.
+    # What changes the user behind it in its batch makes no difference, what changes the user before it does.
     assert await store.append([login(A, session(), requires=2, logins=1), append(A, 2)]) == [Appended(4), Appended(5)]
     assert await store.append([append(A, 3), login(A, session(), requires=3, logins=2)]) == [
         Appended(6),
@@ -262,7 +260,7 @@ async def test_requires(open_store: OpenStore, secrets: SecretStore) -> None:
     ]
 
 
-async def test_outcomes_of_the_stream_of_logins(store: EventStore) -> None:
+async def test_outcome_of_a_login_is_kept(store: EventStore) -> None:
     await stored(store, append(A), append(B))
     await stored(store, login(A, session(), command_id="c1"), append(A, 1, command_id="c2"))
     await stored(store, login(A, session(), requires=2, logins=1, command_id="c3"), append(B, 1))
@@ -295,7 +293,7 @@ async def waits(owner: Connection, url: str, *names: str) -> None:
 
 
 @pytest.mark.parametrize("first", ["login", "block"])
-async def test_a_login_that_races_a_block_leaves_no_session(
+async def test_login_that_races_a_block_leaves_no_session(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str, first: str
 ) -> None:
     """Both were decided on version 1, and stand before the lock of the head in either order."""
@@ -316,7 +314,7 @@ async def test_a_login_that_races_a_block_leaves_no_session(
 
 
 @pytest.mark.parametrize("first", ["login", "deletion"])
-async def test_a_login_that_races_a_deletion_leaves_nothing(
+async def test_login_that_races_a_deletion_leaves_nothing(
     open_store: OpenStore, owner: Connection, database_url: str, first: str
 ) -> None:
     a, b = open_store("a"), open_store("b")
@@ -335,7 +333,7 @@ async def test_a_login_that_races_a_deletion_leaves_nothing(
     assert (await rows(owner, "sessions"), await rows(owner, "data_keys")) == ([], [])
 
 
-async def test_who_lost_the_race_to_a_block_is_told_that_he_is_blocked(
+async def test_login_that_lost_to_a_block_says_user_blocked(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
 ) -> None:
     """Two whole processes, one of which signs in by a password that was right."""
@@ -358,7 +356,7 @@ async def test_who_lost_the_race_to_a_block_is_told_that_he_is_blocked(
     assert history == ["UserCreated", "UserBlocked", "LoginFailed"]
 
 
-async def test_of_copies_of_a_login_that_race_one_begins_a_session(
+async def test_racing_copies_of_a_login_begin_one_session(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
 ) -> None:
     """Two processes have proved the password and found no session of that command; both wait for the head."""
@@ -385,7 +383,7 @@ async def test_of_copies_of_a_login_that_race_one_begins_a_session(
     assert await b.append([login(A, session(command_id="c"), logins=2)]) == [Appended(6)]
 
 
-async def test_a_copy_is_answered_as_the_first_was(
+async def test_copy_of_a_login_is_answered_like_the_first(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
 ) -> None:
     one, two = Accounts(open_store("a")), Accounts(open_store("b"))
@@ -415,8 +413,8 @@ async def test_a_copy_is_answered_as_the_first_was(
     assert [each.type for each in await open_store("reader").read(1, 10)] == ["LoginSucceeded"]
 
 
-async def test_logins_and_blocks_of_many_processes(open_store: OpenStore, secrets: SecretStore) -> None:
-    """Whatever the order: the sessions that are there began after the last end, and nobody is left out."""
+async def test_concurrent_logins_and_blocks_leave_no_session(open_store: OpenStore, secrets: SecretStore) -> None:
+    """Whatever the order: the sessions that are there began after the last end, and none is left out."""
     stores = [open_store(name) for name in "abcd"]
     await stored(stores[0], append(A))
 
@@ -451,7 +449,7 @@ async def expire(owner: Connection, table: str) -> None:
     await owner.execute(query)
 
 
-async def test_a_code_can_be_tried_five_times(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+async def test_code_can_be_tried_five_times(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
     store = open_store()
     await stored(store, change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
     assert [await secrets.attempt(A, WRONG) for _ in range(4)] == [None] * 4
@@ -467,7 +465,7 @@ async def test_a_code_can_be_tried_five_times(open_store: OpenStore, secrets: Se
 
 
 @pytest.mark.parametrize("wrong", [0, 25, 45])
-async def test_however_many_come_at_once_five_are_compared(
+async def test_concurrent_tries_compare_five_codes(
     open_store: OpenStore, open_secrets: OpenSecrets, owner: Connection, wrong: int
 ) -> None:
     await stored(open_store(), change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
@@ -489,7 +487,7 @@ def both(digest: bytes = RIGHT, long_code: str = LONG) -> Effects:
     return Effects(code=Code("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
 
 
-async def test_long_code_is_good_after_the_tries_at_the_digits_are_used_up(
+async def test_long_code_works_after_the_digits_are_used_up(
     open_store: OpenStore, secrets: SecretStore, owner: Connection
 ) -> None:
     await stored(open_store(), change(A, 0, both()), append(B))
@@ -527,7 +525,7 @@ async def test_code_of_the_version_before_has_no_long_one(open_store: OpenStore,
     assert await secrets.attempt(A, RIGHT) == 1
 
 
-async def test_a_code_of_another_purpose_is_none(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_code_of_another_purpose_is_refused(open_store: OpenStore, secrets: SecretStore) -> None:
     await stored(open_store(), change(A, 0, Effects(code=Code("reset", RIGHT, LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.token(RIGHT) == (A, 1)
@@ -535,7 +533,7 @@ async def test_a_code_of_another_purpose_is_none(open_store: OpenStore, secrets:
     assert await secrets.token(WRONG) is None
 
 
-async def test_a_token_until_it_is_spent_replaced_or_expired(
+async def test_reset_token_works_until_spent_replaced_or_expired(
     open_store: OpenStore, secrets: SecretStore, owner: Connection
 ) -> None:
     store = open_store()
@@ -555,7 +553,7 @@ async def test_a_token_until_it_is_spent_replaced_or_expired(
 # --- sessions -----------------------------------------------------------------------------------------------------
 
 
-async def test_sessions_newest_first_with_whence_they_came(
+async def test_sessions_are_listed_newest_first_with_their_origin(
     open_store: OpenStore, secrets: SecretStore, owner: Connection
 ) -> None:
     store = open_store()
@@ -571,7 +569,7 @@ async def test_sessions_newest_first_with_whence_they_came(
     assert not await secrets.refresh(found[0], "c1", NOW, LATER), "what has ended is not brought back"
 
 
-async def test_of_fifty_who_refresh_at_once_one_wins(open_store: OpenStore, open_secrets: OpenSecrets) -> None:
+async def test_concurrent_refreshes_one_wins(open_store: OpenStore, open_secrets: OpenSecrets) -> None:
     begun = session()
     await stored(open_store(), append(A), login(A, begun))
     stores = [open_secrets(name) for name in "abcde"]
@@ -588,7 +586,7 @@ async def test_of_fifty_who_refresh_at_once_one_wins(open_store: OpenStore, open
     assert await stores[0].refresh(after, "next", NOW, until_when)
 
 
-async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_ended_session_cannot_be_refreshed(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     begun = session()
     await stored(store, append(A), login(A, begun))
@@ -599,10 +597,10 @@ async def test_a_session_that_has_ended_cannot_be_refreshed(open_store: OpenStor
     assert await secrets.session(begun.session_id) is None
 
 
-async def test_a_refresh_that_an_end_waits_for(
+async def test_end_of_a_session_waits_for_a_running_refresh(
     open_store: OpenStore, owner: Connection, secrets: SecretStore, database_url: str
 ) -> None:
-    """Somebody refreshes, and has not committed, when all sessions end: his is among them."""
+    """A refresh has not committed when all sessions end: its session is among them."""
     a = open_store("a")
     begun = session()
     await stored(a, append(A), login(A, begun))
@@ -618,7 +616,7 @@ async def test_a_refresh_that_an_end_waits_for(
 # --- whose an address is ------------------------------------------------------------------------------------------
 
 
-async def test_credentials(open_store: OpenStore, secrets: SecretStore) -> None:
+async def test_credentials_are_read_with_their_versions(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
     sam: Claim = ("email", "sam@example.com")
     await stored(
@@ -628,7 +626,7 @@ async def test_credentials(open_store: OpenStore, secrets: SecretStore) -> None:
     assert await secrets.by_email("kim@example.com") == Credential(B, None, 1)
     assert await secrets.by_email("nobody@example.com") is None
     assert await secrets.by_id(B) == Credential(B, None, 1)
-    assert await secrets.by_id(nobody := user_id()) == Credential(nobody, None, 0)
+    assert await secrets.by_id(unknown := user_id()) == Credential(unknown, None, 0)
     await stored(store, append(A, 1, release=[sam], take=[("email", "new@example.com")]))
     assert await secrets.by_email("sam@example.com") is None
     assert await secrets.by_email("new@example.com") == Credential(A, "$a", 2)
@@ -637,7 +635,7 @@ async def test_credentials(open_store: OpenStore, secrets: SecretStore) -> None:
 # --- what goes ----------------------------------------------------------------------------------------------------
 
 
-async def test_what_has_expired_is_forgotten(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+async def test_expired_rows_are_removed(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
     store = open_store()
     yesterday = NOW - timedelta(days=1)
     gone, kept = session(expires_at=yesterday), session()
@@ -654,8 +652,8 @@ async def test_what_has_expired_is_forgotten(open_store: OpenStore, secrets: Sec
     assert len(await rows(owner, "throttles")) == 1
 
 
-async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
-    """But in the log, which nobody can read any more, and beside the ids of his commands, which tell nothing of him."""
+async def test_erased_user_is_in_no_table(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
+    """Except the log, which cannot be read any more, and the ids of the user's commands, which reveal nothing."""
     store = open_store()
     claims = {user: [("email", user), ("externalId", user), ("identity", user)] for user in (A, B)}
     for user in (A, B):
@@ -689,10 +687,10 @@ async def test_an_erased_user_is_in_no_table(open_store: OpenStore, secrets: Sec
     assert await tables_with(A) == {"events": 3, "commands": 1}
     assert await tables_with(B) == whole
     assert [each.private for each in (await streams(open_store("b"), [A]))[A]] == [None] * 3
-    # A store that still has his data key in memory adds nothing to him either.
+    # A store that still has the user's data key in memory adds nothing either.
     for late in (login(A, session(), requires=2), change(A, 2, EVERYTHING), login(A, session(), requires=0)):
         assert await store.append([late]) == [VersionConflict()]
     assert await tables_with(A) == {"events": 3, "commands": 1}
-    # Nor does he come back by another beginning, with a data key of his own.
+    # Nor does the user come back by another beginning, with a new data key.
     assert await store.append([append(A)]) == [VersionConflict()]
     assert [row["user_id"] for row in await rows(owner, "data_keys")] == [B]

@@ -45,7 +45,7 @@ def runner() -> Iterator[asyncio.Runner]:
 @pytest.mark.parametrize("kind", ["memory", "postgres"])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=BATCHES)
-def test_a_state_from_a_snapshot_is_the_fold_of_the_whole_stream(
+def test_state_from_a_snapshot_equals_the_fold(
     runner: asyncio.Runner,
     monkeypatch: pytest.MonkeyPatch,
     database_url: str,
@@ -83,7 +83,7 @@ def assert_same(found: Stream, expected: Stream, *, gone: bool, erased: bool) ->
         assert with_user(found, 7) == with_user(expected, 7), "a repeat gets its reply to the octet"
 
 
-def test_the_form_of_a_snapshot_is_as_its_number_says() -> None:
+def test_snapshot_form_matches_its_number() -> None:
     """Who changes the snapshots raises FORM, for a snapshot of before would be taken for one of today."""
     accounts = Accounts()
     assert orjson.dumps(asyncio.run(_full_state(accounts)), option=orjson.OPT_SORT_KEYS) == (
@@ -149,7 +149,7 @@ async def _lengthen(store: Counting, user: str, count: int) -> None:
         await store.append([block])
 
 
-async def test_commands_keep_snapshots_and_load_no_more_than_lies_behind_one() -> None:
+async def test_commands_store_snapshots_and_load_only_later_events() -> None:
     store = Counting()
     accounts = Accounts(store)
     user = (await accounts.one(ask("CreateUser", {"email": "a@example.com"})))["user"]["id"]
@@ -160,7 +160,7 @@ async def test_commands_keep_snapshots_and_load_no_more_than_lies_behind_one() -
         assert store.loaded < EVERY
 
 
-async def test_a_long_stream_of_before_is_folded_once_and_beside_the_batch() -> None:
+async def test_old_long_stream_is_folded_once_beside_the_batch() -> None:
     store = Counting()
     accounts = Noting(store)
     user = str((await accounts.one(ask("CreateUser", {"email": "long@example.com"})))["user"]["id"])
@@ -174,7 +174,7 @@ async def test_a_long_stream_of_before_is_folded_once_and_beside_the_batch() -> 
     assert store.loaded < EVERY, "the second time it is not folded again"
 
 
-async def test_a_repeat_on_a_long_stream_of_before_gets_its_first_reply() -> None:
+async def test_repeat_on_an_old_long_stream_gets_the_first_reply() -> None:
     store = Counting()
     accounts = Accounts(store)
     create = {"email": "a@example.com"}
@@ -190,7 +190,7 @@ async def test_a_repeat_on_a_long_stream_of_before_gets_its_first_reply() -> Non
 # --- in PostgreSQL ------------------------------------------------------------------------------------------------
 
 
-async def test_a_snapshot_of_another_form_is_ignored(open_store: OpenStore, owner: Owner) -> None:
+async def test_snapshot_of_another_form_is_ignored(open_store: OpenStore, owner: Owner) -> None:
     store = open_store()
     await store.append([replace(append(A, 0, 3), snapshot={"n": 3})])
     await owner.execute("update snapshots set form = form + 1")
@@ -201,7 +201,7 @@ async def test_a_snapshot_of_another_form_is_ignored(open_store: OpenStore, owne
     assert (tail.snapshot, tail.events) == (Snapshot(3, 3, AT, {"n": 4}), [])
 
 
-async def test_an_unreadable_snapshot_is_dropped_and_not_needed(open_store: OpenStore, owner: Owner) -> None:
+async def test_unreadable_snapshot_is_dropped(open_store: OpenStore, owner: Owner) -> None:
     """Changed, or another's: it is bound to its user and version."""
     store = open_store()
     await store.append([replace(append(user, 0, 3), snapshot={"n": user}) for user in (A, B)])
@@ -216,13 +216,13 @@ async def test_an_unreadable_snapshot_is_dropped_and_not_needed(open_store: Open
     assert left == [(A, 4)]
 
 
-async def test_a_snapshot_holds_no_plain_text(open_store: OpenStore, owner: Owner) -> None:
+async def test_snapshot_holds_no_plain_text(open_store: OpenStore, owner: Owner) -> None:
     await open_store().append([replace(append(A, 0, 3), snapshot={"email": "canary@example.com"})])
     ((text,),) = await (await owner.execute("select encode(private, 'escape') from snapshots")).fetchall()
     assert "canary" not in text
 
 
-async def test_erasing_drops_a_snapshot_that_is_kept_at_the_same_time(
+async def test_erasure_drops_a_concurrently_stored_snapshot(
     open_store: OpenStore, owner: Owner, database_url: str
 ) -> None:
     """The one that another process is just writing: erasure waits for it, and drops it too."""
@@ -245,7 +245,7 @@ async def test_erasing_drops_a_snapshot_that_is_kept_at_the_same_time(
     assert await (await owner.execute("select 1 from snapshots")).fetchall() == []
 
 
-async def test_nothing_is_kept_of_a_user_whom_another_process_has_erased(open_store: OpenStore, owner: Owner) -> None:
+async def test_user_erased_by_another_process_gets_no_snapshot(open_store: OpenStore, owner: Owner) -> None:
     store = open_store()
     await store.append([append(A, 0, 3)])
     await store.load([Wanted(A)])  # Their data key is known here.
@@ -256,7 +256,7 @@ async def test_nothing_is_kept_of_a_user_whom_another_process_has_erased(open_st
     assert await (await owner.execute("select 1 from snapshots")).fetchall() == []
 
 
-async def test_long_streams_of_before_are_folded_when_accounts_starts(open_store: OpenStore, owner: Owner) -> None:
+async def test_old_long_streams_are_folded_when_accounts_starts(open_store: OpenStore, owner: Owner) -> None:
     store = open_store()
     accounts = Accounts(store)
     ids = [(await accounts.one(ask("CreateUser", {"email": f"{n}@example.com"})))["user"]["id"] for n in range(3)]
@@ -295,7 +295,7 @@ async def test_verify_compares_snapshots_with_the_events(
     assert await verified() == [Finding(problem, EVERY, user, EVERY)]
 
 
-async def test_a_rotation_of_keys_leaves_snapshots_readable(open_store: OpenStore, owner: Owner) -> None:
+async def test_key_rotation_leaves_snapshots_readable(open_store: OpenStore, owner: Owner) -> None:
     """Their key is the user's, which is wrapped anew."""
     await open_store().append([replace(append(A, 0, 3), snapshot={"n": 3})])
     keys = ring()

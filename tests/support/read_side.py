@@ -156,7 +156,7 @@ class ReadSide:
         held = {f"{user_id} {word}" for user_id, search in searches for word in re.findall("[0-9A-Za-z]+", search)}
         assert {word for (word,) in words} == held
         known = {word for (word,) in await self.database.fetch("select word from words", [])}
-        assert known == {word.partition(" ")[2] for word in held}, "no word is left that nobody has"
+        assert known == {word.partition(" ")[2] for word in held}, "no word is left that no user has"
         assert dict(counts) == Counter(document["status"] for _, document in users)  # pyright: ignore[reportArgumentType]
         return dict(users), dict(emails), dict(external_ids), logins  # pyright: ignore[reportArgumentType]
 
@@ -208,7 +208,7 @@ def logins(stored: Sequence[StoredEvent], user: User) -> list[StoredEvent]:
 
 
 def shown(stored: Sequence[StoredEvent], user: User) -> Json:
-    """A user as queries show him: the read side counts logins."""
+    """A user as queries show them: the read side counts logins."""
     body = user.body() | {"loginCount": 0}
     for event in logins(stored, user):
         if event.type == "LoginSucceeded":

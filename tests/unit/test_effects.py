@@ -97,11 +97,11 @@ def mails(result: Effects) -> list[tuple[str, str]]:
         (ACTIVE, m.RevokeSessions(user_id=ID)),
     ],
 )
-def test_it_ends_every_session(before: User, command: Command) -> None:
+def test_block_and_password_changes_end_every_session(before: User, command: Command) -> None:
     assert changed(before, command).end_sessions == "all"
 
 
-def test_deletion_erases_all_and_does_nothing_else() -> None:
+def test_deletion_erases_everything_and_mails_nothing() -> None:
     """A mail would be sealed under a data key that is gone."""
     assert changed(ACTIVE, DELETE) == Effects(erase=True)
 
@@ -120,17 +120,17 @@ def test_deletion_erases_all_and_does_nothing_else() -> None:
         (ACTIVE, TELL),
     ],
 )
-def test_it_ends_none_and_only_a_login_begins_one(before: User, command: Command) -> None:
+def test_other_events_end_no_session(before: User, command: Command) -> None:
     result, _ = run(before, command)
     assert result is None or result.end_sessions is None
     assert (result.session if result else None) == (FACTS.session if command == LOG_IN else None)
 
 
-def test_one_session_by_its_name() -> None:
+def test_revocation_of_one_session_names_it() -> None:
     assert changed(ACTIVE, m.RevokeSession(user_id=ID, session_id=SESSION)) == Effects(end_sessions=SESSION)
 
 
-def test_who_is_blocked_already_has_none_to_end() -> None:
+def test_block_of_a_blocked_user_ends_no_session() -> None:
     assert run(user_after(BLOCK), BLOCK)[0] is None
 
 
@@ -148,13 +148,13 @@ def test_who_is_blocked_already_has_none_to_end() -> None:
         (ACTIVE, LOG_IN),
     ],
 )
-def test_the_hash_is_stored_with_the_event_that_says_so(before: User | None, command: Command) -> None:
+def test_hash_is_stored_with_its_event(before: User | None, command: Command) -> None:
     assert changed(before, command).password == FACTS.password_hash
     result, _ = run(before, command, password_hash=None)
     assert result is None or result.password is None
 
 
-def test_a_login_that_failed_changes_nothing() -> None:
+def test_failed_login_changes_nothing() -> None:
     """Not even the hash that was made for it."""
     for user in (PENDING, user_after(BLOCK), user_after(DEACTIVATE)):
         assert run(user, LOG_IN)[0] is None
@@ -163,7 +163,7 @@ def test_a_login_that_failed_changes_nothing() -> None:
 # --- codes and tokens ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_mailed_is_kept_as_a_digest() -> None:
+def test_mailed_code_is_stored_as_a_digest() -> None:
     for before, command in ((PENDING, SEND), (ACTIVE, WANT)):
         assert changed(before, command).code == Code("verify", b"digest", AT + timedelta(minutes=10), b"long digest")
     assert changed(ACTIVE, ASK).code == Code("reset", b"digest", AT + timedelta(minutes=30))
@@ -194,14 +194,14 @@ def test_what_is_mailed_is_kept_as_a_digest() -> None:
         (ACTIVE, LOG_IN, ()),
     ],
 )
-def test_what_is_used_up(before: User, command: Command, spent: tuple[str, ...]) -> None:
+def test_used_code_or_token_is_spent(before: User, command: Command, spent: tuple[str, ...]) -> None:
     assert changed(before, command).spent == spent
 
 
 # --- mails --------------------------------------------------------------------------------------------------------
 
 
-def test_a_code_goes_to_the_address_that_it_is_to_prove() -> None:
+def test_code_is_mailed_to_the_address_to_verify() -> None:
     (mail,) = changed(PENDING, SEND).mails
     values = {"code": "123456", "long_code": "abcdef", "user_id": ID, "minutes": "10"}
     assert mail == Mail("verify_email", "sam@example.com", "de", values, AT + timedelta(minutes=10))
@@ -209,13 +209,13 @@ def test_a_code_goes_to_the_address_that_it_is_to_prove() -> None:
     assert mails(changed(user_after(WANT), SEND)) == [("verify_email", "new@example.com")]
 
 
-def test_a_token_goes_to_the_address_that_he_has() -> None:
+def test_reset_token_is_mailed_to_the_present_address() -> None:
     (mail,) = changed(user_after(WANT), ASK).mails
     values = {"token": "123456", "minutes": "30"}
     assert mail == Mail("reset_password", "sam@example.com", "de", values, AT + timedelta(minutes=30))
 
 
-def test_the_owner_is_told() -> None:
+def test_owner_gets_a_note() -> None:
     assert mails(changed(user_after(WANT), VERIFY)) == [("email_changed", "sam@example.com")], "the old address"
     for command in (CHANGE, RESET):
         assert mails(changed(ACTIVE, command)) == [("password_changed", "sam@example.com")]
@@ -224,26 +224,26 @@ def test_the_owner_is_told() -> None:
     assert changed(ACTIVE, TELL) == Effects(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
 
 
-def test_nobody_gets_the_code_for_an_address_that_is_somebody_elses() -> None:
+def test_code_for_a_taken_address_is_not_mailed() -> None:
     for before, command in ((ACTIVE, WANT), (user_after(WANT), SEND)):
         result = changed(before, command, taken=True)
         assert result.mails == ()
         assert result == replace(changed(before, command), mails=()), "and the rest is the same"
 
 
-def test_no_note_holds_a_secret() -> None:
+def test_notes_hold_no_secret() -> None:
     for before, command in ((user_after(WANT), VERIFY), (ACTIVE, CHANGE), (ACTIVE, RESET), (ACTIVE, TELL)):
         for mail in changed(before, command).mails:
             assert mail.values == {}
 
 
-def test_who_gets_no_mail() -> None:
+def test_commands_without_a_mail_send_none() -> None:
     for before, command in ((ACTIVE, BLOCK), (ACTIVE, LOG_IN), (replace(PENDING, version=2), VERIFY)):
         assert changed(before, command).mails == ()
     assert run(ACTIVE, m.UpdateUser(user_id=ID, metadata={"a": 1}))[0] is None
 
 
-def test_a_change_of_address_that_is_called_off_spends_its_code_and_mails_nothing() -> None:
+def test_cancelled_change_of_address_spends_its_code() -> None:
     for user in (ACTIVE, PENDING):
         wanting = user_after(WANT) if user is ACTIVE else replace(user_after(WANT), email_verified=False)
         result = changed(wanting, m.ChangeEmail(user_id=ID, email="sam@example.com"))

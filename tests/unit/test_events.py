@@ -36,7 +36,7 @@ def as_json(event: AnyEvent) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
-def test_golden(name: str) -> None:
+def test_golden_event_is_read_as_expected(name: str) -> None:
     golden = GOLDEN[name]
     event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
     assert type(event).__name__ == golden["type"]
@@ -45,7 +45,7 @@ def test_golden(name: str) -> None:
     assert list(thin.faults(golden["public"], golden["public"]["userId"])) == []
 
 
-def test_there_is_a_golden_event_of_every_version_of_every_type() -> None:
+def test_every_version_of_every_type_has_a_golden_event() -> None:
     written = {f"{kind.__name__}.{version}" for kind, last in SCHEMA_VERSION.items() for version in range(1, last + 1)}
     assert written <= GOLDEN.keys()
     assert {kind.__name__ for kind in SCHEMA_VERSION} == set(get_args(m.EventType))
@@ -53,7 +53,7 @@ def test_there_is_a_golden_event_of_every_version_of_every_type() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in GOLDEN if "erased" not in name))
-def test_the_present_version_is_still_written_so(name: str) -> None:
+def test_present_version_is_written_like_its_golden_event(name: str) -> None:
     golden = GOLDEN[name]
     kind = next(kind for kind in SCHEMA_VERSION if kind.__name__ == golden["type"])
     if golden["schemaVersion"] != SCHEMA_VERSION[kind]:
@@ -65,7 +65,7 @@ def test_the_present_version_is_still_written_so(name: str) -> None:
     assert (new.public, new.private) == (public, golden["private"])
 
 
-def test_an_unknown_type_is_an_error_that_names_the_event_only() -> None:
+def test_unknown_type_raises_an_error_without_content() -> None:
     event = stored("UserTeleported", 1, {}, {"email": "canary"})
     with pytest.raises(ValueError, match="UserTeleported") as caught:
         decode(event)
@@ -105,7 +105,7 @@ _EVENTS: st.SearchStrategy[AnyEvent] = st.one_of(
 
 @settings(max_examples=100, deadline=None)
 @given(_EVENTS)
-def test_round_trip_and_nothing_personal_in_public(event: AnyEvent) -> None:
+def test_event_survives_a_round_trip_with_thin_public_part(event: AnyEvent) -> None:
     new = encode(event, ID, 3, "ACTIVE", new_event_id())
     assert decode(stored(new.type, new.schema_version, new.public, new.private)) == event
     assert CANARY not in orjson.dumps(new.public).decode()

@@ -1,4 +1,4 @@
-"""Who gets in, who does not and what he is told, and whose sessions end."""
+"""Which users get in, what the others are told, and whose sessions end."""
 
 from typing import Any
 
@@ -58,14 +58,14 @@ BY_STATUS: dict[str, tuple[User, str]] = {
     "blocked, then deactivated": (after(ACTIVE, BLOCK, DEACTIVATE), "user_deactivated"),
     "deactivated, then blocked": (after(ACTIVE, DEACTIVATE, BLOCK), "user_blocked"),
     "blocked and back": (after(ACTIVE, BLOCK, UNBLOCK), ""),
-    "must change his password": (after(ACTIVE, REQUIRE), "password_change_required"),
+    "must change the password": (after(ACTIVE, REQUIRE), "password_change_required"),
     "must change it, and blocked": (after(ACTIVE, REQUIRE, BLOCK), "user_blocked"),
     "must change it, and pending": (after(PENDING, REQUIRE), "email_not_verified"),
 }
 
 
 @pytest.mark.parametrize(("user", "refusal"), BY_STATUS.values(), ids=BY_STATUS.keys())
-def test_only_the_active_log_in(user: User, refusal: str) -> None:
+def test_only_active_users_log_in(user: User, refusal: str) -> None:
     events, refused = decide_session(user, LOG_IN, right(user))
     if not refusal:
         assert (events, refused) == ([LoginSucceeded(SESSION, "192.0.2.7", "Firefox")], None)
@@ -76,7 +76,7 @@ def test_only_the_active_log_in(user: User, refusal: str) -> None:
 
 
 @pytest.mark.parametrize(("user", "_"), BY_STATUS.values(), ids=BY_STATUS.keys())
-def test_who_does_not_know_the_password_is_told_nothing_else(user: User, _: str) -> None:
+def test_wrong_password_reveals_no_status(user: User, _: str) -> None:
     stale = Facts(proven_at=user.version - 1) if user.password_version == user.version else Facts()
     for facts in (Facts(), stale):
         events, refused = decide_session(user, LOG_IN, facts)
@@ -85,9 +85,9 @@ def test_who_does_not_know_the_password_is_told_nothing_else(user: User, _: str)
         assert events == [LoginFailed("invalid_credentials", "192.0.2.7", "Firefox")]
 
 
-def test_who_may_help_himself_is_told_who_he_is() -> None:
+def test_refusal_with_a_remedy_names_the_user() -> None:
     """The front end needs the id to have a code sent, or the password changed."""
-    for name, told in (("pending", True), ("must change his password", True), ("blocked", False)):
+    for name, told in (("pending", True), ("must change the password", True), ("blocked", False)):
         user, _ = BY_STATUS[name]
         _, refused = decide_session(user, LOG_IN, right(user))
         assert refused
@@ -95,7 +95,7 @@ def test_who_may_help_himself_is_told_who_he_is() -> None:
 
 
 @pytest.mark.parametrize("change", [RESET, REQUIRE])
-def test_a_password_that_was_right_before_it_was_changed(change: m.ResetPassword) -> None:
+def test_outdated_password_check_is_refused(change: m.ResetPassword) -> None:
     facts = right(ACTIVE)
     _, refused = decide_session(after(ACTIVE, change), LOG_IN, facts)
     assert refused
@@ -105,7 +105,7 @@ def test_a_password_that_was_right_before_it_was_changed(change: m.ResetPassword
     assert (len(events), refused) == (1, None)
 
 
-def test_one_session_or_all() -> None:
+def test_revoke_ends_one_session_or_all() -> None:
     for user, _ in BY_STATUS.values():
         assert decide_session(user, REVOKE, Facts(alive=True)) == ([SessionsRevoked(SESSION)], None)
         assert decide_session(user, REVOKE_ALL, Facts(alive=True)) == ([SessionsRevoked(None)], None)
@@ -113,18 +113,18 @@ def test_one_session_or_all() -> None:
             assert decide_session(user, command, Facts(alive=False)) == ([], None), "harmless where it has ended"
 
 
-def test_nobody() -> None:
+def test_login_of_an_unknown_user_is_refused() -> None:
     for command in (REVOKE, REVOKE_ALL):
         events, refused = decide_session(None, command, Facts())
         assert refused
         assert (events, refused.code) == ([], "user_not_found")
-    # Deleted since his password was compared: no other answer than if he had never been.
+    # Deleted since the password was compared: the answer is that for an unknown user.
     events, refused = decide_session(None, LOG_IN, right(ACTIVE))
     assert refused
     assert (events, refused.body()) == ([], refusals.password_wrong().body())
 
 
-def test_what_is_decided_here() -> None:
+def test_login_commands_are_decided_here() -> None:
     for command in (LOG_IN, REVOKE, REVOKE_ALL):
         assert is_about_sessions(command)
     for command in (BLOCK, RESET, m.DeleteUser(user_id=ID)):
