@@ -6,8 +6,9 @@ import time
 
 from denizen import headers as h
 
-from services.accounts.pending import Answer, Ended, PendingCommand, accepted
+from services.accounts.pending import Answer, PendingCommand, accepted
 from services.domain.refusals import Refusal
+from services.domain.sessions import Ended
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.platform.tasks import TaskSet
@@ -66,10 +67,7 @@ class Answers:
 
     async def _revoke_first(self, call: Call, answer: Answer, ended: Ended) -> None:
         try:
-            if ended.session_id:
-                await self._revocations.put_session(ended.session_id)
-            else:
-                await self._revocations.put_user(ended.user_id, ended.place)
+            await self._revocations.put_ended(ended)
         except RevocationFailed:
             # It is in the log, and so the relay tells everybody as soon as NATS lets it.
             answer = Answer(

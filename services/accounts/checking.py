@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import orjson
 
-from services.accounts.pending import Stream
 from services.accounts.users import evolved
 from services.domain import snapshots
+from services.domain.state import UserState
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.tails import Wanted
@@ -26,11 +26,11 @@ def check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
 async def _check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
     store = PostgresEventStore(settings, keys.load(settings), "verify")
     findings: list[Finding] = []
-    stream, done = Stream(""), 0
+    stream, done = UserState(""), 0
     try:
         await store.check_keys()
         async for user_id, version, position in store.snapshots():
-            stream = await _folded(store, stream if stream.user_id == user_id else Stream(user_id), version)
+            stream = await _folded(store, stream if stream.user_id == user_id else UserState(user_id), version)
             if not await _is_right(store, stream, version) and len(findings) < MOST_FINDINGS:
                 findings.append(Finding("a snapshot is not what the events come to", position, user_id, version))
             done += 1
@@ -40,7 +40,7 @@ async def _check(settings: Settings, told: Callable[[int], None]) -> list[Findin
     return findings
 
 
-async def _folded(store: PostgresEventStore, stream: Stream, version: int) -> Stream:
+async def _folded(store: PostgresEventStore, stream: UserState, version: int) -> UserState:
     """A user at a version, from the events alone."""
     while stream.version < version:
         (tail,) = await store.load([Wanted(stream.user_id, stream.version, version, events_alone=True)])
@@ -50,7 +50,7 @@ async def _folded(store: PostgresEventStore, stream: Stream, version: int) -> St
     return stream
 
 
-async def _is_right(store: PostgresEventStore, stream: Stream, version: int) -> bool:
+async def _is_right(store: PostgresEventStore, stream: UserState, version: int) -> bool:
     """Also where the user was erased meanwhile."""
     (tail,) = await store.load([Wanted(stream.user_id, version - 1, version)])
     if tail.erased:

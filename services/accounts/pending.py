@@ -5,58 +5,27 @@ from dataclasses import dataclass
 
 import orjson
 
-from services.domain.claims import Claim
-from services.domain.decision import NOTHING, Command, Facts
+from services.domain.commands import Command
+from services.domain.decision import NOTHING, Facts
 from services.domain.refusals import Refusal
-from services.domain.user import User
+from services.domain.sessions import Ended
+from services.domain.state import UserState
 from services.endpoint.call import Call
 
-
-@dataclass(slots=True)
-class Stream:
-    """A user as far as the log and this batch have him.
-
-    Attributes:
-        user: None where there is none, or none any more.
-        version: how many events his stream has.
-        position: of his newest stored event.
-        logins: the version of the stream of his logins, where a command of the batch needs it.
-        pending: something of this batch is in it that is not stored yet.
-        gone: the user was erased after this version, and who they were then cannot be read any more.
-    """
-
-    user_id: str
-    user: User | None = None
-    version: int = 0
-    position: int = 0
-    logins: int = 0
-    pending: bool = False
-    gone: bool = False
-
-    @property
-    def claims(self) -> frozenset[Claim]:
-        return self.user.claims() if self.user else frozenset()
-
-    def body(self) -> dict[str, object]:
-        """The user as a reply shows him."""
-        assert self.user
-        return self.user.body()
-
-
-Reply = Callable[[Stream, int | str], bytes | Refusal]
+Reply = Callable[[UserState, int | str], bytes | Refusal]
 """The answer to a command that was carried out: of the user after it, and the position of the log as it is shown."""
 
 
-def with_user(stream: Stream, position: int | str) -> bytes:
+def with_user(stream: UserState, position: int | str) -> bytes:
     """What most commands answer with (design section 3)."""
     return orjson.dumps({"user": stream.body(), "version": stream.version, "position": position})
 
 
-def deleted(stream: Stream, position: int | str) -> bytes:
+def deleted(stream: UserState, position: int | str) -> bytes:
     return orjson.dumps({"userId": stream.user_id, "position": position})
 
 
-def accepted(_: Stream, __: int | str) -> bytes:
+def accepted(_: UserState, __: int | str) -> bytes:
     """Tells nothing."""
     return b"{}"
 
@@ -80,15 +49,6 @@ class PendingCommand:
     began: float | None = None
     discreet: bool = False
     repeat: Callable[[], Awaitable["Answer"]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Ended sessions: all of a user that began before a place (services/domain/place.py), or the named one."""
-
-    user_id: str
-    session_id: str | None
-    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from services.accounts import pending
 from services.accounts.pending import Answer, PendingCommand, Reply
 from services.accounts.tools import Tools, accounts, too_many_attempts
 from services.domain import fields, refusals
-from services.domain.decision import Command, Facts, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.commands import Command, OnUser, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import long_code_digest

@@ -9,18 +9,17 @@ from denizen import messages as m
 from typeid import TypeID
 
 from services.accounts.fingerprint import is_repeat, used
-from services.accounts.pending import Answer, Ended, PendingCommand, Stream
+from services.accounts.pending import Answer, PendingCommand
 from services.accounts.users import Users
-from services.domain import events, refusals, snapshots
+from services.domain import refusals
+from services.domain.commands import Command, OnUser
 from services.domain.decide import decide, logins
-from services.domain.decision import Command, OnUser, RecoverPassword
-from services.domain.effects import effects_of
-from services.domain.events import AnyEvent, LoginEvent
-from services.domain.fold import evolve
-from services.domain.place import place
+from services.domain.events import AnyEvent
+from services.domain.record import record
 from services.domain.refusals import Refusal
-from services.domain.streams import NewEvent, logins_of
-from services.domain.user import User
+from services.domain.sessions import ENDING_COMMANDS, ended_by_command
+from services.domain.state import UserState
+from services.domain.streams import logins_of
 from services.endpoint.answering import answering
 from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome, Repeated, VersionConflict
@@ -32,17 +31,6 @@ _ASIDE = 256
 """Commands that wait for the stream of one user to be folded."""
 _NAMING = (m.UserRequest, OnUser)
 """Commands that name their user by the id."""
-_ENDS_SESSIONS = (
-    m.BlockUser,
-    m.DeactivateUser,
-    m.DeleteUser,
-    m.ChangePassword,
-    m.ResetPassword,
-    RecoverPassword,
-    m.RevokeSessions,
-)
-
-
 Waiting = dict[PendingCommand, None]
 """Commands that are not answered yet, in the order in which they came."""
 Send = Callable[[PendingCommand, Answer], Awaitable[None]]
@@ -55,7 +43,7 @@ class Decided:
 
     task: PendingCommand
     append: Append
-    after: Stream
+    after: UserState
     refusal: Refusal | None = None
 
 
@@ -154,7 +142,7 @@ class Rounds:
                 case ClaimTaken(kind):
                     refusal = refusals.taken(kind)
                     if each.task.call.repeatable:
-                        kept.append(_refused(each.task, refusal, Stream("")))
+                        kept.append(_refused(each.task, refusal, UserState("")))
                     else:
                         await self._settle(each.task, refusal, waiting)
                 case Repeated() if each.task.repeat is not None:
@@ -228,7 +216,7 @@ class Rounds:
                 first = replace(stream, logins=outcome.logins)
                 await self._reply(task, first, at, waiting, added=added)
 
-    async def _streams(self, commands: Iterable[Command]) -> dict[str, Stream]:
+    async def _streams(self, commands: Iterable[Command]) -> dict[str, UserState]:
         """The users of commands; without those whose streams are to be folded first."""
         on_users = [command for command in commands if isinstance(command, _NAMING)]
         user_ids = {command.user_id for command in on_users}
@@ -240,17 +228,10 @@ class Rounds:
         return streams
 
     async def _reply(
-        self, task: PendingCommand, stream: Stream, position: int, waiting: Waiting, *, added: bool
+        self, task: PendingCommand, stream: UserState, position: int, waiting: Waiting, *, added: bool
     ) -> None:
         """`added`: the command added something to the stream of the user's logins, if it is about them."""
-        ended = None
-        if isinstance(task.command, m.RevokeSession):
-            # Not where nothing was stored: anybody can invent sessions, and each would be kept by every verifier.
-            ended = Ended(stream.user_id, task.command.session_id) if added else None
-        elif isinstance(task.command, _ENDS_SESSIONS):
-            # Also where nothing changed: the one who ended them may have died before he told anybody.
-            logins = stream.logins if added and isinstance(task.command, m.RevokeSessions) else 0
-            ended = Ended(stream.user_id, None, place(stream.version, logins))
+        ended = ended_by_command(task.command, stream.user_id, stream.version, stream.logins, added=added)
         del waiting[task]
         shown = task.call.shown(position)
         await self._send(task, Answer(task.reply(stream, shown), shown, ended))
@@ -262,7 +243,7 @@ class Rounds:
 
 def is_urgent(task: PendingCommand) -> bool:
     """Whether it ends sessions: every verifier is told before anything else is done."""
-    return isinstance(task.command, (*_ENDS_SESSIONS, m.RevokeSession))
+    return type(task.command) in ENDING_COMMANDS
 
 
 def _first_of_each_id(waiting: Iterable[PendingCommand]) -> list[PendingCommand]:
@@ -271,7 +252,7 @@ def _first_of_each_id(waiting: Iterable[PendingCommand]) -> list[PendingCommand]
     return [task for task in waiting if task.call.key not in seen and not seen.add(task.call.key)]
 
 
-def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refusal:
+def _decide(task: PendingCommand, streams: dict[str, UserState]) -> Decided | Refusal:
     """Decide one command on the users as this batch has left them so far; puts the user after it into `streams`.
 
     A refusal that depends on what is not stored yet, or is to be kept, goes through the store like a change.
@@ -282,7 +263,7 @@ def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refus
         return refusal
     command = task.command
     user_id = command.user_id if isinstance(command, _NAMING) else str(TypeID("user"))
-    before = streams.get(user_id, Stream(user_id))
+    before = streams.get(user_id, UserState(user_id))
     about_sessions = logins.is_about_sessions(command)
     held = logins.held(before.user) if task.call.operation.kind == "self" and before.user else None
     decision: Sequence[AnyEvent] | Refusal
@@ -300,30 +281,26 @@ def _decide(task: PendingCommand, streams: dict[str, Stream]) -> Decided | Refus
         refusal = decision if isinstance(decision, Refusal) else refused
         assert refusal
         return _refused(task, refusal, before) if task.call.repeatable or before.pending else refusal
-    at = datetime.now(UTC)
-    if before.user:
-        at = max(at, before.user.recorded_at)  # Clocks differ between machines; a user's history never runs backwards.
-    after, encoded = _evolve(before, decision, at)
-    streams[user_id] = after
-    held, wanted = before.claims, after.claims
+    stored = record(before, command, decision, task.facts, now=datetime.now(UTC), new_id=new_event_id)
+    streams[user_id] = stored.after
     append = Append(
         stream=logins_of(user_id) if about_sessions else user_id,
         expected=before.logins if about_sessions else before.version,
-        events=encoded,
+        events=stored.events,
         metadata=task.call.metadata(),
-        at=at,
-        take=wanted - held,
-        release=held - wanted,
+        at=stored.at,
+        take=stored.take,
+        release=stored.release,
         command_id=_kept_id(task, refused),
         operation=task.call.operation.name,
         digest=task.call.digest,
         refusal=refused.body() if refused and task.call.repeatable else None,
         requires=before.version if about_sessions else None,
-        effects=effects_of(command, decision, before.user, after.user, facts=task.facts, at=at),
-        snapshot=None if about_sessions else snapshots.due(before.version, after.user),
+        effects=stored.effects,
+        snapshot=stored.snapshot,
         pending=before.pending,
     )
-    return Decided(task, append, after, refused)
+    return Decided(task, append, stored.after, refused)
 
 
 def _kept_id(task: PendingCommand, refused: Refusal | None) -> str | None:
@@ -337,24 +314,7 @@ def _kept_id(task: PendingCommand, refused: Refusal | None) -> str | None:
     return None if session is None else session.command_id
 
 
-def _evolve(before: Stream, decided: Sequence[AnyEvent], at: datetime) -> tuple[Stream, list[NewEvent]]:
-    """The user after events, and they as they are stored."""
-    after = replace(before, pending=before.pending or bool(decided))
-    encoded: list[NewEvent] = []
-    shown: User | None = before.user
-    for event in decided:
-        if isinstance(event, LoginEvent):
-            after.logins += 1
-        else:
-            after.user = evolve(after.user, event, after.user_id, at)
-            after.version += 1
-        shown = after.user or shown  # A deleted user's last status.
-        assert shown
-        encoded.append(events.encode(event, after.user_id, after.version, shown.status, new_event_id()))
-    return after, encoded
-
-
-def _refused(task: PendingCommand, refusal: Refusal, on: Stream) -> Decided:
+def _refused(task: PendingCommand, refusal: Refusal, on: UserState) -> Decided:
     """A refusal as an append: stored under its command id, so that a repeat is refused alike, if `on` is stored too."""
     command_id = task.call.key if task.call.repeatable else None
     body = refusal.body() if task.call.repeatable else None

@@ -13,14 +13,15 @@ from typeid import TypeID
 
 from services.accounts.fingerprint import fingerprint, is_repeat, used
 from services.accounts.guessing.rate_limits import Guess, network
-from services.accounts.pending import Answer, PendingCommand, Reply, Stream
+from services.accounts.pending import Answer, PendingCommand, Reply
 from services.accounts.preparation import Prepared
 from services.accounts.tools import Tools
 from services.domain import fields, refusals
-from services.domain.decision import Facts, LogIn
-from services.domain.place import place
+from services.domain.commands import LogIn
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
-from services.domain.sessions import NewSession
+from services.domain.sessions import NewSession, place
+from services.domain.state import UserState
 from services.endpoint.call import Call
 from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import IdUsed
@@ -184,13 +185,13 @@ async def _reply(tools: Tools, session: NewSession) -> Reply:
 
 def _body(
     tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
-) -> Callable[[Stream, int], bytes]:
-    """What SignedIn is made by, once the place is known at which the session began (services/domain/place.py).
+) -> Callable[[UserState, int], bytes]:
+    """What SignedIn is made by, once the place is known at which the session began (services/domain/sessions.py).
 
     `issued_at`: when the access token was issued the first time; by default it is issued now.
     """
 
-    def reply(stream: Stream, began: int) -> bytes:
+    def reply(stream: UserState, began: int) -> bytes:
         now = datetime.now(UTC)
         at = issued_at or now
         token = access.issue(

@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
-from services.accounts.pending import Stream
 from services.accounts.users import Users
 from services.domain.refusals import Refusal
+from services.domain.state import UserState
 from services.domain.user import User
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
@@ -45,7 +45,7 @@ class Tools:
             call.opened[text] = await unseal(text, call.command_id if call.repeatable else None, self.keys)
         return call.opened[text]
 
-    async def user(self, user_id: str) -> Stream:
+    async def user(self, user_id: str) -> UserState:
         """A user as the log has him."""
         return await self.users.user(user_id)
 

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from services.accounts.pending import Stream
 from services.domain import events, snapshots
 from services.domain.events import LoginEvent
 from services.domain.fold import evolve
 from services.domain.snapshots import Snapshot
+from services.domain.state import UserState
 from services.eventstore.log.store import EventStore
 from services.eventstore.log.tails import NEWEST, TOGETHER, Tail, Wanted
 
@@ -20,29 +20,29 @@ class Users:
 
     def __init__(self, store: EventStore) -> None:
         self._store = store
-        self._folding: dict[str, asyncio.Task[Stream]] = {}
+        self._folding: dict[str, asyncio.Task[UserState]] = {}
         self._turn = asyncio.Lock()
 
-    async def load(self, user_ids: Iterable[str]) -> dict[str, Stream]:
+    async def load(self, user_ids: Iterable[str]) -> dict[str, UserState]:
         """The newest snapshots of each user. Absent: those who are too far behind a snapshot; `fold` them first."""
         found = await self.at({(user_id, NEWEST) for user_id in user_ids})
         return {user_id: stream for (user_id, _), stream in found.items()}
 
-    async def at(self, places: Iterable[Place]) -> dict[Place, Stream]:
+    async def at(self, places: Iterable[Place]) -> dict[Place, UserState]:
         """Likewise as of versions. Some are read at a time, so that their events are not all in memory at once."""
         wanted = [(place, Wanted(place[0], until=place[1])) for place in places]
-        found: dict[Place, Stream] = {}
+        found: dict[Place, UserState] = {}
         for first in range(0, len(wanted), TOGETHER):
             some = wanted[first : first + TOGETHER]
             tails = await self._store.load([each for _, each in some])
             found |= {
-                place: evolved(Stream(tail.stream), tail)
+                place: evolved(UserState(tail.stream), tail)
                 for (place, _), tail in zip(some, tails, strict=True)
                 if tail.whole
             }
         return found
 
-    async def user(self, user_id: str) -> Stream:
+    async def user(self, user_id: str) -> UserState:
         """The newest snapshots of a user, however far behind a snapshot they are."""
         found = await self.load([user_id])
         if user_id in found:
@@ -50,7 +50,7 @@ class Users:
         folded = await self.fold(user_id)
         return (await self.load([user_id])).get(user_id, folded)
 
-    async def fold(self, user_id: str) -> Stream:
+    async def fold(self, user_id: str) -> UserState:
         """Fold a long stream that was written before there were snapshots, and keep what it had come to on the way.
 
         That takes as long as the stream is long: a page at a time, and other tasks have their turns between two pages.
@@ -61,9 +61,9 @@ class Users:
             folding.add_done_callback(lambda _: self._folding.pop(user_id))
         return await asyncio.shield(folding)
 
-    async def _fold(self, user_id: str) -> Stream:
+    async def _fold(self, user_id: str) -> UserState:
         async with self._turn:
-            stream, whole = Stream(user_id), False
+            stream, whole = UserState(user_id), False
             while not whole:
                 (tail,) = await self._store.load([Wanted(user_id, stream.version)])
                 whole = tail.whole
@@ -73,11 +73,11 @@ class Users:
             return stream
 
 
-def evolved(before: Stream, tail: Tail, keep: Callable[[Snapshot], None] | None = None) -> Stream:
+def evolved(before: UserState, tail: Tail, keep: Callable[[Snapshot], None] | None = None) -> UserState:
     """A user after what is new in their stream; `keep` is told of the snapshots that are due on the way."""
     if tail.erased:
         (last,) = tail.events
-        return Stream(before.user_id, None, last.version, last.position, gone=last.type != "UserDeleted")
+        return UserState(before.user_id, None, last.version, last.position, gone=last.type != "UserDeleted")
     user, version, position = before.user, before.version, before.position
     if tail.snapshot is not None:
         user, version, position = snapshots.restored(tail.snapshot), tail.snapshot.version, tail.snapshot.position
@@ -88,4 +88,4 @@ def evolved(before: Stream, tail: Tail, keep: Callable[[Snapshot], None] | None 
         version, position = event.version, event.position
         if keep is not None and position and (due := snapshots.due(version - 1, user)) is not None:
             keep(Snapshot(version, position, event.recorded_at, due))
-    return Stream(before.user_id, user, version, position)
+    return UserState(before.user_id, user, version, position)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.domain.decision import Command, Facts, TellOwner
+from services.domain.commands import Command, TellOwner
+from services.domain.decision import Facts
 from services.domain.events import (
     AnyEvent,
     EmailChanged,
@@ -14,13 +15,12 @@ from services.domain.events import (
     LoginSucceeded,
     PasswordChanged,
     PasswordResetRequested,
-    SessionsRevoked,
     UserBlocked,
     UserCreated,
     UserDeactivated,
     UserDeleted,
 )
-from services.domain.sessions import NewSession
+from services.domain.sessions import NewSession, ended_by
 from services.domain.user import User
 from services.domain.values import Json
 
@@ -28,7 +28,8 @@ CODE_LIFE = timedelta(minutes=10)
 TOKEN_LIFE = timedelta(minutes=30)
 _NOTE_LIFE = timedelta(days=3)
 """How long delivery of a note that asks for nothing is tried."""
-ENDS_SESSIONS = (UserBlocked, UserDeactivated, PasswordChanged)
+_SHUTS_OUT = {UserBlocked, UserDeactivated, PasswordChanged}
+"""Events after which a wanted change of the address is forgotten (User.cancel_email_change)."""
 
 Purpose = Literal["verify", "reset"]
 MailKind = Literal["verify_email", "reset_password", "email_changed", "password_changed", "already_registered"]
@@ -112,10 +113,10 @@ def effects_of(
     letters = (*_mails(events, before, after, facts, at), *_note_to_owner(command, after, at))
     result = Effects(
         password=facts.password_hash if kinds & {UserCreated, PasswordChanged, LoginSucceeded} else None,
-        code=None if _calls_off(events, before) else _code(kinds, facts, at),
+        code=None if _cancels(events, before) else _code(kinds, facts, at),
         spent=_spent(events, before),
         session=facts.session if LoginSucceeded in kinds else None,
-        end_sessions=_ended(events),
+        end_sessions=ended_by(events),
         mails=letters,
     )
     return result if result != Effects() else None
@@ -129,7 +130,7 @@ def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None
     return None
 
 
-def _calls_off(events: Sequence[AnyEvent], before: User | None) -> bool:
+def _cancels(events: Sequence[AnyEvent], before: User | None) -> bool:
     """Whether the user stays at the present address: the code for another one dies, and none is mailed."""
     wanted = [event.email for event in events if isinstance(event, EmailVerificationRequested)]
     return before is not None and before.email in wanted
@@ -138,21 +139,12 @@ def _calls_off(events: Sequence[AnyEvent], before: User | None) -> bool:
 def _spent(events: Sequence[AnyEvent], before: User | None) -> tuple[Purpose, ...]:
     spent: set[Purpose] = set()
     kinds = {type(event) for event in events}
-    stays = before is not None and before.wanted_email is not None and kinds & set(ENDS_SESSIONS)
-    if stays or kinds & {EmailVerified, EmailChanged} or _calls_off(events, before):
+    stays = before is not None and before.wanted_email is not None and kinds & _SHUTS_OUT
+    if stays or kinds & {EmailVerified, EmailChanged} or _cancels(events, before):
         spent.add("verify")
     if kinds & {PasswordChanged, EmailChanged}:
         spent.add("reset")
     return tuple(sorted(spent))
-
-
-def _ended(events: Sequence[AnyEvent]) -> str | None:
-    for event in events:
-        if isinstance(event, ENDS_SESSIONS):
-            return "all"
-        if isinstance(event, SessionsRevoked):
-            return event.session_id or "all"
-    return None
 
 
 def _mails(
@@ -161,7 +153,7 @@ def _mails(
     result: list[Mail] = []
     for event in events:
         if isinstance(event, EmailVerificationRequested) and after:
-            if facts.taken or _calls_off([event], before):
+            if facts.taken or _cancels([event], before):
                 continue
             to = after.wanted_email[0] if after.wanted_email else after.email
             codes = {"code": facts.drawn, "long_code": facts.long_code}

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.domain.sessions import ENDING_TYPES, Ended, ended_by_stored
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
-from services.tokens.revocations import REVOKING, Revocation, revoked_by
+from services.tokens.revocations import Revocation
 
 _REVOKED_SECONDS = 65 * 60
 """Longer than an access token may live, by the difference of clocks."""
@@ -26,7 +27,7 @@ class PublicEvent:
     traceparent: str | None
     recorded_at: datetime
     place: int
-    """Where it ends sessions: in the user's own history (services/domain/place.py)."""
+    """Where it ends sessions: in the user's own history (services/domain/sessions.py)."""
 
 
 class Feed:
@@ -43,12 +44,12 @@ class Feed:
     async def revoked(self) -> list[Revocation]:
         """What the events of the last hour revoked, in order. Raises DatabaseUnavailable."""
         query = sql.load("services.relay", "read_revoked")
-        revocations: list[Revocation | None] = []
+        found: list[Ended | None] = []
         position = 0
-        while rows := await self._database.fetch(query, [_REVOKED_SECONDS, position, list(REVOKING), _PAGE]):
+        while rows := await self._database.fetch(query, [_REVOKED_SECONDS, position, list(ENDING_TYPES), _PAGE]):
             position = rows[-1][4]
-            revocations += [revoked_by(*row[:4]) for row in rows]
-        return [revocation for revocation in revocations if revocation is not None]
+            found += [ended_by_stored(*row[:4]) for row in rows]
+        return [Revocation.of(ended) for ended in found if ended is not None]
 
     async def close(self) -> None:
         await self._database.close()

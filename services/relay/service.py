@@ -9,13 +9,14 @@ import orjson
 from nats.aio.client import Client
 from nats.js.errors import APIError, ServiceUnavailableError
 
+from services.domain.sessions import ENDING_TYPES, ended_by_stored
 from services.platform import broker
 from services.platform.leadership import Leadership
 from services.platform.settings import Settings
 from services.platform.signal import Rest, Signal
 from services.relay import stream
 from services.relay.feed import Feed, PublicEvent
-from services.tokens.revocations import REVOKING, RevocationFailed, Revocations, revoked_by
+from services.tokens.revocations import Revocation, RevocationFailed, Revocations
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +93,11 @@ class Relay:
     async def _revoke(self, events: Sequence[PublicEvent]) -> None:
         """Store what events revoke, in case that whoever appended them died before it could."""
         found = [
-            revoked_by(event.type, event.user_id, event.place, orjson.loads(event.public).get("sessionId"))
+            ended_by_stored(event.type, event.user_id, event.place, orjson.loads(event.public).get("sessionId"))
             for event in events
-            if event.type in REVOKING
+            if event.type in ENDING_TYPES
         ]
-        await self._revocations.put([revocation for revocation in found if revocation is not None])
+        await self._revocations.put([Revocation.of(ended) for ended in found if ended is not None])
 
     async def close(self) -> None:
         await self._leadership.release()

@@ -18,7 +18,7 @@ from services.tokens.keys import ServerKeys
 def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, place: int, at: datetime) -> str:
     """A token that is good for `settings.access_token_seconds` from `at` on. The same arguments give the same token.
 
-    `key` is ServerKeys.signing(); `place` where the session began in the user's history (services/domain/place.py).
+    `key` is ServerKeys.signing(); `place` where the session began in the user's history (services/domain/sessions.py).
     """
     issued_at = int(at.timestamp())
     claims = {

@@ -15,8 +15,8 @@ from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, Error, NoRespondersError
 from nats.js.api import PersistMode, RePublish, StreamConfig
 
-REVOKING = ("UserBlocked", "UserDeactivated", "UserDeleted", "PasswordChanged", "SessionsRevoked")
-"""The events that end sessions."""
+from services.domain.sessions import Ended
+
 _KEY = re.compile(r"(user|session|key)\.[A-Za-z0-9_-]{1,128}")
 _PUT_SECONDS = 5.0
 _DECLARE_SECONDS = 3.0
@@ -33,19 +33,17 @@ class RevocationFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """An entry: `place` is where the user's sessions ended (services/domain/place.py), 0 for a session or a key."""
+    """An entry: `place` is where the user's sessions ended (services/domain/sessions.py), 0 for a session or a key."""
 
     key: str
     place: int = 0
 
-
-def revoked_by(event_type: str, user_id: str, place: int, session_id: str | None) -> Revocation | None:
-    """What an event revokes. `session_id`: its public `sessionId`; where SessionsRevoked has none, all have ended."""
-    if event_type not in REVOKING:
-        return None
-    if event_type == "SessionsRevoked" and session_id is not None:
-        return Revocation(f"session.{session_id}")
-    return Revocation(f"user.{user_id}", place)
+    @classmethod
+    def of(cls, ended: Ended) -> "Revocation":
+        """The entry for sessions that ended."""
+        if ended.session_id is not None:
+            return cls(f"session.{ended.session_id}")
+        return cls(f"user.{ended.user_id}", ended.place)
 
 
 class Revocations:
@@ -88,13 +86,9 @@ class Revocations:
         await self.put(revocations)
         await self._insist(f"{KEYS}{FILLED}", orjson.dumps({"run": run}), {"Nats-TTL": "never"})
 
-    async def put_user(self, user_id: str, place: int) -> None:
-        """Refuse the user's tokens of sessions that began before the place. Raises RevocationFailed."""
-        await self._put(Revocation(f"user.{user_id}", place))
-
-    async def put_session(self, session_id: str) -> None:
-        """Refuse the session's tokens. Raises RevocationFailed."""
-        await self._put(Revocation(f"session.{session_id}"))
+    async def put_ended(self, ended: Ended) -> None:
+        """Refuse the tokens of sessions that ended. Raises RevocationFailed."""
+        await self._put(Revocation.of(ended))
 
     async def put_key(self, key_id: str) -> None:
         """Refuse the tokens that a key has signed. Raises RevocationFailed."""

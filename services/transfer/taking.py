@@ -7,17 +7,15 @@ from typing import Protocol
 
 from denizen import messages as m
 
-from services.accounts.pending import Answer, PendingCommand, Stream
+from services.accounts.pending import Answer, PendingCommand
 from services.accounts.rounds import Rounds
-from services.domain import events, fields, refusals, snapshots
+from services.domain import fields, refusals
 from services.domain.claims import Claim, ClaimKind
+from services.domain.commands import ImportUser
 from services.domain.decide import decide
-from services.domain.decision import ImportUser
-from services.domain.effects import effects_of
-from services.domain.fold import evolve
+from services.domain.record import record
 from services.domain.refusals import Refusal
-from services.domain.streams import NewEvent
-from services.domain.user import User
+from services.domain.state import UserState
 from services.domain.values import Json
 from services.endpoint.call import Call
 from services.eventstore.log.ids import new_event_id
@@ -207,27 +205,21 @@ class Taking:
             await self._store.append(kept)  # A repeat is refused alike, whatever has become free since.
         return said
 
-    def _append(self, row: Row, at: datetime) -> Append:
-        """A user who is new, as the domain makes him; that there was none of his id, his version 0 says."""
-        command = ImportUser(row.user, row.user_id)
+    def _append(self, row: Row, now: datetime) -> Append:
+        """A user who is new; the expected version, 0, holds that there was none of this id."""
+        command, before = ImportUser(row.user, row.user_id), UserState(row.user_id)
         decision = decide(None, command, row.facts)
         assert not isinstance(decision, Refusal)
-        user: User | None = None
-        encoded: list[NewEvent] = []
-        for version, event in enumerate(decision, 1):
-            user = evolve(user, event, row.user_id, at)
-            assert user is not None
-            encoded.append(events.encode(event, row.user_id, version, user.status, new_event_id()))
-        assert user is not None
+        stored = record(before, command, decision, row.facts, now=now, new_id=new_event_id)
         return Append(
             stream=row.user_id,
             expected=0,
-            events=encoded,
+            events=stored.events,
             metadata={**self._metadata, "commandId": self._key(row)},
-            at=at,
-            take=user.claims(),
-            effects=effects_of(command, decision, None, user, facts=row.facts, at=at),
-            snapshot=snapshots.due(0, user),
+            at=stored.at,
+            take=stored.take,
+            effects=stored.effects,
+            snapshot=stored.snapshot,
         )
 
     async def _made_by(self, wanted: Sequence[Row]) -> dict[str, str]:
@@ -279,7 +271,7 @@ def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:
     return m.UpdateUser(user_id=user_id, **{name: getattr(user, name) for name in given})
 
 
-def _user_id(stream: Stream, _: int | str) -> bytes:
+def _user_id(stream: UserState, _: int | str) -> bytes:
     return stream.user_id.encode()
 
 

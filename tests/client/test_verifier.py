@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from bench.revocation import Verifiers, verifiers
+from services.domain.sessions import Ended
 from services.tokens.revocations import Revocation, Revocations
 from tests.support.gate import Gate
 from tests.support.quiet import takes_less_than, within
@@ -118,8 +119,8 @@ async def test_revoked_token_is_refused_and_others_are_not(
     before, after = signer.sign(user, position=10), signer.sign(user, position=12)
     other = signer.sign(user_id(), position=10)
     of_session = signer.sign(user_id(), session, position=10)
-    await revocations.put_user(user, 11)
-    await revocations.put_session(session)
+    await revocations.put_ended(Ended(user, None, 11))
+    await revocations.put_ended(Ended("", session))
     await within(1, lambda: refused(verifier, before) and refused(verifier, of_session))
     verifier.verify(after)
     verifier.verify(other)
@@ -153,8 +154,8 @@ async def test_later_of_two_racing_revocations_stays(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
     user = user_id()
-    await asyncio.gather(*(revocations.put_user(user, position) for position in (3, 9, 5, 8, 1, 9, 2)))
-    await revocations.put_user(user, 4)
+    await asyncio.gather(*(revocations.put_ended(Ended(user, None, position)) for position in (3, 9, 5, 8, 1, 9, 2)))
+    await revocations.put_ended(Ended(user, None, 4))
     async with AsyncTokenVerifier(nats_server.url) as verifier:
         assert refused(verifier, signer.sign(user, position=8))
         verifier.verify(signer.sign(user, position=9))
@@ -196,7 +197,7 @@ async def test_verifier_that_hears_nothing_refuses_in_time(
         verifier.verify(token)
         with takes_less_than(1.6):
             gate.cut() if fault == "cut" else gate.hang()
-            await revocations.put_user(user, 2)
+            await revocations.put_ended(Ended(user, None, 2))
             verifier.verify(token)  # It cannot know yet, and goes by what it knows for so long.
             await within(20, lambda: stale(verifier, token))
         assert stale(verifier, other)
@@ -215,7 +216,7 @@ async def test_lost_revocation_is_noticed_within_a_second(
     await live.unsubscribe()
     user = user_id()
     token = signer.sign(user, position=1)
-    await revocations.put_user(user, 2)
+    await revocations.put_ended(Ended(user, None, 2))
     verifier.verify(token)
     await within(1.5, lambda: refused(verifier, token))
 
@@ -241,7 +242,7 @@ async def test_verifier_of_an_old_copy_of_the_bucket_is_not_fresh(
     await watch.prove(client, 2)
     assert watch.fresh_at > proved, "there was nothing more to know"
     proved = watch.fresh_at
-    await revocations.put_user(user_id(), 1)
+    await revocations.put_ended(Ended(user_id(), None, 1))
     await watch.prove(client, 2)
     assert watch.fresh_at == proved
     watch.behind = False
@@ -289,7 +290,7 @@ async def test_forged_jetstream_answer_revokes_no_token(
     """Whoever may read the bucket chooses where the answer goes; it counts for what it is, not for where it came."""
     victim, other = user_id(), user_id()
     token = signer.sign(victim, position=1)
-    await revocations.put_user(other, 9)
+    await revocations.put_ended(Ended(other, None, 9))
     heard: list[str] = []
 
     async def note(message: object) -> None:
@@ -307,7 +308,7 @@ async def test_forged_jetstream_answer_revokes_no_token(
         await attacker.flush()
         await attacker.close()
     await within(2, lambda: heard.count(f"users.v1.revocation.user.{victim}") == 2)
-    await revocations.put_session(session_id())
+    await revocations.put_ended(Ended("", session_id()))
     await within(2, lambda: len(heard) >= 3)
     verifier.verify(token)
     await listener.close()
@@ -322,7 +323,7 @@ async def test_blocking_verifier_works_as_each_nats_user(
     verifier = TokenVerifier(nats_server.url, user=user, password=nats_server.passwords[user])
     await asyncio.to_thread(verifier.connect)
     assert verifier.verify(token).user_id == user
-    await revocations.put_user(user, 2)
+    await revocations.put_ended(Ended(user, None, 2))
     await within(1, lambda: refused(verifier, token))
     await asyncio.to_thread(verifier.close)
     await asyncio.to_thread(verifier.close)
@@ -360,7 +361,7 @@ async def test_example_service_admits_signed_in_users_only(
     status, body = await get(f"Bearer {token}")
     assert (status, json.loads(body)["userId"]) == (200, user)
     assert [(await get(each))[0] for each in ("", "Bearer", f"Basic {token}", f"Bearer {token}x")] == [401] * 4
-    await revocations.put_user(user, 2)
+    await revocations.put_ended(Ended(user, None, 2))
     with takes_less_than(1):
         while (await get(f"Bearer {token}"))[0] != 401:
             pass
@@ -371,7 +372,7 @@ async def test_example_service_admits_signed_in_users_only(
 async def test_malformed_bucket_key_raises(revocations: Revocations) -> None:
     for bad in ("user_*", ">", "a b", "a.b", "", "a\r\nPUB x 0", secrets.token_hex(100)):
         with pytest.raises(ValueError, match="key"):
-            await revocations.put_user(bad, 1)
+            await revocations.put_ended(Ended(bad, None, 1))
 
 
 @asynccontextmanager
@@ -397,7 +398,7 @@ async def test_revocation_reaches_twenty_processes_at_once(
         latencies: list[float] = []
         for user in users:
             began = time.monotonic()
-            await revocations.put_user(user, 2)
+            await revocations.put_ended(Ended(user, None, 2))
             latencies.append(1000 * (await asyncio.to_thread(them.refused_at, user) - began))
     latencies.sort()
     print(f"put to last refusal: p50 {latencies[100]:.1f} ms, p99 {latencies[198]:.1f} ms")

@@ -17,7 +17,7 @@ from denizen.revocations import FAILURES, STREAM, Watch
 from nats.aio.client import Client
 from pydantic import SecretStr
 
-from services.domain.place import place
+from services.domain.sessions import Ended, place
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.eventstore.keys import data_keys as keys
@@ -178,7 +178,7 @@ async def test_revocations_survive_a_kill_of_nats(site: Site, loss: str) -> None
                 assert outcome(verifier, signer.sign(other, position=place(missed + 1))) == "good"
                 async with AsyncTokenVerifier(site.server.url) as later:
                     assert outcome(later, token) == outcome(later, good) == "token_invalid"
-                await Revocations(revoker).put_user(other, place(missed + 5))
+                await Revocations(revoker).put_ended(Ended(other, None, place(missed + 5)))
                 await within(
                     1, lambda: outcome(verifier, signer.sign(other, position=place(missed + 1))) == "token_invalid"
                 )
@@ -219,9 +219,9 @@ async def test_block_without_stored_revocation_answers_in_time(site: Site) -> No
         revocations = Revocations(revoker)
         with pytest.raises(RevocationFailed):  # There is no bucket.
             async with asyncio.timeout(7):
-                await revocations.put_user(user_id(), 1)
+                await revocations.put_ended(Ended(user_id(), None, 1))
         await revocations.declare(1)
-        await revocations.put_user(user_id(), 1)
+        await revocations.put_ended(Ended(user_id(), None, 1))
         server.send_signal(signal.SIGSTOP)
         try:
             with pytest.raises(RevocationFailed):
@@ -240,7 +240,7 @@ async def test_expired_entries_leave_the_bucket_trusted(site: Site, monkeypatch:
         async with site.relay():
             client, revoker = await site.client("backend"), await site.client("revoker")
             user = user_id()
-            await Revocations(revoker).put_user(user, 1)
+            await Revocations(revoker).put_ended(Ended(user, None, 1))
             async with asyncio.timeout(20):
                 while (await client.jetstream().stream_info(STREAM)).state.messages > 1:
                     await asyncio.sleep(0.05)

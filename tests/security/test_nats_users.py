@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo
 
+from services.domain.sessions import Ended
 from services.embedded.home import Home
 from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
@@ -452,7 +453,7 @@ async def test_token_verifier_works_as_an_added_user(site: Site, kind: Kind) -> 
     token = signer.sign(user, position=1)
     async with AsyncTokenVerifier(site.url, user=added, password=site.passwords[added]) as verifier:
         assert verifier.verify(token).user_id == user
-        await revocations.put_user(user, 2)
+        await revocations.put_ended(Ended(user, None, 2))
         async with asyncio.timeout(20):
             while not is_refused(verifier, token):
                 await asyncio.sleep(0.02)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.domain.place import place
+from services.domain.sessions import place
 from services.domain.streams import logins_of
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.store import Append, Appended

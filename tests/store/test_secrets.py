@@ -12,10 +12,10 @@ from psycopg import sql
 
 from services.accounts.pending import Answer, PendingCommand
 from services.domain.claims import Claim
-from services.domain.decision import Facts, LogIn
+from services.domain.commands import LogIn
+from services.domain.decision import Facts
 from services.domain.effects import Code, Effects, Mail
-from services.domain.place import place
-from services.domain.sessions import NewSession
+from services.domain.sessions import NewSession, place
 from services.domain.streams import logins_of
 from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import Credential, SecretStore, long_code_digest

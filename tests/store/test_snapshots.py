@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 
 from services.accounts.checking import check
 from services.accounts.long_streams import fold_long
-from services.accounts.pending import Answer, PendingCommand, Stream, with_user
+from services.accounts.pending import Answer, PendingCommand, with_user
 from services.accounts.users import Users
 from services.domain import snapshots
 from services.domain.effects import Effects
 from services.domain.snapshots import EVERY, Snapshot
+from services.domain.state import UserState
 from services.domain.streams import StoredEvent
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
@@ -76,7 +77,7 @@ async def _check_user(store: Log, user: str, events: Sequence[StoredEvent]) -> N
     assert_same(await users.fold(user), whole(user, events), gone=False, erased=erased)
 
 
-def assert_same(found: Stream, expected: Stream, *, gone: bool, erased: bool) -> None:
+def assert_same(found: UserState, expected: UserState, *, gone: bool, erased: bool) -> None:
     assert (found.version, found.position, found.gone) == (expected.version, expected.position, gone)
     assert found.user == (None if erased else expected.user)
     if found.user is not None:

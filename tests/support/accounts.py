@@ -8,10 +8,12 @@ from denizen import headers as h
 from denizen.operations import OPERATIONS
 
 from services.accounts.fingerprint import without_secrets
-from services.accounts.pending import Answer, Ended, PendingCommand, Stream
+from services.accounts.pending import Answer, PendingCommand
 from services.accounts.rounds import Rounds
 from services.accounts.users import evolved
 from services.domain.refusals import Refusal
+from services.domain.sessions import Ended
+from services.domain.state import UserState
 from services.domain.streams import StoredEvent
 from services.endpoint.call import Call, understand
 from services.endpoint.positions import Positions
@@ -59,9 +61,9 @@ class Accounts:
         return reply
 
 
-def whole(user_id: str, stored: Sequence[StoredEvent]) -> Stream:
+def whole(user_id: str, stored: Sequence[StoredEvent]) -> UserState:
     """A user, folded from their whole stream."""
-    return evolved(Stream(user_id), Tail(user_id, events=list(stored)))
+    return evolved(UserState(user_id), Tail(user_id, events=list(stored)))
 
 
 def ask(name: str, body: Json, **headers: str | int) -> Call:

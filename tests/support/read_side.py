@@ -14,7 +14,8 @@ from psycopg import sql
 import projections
 from services.accounts.pending import PendingCommand, deleted, with_user
 from services.directory.search.listing import PLANS, list_users
-from services.domain.decision import Facts, LogIn
+from services.domain.commands import LogIn
+from services.domain.decision import Facts
 from services.domain.sessions import NewSession
 from services.domain.streams import StoredEvent
 from services.domain.user import User

@@ -12,8 +12,8 @@ from denizen.importing import Format, Row, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.domain.commands import ImportUser
 from services.domain.decide import decide
-from services.domain.decision import ImportUser
 from services.domain.events import LoginEvent, encode
 from services.domain.fold import evolve
 from services.domain.fold import show as shown

@@ -9,8 +9,8 @@ import pytest
 from denizen import messages as m
 
 from services.accounts.pending import Answer, PendingCommand
-from services.domain.decision import ImportUser
-from services.domain.place import place
+from services.domain.commands import ImportUser
+from services.domain.sessions import place
 from services.endpoint.call import Call
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.store import Append, Appended, OutcomeUnknown, Result

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.domain.claims import Claim
+from services.domain.commands import Command, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.decide import decide
-from services.domain.decision import Command, Facts, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.decision import Facts
 from services.domain.events import (
     EmailChanged,
     EmailVerificationRequested,

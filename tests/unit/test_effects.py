@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from denizen import messages as m
 
+from services.domain.commands import Command, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.decide import decide
 from services.domain.decide.logins import decide_session, is_about_sessions
-from services.domain.decision import Command, Facts, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.decision import Facts
 from services.domain.effects import Code, Effects, Mail, effects_of
 from services.domain.events import AnyEvent, LoginEvent
 from services.domain.fold import evolve

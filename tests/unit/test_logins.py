@@ -6,9 +6,10 @@ import pytest
 from denizen import messages as m
 
 from services.domain import refusals
+from services.domain.commands import Command, LogIn
 from services.domain.decide import decide
 from services.domain.decide.logins import decide_session, is_about_sessions
-from services.domain.decision import Command, Facts, LogIn
+from services.domain.decision import Facts
 from services.domain.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal

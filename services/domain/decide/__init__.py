@@ -9,17 +9,9 @@ from typing import Any
 from denizen import messages as m
 
 from services.domain import refusals
+from services.domain.commands import Command, ImportUser, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.decide import credentials, identities, lifecycle, profile
-from services.domain.decision import (
-    NOTHING,
-    Command,
-    Decision,
-    Facts,
-    ImportUser,
-    RecoverPassword,
-    RequestPasswordReset,
-    TellOwner,
-)
+from services.domain.decision import NOTHING, Decision, Facts
 from services.domain.user import User
 
 

@@ -6,7 +6,8 @@ What proves them was looked up before. A proof that is older than what it is abo
 from denizen import messages as m
 
 from services.domain import fields, refusals
-from services.domain.decision import Decision, Facts, RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.commands import RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.decision import Decision, Facts
 from services.domain.events import (
     EmailChanged,
     EmailVerificationRequested,

@@ -5,7 +5,8 @@ from typing import Any
 from denizen import messages as m
 
 from services.domain import fields, refusals
-from services.domain.decision import Decision, Facts, ImportUser
+from services.domain.commands import ImportUser
+from services.domain.decision import Decision, Facts
 from services.domain.events import (
     EmailVerificationRequested,
     IdentityLinked,

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from denizen import messages as m
 
 from services.domain import refusals
-from services.domain.decision import Command, Facts, LogIn
+from services.domain.commands import Command, LogIn
+from services.domain.decision import Facts
 from services.domain.events import LoginEvent, LoginFailed, LoginSucceeded, SessionsRevoked
 from services.domain.refusals import Refusal
 from services.domain.user import User

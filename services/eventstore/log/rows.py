@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 
 from services.domain import email_address
 from services.domain.claims import ClaimKind
-from services.domain.place import place
+from services.domain.sessions import place
 from services.domain.snapshots import FORM, Snapshot
 from services.domain.streams import ReplayedEvent, StoredEvent, user_of
 from services.domain.values import Json

@@ -1,5 +1,5 @@
 -- What is published of the events after a position; and of what ends sessions, where in the user's own history it is
--- (services/domain/place.py), which is looked up of what ended all sessions of a user alone.
+-- (services/domain/sessions.py), which is looked up of what ended all sessions of a user alone.
 select position, event_id::text, user_id, type, public::text, metadata ->> 'traceparent', recorded_at,
        case when stream = user_id then version::bigint << 32
             when type = 'SessionsRevoked' then (

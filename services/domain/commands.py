@@ -1,0 +1,53 @@
+"""Commands as they are decided: the requests of the contract, and what is made of those that name no user by the id."""
+
+from dataclasses import dataclass
+
+from denizen import messages as m
+
+
+@dataclass(frozen=True, slots=True)
+class OnUser:
+    """A command of ours, made of a request that does not name its user by the id."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn(OnUser):
+    """The command of Authenticate."""
+
+    ip: str | None
+    user_agent: str | None
+
+
+class RequestPasswordReset(OnUser):
+    """The command of SendPasswordResetEmail."""
+
+    __slots__ = ()
+
+
+class RecoverPassword(OnUser):
+    """The command of ConfirmPasswordReset."""
+
+    __slots__ = ()
+
+
+class TellOwner(OnUser):
+    """The command of Register in the discreet setting, where the address is taken."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True)
+class ImportUser:
+    """The command of a row of ImportUsers, whose times are as `rfc3339` writes them.
+
+    Attributes:
+        user_id: of the user to create; no user has or ever had it.
+    """
+
+    user: m.ImportedUser
+    user_id: str
+
+
+Command = m.Request | OnUser | ImportUser
