@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 from denizen import messages as m
+from typeid import TypeID
 
 from services.domain import events
 from services.domain.commands import Command, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
@@ -27,7 +28,7 @@ from services.domain.sessions import (
 )
 from tests.support.log import AT, user_id
 
-ID, SESSION = user_id(), "sess_1"
+ID, SESSION = user_id(), str(TypeID("sess"))
 USER = evolve(None, UserCreated("a@example.com", "a@example.com", True, None, {}, {}, {}), ID, AT)
 FACTS = Facts(proven_at=1, session=NewSession(SESSION, b"", {}, None, AT, AT + timedelta(days=1)))
 SAMPLES: list[AnyEvent] = [
