@@ -1,8 +1,9 @@
 """Events and their form in the log. What was ever written is read for ever; what is published names no person.
 
 tests/golden/ has events as they were stored, of every type and every schema version, with what they are read as.
-A change of the form of a type raises its SCHEMA_VERSION, adds a file `<Type>.<version>.json` written by the new
-code, and leaves the old files alone: `decode` must go on reading them, `event` may gain a field in them.
+To change the form of a type, raise the `schema_version` of its class, add the step to services/domain/upcasting.py, add
+a file `<Type>.<version>.json` that the new code wrote, and leave the old files alone: they must decode as before, and
+`event` may gain a field in them.
 """
 
 from dataclasses import asdict
@@ -16,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain import events
+from services.domain.email_address import canonical, coarse
 from services.domain.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
 from services.domain.streams import StoredEvent
+from services.domain.upcasting import upcast
 from services.domain.values import Json
 from services.erasure import thin
 from services.eventstore.log.ids import new_event_id
@@ -31,6 +34,13 @@ def stored(type: str, schema_version: int, public: Json, private: Json | None) -
     return StoredEvent(1, new_event_id(), ID, 1, type, schema_version, public, private, {}, AT)
 
 
+def read(golden: Json) -> AnyEvent:
+    """The event of a golden file, as the event store reads it."""
+    type, schema_version, private = golden["type"], golden["schemaVersion"], golden["private"]
+    private = None if private is None else upcast(type, schema_version, private)
+    return decode(stored(type, schema_version, golden["public"], private))
+
+
 def as_json(event: AnyEvent) -> Any:
     return orjson.loads(orjson.dumps(asdict(event)))
 
@@ -38,7 +48,7 @@ def as_json(event: AnyEvent) -> Any:
 @pytest.mark.parametrize("name", sorted(GOLDEN))
 def test_golden_event_is_read_as_expected(name: str) -> None:
     golden = GOLDEN[name]
-    event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
+    event = read(golden)
     assert type(event).__name__ == golden["type"]
     assert as_json(event) == golden["event"]
     m.EventData.model_validate(golden["public"], strict=False)
@@ -58,7 +68,7 @@ def test_present_version_is_written_like_its_golden_event(name: str) -> None:
     kind = next(kind for kind in SCHEMA_VERSION if kind.__name__ == golden["type"])
     if golden["schemaVersion"] != SCHEMA_VERSION[kind]:
         pytest.skip("an older version")
-    event = decode(stored(golden["type"], golden["schemaVersion"], golden["public"], golden["private"]))
+    event = read(golden)
     public = golden["public"]
     new = encode(event, public["userId"], public["version"], public["status"], new_event_id())
     assert (new.type, new.schema_version) == (golden["type"], golden["schemaVersion"])
@@ -71,6 +81,34 @@ def test_unknown_type_raises_an_error_without_content() -> None:
         decode(event)
     assert str(event.event_id) in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_event_of_newer_form_is_refused() -> None:
+    event = stored("UserCreated", SCHEMA_VERSION[UserCreated] + 1, {"reason": "imported"}, {"email": "canary"})
+    with pytest.raises(ValueError, match="newer form of UserCreated") as caught:
+        decode(event)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_every_golden_form_is_upcast_to_the_form_of_today(name: str) -> None:
+    """What is read of an old form and written again is the newest form, with the same content."""
+    golden = GOLDEN[name]
+    event, public = read(golden), golden["public"]
+    new = encode(event, public["userId"], public["version"], public["status"], new_event_id())
+    assert new.schema_version == SCHEMA_VERSION[type(event)]
+    assert decode(stored(new.type, new.schema_version, new.public, new.private)) == event
+
+
+@pytest.mark.parametrize(
+    ("type", "version"),
+    [("UserCreated", 1), ("UserCreated", 2), ("EmailChanged", 1), ("EmailVerificationRequested", 1)],
+)
+def test_coarse_key_of_an_address_is_upcast(type: str, version: int) -> None:
+    address = "Info@Stra\u00dfe.example"
+    private = upcast(type, version, {"email": address, "emailKey": coarse(address), "profile": {}})
+    assert private == {"email": address, "emailKey": canonical(address), "profile": {}}
+    assert upcast(type, version, dict(private)) == private, "twice is once"
 
 
 CANARY = "canary"

@@ -97,7 +97,13 @@ def encode(event: AnyEvent, user_id: str, version: int, status: Status, event_id
 
 
 def decode(event: StoredEvent) -> AnyEvent:
-    """The event that was stored. Raises ValueError, which names nothing personal, where this version cannot read it."""
-    if event.type not in TYPES:
+    """The event that was stored, which the event store has upcast (services/domain/upcasting.py).
+
+    Raises ValueError, which names nothing personal, where this version cannot read it.
+    """
+    kind = TYPES.get(event.type)
+    if kind is None:
         raise ValueError(f"event {event.event_id} has a type that this version does not know: {event.type}")
-    return TYPES[event.type].read(event.private or {}, event.public)
+    if event.schema_version > kind.schema_version:
+        raise ValueError(f"event {event.event_id} has a newer form of {event.type} than this version knows")
+    return kind.read(event.private or {}, event.public)

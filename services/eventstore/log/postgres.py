@@ -278,7 +278,7 @@ class PostgresEventStore:
         after = first, 0
         keys = rows.DataKeys(self._keys.ring, 1)  # No user comes again: to keep more would only crowd the caches.
         while found := await self._users.fetch(_sql("read_users"), [*after, end, until], binary=True):
-            _, *after, _, _, _, _, _, _ = found[-1]
+            _, *after, _, _, _, _, _, _, _ = found[-1]
             if some := [event for row in found if (event := rows.replayed(row, keys)) is not None]:
                 yield some
 

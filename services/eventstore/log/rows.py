@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from services.domain import email_address
 from services.domain.claims import ClaimKind
 from services.domain.sessions import place
 from services.domain.snapshots import FORM, Snapshot
 from services.domain.streams import ReplayedEvent, StoredEvent, user_of
+from services.domain.upcasting import upcast
 from services.domain.values import Json
 from services.eventstore.credentials.rows import Secrets
 from services.eventstore.keys.data_keys import DataKey, KeyRing
@@ -278,28 +278,21 @@ def event(row: Row, keys: DataKeys) -> StoredEvent:
         keys.drop(user_of(stream))
     elif ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
-        private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
+        private = upcast(type, schema_version, key.decrypt(ciphertext, _bound_to(stream, version, type)))
     return StoredEvent(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
 
 
 def replayed(row: Row, keys: DataKeys) -> ReplayedEvent | None:
     """A row of read_users.sql; None where the user was erased."""
-    position, stream, version, type, public, ciphertext, recorded_at, epoch, wrapped = row
+    position, stream, version, type, schema_version, public, ciphertext, recorded_at, epoch, wrapped = row
     if epoch is None:
         keys.drop(user_of(stream))
         return None
     private = None
     if ciphertext is not None:
         key = keys.unwrap(user_of(stream), epoch, wrapped)
-        private = _today(key.decrypt(ciphertext, _bound_to(stream, version, type)))
+        private = upcast(type, schema_version, key.decrypt(ciphertext, _bound_to(stream, version, type)))
     return ReplayedEvent(position, stream, version, type, orjson.loads(public), private, recorded_at)
-
-
-def _today(private: Json) -> Json:
-    """What an event holds, the key of its address as it is today: earlier versions stored coarser ones."""
-    if "emailKey" in private:
-        private["emailKey"] = email_address.renewed(private["emailKey"], private["email"])
-    return private
 
 
 def claim_columns(takes: list[tuple[bytes, str]]) -> list[arrays.Array]:
