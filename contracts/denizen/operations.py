@@ -96,14 +96,14 @@ _GUARDED = ("forbidden", *_PROVEN)
 _COMMANDS = (
     _command(m.CreateUser, "Create a user.", "email_taken", "external_id_taken", "version_conflict", *_PASSWORD,
              *_DELETED),
-    _command(m.Register, "A person registers.", "email_taken", "version_conflict", "too_many_attempts", *_PASSWORD,
+    _command(m.Register, "Register a person.", "email_taken", "version_conflict", "too_many_attempts", *_PASSWORD,
              *_DELETED, reply=m.RegisterReply),
     _command(m.UpdateUser, "Change profile, metadata or external id.", *_EXISTING, "external_id_taken"),
-    _command(m.ChangeEmail, "Ask for another address, which is to be verified.", *_EXISTING, "email_taken",
+    _command(m.ChangeEmail, "Ask for another address, which must then be verified.", *_EXISTING, "email_taken",
              "invalid_transition", "too_many_attempts"),
-    _command(m.SendVerificationEmail, "Send a code to the address that is to be verified.", *_EXISTING,
+    _command(m.SendVerificationEmail, "Mail a code to the address that must be verified.", *_EXISTING,
              "invalid_transition", "too_many_attempts"),
-    _command(m.VerifyEmail, "Verify an address by the code that was sent to it.", *_EXISTING, "code_invalid",
+    _command(m.VerifyEmail, "Verify an address with a code that was mailed to it.", *_EXISTING, "code_invalid",
              "email_taken", "too_many_attempts"),
     _command(m.ChangePassword, "Change a password by the current one; ends every session.", *_EXISTING, *_PASSWORD,
              *_PROVEN),
@@ -113,17 +113,17 @@ _COMMANDS = (
     _command(m.ConfirmPasswordReset, "Set a password by the token that was mailed; ends every session.",
              "token_invalid", "version_conflict", *_PASSWORD, *_DELETED),
     _command(m.BlockUser, "Block a user, from any status; ends every session.", *_EXISTING),
-    _command(m.UnblockUser, "Return a blocked user to what it was.", *_EXISTING, "invalid_transition"),
+    _command(m.UnblockUser, "Return a blocked user to the status before the block.", *_EXISTING, "invalid_transition"),
     _command(m.DeactivateUser, "Deactivate a user, from any status; ends every session.", *_EXISTING),
-    _command(m.ReactivateUser, "Return a deactivated user to what it was.", *_EXISTING, "invalid_transition"),
+    _command(m.ReactivateUser, "Return a deactivated user to the status before.", *_EXISTING, "invalid_transition"),
     _command(m.LinkIdentity, "Link an account at another provider.", *_EXISTING, "identity_taken"),
     _command(m.UnlinkIdentity, "Unlink an account at another provider.", *_EXISTING, "identity_not_found"),
     replace(_command(m.ImportUsers, "Import users, or a chunk of them.", reply=m.ImportReply), service="transfer",
             octets=1_000_000),
-    replace(_command(m.ImportStatus, "How far an import is.", reply=m.ImportProgress), service="transfer", reads=True),
+    replace(_command(m.ImportStatus, "Progress of an import.", reply=m.ImportProgress), service="transfer", reads=True),
     _command(m.DeleteUser, "Erase a user.", *_EXISTING, reply=m.Deleted),
     _command(m.Authenticate, "Sign in by password.", *_SIGN_IN, "password_change_required", reply=m.SignedIn),
-    _command(m.RefreshSession, "Fresh tokens for a session.", "token_invalid", reply=m.SignedIn),
+    _command(m.RefreshSession, "Exchange a refresh token for new tokens.", "token_invalid", reply=m.SignedIn),
     _command(m.RevokeSession, "End a session.", *_EXISTING),
     _command(m.RevokeSessions, "End every session of a user.", *_EXISTING),
 )  # fmt: skip
@@ -135,36 +135,36 @@ _PUBLIC = (
 
 _SELF = (
     _in_directory(_self("GetMe", m.GetMe, "The user of the token.", reply=m.User, reads=True)),
-    _self("UpdateUser", m.UpdateMe, "Change one's profile or metadata.", "version_conflict",
+    _self("UpdateUser", m.UpdateMe, "Change own profile or metadata.", "version_conflict",
           "too_many_attempts"),
-    _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which is to be verified.", "email_taken",
+    _self("ChangeEmail", m.ChangeMyEmail, "Ask for another address, which must then be verified.", "email_taken",
           "invalid_transition", "version_conflict", *_PROVEN),
-    _self("ChangePassword", m.ChangeMyPassword, "Change one's password; ends every session.", "version_conflict",
+    _self("ChangePassword", m.ChangeMyPassword, "Change own password; ends every session.", "version_conflict",
           *_PASSWORD, *_PROVEN),
     replace(
-        _self("ListSessions", m.ListMySessions, "One's sessions.", reply=m.SessionList, reads=True), service="directory"
+        _self("ListSessions", m.ListMySessions, "Own sessions.", reply=m.SessionList, reads=True), service="directory"
     ),
-    _self("RevokeSession", m.RevokeMySession, "End one of one's sessions.", "version_conflict"),
+    _self("RevokeSession", m.RevokeMySession, "End one of the own sessions.", "version_conflict"),
     _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
-    _in_directory(_self("ListIdentities", m.ListMyIdentities, "One's identities.", reply=m.IdentityList, reads=True)),
-    _self("LinkIdentity", m.LinkMyIdentity, "Link one's account at another provider.", "version_conflict",
+    _in_directory(_self("ListIdentities", m.ListMyIdentities, "Own linked accounts.", reply=m.IdentityList, reads=True)),
+    _self("LinkIdentity", m.LinkMyIdentity, "Link own account at another provider.", "version_conflict",
           "identity_taken", *_GUARDED),
-    _self("UnlinkIdentity", m.UnlinkMyIdentity, "Unlink one's account at another provider.", "version_conflict",
+    _self("UnlinkIdentity", m.UnlinkMyIdentity, "Unlink own account at another provider.", "version_conflict",
           "identity_not_found", *_GUARDED),
     _in_directory(
-        _self("GetLoginHistory", m.GetMyLoginHistory, "One's attempts to sign in.", reply=m.LoginHistory, reads=True)
+        _self("GetLoginHistory", m.GetMyLoginHistory, "Own attempts to sign in.", reply=m.LoginHistory, reads=True)
     ),
-    _self("DeleteUser", m.DeleteMe, "Erase oneself.", "version_conflict", *_GUARDED, reply=m.OpaqueDeleted),
+    _self("DeleteUser", m.DeleteMe, "Erase own account.", "version_conflict", *_GUARDED, reply=m.OpaqueDeleted),
 )  # fmt: skip
 
 _QUERIES = (
     _query(m.GetUser, m.User, "A user by id.", "user_not_found"),
     _query(m.GetUserByEmail, m.User, "A user by e-mail address, in any case.", "user_not_found"),
-    _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave it.", "user_not_found"),
+    _query(m.GetUserByExternalId, m.User, "A user by the id that your system gave them.", "user_not_found"),
     _query(m.ListUsers, m.UserList, "A page of users: searched, sorted, by offset or cursor."),
     _query(m.ListSessions, m.SessionList, "The sessions of a user.", "user_not_found"),
     _query(m.ListIdentities, m.IdentityList, "The linked accounts of a user.", "user_not_found"),
-    _query(m.GetUserHistory, m.UserHistory, "Who changed what of a user, and when, newest first.", "user_not_found"),
+    _query(m.GetUserHistory, m.UserHistory, "Changes of a user, newest first, with actor.", "user_not_found"),
     _query(m.GetLoginHistory, m.LoginHistory, "A user's attempts to sign in, newest first.", "user_not_found"),
     replace(_query(m.ExportUsers, m.ExportPiece, "A file of users, piece by piece.", "forbidden"), service="transfer"),
     replace(
@@ -173,7 +173,7 @@ _QUERIES = (
         ),
         service="transfer",
     ),
-    _query(m.VerifyToken, m.TokenFacts, "Is an access token good, and its session alive?", "token_invalid"),
+    _query(m.VerifyToken, m.TokenFacts, "Check that an access token is valid and its session alive.", "token_invalid"),
     _query(m.GetJwks, m.Jwks, "The keys that access tokens are signed with."),
     _query(m.GetSealingKey, m.SealingKey, "The key that secrets in requests are sealed for."),
 )

@@ -45,7 +45,7 @@ class Sessions:
         )
 
     async def refresh(self, refresh_token: str, **options: Unpack[CommandOptions]) -> SignedIn:
-        """Fresh tokens; the old refresh token is used up. Raises TokenInvalid."""
+        """Exchange the refresh token for new tokens. Raises TokenInvalid."""
         body = {"refreshToken": refresh_token}
         return SignedIn.model_validate(await self._transport.command("RefreshSession", body, options))
 

@@ -6,9 +6,9 @@ from denizen.messages.base import Email, Message, Request, Secret, UserRequest
 
 
 class ChangeEmail(UserRequest):
-    """Sends a code to the new address; VerifyEmail with it makes the address the user's, and the old one is told.
+    """Mails a code to the new address. VerifyEmail with that code changes the address, and the old address gets a note.
 
-    The address that the user has calls off a change that is pending: its code is good no more, and no mail is sent.
+    With the user's present address, a pending change is cancelled: its code becomes invalid, and no mail is sent.
     """
 
     email: Email
@@ -26,18 +26,18 @@ class VerifyEmail(UserRequest):
 
 
 class ChangePassword(UserRequest):
-    """The new password must be another one than the current one."""
+    """The new password must differ from the current one."""
 
     current_password: Secret
     new_password: Secret
 
 
 class ResetPassword(UserRequest):
-    """An operator sets the password. Never unblocks."""
+    """An operator sets the password. It never unblocks the user."""
 
     password: Secret
     require_change: bool = False
-    """Who signs in with it is refused with `password_change_required` until ChangePassword."""
+    """Signing in with this password is refused with `password_change_required` until ChangePassword."""
 
 
 class SendPasswordResetEmail(Request):
@@ -47,7 +47,7 @@ class SendPasswordResetEmail(Request):
 
 
 class ConfirmPasswordReset(Request):
-    """Where the user must change the password, another one than before."""
+    """If the user must change the password, the new one must differ from the current one."""
 
     token: Secret
     password: Secret

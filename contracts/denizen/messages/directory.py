@@ -32,7 +32,7 @@ class GetMe(Request):
 
 
 Sort = Literal["-createdAt", "createdAt", "email", "-email", "name", "-name"]
-"""`-`: descending. `name` is the display name, else first and last name; who has none comes last."""
+"""`-`: descending. `name` is the display name, else first and last name; users without a name come last."""
 
 
 class ListUsers(Request):
@@ -49,7 +49,7 @@ class ListUsers(Request):
     status: Status | None = None
     search: Search | None = None
     """Words, at most 8, each of them part of the e-mail address or of a name, whatever its case and accents; one or two
-    letters begin a word there. Who has exactly this address or external id comes first."""
+    letters begin a word there. The user with exactly this address or external id comes first."""
     sort: Sort = "-createdAt"
 
 

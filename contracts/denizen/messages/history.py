@@ -1,4 +1,4 @@
-"""What happened to a user, and who tried to sign in."""
+"""What happened to a user, and the attempts to sign in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("
 
 
 class GetUserHistory(UserRequest):
-    """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
+    """Newest first. A page has at most `count` rows, and ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 100
     cursor: Cursor | None = None
@@ -21,7 +21,7 @@ class GetUserHistory(UserRequest):
 
 
 class FieldChange(Message):
-    """What became of a field. A field that was or is absent is null."""
+    """The old and the new value of a field; null where it was or is absent."""
 
     field: str
     """Dotted: `email`, `profile.firstName`, `metadata.plan`."""
@@ -56,7 +56,7 @@ class UserHistory(Message):
 
 
 class GetLoginHistory(UserRequest):
-    """Newest first; `count` at the most, for a page ends before it grows larger than a message."""
+    """Newest first. A page has at most `count` rows, and ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
     cursor: Cursor | None = None

@@ -29,9 +29,9 @@ class Identity(Message):
 class LinkIdentity(UserRequest):
     provider: Provider
     provider_id: ProviderId
-    """Who the user is there."""
+    """The user's id at the provider."""
     access_token: Secret | None = None
-    """As on the product page; it is not kept, for Denizen asks providers nothing."""
+    """Accepted, but neither used nor kept: Denizen sends no request to providers."""
 
 
 class UnlinkIdentity(UserRequest):

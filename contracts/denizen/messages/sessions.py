@@ -22,7 +22,7 @@ class Authenticate(Request):
 
 
 class RefreshSession(Request):
-    """A refresh token can be used once; within 10 s it gets the same tokens again, later it ends the session."""
+    """A refresh token is for one use. Within 10 s another use gets the same tokens; later it ends the session."""
 
     refresh_token: Secret
 
@@ -56,7 +56,7 @@ class SignedIn(Message):
 
 
 class ListSessions(UserRequest):
-    """Newest first, at most a thousand, and no more than one message holds."""
+    """Newest first, at most a thousand, and at most as many as fit into one message."""
 
 
 class ListMySessions(Request):

@@ -35,7 +35,7 @@ OnConflict = Literal["fail", "skip", "update"]
 
 
 class ImportUsers(Request):
-    """Rows of an import, or a chunk of one. A row that cannot be taken stops no other."""
+    """Rows of an import, or a chunk of one. A row that is refused stops no other."""
 
     users: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1000)]
     """Each as `ImportedUser`."""
@@ -75,7 +75,7 @@ class ImportStatus(Request):
 
 
 class ImportProgress(Message):
-    """How far an import is."""
+    """Progress of an import."""
 
     import_id: str
     chunks: tuple[tuple[int, int], ...]
@@ -92,15 +92,15 @@ class ExportFilter(Request):
     """Then or later."""
     created_before: Time | None = None
     search: Search | None = None
-    """As that of ListUsers: who has its words, or exactly this address or external id."""
+    """As in ListUsers: users with these words, or with exactly this address or external id."""
 
 
 class ExportUsers(Request):
-    """All users that match, as they were at one position of the log, which every piece names.
+    """All users that match, as of one position of the log, which every piece names.
 
     The answer is a piece of the file. Its header `Denizen-Export` names the subject on which the next one is asked for
     by `{"piece": 1}` and so on; the piece that has no such header is the last. A piece can be asked for twice.
-    Who wants no more says `{"end": true}` there; else the export is held for a minute.
+    `{"end": true}` on that subject ends the export earlier; otherwise it is held for a minute.
     """
 
     format: Literal["csv", "jsonl", "json"] = "jsonl"

@@ -77,7 +77,7 @@ class CreateUser(Request):
 
 
 class UpdateUser(UserRequest):
-    """What is absent stays; profile, metadata and appMetadata merge at their top level, where null removes a key."""
+    """Absent fields stay. profile, metadata and appMetadata merge at their top level, where null removes a key."""
 
     profile: ProfileInput = ProfileInput()
     metadata: Metadata = {}
