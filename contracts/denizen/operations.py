@@ -146,7 +146,7 @@ _SELF = (
     ),
     _self("RevokeSession", m.RevokeMySession, "End one of the own sessions.", "version_conflict"),
     _self("LogOut", m.LogOut, "End the session of the token.", "version_conflict"),
-    _in_directory(_self("ListIdentities", m.ListMyIdentities, "Own linked accounts.", reply=m.IdentityList, reads=True)),
+    _in_directory(_self("ListIdentities", m.ListMyIdentities, "Own identities.", reply=m.IdentityList, reads=True)),
     _self("LinkIdentity", m.LinkMyIdentity, "Link own account at another provider.", "version_conflict",
           "identity_taken", *_GUARDED),
     _self("UnlinkIdentity", m.UnlinkMyIdentity, "Unlink own account at another provider.", "version_conflict",
