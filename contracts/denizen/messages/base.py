@@ -10,6 +10,25 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, SecretS
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
 
+__all__ = [
+    "Email",
+    "ErrorBody",
+    "ErrorReply",
+    "ExternalId",
+    "GuardedRequest",
+    "Message",
+    "Metadata",
+    "Name",
+    "Request",
+    "Search",
+    "Secret",
+    "SessionId",
+    "Status",
+    "Time",
+    "UserId",
+    "UserRequest",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:

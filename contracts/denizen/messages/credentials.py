@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from denizen.messages.base import Email, Message, Request, Secret, UserRequest
 
+__all__ = [
+    "Accepted",
+    "ChangeEmail",
+    "ChangeMyEmail",
+    "ChangeMyPassword",
+    "ChangePassword",
+    "ConfirmPasswordReset",
+    "ResetPassword",
+    "SendPasswordResetEmail",
+    "SendVerificationEmail",
+    "VerifyEmail",
+]
+
 
 class ChangeEmail(UserRequest):
     """Mails a code to the new address. VerifyEmail with that code changes the address, and the old address gets a note.

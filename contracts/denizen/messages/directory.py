@@ -9,6 +9,8 @@ from denizen.messages.base import Email, ExternalId, Message, Otherwise, Request
 from denizen.messages.users import User
 from pydantic import Field, StringConstraints
 
+__all__ = ["GetMe", "GetUser", "GetUserByEmail", "GetUserByExternalId", "ListUsers", "Sort", "UserList"]
+
 Cursor = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$"), Otherwise("not a nextCursor of such a list")
 ]

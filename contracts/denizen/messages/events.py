@@ -6,6 +6,8 @@ from typing import Literal
 
 from denizen.messages.base import Message, Status
 
+__all__ = ["EventData", "EventType"]
+
 EventType = Literal[
     "UserCreated",
     "UserUpdated",

@@ -9,6 +9,17 @@ from typing import Annotated, Any
 from denizen.messages.base import Message, OpaquePosition, Otherwise, Request, UserRequest
 from pydantic import Field, StringConstraints
 
+__all__ = [
+    "FieldChange",
+    "GetLoginHistory",
+    "GetMyLoginHistory",
+    "GetUserHistory",
+    "Login",
+    "LoginHistory",
+    "UserChange",
+    "UserHistory",
+]
+
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("not a nextCursor of such a history")]
 
 

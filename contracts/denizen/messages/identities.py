@@ -9,6 +9,20 @@ from typing import Annotated
 from denizen.messages.base import GuardedRequest, Message, Otherwise, Request, Secret, Time, UserRequest
 from pydantic import StringConstraints
 
+__all__ = [
+    "Identity",
+    "IdentityList",
+    "LinkIdentity",
+    "LinkMyIdentity",
+    "LinkedIdentity",
+    "ListIdentities",
+    "ListMyIdentities",
+    "Provider",
+    "ProviderId",
+    "UnlinkIdentity",
+    "UnlinkMyIdentity",
+]
+
 Provider = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$"),

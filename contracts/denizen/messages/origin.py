@@ -9,6 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints
 
+__all__ = ["Ip", "UserAgent"]
+
 USER_AGENT_CHARACTERS = 512
 """What is kept of a user agent."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

@@ -11,6 +11,20 @@ from denizen.messages.origin import Ip, UserAgent
 from denizen.messages.users import User
 from pydantic import Field
 
+__all__ = [
+    "Authenticate",
+    "ListMySessions",
+    "ListSessions",
+    "LogOut",
+    "RefreshSession",
+    "RevokeMySession",
+    "RevokeSession",
+    "RevokeSessions",
+    "Session",
+    "SessionList",
+    "SignedIn",
+]
+
 
 class Authenticate(Request):
     """Sign in by password."""

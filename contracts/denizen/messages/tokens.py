@@ -6,6 +6,8 @@ from datetime import datetime
 
 from denizen.messages.base import Message, Request, Secret
 
+__all__ = ["GetJwks", "GetSealingKey", "Jwk", "Jwks", "SealingKey", "TokenFacts", "VerifyToken"]
+
 
 class VerifyToken(Request):
     """Is an access token good, and its session still alive?"""

@@ -9,6 +9,21 @@ from denizen.messages.identities import LinkedIdentity
 from denizen.messages.users import CreateUser
 from pydantic import Field, StringConstraints
 
+__all__ = [
+    "ExportFilter",
+    "ExportPiece",
+    "ExportUsers",
+    "ExportUsersWithHashes",
+    "ImportId",
+    "ImportProgress",
+    "ImportReply",
+    "ImportStatus",
+    "ImportUsers",
+    "ImportedRow",
+    "ImportedUser",
+    "OnConflict",
+]
+
 
 class ImportedUser(CreateUser):
     """A row of an import: a user as another system had them."""

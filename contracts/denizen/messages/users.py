@@ -21,6 +21,28 @@ from denizen.messages.base import (
 from denizen.messages.identities import Identity
 from pydantic import StringConstraints
 
+__all__ = [
+    "BlockUser",
+    "CommandReply",
+    "CreateUser",
+    "DeactivateUser",
+    "DeleteMe",
+    "DeleteUser",
+    "Deleted",
+    "OpaqueCommandReply",
+    "OpaqueDeleted",
+    "OpaqueRegisterReply",
+    "Profile",
+    "ProfileInput",
+    "ReactivateUser",
+    "Register",
+    "RegisterReply",
+    "UnblockUser",
+    "UpdateMe",
+    "UpdateUser",
+    "User",
+]
+
 
 class Profile(Message):
     """The seed's profile table. In an update, a field sent as null is removed."""
