@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import ParseResult
 
-from denizen import errors
+from denizen import arguments, errors
 from denizen.hardening import Client
 from denizen.secure_tcp import SecureTcp
 from nats.aio.msg import Msg
@@ -43,7 +43,7 @@ Unreadable = Callable[[bytes], Awaitable[None]]
 def addresses(servers: str | Sequence[str] | None) -> list[str]:
     """The servers to connect to: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
     found = servers or (os.environ.get("DENIZEN_NATS_URL") or DEFAULT_SERVERS).split(",")
-    return [_address(server) for server in ([found] if isinstance(found, str) else found)]
+    return [_address(server) for server in ([found] if isinstance(found, str) else arguments.texts("servers", found))]
 
 
 def _address(server: str) -> str:

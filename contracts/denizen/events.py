@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from denizen import parking
+from denizen import arguments, parking
 from denizen.event import STREAM, Event
 from denizen.jetstream import failure
 from denizen.messages import EventType
@@ -61,9 +61,9 @@ class Events:
                 without it, an event is tried until its handler succeeds. Needs a durable.
 
         Raises ValueError where a type or name does not exist, or the durable follows other events or began elsewhere;
-        TypeError where the handler could never run; NoAnswer and its kinds.
+        TypeError where the handler could never run or an argument has a wrong type; NoAnswer and its kinds.
         """
-        names = [event, *more] if isinstance(event, str) else [*event, *more]
+        names = [*([event] if isinstance(event, str) else arguments.texts("event", event)), *more]
         plan = Plan(filters(names), _checked(durable), Beginning.of(start) if start is not None else None, park_after)
         subscription = Subscription(self._transport, plan, handler)
         await subscription.start()
@@ -84,7 +84,7 @@ class Events:
         async with self._jetstream() as jetstream:
             found = await parking.notes(jetstream, _required(durable))
             for position in positions:
-                if position not in found:
+                if arguments.whole("positions", position) not in found:
                     raise ValueError(f"the durable {durable} has no event at position {position} parked")
             asked: list[int] = []
             for position in sorted(set(positions) or found):
@@ -114,17 +114,17 @@ def filters(names: Sequence[str]) -> list[str]:
     """The subjects of types of events. Raises ValueError, which lists the types, where one does not exist."""
     known = get_args(EventType)
     if not names:
-        raise ValueError("name a type of events, or * for all")
+        raise ValueError("event: name a type of events, or * for all")
     for name in names:
         if name not in known and name != ALL_EVENTS:
-            raise ValueError(f"there is no type of events {name!r}; the types are {', '.join(known)}, and * for all")
+            raise ValueError(f"event: there is no type of events {name!r}; the types are {', '.join(known)}, and * for all")
     if ALL_EVENTS in names:
         return ["users.v1.event.*.*"]
     return [f"users.v1.event.{name}.*" for name in sorted(set(names))]
 
 
 def _required(durable: str) -> str:
-    if not _NAME.fullmatch(durable):
+    if not _NAME.fullmatch(arguments.text("durable", durable)):
         raise ValueError("durable: 1 to 64 letters, digits, - and _")
     return durable
 

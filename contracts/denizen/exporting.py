@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, TypedDict
 
+from denizen import arguments
 from denizen import headers as h
 from denizen.messages import Status
 from denizen.operations import QUERIES
@@ -52,19 +53,21 @@ class ExportOptions(TypedDict, total=False):
 
 
 async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
-    """Begin an export. Raises DenizenError."""
+    """Begin an export. Raises DenizenError; TypeError and ValueError where an argument is wrong."""
     refuse_unknown(options, ExportOptions.__optional_keys__)
-    times = {"createdAfter": options.get("created_after"), "createdBefore": options.get("created_before")}
-    chosen = {name: rfc3339(at) for name, at in times.items() if at is not None}
-    texts = {"status": options.get("status"), "search": options.get("search")}
-    chosen |= {name: text for name, text in texts.items() if text}
+    times = {"createdAfter": "created_after", "createdBefore": "created_before"}
+    chosen = {
+        field: arguments.rfc3339(name, at) for field, name in times.items() if (at := options.get(name)) is not None
+    }
+    chosen |= {name: arguments.text(name, text) for name in ("status", "search") if (text := options.get(name))}
     body = {
         "format": options.get("format", "jsonl"),
-        "fields": list(options.get("fields", ())),
+        "fields": arguments.texts("fields", options.get("fields", ())),
         "filter": chosen,
         "raw": options.get("raw", False),
     }
-    subject = QUERIES["ExportUsersWithHashes" if options.get("hashes") else "ExportUsers"].subject
+    hashes = arguments.flag("hashes", options.get("hashes", False))
+    subject = QUERIES["ExportUsersWithHashes" if hashes else "ExportUsers"].subject
     return _piece(0, *await transport.piece(subject, body, _PIECE_SECONDS, attempt=_PIECE_SECONDS))
 
 
@@ -86,10 +89,3 @@ async def end(transport: Transport, piece: ExportPiece) -> None:
 
 def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> ExportPiece:
     return ExportPiece(data, int(headers.get(h.POSITION, 0)), number, headers.get(h.EXPORT))
-
-
-def rfc3339(at: datetime) -> str:
-    """Raises ValueError where the time has no zone."""
-    if at.tzinfo is None:
-        raise ValueError("a time needs its zone")
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

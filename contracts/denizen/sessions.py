@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from denizen import arguments
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User
 from denizen.transport import CommandOptions, Transport
 from denizen.users import sections
@@ -40,6 +41,8 @@ class Sessions:
         """
         body = {"email": email, "password": password, "ip": ip, "userAgent": user_agent}
         given = {name: value for name, value in body.items() if value is not None}
+        if earlier_token is not None:
+            arguments.text("earlier_token", earlier_token)
         return SignedIn.model_validate(
             await self._transport.command("Authenticate", given, options, proof=earlier_token)
         )
@@ -76,7 +79,7 @@ class Me:
 
     def __init__(self, transport: Transport, token: str) -> None:
         self._transport = transport
-        self._token = token
+        self._token = arguments.text("access_token", token)
 
     async def get(self, *, timeout: float | None = None) -> User:
         """The user."""

@@ -37,7 +37,7 @@ class Beginning:
                 raise ValueError("start: positions of the log begin with 1")
             return cls(f"position:{start}")
         if start not in ("first", "new"):
-            raise ValueError('start: "first", "new", a position of the log, or a time')
+            raise ValueError('start: must be "first", "new", a position of the log, or a datetime with its zone')
         return cls(start)
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from denizen import errors, parking
+from denizen import arguments, errors, parking
 from denizen.event import STREAM, Event, headers_of, position_of
 from denizen.following import ACK_WAIT, Follower, at_work
 from denizen.handling import Calling
@@ -50,7 +50,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.park_after is not None:
-            if self.park_after < 1:
+            if arguments.whole("park_after", self.park_after) < 1:
                 raise ValueError("park_after: at least one try")
             if self.durable is None:
                 raise ValueError("park_after: events are parked under the name of a durable")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, NoReturn, cast
 
+from denizen import arguments
 from denizen.errors import TokenInvalid
 from denizen.messages import Jwks, SessionId, UserId
 from joserfc import jwt
@@ -105,7 +106,7 @@ def check(token: str, keys: KeySet, *, issuer: str, audience: str, now: float | 
 
     Raises TokenInvalid for whatever is wrong; UnknownKey, a TokenInvalid, where it may help to fetch the keys again.
     """
-    header, key_id = _header(token)
+    header, key_id = _header(arguments.text("token", token))
     if header != {"alg": ALGORITHM, "typ": TYPE, "kid": key_id}:
         # No other parameter is ever ours: jku, jwk, x5u and x5c name keys, crit and b64 change what is signed.
         raise _invalid()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from denizen import arguments
 from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row, read
 from denizen.importing.reading import Source
@@ -199,13 +200,14 @@ class Import:
         on_progress: Callable[[ImportSummary], None] | None,
         told: int,
     ) -> None:
+        """Raises TypeError where an argument has a wrong type; what is sent, the service checks."""
         self._transport = transport
-        self._options = {"dryRun": dry_run, "onConflict": on_conflict}
+        self._options = {"dryRun": arguments.flag("dry_run", dry_run), "onConflict": arguments.text("on_conflict", on_conflict)}
         self._rehearsed = _Rehearsed(on_conflict) if dry_run else None
         self._resumes = import_id is not None and not dry_run
-        self._on_result = on_result
-        self._on_progress = on_progress
-        self._told = told
+        self._on_result = arguments.function("on_result", on_result)
+        self._on_progress = arguments.function("on_progress", on_progress)
+        self._told = arguments.whole("told", told)
         self._done: Sequence[tuple[int, int]] = ()
         self._proofs: frozenset[int] = frozenset()
         self.summary = ImportSummary(import_id or secrets.token_hex(16))

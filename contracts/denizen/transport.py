@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
-from denizen import errors
+from denizen import arguments, errors
 from denizen import headers as h
 from denizen.attempts import Attempts
 from denizen.connection import Connection, addresses, opened
@@ -26,6 +26,7 @@ from denizen.seen import Seen
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
+from pydantic.alias_generators import to_snake
 
 _ATTEMPT_SECONDS = 2.5
 """How long one try is waited for, before the same request is sent again."""
@@ -58,7 +59,7 @@ class Transport:
     def __init__(self, servers: str | Sequence[str] | None, timeout: float, options: Mapping[str, Any]) -> None:
         """`servers`: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
         self._servers = addresses(servers)
-        self._timeout = timeout
+        self._timeout = arguments.seconds("timeout", timeout)
         self._options = dict(options)
         self._owner = Owner()
         self._client: Connection | None = None
@@ -141,19 +142,21 @@ class Transport:
         """
         refuse_unknown(options, CommandOptions.__optional_keys__)
         operation = self._operation(name, token)
-        timeout = options.get("timeout", self._timeout)
+        timeout = self._seconds(options.get("timeout"))
         until = time.monotonic() + timeout
         deadline = datetime.fromtimestamp(time.time() + timeout, UTC)
         key = options.get("idempotency_key")
-        command_id = _new_command_id() if key is None else key
+        command_id = _new_command_id() if key is None else arguments.text("idempotency_key", key)
         # nats-py strips what it sends, and secrets are sealed for the id as it was given.
         if not re.fullmatch(h.COMMAND_ID_FORM, command_id):
-            raise errors.ValidationFailed("must be 1 to 128 visible ASCII characters", field=h.COMMAND_ID)
+            raise errors.ValidationFailed(
+                "an idempotency_key must be 1 to 128 visible ASCII characters", field=h.COMMAND_ID
+            )
         headers = {h.COMMAND_ID: command_id, h.DEADLINE: deadline.isoformat().replace("+00:00", "Z")}
         if "expected_version" in options:
-            headers[h.EXPECTED_VERSION] = str(options["expected_version"])
+            headers[h.EXPECTED_VERSION] = str(arguments.whole("expected_version", options["expected_version"]))
         if "actor" in options:
-            headers[h.ACTOR] = options["actor"]
+            headers[h.ACTOR] = arguments.text("actor", options["actor"])
         bearer = proof if token is None else token
         if bearer is not None:
             headers[h.AUTHORIZATION] = _bearer(bearer)
@@ -177,6 +180,10 @@ class Transport:
     ) -> Mapping[str, Any]:
         """The body with its secrets sealed for Denizen, and for this command alone."""
         fields = operation.request.secrets() & body.keys()
+        for field in fields:
+            # What others wrap secrets in prints as asterisks, which would be taken for the password.
+            if not arguments.text(to_snake(field), body[field]):
+                raise errors.ValidationFailed("must not be empty", field=field)
         return {**body, **{field: await self.sealed(body[field], command_id, timeout) for field in fields}}
 
     async def _sealing_key(self, timeout: float) -> SealingKey:
@@ -194,9 +201,13 @@ class Transport:
         if token is not None:
             headers[h.AUTHORIZATION] = _bearer(token)
         operation = QUERIES[name] if token is None else SELF[name]
-        reply = await self._ask(operation.subject, body, headers, self._timeout if timeout is None else timeout)
+        reply = await self._ask(operation.subject, body, headers, self._seconds(timeout))
         self._seen.note((reply.headers or {}).get(h.POSITION), mark, covers=True)
         return reply.data
+
+    def _seconds(self, timeout: float | None) -> float:
+        """How long a call may take. Raises TypeError, ValueError."""
+        return self._timeout if timeout is None else arguments.seconds("timeout", timeout)
 
     async def piece(
         self, subject: str, body: Mapping[str, Any], timeout: float, *, attempt: float, gone: float | None = None
@@ -306,18 +317,22 @@ def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
 
 
 def _bearer(token: str) -> str:
-    """Raises TypeError where the token is no text: what others wrap it in would be written as it prints."""
-    return "Bearer " + token
+    return f"Bearer {token}"
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    """Without white space, as Denizen reads it fastest. Raises MalformedMessage."""
+    """Without white space, as Denizen reads it fastest. Raises MalformedMessage, which names the field."""
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        raise errors.MalformedMessage("a string holds half a surrogate pair") from None
-    except (TypeError, ValueError, RecursionError):
-        raise errors.MalformedMessage("the body holds a value that JSON has not") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        if len(body) > 1:
+            for field, value in body.items():
+                _encoded({field: value})
+        if isinstance(error, UnicodeEncodeError):
+            reason = "a string holds half a surrogate pair"
+        else:
+            reason = "JSON has no form for the value: give text, numbers, true, false, None, lists and dicts of these"
+        raise errors.MalformedMessage(reason, field=next(iter(body), None)) from None
 
 
 def _new_command_id() -> str:

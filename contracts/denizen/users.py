@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, Unpack
 
-from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece, rfc3339
+from denizen import arguments
+from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
 from denizen.importing import Format, Preset
 from denizen.importing.reading import Source
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
@@ -181,7 +182,7 @@ class Users:
 
     async def get(self, user_id: str, *, as_of: datetime | None = None, timeout: float | None = None) -> User:
         """A user by id, or as of a time (with its zone). Raises UserNotFound."""
-        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": rfc3339(as_of)}
+        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": arguments.rfc3339("as_of", as_of)}
         return await self._find("GetUser", body, timeout)
 
     async def get_by_email(self, email: str, *, timeout: float | None = None) -> User:

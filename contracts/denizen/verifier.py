@@ -15,6 +15,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, cast
 
+from denizen import arguments
 from denizen.blocking import LoopThread
 from denizen.client import DEFAULT_TIMEOUT
 from denizen.errors import (
@@ -67,9 +68,9 @@ class AsyncTokenVerifier:
 
         `stale_after`: when the connection is cut, seconds until every token is refused.
         """
-        self._issuer = issuer
-        self._audience = audience
-        self._stale_after = stale_after
+        self._issuer = arguments.text("issuer", issuer)
+        self._audience = arguments.text("audience", audience)
+        self._stale_after = arguments.seconds("stale_after", stale_after)
         self._pace = min(_PROVE_SECONDS, stale_after / 3)
         self._watch = Watch()
         self._transport = Transport(servers, DEFAULT_TIMEOUT, {**options, "disconnected_cb": self._watch.interrupt})
@@ -130,6 +131,7 @@ class AsyncTokenVerifier:
         Raises NoAnswer after `timeout` seconds; TlsFailed, NatsLoginRefused, NatsPermissionDenied and
         JetStreamUnavailable at once.
         """
+        arguments.seconds("timeout", timeout)
         self._process.enter()
         if self._owner.is_new():  # The loop on which it listened has ended.
             self._tasks, self._keys_wanted = [], asyncio.Event()

@@ -1,17 +1,29 @@
 """What the clients are given is taken as it is, or refused by them: never turned into something else, never ignored."""
 
+import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
-from denizen import Client, MalformedMessage, UserNotFound, ValidationFailed
+from denizen import (
+    AsyncClient,
+    AsyncTokenVerifier,
+    Client,
+    DenizenError,
+    MalformedMessage,
+    TokenVerifier,
+    UserNotFound,
+    ValidationFailed,
+)
+from denizen.events import Events
 from denizen.exporting import ExportOptions
 from denizen.sessions import Me, Sessions
 from denizen.transport import CommandOptions
 from denizen.users import Users
 from pydantic import SecretStr
+from pydantic.alias_generators import to_camel
 
 from tests.support.backend import email
 from tests.support.people import PASSWORD
@@ -135,3 +147,104 @@ def test_endless_value_is_refused(nowhere: Client) -> None:
             nowhere.auth.users.update(UNKNOWN, metadata=metadata)
     with pytest.raises(MalformedMessage):
         nowhere.auth.users.get_by_email("\udfff@example.com")
+
+
+# --- wrong types ----------------------------------------------------------------------------------------------------
+
+OPTIONS = {"export": ExportOptions.__optional_keys__}
+"""By method: what its `**options` are; those of any other are a command's."""
+NOT_CALLS = ("export_piece", "export_end", "stop")
+"""Methods that no caller uses."""
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+FIT: dict[str, Any] = {"event": "*", "handler": print, "durable": "none", "source": []}
+"""What some arguments must be for the others to be looked at."""
+ODD: list[Any] = [b"octets", 1.5, ["text"], {"a": 1}, ("a", 1), "text", True, None, float("nan"), float("inf")]
+
+
+def arguments() -> Iterator[tuple[type, str, str]]:
+    """Every argument of every call that a client has: whose, the method's name, its own."""
+    for owner in (Users, Sessions, Me, Events):
+        for name, method in inspect.getmembers(owner, inspect.isfunction):
+            if name.startswith("_") or name in NOT_CALLS:
+                continue
+            for each in list(inspect.signature(method).parameters.values())[1:]:
+                if each.kind is each.VAR_KEYWORD:
+                    yield from ((owner, name, option) for option in OPTIONS.get(name, CommandOptions.__optional_keys__))
+                else:
+                    yield owner, name, each.name
+
+
+@pytest.fixture
+async def connected(denizen: Denizen) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(denizen.nats_url) as client:
+        yield client
+
+
+async def called(client: AsyncClient, owner: type, name: str, argument: str, value: Any) -> None:
+    """Call a method with this argument, and what else it needs; what it gives is closed again."""
+    resources = {Users: client.auth.users, Sessions: client.auth.sessions, Events: client.auth.events}
+    method = getattr(client.auth.me("token") if owner is Me else resources[owner], name)
+    parameters = inspect.signature(method).parameters.values()
+    given = {each.name: "x" for each in parameters if each.default is each.empty and each.kind not in VARIADIC}
+    given |= {each: fit for each, fit in FIT.items() if each in inspect.signature(method).parameters}
+    if argument in ("more", "positions"):
+        result = method(given.pop("event", "none"), value, **{each: given[each] for each in given if each != "durable"})
+    else:
+        result = method(**{**given, argument: value})
+    if inspect.isasyncgen(result):
+        await anext(result, None)
+        await result.aclose()
+    elif name == "subscribe":
+        await (await result).stop()
+    else:
+        await result
+
+
+def names(argument: str, error: Exception) -> bool:
+    """Whether an error says that this argument is wrong."""
+    if not isinstance(error, DenizenError):
+        return isinstance(error, TypeError | ValueError) and str(error).startswith(f"{argument}: ")
+    fields = {error.field, *(each.get("field") for each in error.details)}
+    return any(to_camel(argument) in field.split(".") for field in fields if field)
+
+
+@pytest.mark.parametrize(("owner", "name", "argument"), list(arguments()))
+async def test_argument_of_a_wrong_type_is_named(
+    connected: AsyncClient, owner: type, name: str, argument: str
+) -> None:
+    """A value that fits no argument is refused by the argument's name; so is any other that the service does not judge."""
+    called_it = "event" if argument == "more" else argument
+    with pytest.raises((DenizenError, TypeError, ValueError)) as refused:
+        await called(connected, owner, name, argument, object())
+    assert names(called_it, refused.value), refused.value
+    for odd in ODD:
+        try:
+            await called(connected, owner, name, argument, odd)
+        except DenizenError:
+            pass
+        except (TypeError, ValueError) as error:
+            assert names(called_it, error), (odd, error)
+        except OSError:
+            assert argument == "source", odd
+
+
+@pytest.mark.parametrize("made", [Client, AsyncClient, TokenVerifier, AsyncTokenVerifier])
+def test_argument_of_a_client_of_a_wrong_type_is_named(made: Callable[..., Any]) -> None:
+    for argument in set(inspect.signature(made).parameters) - {"options"}:
+        for odd in (object(), 1 if argument in ("servers", "issuer", "audience") else "3", b"octets"):
+            with pytest.raises(TypeError, match=f"^{argument}: must be "):
+                made(**{argument: odd})
+
+
+async def test_token_to_verify_that_is_no_text_is_named(denizen: Denizen) -> None:
+    async with AsyncTokenVerifier(denizen.nats_url) as verifier:
+        for odd in (object(), None, b"octets", 3):
+            token: Any = odd
+            with pytest.raises(TypeError, match="^token: must be a string, not "):
+                verifier.verify(token)
+
+
+def test_empty_secret_is_refused_by_its_field(nowhere: Client) -> None:
+    with pytest.raises(ValidationFailed, match="must not be empty") as refused:
+        nowhere.auth.users.change_password(SOMEBODY, current_password=PASSWORD, new_password="")
+    assert refused.value.field == "newPassword"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from denizen.importing import arrays, lines, tables
@@ -27,12 +27,16 @@ def read(source: Source, *, format: Format | None = None, preset: str | Preset |
     preset or a format that does not exist; what an iterable raises, it raises.
     """
     if isinstance(preset, str) and preset not in PRESETS:
-        raise ValueError(f"no such preset; there are {', '.join(PRESETS)}")
+        raise ValueError(f"preset: there is no such preset; there are {', '.join(PRESETS)}")
     if format is not None and format not in ("jsonl", "json", "csv"):
-        raise ValueError("no such format; there are jsonl, json, csv")
+        raise ValueError("format: there is no such format; there are jsonl, json, csv")
     made = PRESETS[preset] if isinstance(preset, str) else preset
+    if made is not None and not callable(made):
+        raise TypeError(f"preset: must be a name or a function, not {type(preset).__name__}")
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return _users(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
+    if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
+        raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {type(source).__name__}")
     return _users(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
 
 
