@@ -24,7 +24,7 @@ def text(name: str, value: Any) -> str:
 
 
 def texts(name: str, value: Any) -> list[str]:
-    """Raises TypeError where the value is not a collection of strings; one string alone would be taken for its letters."""
+    """Raises TypeError where the value is not a collection of strings; one string would be taken for its letters."""
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise _wrong(name, "a list of strings", value)
     return [text(name, each) for each in cast(Iterable[Any], value)]

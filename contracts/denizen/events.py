@@ -117,7 +117,9 @@ def filters(names: Sequence[str]) -> list[str]:
         raise ValueError("event: name a type of events, or * for all")
     for name in names:
         if name not in known and name != ALL_EVENTS:
-            raise ValueError(f"event: there is no type of events {name!r}; the types are {', '.join(known)}, and * for all")
+            raise ValueError(
+                f"event: there is no type of events {name!r}; the types are {', '.join(known)}, and * for all"
+            )
     if ALL_EVENTS in names:
         return ["users.v1.event.*.*"]
     return [f"users.v1.event.{name}.*" for name in sorted(set(names))]

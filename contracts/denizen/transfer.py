@@ -202,7 +202,10 @@ class Import:
     ) -> None:
         """Raises TypeError where an argument has a wrong type; what is sent, the service checks."""
         self._transport = transport
-        self._options = {"dryRun": arguments.flag("dry_run", dry_run), "onConflict": arguments.text("on_conflict", on_conflict)}
+        self._options = {
+            "dryRun": arguments.flag("dry_run", dry_run),
+            "onConflict": arguments.text("on_conflict", on_conflict),
+        }
         self._rehearsed = _Rehearsed(on_conflict) if dry_run else None
         self._resumes = import_id is not None and not dry_run
         self._on_result = arguments.function("on_result", on_result)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from services.domain.refusals import Refusal
 from services.endpoint import strict_json
+from services.platform import faults
 
 _COMMAND_ID = re.compile(h.COMMAND_ID_FORM)
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -169,9 +170,9 @@ def understand_body(model: type[R], body: dict[str, Any]) -> R:
         return model.model_validate(body, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         # Without input: a body that fails for one field still holds the others (pitfall 24).
-        faults = [
-            {"field": ".".join(map(str, fault["loc"]))[:128], "message": fault["msg"]}
-            for fault in error.errors(include_input=False, include_url=False, include_context=False)[:20]
+        found = [
+            {"field": ".".join(map(str, fault["loc"]))[:128], "message": faults.message(fault)}
+            for fault in error.errors(include_input=False, include_url=False)[:20]
         ]
-    first = faults[0]
-    raise Refusal("validation_failed", first["message"], field=first["field"] or None, details=faults)
+    first = found[0]
+    raise Refusal("validation_failed", first["message"], field=first["field"] or None, details=found)

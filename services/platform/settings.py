@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from denizen.messages.base import Otherwise
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.platform import urls
+from services.platform.faults import message
 
 
 class Settings(BaseSettings):
@@ -28,7 +30,9 @@ class Settings(BaseSettings):
     """PostgreSQL from which the directory answers look-ups, lists and login histories: a streaming replica of the
     server in DENIZEN_DATABASE_URL, with the directory's login. By default that server itself. A query still waits until
     the position that it demands has reached the replica."""
-    database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$")] = "app"
+    database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$"), Otherwise("must be lower-case letters")] = (
+        "app"
+    )
     """The role that connections work under is `<cell>_<this>`; each service sets its own, see `acting_as`."""
     postgres_accounts_password: SecretStr | None = None
     """The password that `denizen migrate` sets for the login of accounts; nothing else reads it."""
@@ -58,7 +62,11 @@ class Settings(BaseSettings):
     """Password of the NATS user that publishes events (relay)."""
     nats_revoker_password: SecretStr | None = None
     """Password of the NATS user that stores revocations (accounts)."""
-    cell: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$")] = "denizen"
+    cell: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,30}$"),
+        Otherwise("must be at most 31 lower-case letters, digits and _, the first of them a letter"),
+    ] = "denizen"
     """Schema of the log and its projections: one log is one cell."""
     key_encryption_keys: SecretStr | None = None
     """Key-encryption keys by epoch, `1:<base64>,2:<base64>`, 32 octets each; without it the files keys/kek-<epoch>
@@ -147,6 +155,6 @@ def missing(settings: Settings, needed: Iterable[str]) -> list[str]:
 def faults(error: ValidationError) -> list[str]:
     """A line for each setting that is wrong: its name, and what is wrong with it; not its value."""
     return [
-        ": ".join([*(f"DENIZEN_{name}".upper() for name in fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        ": ".join([*(f"DENIZEN_{name}".upper() for name in fault["loc"]), message(fault)])
         for fault in error.errors(include_input=False, include_url=False)
     ]

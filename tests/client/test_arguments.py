@@ -1,8 +1,8 @@
 """What the clients are given is taken as it is, or refused by them: never turned into something else, never ignored."""
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -209,30 +209,27 @@ def names(argument: str, error: Exception) -> bool:
 
 
 @pytest.mark.parametrize(("owner", "name", "argument"), list(arguments()))
-async def test_argument_of_a_wrong_type_is_named(
-    connected: AsyncClient, owner: type, name: str, argument: str
-) -> None:
-    """A value that fits no argument is refused by the argument's name; so is any other that the service does not judge."""
+async def test_argument_of_a_wrong_type_is_named(connected: AsyncClient, owner: type, name: str, argument: str) -> None:
+    """A value that fits no argument is refused by its name, and so is each other that the service does not judge."""
     called_it = "event" if argument == "more" else argument
     with pytest.raises((DenizenError, TypeError, ValueError)) as refused:
         await called(connected, owner, name, argument, object())
     assert names(called_it, refused.value), refused.value
     for odd in ODD:
-        try:
-            await called(connected, owner, name, argument, odd)
-        except DenizenError:
-            pass
-        except (TypeError, ValueError) as error:
-            assert names(called_it, error), (odd, error)
-        except OSError:
-            assert argument == "source", odd
+        # A text may be the path of a file, which is not there.
+        with suppress(DenizenError, OSError) if argument == "source" else suppress(DenizenError):
+            try:
+                await called(connected, owner, name, argument, odd)
+            except (TypeError, ValueError) as error:
+                if not names(called_it, error):
+                    raise
 
 
 @pytest.mark.parametrize("made", [Client, AsyncClient, TokenVerifier, AsyncTokenVerifier])
 def test_argument_of_a_client_of_a_wrong_type_is_named(made: Callable[..., Any]) -> None:
     for argument in set(inspect.signature(made).parameters) - {"options"}:
         for odd in (object(), 1 if argument in ("servers", "issuer", "audience") else "3", b"octets"):
-            with pytest.raises(TypeError, match=f"^{argument}: must be "):
+            with pytest.raises(TypeError, match=rf"^{argument}: must be "):
                 made(**{argument: odd})
 
 
@@ -240,11 +237,11 @@ async def test_token_to_verify_that_is_no_text_is_named(denizen: Denizen) -> Non
     async with AsyncTokenVerifier(denizen.nats_url) as verifier:
         for odd in (object(), None, b"octets", 3):
             token: Any = odd
-            with pytest.raises(TypeError, match="^token: must be a string, not "):
+            with pytest.raises(TypeError, match=r"^token: must be a string, not "):
                 verifier.verify(token)
 
 
 def test_empty_secret_is_refused_by_its_field(nowhere: Client) -> None:
     with pytest.raises(ValidationFailed, match="must not be empty") as refused:
-        nowhere.auth.users.change_password(SOMEBODY, current_password=PASSWORD, new_password="")
+        nowhere.auth.users.change_password(UNKNOWN, current_password=PASSWORD, new_password="")
     assert refused.value.field == "newPassword"
