@@ -40,7 +40,7 @@ async def authenticate(tools: Tools, call: Call, request: m.Authenticate) -> Pre
         guess = Guess(address, request.ip, session=await _session_of(tools, call, address))
         call.digest = await fingerprint(tools, call)
         password = await tools.opened(request.password, call)
-        credential, verified = await tools.guesses.compare(guess, password, call.deadline)
+        guess, credential, verified = await tools.guesses.compare(guess, password, call.deadline)
     call.compared = verified.began
     call.deadline = None  # It would tell who has an account: what follows takes longer for who has one.
     if credential is None:

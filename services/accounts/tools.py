@@ -66,7 +66,7 @@ class Tools:
         self.guesses.reserve(guess.account)
         with self.guesses.reserved(guess.account):
             password = await self.opened(secret, call)
-            credential, verified = await self.guesses.compare(guess, password, call.deadline)
+            guess, credential, verified = await self.guesses.compare(guess, password, call.deadline)
         call.compared = verified.began
         await self.guesses.made(guess, verified, user_id, None)
         return credential.version if credential is not None and verified.ok else None

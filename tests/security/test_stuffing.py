@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
@@ -115,17 +115,17 @@ async def test_owner_signs_in_while_all_networks_guess(backend: Backend, denizen
 
 
 @asynccontextmanager
-async def guessing(backend: Backend, address: str, *, everywhere: bool = True) -> AsyncGenerator[None]:
-    """Within it others guess at an account without a pause, and nothing is left of what it takes.
+async def guessing(backend: Backend, address: str, whence: Callable[[], str | None] = ip) -> AsyncGenerator[None]:
+    """Within it others guess at an account without a pause, and nothing is left of what they may use up.
 
-    `everywhere`: each from another address; else through a front end that tells none.
+    `whence`: where each guess comes from; by default each from another network.
     """
 
     async def guess() -> None:
         while True:
-            await log_in(backend, address, WRONG, ip() if everywhere else None)
+            await log_in(backend, address, WRONG, whence())
 
-    await codes(backend, address, [ip() if everywhere else None for _ in range(AT_ONE + 5)])
+    await codes(backend, address, [whence() for _ in range(AT_ONE + 5)])
     async with asyncio.TaskGroup() as tasks:
         guessers = [tasks.create_task(guess()) for _ in range(8)]
         yield
@@ -148,12 +148,23 @@ async def test_owner_on_a_new_network_signs_in_by_mail_under_attack(
     backend: Backend, post: Postbox, owner: str, everywhere: bool
 ) -> None:
     home = ip() if everywhere else None
-    async with guessing(backend, owner, everywhere=everywhere):
+    async with guessing(backend, owner, ip if everywhere else lambda: None):
         assert (await log_in(backend, owner, PASSWORD, home)).code == "too_many_attempts"
         assert not (await backend.ask("users.v1.public.SendPasswordResetEmail", {"email": owner}, 20)).code
         body = {"token": await post.token(owner), "password": NEW}
         assert not (await backend.insist("users.v1.public.ConfirmPasswordReset", body, 30)).code
         assert not (await first_in(backend, owner, NEW, home)).code
+
+
+async def test_owner_on_a_new_network_signs_in_under_attack(backend: Backend, owner: str) -> None:
+    """Each of them has two tries in the part of new networks, which holds fifteen."""
+    guessers = [ip() for _ in range(6)]
+    async with guessing(backend, owner, lambda: secrets.choice(guessers)):
+        for each in guessers:
+            assert (await log_in(backend, owner, PASSWORD, each)).code == "too_many_attempts"
+        home = ip()
+        assert not (await first_in(backend, owner, PASSWORD, home)).code
+        assert not (await first_in(backend, owner, PASSWORD, home)).code, "where they are known now"
 
 
 async def test_owner_with_an_expired_token_signs_in_under_attack(

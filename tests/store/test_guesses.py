@@ -73,7 +73,7 @@ async def compared(guesses: Guesses, guess: Guess, password: str, deadline: floa
     try:
         guesses.reserve(whence(guess))
         with guesses.reserved(whence(guess)):
-            credential, verified = await guesses.compare(guess, password, deadline)
+            guess, credential, verified = await guesses.compare(guess, password, deadline)
     except Refusal as refusal:
         return refusal.code
     if credential is None:
@@ -178,7 +178,7 @@ async def test_guess_time_begins_when_queued_unless_many_wait(
         await hashing(hasher, len(hasher.stored) + 1)
         let_go = time.monotonic()
         hasher.go.release(2)
-        second = max(verified.began for _, verified in await asyncio.gather(*asked))
+        second = max(verified.began for *_, verified in await asyncio.gather(*asked))
         assert (second < let_go) == same
 
 

@@ -4,7 +4,7 @@ Time passes by moving what the table holds into the past.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -42,9 +42,14 @@ async def pass_time(owner: Connection, seconds: float) -> None:
     await owner.execute("update throttles set tat = tat - make_interval(secs => %s)", [seconds])
 
 
+async def admitted(throttle: RateLimits, group: Sequence[Guess]) -> list[bool]:
+    """Which guesses of a group are let in."""
+    return [each is not None for each in await throttle.guess(group)]
+
+
 async def guess(throttle: RateLimits, account: str, ip: str | None) -> bool:
     """One guess alone."""
-    return await throttle.guess([Guess(account, ip)]) == [True]
+    return await admitted(throttle, [Guess(account, ip)]) == [True]
 
 
 async def guessed(throttle: RateLimits, account: str, ip: str | None) -> None:
@@ -60,7 +65,8 @@ async def guesses(throttle: RateLimits, account: str, ip: str | None, most: int 
 
 
 def network(number: int) -> str:
-    return f"203.0.{number // 250}.{number % 250 + 1}"
+    """Each is a neighbourhood of its own."""
+    return f"203.{number // 250}.{number % 250}.1"
 
 
 # --- how much at once, and again ----------------------------------------------------------------------------------
@@ -85,8 +91,10 @@ async def test_account_is_limited_from_all_addresses(throttle: RateLimits, owner
 
     assert await from_new_addresses(0) == 25
     assert await guess(throttle, KIM, network(0)), "another account is another matter"
-    await pass_time(owner, 30)
+    await pass_time(owner, 40)
     assert await from_new_addresses(100) == 1
+    await pass_time(owner, 80)
+    assert await from_new_addresses(150) == 3
     await pass_time(owner, 3600)
     assert await from_new_addresses(200) == 25
 
@@ -159,7 +167,7 @@ async def test_known_owner_is_not_locked_out(throttle: RateLimits, owner: Connec
         await guess(throttle, SAM, network(number))
     assert not await guess(throttle, SAM, AWAY)
     assert await guess(throttle, SAM, HOME)
-    await pass_time(owner, 30)
+    await pass_time(owner, 40)
     assert await guess(throttle, SAM, AWAY)
     # A known owner may guess no more often from home than others do from their networks.
     assert await guesses(throttle, SAM, HOME) == 5
@@ -198,6 +206,72 @@ async def test_sign_in_of_the_owner_gives_attackers_nothing_back(throttle: RateL
     assert not await guess(throttle, SAM, network(30))
 
 
+# --- an owner on a network that is new to the account ----------------------------------------------------------------
+
+
+async def round_of_guesses(throttle: RateLimits, networks: int) -> int:
+    """Everything that guessers on so many networks are let in for at this moment."""
+    made = 0
+    for _ in range(6):
+        made += sum(await admitted(throttle, [Guess(SAM, network(number)) for number in range(networks)]))
+    return made
+
+
+@pytest.mark.parametrize("networks", [1, 7])
+async def test_owner_on_a_new_network_gets_in_while_few_networks_guess(
+    throttle: RateLimits, owner: Connection, networks: int
+) -> None:
+    for _ in range(3):
+        await round_of_guesses(throttle, networks)
+        assert not await guess(throttle, SAM, network(0))
+        right = await throttle.guess([Guess(SAM, AWAY)])
+        assert right != [None]
+        await throttle.take_back(right[0] or Guess(SAM, AWAY))
+        await pass_time(owner, 3600)
+
+
+async def test_owner_on_a_new_network_waits_no_longer_than_the_networks_that_guess_are_many(
+    throttle: RateLimits, owner: Connection
+) -> None:
+    """Each has two tries in the part of new networks, which has 15 at once and one more each 40 s: then it is free."""
+    networks, waited = 20, 0
+    await round_of_guesses(throttle, networks)
+    assert not await guess(throttle, SAM, AWAY)
+    while not await guess(throttle, SAM, AWAY):
+        await pass_time(owner, 120)
+        waited += 120
+        await round_of_guesses(throttle, networks)
+    assert 120 < waited <= (2 * networks - 15) * 40 + 120
+
+
+async def test_guesses_from_ever_new_networks_are_no_more_than_before(throttle: RateLimits, owner: Connection) -> None:
+    """25 at once and one more each 30 s, however many networks there are and however often each guesses."""
+    made = await round_of_guesses(throttle, 40)
+    assert made == 25
+    for _ in range(30):
+        await pass_time(owner, 120)
+        made += await round_of_guesses(throttle, 40)
+    assert made <= 25 + 30 * 120 / 30 + 1
+
+
+async def test_addresses_of_one_customer_are_one_network_in_the_part_of_new_ones(throttle: RateLimits) -> None:
+    for few, many in (("192.0.2.{}", "198.51.{}.1"), ("2001:db8:7:{}::1", "2001:db8:{}::1")):
+        address = few + "@example.com"
+        for each in range(1, 30):
+            await guess(throttle, address, few.format(each))
+        spread = [await guess(throttle, address, many.format(each)) for each in range(100, 130)]
+        assert sum(spread) == 13, "of 15, two went to the customer"
+
+
+async def test_right_guess_of_the_part_of_new_networks_is_given_back_to_it(throttle: RateLimits) -> None:
+    await round_of_guesses(throttle, 7)
+    for number in range(20):
+        (right,) = await throttle.guess([Guess(SAM, network(100 + number))])
+        assert right is not None
+        await throttle.guessed([right])
+    assert not await guess(throttle, SAM, network(0)), "nothing went to those who guess"
+
+
 # --- an owner's own share -----------------------------------------------------------------------------------------
 
 
@@ -231,7 +305,7 @@ async def test_mailbox_proof_ends_and_counts_for_one_account(throttle: RateLimit
     assert not await guess(throttle, KIM, HOME) or await guess(throttle, KIM, AWAY)
     many = [Guess(SAM, HOME)] * 64
     made = 0
-    while all(let_in := await throttle.guess(many)):
+    while all(let_in := await admitted(throttle, many)):
         made += len(many)
     assert 900 <= made + sum(let_in) <= 1100
     await throttle.proved([SAM])
@@ -276,11 +350,11 @@ async def test_session_has_a_share_of_its_own(throttle: RateLimits) -> None:
     await attacked(throttle)
     for session in ("sess_a", "sess_b"):
         group = [Guess(SAM, AWAY, session=session)] * 7
-        assert await throttle.guess(group) == [True] * 5 + [False] * 2
+        assert await admitted(throttle, group) == [True] * 5 + [False] * 2
     assert not await guess(throttle, SAM, AWAY)
     mine = Guess(SAM, AWAY, session="sess_c")
     for _ in range(10):
-        assert await throttle.guess([mine]) == [True]
+        assert await admitted(throttle, [mine]) == [True]
         await throttle.guessed([mine])
 
 
@@ -319,15 +393,15 @@ async def test_concurrent_accounts_and_addresses_do_not_wait(open_throttle: Open
 async def test_group_is_admitted_like_single_guesses(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 7 + [Guess(KIM, HOME), Guess(SAM, AWAY), Guess(SAM, None)] + [Guess(KIM, HOME)] * 5
     let_in = [True] * 5 + [False] * 2 + [True] * 3 + [True] * 4 + [False]
-    assert await throttle.guess(group) == let_in
-    assert await throttle.guess([]) == []
+    assert await admitted(throttle, group) == let_in
+    assert await admitted(throttle, []) == []
 
 
 async def test_right_guesses_of_a_group_are_given_back(throttle: RateLimits) -> None:
     group = [Guess(SAM, HOME)] * 5 + [Guess(KIM, HOME)] * 5
-    assert all(await throttle.guess(group))
+    assert all(await admitted(throttle, group))
     await throttle.guessed(group[:3] + group[-1:])
-    assert await throttle.guess(group) == [True] * 3 + [False] * 2 + [True] + [False] * 4
+    assert await admitted(throttle, group) == [True] * 3 + [False] * 2 + [True] + [False] * 4
     await throttle.guessed([])
 
 
@@ -335,7 +409,7 @@ async def test_known_network_counts_in_a_group(throttle: RateLimits) -> None:
     """A guess from an unknown network is limited by what the others of its group have used up."""
     await guessed(throttle, SAM, HOME)
     away = [Guess(SAM, network(number)) for number in range(26)]
-    assert await throttle.guess([*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
+    assert await admitted(throttle, [*away, Guess(SAM, HOME), Guess(SAM, AWAY)]) == [True] * 25 + [False, True, False]
 
 
 async def test_guess_that_was_not_made_is_given_back(throttle: RateLimits) -> None:
@@ -355,7 +429,7 @@ async def test_groups_of_processes_share_limits_without_waiting(open_throttle: O
         counts = [0] * 11
         for group, let_in in zip(groups, found, strict=True):
             for one, let in zip(group, let_in, strict=True):
-                counts[int(one.account.partition("@")[0])] += let
+                counts[int(one.account.partition("@")[0])] += let is not None
         assert counts == [5] * 11
         await asyncio.gather(*(throttles[number % 4].guessed(group[::-1]) for number, group in enumerate(groups)))
 

@@ -5,10 +5,9 @@ Each costs an argon2id; beside it a login is cheap only in company (docs/decisio
 
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.guessing.window import Window
@@ -83,21 +82,26 @@ class Guesses:
             if not self._held[whence]:
                 del self._held[whence]
 
-    async def compare(self, guess: Guess, password: str, deadline: float | None) -> tuple[Credential | None, Verified]:
+    async def compare(
+        self, guess: Guess, password: str, deadline: float | None
+    ) -> tuple[Guess, Credential | None, Verified]:
         """Compare a password with that of the user it is guessed of, if there is one. It counts until `made`.
+
+        The guess that is returned says how it was counted; `made` takes it.
 
         Its time begins as it is queued, unless it waits longer than a dear hash takes: then many wait, whatever their
         hashes cost. So those behind a few dear ones do not show by their time that these were dear.
         """
-        credential = await self._openings.ask(guess)
-        if credential == "refused":
+        opened = await self._openings.ask(guess)
+        if opened is None:
             raise Refusal("too_many_attempts", "too many attempts; wait a little and try again")
+        counted, credential = opened
         self._comparing += 1
         asked = time.monotonic()
         try:
             verified = await self._pool.verify(password, credential and credential.password, deadline)
         except Exception:
-            await self._rate_limits.take_back(guess)
+            await self._rate_limits.take_back(counted)
             raise
         finally:
             self._comparing -= 1
@@ -105,7 +109,7 @@ class Guesses:
             self._endings.look()
         if verified.began - asked <= self._dearest:
             verified = replace(verified, began=asked)
-        return credential, verified
+        return counted, credential, verified
 
     async def made(self, guess: Guess, verified: Verified, user_id: str, command_id: str | None) -> Session | None:
         """To be told of each guess at somebody's password, before it is answered: one that was right does not count.
@@ -126,20 +130,14 @@ class Guesses:
             return 0
         return _ENDING_SECONDS if self._pool.hungry else _SECONDS
 
-    async def _open(self, guesses: Sequence[Guess]) -> list[Credential | Literal["refused"] | None]:
-        """A guess is counted before anybody looks whom it is about."""
-        admitted = await self._rate_limits.guess(guesses)
-        accounts = [guess.account for guess, let in zip(guesses, admitted, strict=True) if let and not guess.user_id]
-        found = await self._secrets.by_emails(accounts)
-        result: list[Credential | Literal["refused"] | None] = []
-        for guess, let in zip(guesses, admitted, strict=True):
-            if not let:
-                result.append("refused")
-            elif guess.user_id:
-                result.append(await self._secrets.by_id(guess.user_id))
-            else:
-                result.append(found.get(guess.account))
-        return result
+    async def _open(self, guesses: Sequence[Guess]) -> list[tuple[Guess, Credential | None] | None]:
+        """Count guesses before anything is looked up about their accounts; None for those that are refused."""
+        counted = await self._rate_limits.guess(guesses)
+        found = await self._secrets.by_emails([each.account for each in counted if each and not each.user_id])
+        return [each and (each, await self._credential(each, found)) for each in counted]
+
+    async def _credential(self, guess: Guess, found: Mapping[str, Credential]) -> Credential | None:
+        return await self._secrets.by_id(guess.user_id) if guess.user_id else found.get(guess.account)
 
     async def _end(self, made: Sequence[_Made]) -> list[Session | None]:
         if right := [each.guess for each in made if each.right]:

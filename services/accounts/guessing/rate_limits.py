@@ -31,7 +31,11 @@ class Limit:
 
 
 _GUESSES_FROM_ONE = Limit("guesses/account+ip", burst=5, gap=30)
-_GUESSES = Limit("guesses/account", burst=25, gap=30, of="strangers")
+_GUESSES = Limit("guesses/account", burst=10, gap=120, of="strangers")
+_GUESSES_BY_NEW = Limit("guesses/account+new", burst=15, gap=40, of="strangers")
+"""A part that repeated guesses cannot use up: each neighbourhood has few tries in it. Both parts together bound what
+unknown callers guess at an account: 25 at once, and one more each 30 s."""
+_GUESSES_FROM_NEW = Limit("guesses/account+neighbourhood", burst=2, gap=43_200, of="strangers")
 _GUESSES_BY_ADDRESS = Limit("guesses/ip", burst=100, gap=1, of="strangers")
 _GUESSES_BY_KNOWN = Limit("guesses/ip+known", burst=100, gap=1, of="known")
 _GUESSES_BY_SESSION = Limit("guesses/session", burst=5, gap=30)
@@ -59,6 +63,8 @@ class Guess:
     ip: str | None
     user_id: str | None = None
     session: str | None = None
+    new: bool = False
+    """It is counted in the part of callers from networks that are new to the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,37 +94,50 @@ class RateLimits:
     async def close(self) -> None:
         await self._database.close()
 
-    async def guess(self, guesses: Sequence[Guess]) -> list[bool]:
-        """Count guesses before they are made; False for those that must not be made.
+    async def guess(self, guesses: Sequence[Guess]) -> list[Guess | None]:
+        """Count guesses before they are made: each as it was counted, or None where it must not be made.
 
-        A guess past the limits is made all the same where the mailbox of the account was proved lately.
+        A guess past the limits is made all the same where it comes from a network that is new to the account, or where
+        the mailbox of the account was proved lately.
         """
-        asked = [self._asked(guess) for guess in guesses]
-        admitted = await self._admit(asked)
-        refused = [index for index, let in enumerate(admitted) if not let]
-        if refused:
-            proofs = [asked[index].proof for index in refused]
+        counted = await self._counted(guesses)
+        for others in (self._counted_as_new, self._proved):
+            if refused := [index for index, each in enumerate(counted) if each is None]:
+                for index, each in zip(refused, await others([guesses[index] for index in refused]), strict=True):
+                    counted[index] = each
+        return counted
+
+    async def _counted(self, guesses: Sequence[Guess]) -> list[Guess | None]:
+        admitted = await self._admit([self._asked(guess) for guess in guesses])
+        return [guess if let else None for guess, let in zip(guesses, admitted, strict=True)]
+
+    async def _counted_as_new(self, guesses: Sequence[Guess]) -> list[Guess | None]:
+        new = [replace(guess, new=True) for guess in guesses if guess.ip is not None and guess.session is None]
+        counted = iter(await self._counted(new))
+        return [next(counted) if guess.ip is not None and guess.session is None else None for guess in guesses]
+
+    async def _proved(self, guesses: Sequence[Guess]) -> list[Guess | None]:
+        """Those at accounts whose mailbox was proved lately; they use up the proof."""
+        proofs = [self._proof(guess.account) for guess in guesses]
+        async with self._database.connection() as connection:
             spent = {"keys": proofs, "gap": _PROOF_SECONDS / _PROOF_GUESSES}
-            async with self._database.connection() as connection:
-                cursor = await connection.execute(_sql("spend_proof"), spent)
-                proved = {bytes(key) for (key,) in await cursor.fetchall()}
-            for index, proof in zip(refused, proofs, strict=True):
-                admitted[index] = proof in proved
-        return admitted
+            cursor = await connection.execute(_sql("spend_proof"), spent)
+            proved = {bytes(key) for (key,) in await cursor.fetchall()}
+        return [guess if proof in proved else None for guess, proof in zip(guesses, proofs, strict=True)]
 
     async def proved(self, accounts: Sequence[str]) -> None:
         """The owner of accounts has proved their mailbox, or an operator has set a password: guesses begin afresh.
 
         For 5 minutes, or until one is right, they take a thousand guesses past the limits, from wherever.
         """
-        rows = {self._ring.claim("throttle/proof", account): _PROOF_SECONDS for account in accounts}
-        rows |= {self._key(_GUESSES, account): 0.0 for account in accounts}
+        rows = {self._proof(account): _PROOF_SECONDS for account in accounts}
+        rows |= {self._key(each, account): 0.0 for account in accounts for each in (_GUESSES, _GUESSES_BY_NEW)}
         rows |= {self._key(_GUESSES_FROM_ONE, _here(account, "")): 0.0 for account in accounts}
         async with self._database.connection() as connection:
             await connection.execute(_sql("prove"), [list(rows), list(rows.values())])
 
     async def guessed(self, guesses: Sequence[Guess]) -> None:
-        """They were right, and so they do not count."""
+        """They, as `guess` returned them, were right, and so they do not count."""
         await self._give_back([self._asked(guess) for guess in guesses])
 
     async def take_back(self, guess: Guess) -> None:
@@ -147,12 +166,21 @@ class RateLimits:
             self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
             self._key(_GUESSES, guess.account): _GUESSES,
         }
+        if guess.new:
+            limits = {
+                self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
+                self._key(_GUESSES_BY_NEW, guess.account): _GUESSES_BY_NEW,
+                self._key(_GUESSES_FROM_NEW, _here(guess.account, neighbourhood(guess.ip))): _GUESSES_FROM_NEW,
+            }
         if guess.session is not None:
             limits = {self._key(_GUESSES_BY_SESSION, guess.session): _GUESSES_BY_SESSION}
         elif whence:
             limits |= {self._key(each, whence): each for each in (_GUESSES_BY_ADDRESS, _GUESSES_BY_KNOWN)}
         known = self._ring.claim("throttle/known", here) if whence else None
-        return _Asked(limits, known, self._ring.claim("throttle/proof", guess.account))
+        return _Asked(limits, known, self._proof(guess.account))
+
+    def _proof(self, account: str) -> bytes:
+        return self._ring.claim("throttle/proof", account)
 
     def _key(self, limit: Limit, of: str) -> bytes:
         return self._ring.claim(f"throttle/{limit.name}", of)
@@ -212,11 +240,20 @@ def _parameters(rows: Sequence[dict[str, object]]) -> dict[str, object]:
 
 def network(ip: str | None) -> str:
     """The network that an address stands for: of IPv6 a customer has a /64 at least (RFC 6177)."""
+    return _prefix(ip, 32, 64)
+
+
+def neighbourhood(ip: str | None) -> str:
+    """The addresses that one customer can have at a low price: a /24 of IPv4, a /48 of IPv6 (RFC 6177)."""
+    return _prefix(ip, 24, 48)
+
+
+def _prefix(ip: str | None, ipv4: int, ipv6: int) -> str:
     if ip is None:
         return ""
     address = ip_address(ip)
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped:
-            return str(address.ipv4_mapped)
-        return str(ip_network((address, 64), strict=False))
-    return str(address)
+        if address.ipv4_mapped is None:
+            return str(ip_network((address, ipv6), strict=False))
+        address = address.ipv4_mapped
+    return str(address) if ipv4 == 32 else str(ip_network((address, ipv4), strict=False))
