@@ -36,7 +36,8 @@ def read(source: Source, *, format: Format | None = None, preset: str | Preset |
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
         return _users(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
     if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
-        raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {type(source).__name__}")
+        kind = type(source).__name__  # pyright: ignore[reportUnknownArgumentType]
+        raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {kind}")
     return _users(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
 
 
