@@ -29,9 +29,7 @@ class Pace:
         return time.monotonic() - self._met < _COMPANY_SECONDS
 
     def appended(self, count: int, position: int) -> None:
-        """So many events were appended here, the last at this position; 0: to a rehearsal, where nobody else is."""
-        if position == 0:
-            return
+        """So many events were appended here, the last at this position."""
         now = time.monotonic()
         if now - self._counted < _COMPANY_SECONDS and position - count != self._position:
             self._met = now

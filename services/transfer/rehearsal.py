@@ -1,92 +1,91 @@
-"""A dry run's log: what would be appended is kept in memory, over what there is."""
+"""A dry run's log: what would be appended is kept in memory, over what is stored."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from services.domain.claims import Claim
-from services.domain.snapshots import Snapshot
 from services.domain.streams import StoredEvent
-from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome, Result, VersionConflict
-from services.eventstore.log.tails import Tail, Wanted
+from services.eventstore.log.memory import MemoryStreams
+from services.eventstore.log.store import Append, EventStore, Outcome, Result
+from services.eventstore.log.tails import PAGE, Tail, Wanted
 
 
-class Rehearsal:
-    """An EventStore that changes nothing, so that what is decided on it is decided as for real.
+class Holders(Protocol):
+    async def holders(self, claims: Iterable[Claim]) -> Mapping[Claim, str]:
+        """The user who holds each claim; a claim that is free is absent."""
+        ...
 
-    Nobody races it: what others append meanwhile, it may see or not.
+
+class Rehearsal(MemoryStreams):
+    """An EventStore that changes nothing, so that a decision on it is the decision that would be made on the log.
+
+    What others append to a stream after it is first appended to here, it does not see.
     """
 
-    def __init__(self, store: EventStore, secrets: SecretStore) -> None:
-        self._store = store
-        self._secrets = secrets
-        self._appended: dict[str, list[StoredEvent]] = {}
-        self._claims: dict[Claim, str | None] = {}
+    def __init__(self, store: EventStore, stored: Holders) -> None:
+        """`stored`: the claims of the log below."""
+        super().__init__()
+        self._below = store
+        self._stored = stored
+        self._known: set[Claim] = set()
 
     async def append(self, batch: Sequence[Append]) -> list[Result]:
-        held = await self._secrets.holders({claim for append in batch for claim in append.take})
-        self._claims = {**held, **self._claims}
-        tips = await self._store.tips(list({stream for append in batch for stream in append.versions}))
-        return [self._append(append, tips) for append in batch]
-
-    def _append(self, append: Append, tips: Mapping[str, int]) -> Result:
-        for claim in sorted(append.take):
-            if self._claims.get(claim) is not None:
-                return ClaimTaken(claim[0])
-        for stream, based in append.versions.items():
-            if tips.get(stream, 0) + len(self._appended.get(stream, ())) != based:
-                return VersionConflict()
-        self._claims.update(dict.fromkeys(append.release, None))
-        self._claims.update(dict.fromkeys(append.take, append.user_id))
-        events = self._appended.setdefault(append.stream, [])
-        for version, new in enumerate(append.events, append.expected + 1):
-            events.append(
-                StoredEvent(
-                    position=0,
-                    event_id=new.event_id,
-                    stream=append.stream,
-                    version=version,
-                    type=new.type,
-                    schema_version=new.schema_version,
-                    public=new.public,
-                    private=new.private,
-                    metadata=append.metadata,
-                    recorded_at=append.at,
-                )
-            )
-        return Appended(0)
+        """Learn what the batch depends on, and append to what is in memory."""
+        wanted = {claim for append in batch for claim in (*append.take, *append.release)} - self._known
+        self._known |= wanted
+        self._claims |= await self._stored.holders(wanted)
+        based = list({stream for append in batch for stream in append.versions} - self._before.keys())
+        tips = await self._below.tips(based)
+        self._before |= {stream: tips.get(stream, 0) for stream in based}
+        ids = [append.command_id for append in batch if append.command_id and append.command_id not in self._outcomes]
+        self._outcomes |= await self._below.outcomes(ids)
+        if not self._log:
+            self._first = await self._below.head()
+        return await super().append(batch)
 
     async def holders(self, claims: Iterable[Claim]) -> dict[Claim, str]:
-        """Whose each claim would be; one that nobody would have is absent."""
+        """The user who would hold each claim; a claim that would be free is absent."""
         wanted = set(claims)
-        there: dict[Claim, str | None] = {**await self._secrets.holders(wanted)}
-        there |= {claim: self._claims[claim] for claim in wanted & self._claims.keys()}
-        return {claim: holder for claim, holder in there.items() if holder is not None}
+        found = {**await self._stored.holders(wanted - self._known)}
+        return found | {claim: self._claims[claim] for claim in wanted & self._known if claim in self._claims}
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
-        tails = await self._store.load(wanted)
-        for tail, each in zip(tails, wanted, strict=True):
-            if tail.whole:
-                appended = self._appended.get(each.stream, ())
-                tail.events += [event for event in appended if each.after < event.version <= each.until]
-        return tails
+        below = await self._below.load([self._clipped(each) for each in wanted])
+        return [_joined(*both) for both in zip(below, await super().load(wanted), strict=True)]
 
     async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
-        return await self._store.load_as_of(stream, at, after)
-
-    async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
-        await self._store.keep(stream, snapshots)
+        below = await self._below.load_as_of(stream, at, after)
+        return _joined(below, await super().load_as_of(stream, at, after))
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
-        stored = await self._store.tips(streams)
-        both = {stream: stored.get(stream, 0) + len(self._appended.get(stream, ())) for stream in streams}
-        return {stream: version for stream, version in both.items() if version}
+        return {**await self._below.tips(streams), **await super().tips(streams)}
 
     async def read(self, after: int, limit: int) -> list[StoredEvent]:
-        return await self._store.read(after, limit)
+        below = [
+            event for event in await self._below.read(after, limit) if not self._log or event.position <= self._first
+        ]
+        return (below + await super().read(after, limit))[:limit]
 
     async def head(self) -> int:
-        return await self._store.head()
+        return await super().head() if self._log else await self._below.head()
 
-    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:  # noqa: ARG002 - as EventStore has it
-        return {}
+    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        return {**await self._below.outcomes(command_ids), **await super().outcomes(command_ids)}
+
+    def _clipped(self, wanted: Wanted) -> Wanted:
+        """The part of a stream that is stored, as this has come to know it."""
+        if wanted.stream not in self._before:
+            return wanted
+        return replace(wanted, until=min(wanted.until, self._before[wanted.stream]))
+
+
+def _joined(below: Tail, tail: Tail) -> Tail:
+    """What is stored of a part of a stream, and behind it what is in memory."""
+    if tail.erased or tail.snapshot is not None:
+        return tail
+    if below.whole:
+        below.events = (below.events + tail.events)[:PAGE]
+        below.whole = len(below.events) < PAGE
+    return below

@@ -1,9 +1,8 @@
 """What becomes of the rows of one message, over a log or over what only looks like one."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from denizen import messages as m
 
@@ -22,6 +21,7 @@ from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
 from services.eventstore.log.tails import Wanted
 from services.transfer.pace import Pace
+from services.transfer.rehearsal import Holders
 from services.transfer.rows import Row
 
 Said = str | Refusal
@@ -32,12 +32,6 @@ _UPDATES = 64
 _TAKEN = ("email_taken", "external_id_taken", "identity_taken")
 _PASSING = ("overloaded", "internal")
 """Refusals that say nothing about a row."""
-
-
-class Holders(Protocol):
-    async def holders(self, claims: Iterable[Claim]) -> Mapping[Claim, str]:
-        """Whose each claim is; one that nobody has is absent."""
-        ...
 
 
 class Taking:

@@ -7,10 +7,12 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.store import Log
+from services.eventstore.log.store import EventStore, Log
+from services.transfer.rehearsal import Rehearsal
 from tests.support.log import ring, settings
 
 OpenStore = Callable[..., PostgresEventStore]
@@ -31,14 +33,27 @@ async def open_store(database_url: str) -> AsyncGenerator[OpenStore]:
 
 
 @pytest_asyncio.fixture(params=["memory", "postgres"])
-async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Log]:
-    """Each of the stores there are, empty."""
+async def log(request: pytest.FixtureRequest) -> AsyncGenerator[Log]:
+    """Each of the logs there are, empty."""
     if request.param == "memory":
         yield MemoryEventStore()
         return
     opened = PostgresEventStore(settings(request.getfixturevalue("database_url")), ring(), "contract")
     yield opened
     await opened.close()
+
+
+@pytest_asyncio.fixture(params=["memory", "postgres", "rehearsal"])
+async def store(request: pytest.FixtureRequest) -> AsyncGenerator[EventStore]:
+    """Each of the stores there are, empty; the dry run of an import over an empty log among them."""
+    if request.param == "memory":
+        yield MemoryEventStore()
+        return
+    of = settings(request.getfixturevalue("database_url"))
+    opened, claims = PostgresEventStore(of, ring(), "contract"), SecretStore(of, ring(), "contract")
+    yield opened if request.param == "postgres" else Rehearsal(opened, claims)
+    await opened.close()
+    await claims.close()
 
 
 @pytest_asyncio.fixture

@@ -83,18 +83,18 @@ async def test_absent_private_data_differs_from_empty(store: EventStore) -> None
     assert [each.private for each in await store.read(0, 10)] == [None, {}]
 
 
-async def test_read_by_user_returns_users_in_order(store: Log) -> None:
+async def test_read_by_user_returns_users_in_order(log: Log) -> None:
     """Each stream of theirs in order, the user's before that of their logins; up to a position, and some of them."""
-    await do(store, append(B), append(A, 0, 2), append(C), append(logins_of(A)), append(A, 2))
-    await do(store, append(logins_of(A), 1))
+    await do(log, append(B), append(A, 0, 2), append(C), append(logins_of(A)), append(A, 2))
+    await do(log, append(logins_of(A), 1))
     whole = [(2, A, 1), (3, A, 2), (6, A, 3), (5, logins_of(A), 1), (7, logins_of(A), 2), (1, B, 1), (4, C, 1)]
-    assert await users(store, 99) == whole
-    assert await users(store, 5) == [place for place in whole if place[0] <= 5]
-    assert await users(store, 99, B) == [(1, B, 1), (4, C, 1)]
-    assert await users(store, 99, A, B) == whole[:5]
-    assert await users(store, 0) == []
-    assert await store.middle(7) == A
-    (told,) = [each async for some in store.users(1) for each in some]
+    assert await users(log, 99) == whole
+    assert await users(log, 5) == [place for place in whole if place[0] <= 5]
+    assert await users(log, 99, B) == [(1, B, 1), (4, C, 1)]
+    assert await users(log, 99, A, B) == whole[:5]
+    assert await users(log, 0) == []
+    assert await log.middle(7) == A
+    (told,) = [each async for some in log.users(1) for each in some]
     assert (told.user_id, told.type, told.public, told.private) == (
         B,
         "UserUpdated",
@@ -104,22 +104,22 @@ async def test_read_by_user_returns_users_in_order(store: Log) -> None:
     assert told.recorded_at == AT
 
 
-async def test_read_of_a_long_stream_comes_in_pieces(store: Log) -> None:
+async def test_read_of_a_long_stream_comes_in_pieces(log: Log) -> None:
     """A user's own too, which may be longer than memory."""
-    await do(store, append(A, 0, 990), append(logins_of(A), 0, 2400), append(B, 0, 1200), append(C, 0, 3))
-    pieces = [[(each.stream, each.version) for each in some] async for some in store.users(99_999)]
+    await do(log, append(A, 0, 990), append(logins_of(A), 0, 2400), append(B, 0, 1200), append(C, 0, 3))
+    pieces = [[(each.stream, each.version) for each in some] async for some in log.users(99_999)]
     assert max(map(len, pieces)) <= 1000
     counts = ((A, 990), (logins_of(A), 2400), (B, 1200), (C, 3))
     expected = [(stream, version) for stream, count in counts for version in range(1, count + 1)]
     assert [place for some in pieces for place in some] == expected
 
 
-async def test_erased_user_is_not_read(store: Log) -> None:
-    await do(store, append(A, 0, 2), append(B), append(logins_of(B)))
+async def test_erased_user_is_not_read(log: Log) -> None:
+    await do(log, append(A, 0, 2), append(B), append(logins_of(B)))
     erasing = append(B, 1)
     erasing.events[0].private, erasing.effects = None, Effects(erase=True)
-    await one(store, erasing)
-    assert await users(store, 99) == [(1, A, 1), (2, A, 2)]
+    await one(log, erasing)
+    assert await users(log, 99) == [(1, A, 1), (2, A, 2)]
 
 
 async def test_erased_user_keeps_no_digest(store: EventStore) -> None:

@@ -90,8 +90,8 @@ async def test_uncounted_appends_are_not_others(clock: Clock) -> None:
 
 async def test_dry_run_never_rests(clock: Clock) -> None:
     one = Pace()
-    for _ in range(3):
-        one.appended(500, 0)
+    for position in (500, 1000, 1500):  # A rehearsal's positions follow each other (rehearsal.py).
+        one.appended(500, position)
         await one.rest()
         assert one.rows == 500
     assert clock.slept == []

@@ -1,4 +1,4 @@
-"""The log in memory: the same contract without a server, for tests of what stands on it."""
+"""The log in memory: the same contract without a server, for dry runs of imports and for tests."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
@@ -24,13 +24,16 @@ _PAGE = 1000
 """Events of users that are read at a time."""
 
 
-class MemoryEventStore:
-    """An EventStore that is gone with its process. One task at a time decides and stores, so nothing can race.
+class MemoryStreams:
+    """An EventStore in the memory of its process. One task at a time decides and stores, so nothing can race.
 
-    It keeps no secrets: `effects` are lost on it.
+    It keeps no secrets: `effects` are lost on it. Earlier events may lie elsewhere: those up to the position `_first`,
+    and the first `_before` versions of a stream.
     """
 
     def __init__(self) -> None:
+        self._first = 0
+        self._before: dict[str, int] = {}
         self._log: list[StoredEvent] = []
         self._streams: dict[str, list[StoredEvent]] = {}
         self._claims: dict[Claim, str] = {}
@@ -47,13 +50,20 @@ class MemoryEventStore:
                 results[index] = self._append(append)
         return [results[index] for index in range(len(batch))]
 
+    @property
+    def _head(self) -> int:
+        return self._first + len(self._log)
+
+    def _version(self, stream: str) -> int:
+        return self._before.get(stream, 0) + len(self._streams.get(stream, ()))
+
     def _append(self, append: Append) -> Result:
         if append.command_id in self._outcomes:
             return Repeated()
         for claim in sorted(append.take):
             if claim in self._claims:
                 return ClaimTaken(claim[0])
-        if any(len(self._streams.get(based, [])) != version for based, version in append.versions.items()):
+        if any(self._version(based) != version for based, version in append.versions.items()):
             return VersionConflict()
         for claim in append.release:
             if self._claims.get(claim) == append.stream:
@@ -61,7 +71,7 @@ class MemoryEventStore:
         self._claims.update(dict.fromkeys(append.take, append.stream))
         for version, new in enumerate(append.events, append.expected + 1):
             event = StoredEvent(
-                position=len(self._log) + 1,
+                position=self._head + 1,
                 event_id=new.event_id,
                 stream=append.stream,
                 version=version,
@@ -78,7 +88,7 @@ class MemoryEventStore:
             self._outcomes[append.command_id] = self._outcome(append)
             self._asked.setdefault(append.user_id, []).append(append.command_id)
         self._keep_beside(append)
-        return Appended(len(self._log) if append.events else 0)
+        return Appended(self._head if append.events else 0)
 
     def _outcome(self, append: Append) -> Outcome:
         if append.refusal:
@@ -86,13 +96,13 @@ class MemoryEventStore:
         version = append.expected + len(append.events)
         if append.requires is None:
             return Outcome(append.user_id, version, None, None, append.operation, append.digest)
-        beside, logins = (len(self._log), version) if append.events else (None, 0)
+        beside, logins = (self._head, version) if append.events else (None, 0)
         return Outcome(append.user_id, append.requires, None, beside, append.operation, append.digest, logins)
 
     def _keep_beside(self, append: Append) -> None:
         if append.snapshot is not None:
             version = append.expected + len(append.events)
-            snapshot = Snapshot(version, len(self._log), append.at, append.snapshot)
+            snapshot = Snapshot(version, self._head, append.at, append.snapshot)
             self._snapshots.setdefault(append.stream, []).append(snapshot)
         if append.effects and append.effects.erase:
             self._snapshots.pop(append.user_id, None)
@@ -107,13 +117,14 @@ class MemoryEventStore:
         return self._tail(Wanted(stream, after), lambda recorded_at: recorded_at <= at)
 
     def _tail(self, wanted: Wanted, is_then: Callable[[datetime], bool]) -> Tail:
-        stored = self._streams.get(wanted.stream, [])[: wanted.until]
+        before = self._before.get(wanted.stream, 0)
+        stored = self._streams.get(wanted.stream, [])[: max(0, wanted.until - before)]
         if user_of(wanted.stream) in self._erased:
             return Tail(wanted.stream, None, stored[-1:], erased=bool(stored))
         kept = () if wanted.events_alone else self._snapshots.get(wanted.stream, ())
         fitting = [each for each in kept if wanted.after < each.version <= wanted.until and is_then(each.recorded_at)]
         snapshot = max(fitting, key=lambda each: each.version, default=None)
-        after = snapshot.version if snapshot else wanted.after
+        after = max(0, (snapshot.version if snapshot else wanted.after) - before)
         events = [event for event in stored[after : after + PAGE] if is_then(event.recorded_at)]
         return Tail(wanted.stream, snapshot, events, whole=len(events) < PAGE)
 
@@ -122,10 +133,21 @@ class MemoryEventStore:
             self._snapshots.setdefault(stream, []).extend(snapshots)
 
     async def tips(self, streams: Sequence[str]) -> dict[str, int]:
-        return {stream: len(self._streams[stream]) for stream in streams if stream in self._streams}
+        return {stream: self._version(stream) for stream in streams if stream in self._streams}
 
     async def read(self, after: int, limit: int) -> list[StoredEvent]:
+        after = max(0, after - self._first)
         return self._log[after : after + limit]
+
+    async def head(self) -> int:
+        return self._head
+
+    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
+        return {command_id: self._outcomes[command_id] for command_id in command_ids if command_id in self._outcomes}
+
+
+class MemoryEventStore(MemoryStreams):
+    """A Log that is gone with its process."""
 
     async def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[list[StoredEvent]]:
         chosen = [stream for stream in sorted(self._streams) if first <= stream < end]
@@ -137,9 +159,3 @@ class MemoryEventStore:
     async def middle(self, until: int) -> str:
         users = sorted(event.user_id for event in self._log[:until])
         return users[len(users) // 2]
-
-    async def head(self) -> int:
-        return len(self._log)
-
-    async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
-        return {command_id: self._outcomes[command_id] for command_id in command_ids if command_id in self._outcomes}
