@@ -83,7 +83,8 @@ def _email_faults(address: str) -> list[tuple[str, str]]:
 
 def _new_email_faults(address: str) -> list[tuple[str, str]]:
     """The faults of an address that a user is to have. RFC 5321, section 4.5.3.1.1, counts octets, also of UTF-8."""
-    octets = len(address.rpartition("@")[0].encode("utf-8", "surrogatepass"))
+    local_part = address.rpartition("@")[0]
+    octets = len(local_part) if local_part.isascii() else len(local_part.encode("utf-8", "surrogatepass"))
     if octets > LOCAL_PART_OCTETS:
         return [("email", f"has more than {LOCAL_PART_OCTETS} octets before the @, which no mail server takes")]
     return _email_faults(address)

@@ -49,12 +49,16 @@ def parse(data: bytes, most: int) -> dict[str, Any]:
 
 
 def _plain(data: bytes) -> Any:
-    """The value of what is written just as orjson writes it, else None: of a key that is there twice, of a number that
-    others misread and of white space it would write something else. In a third of the time.
+    """The value of a body that is written as orjson writes it, or as Python's json does; else None.
+
+    It takes a third of the time of `_decoded`. Of a key that is there twice and of a number that others misread, orjson
+    would write something else. A space after a comma or colon does not change which tokens a body has; where one is
+    taken out of a string, the texts differ.
     """
     try:
         value: Any = orjson.loads(data)
-        return value if orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == data else None
+        plain = orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER)
+        return value if plain == data or plain == data.replace(b", ", b",").replace(b": ", b":") else None
     except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         return None
 

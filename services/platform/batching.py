@@ -17,9 +17,10 @@ class Batcher(Generic[T]):
     ) -> None:
         """`work` gets at most `most` items, oldest first, and must not raise; at most `capacity` items wait.
 
-        Batches begin `apart` seconds apart, so that more items share what a batch costs whatever its size; but the next
-        one begins as soon as something urgent waits, or as many have come after the last one as were in it: those who
-        ask again when they are answered have all done so.
+        A batch begins `apart` seconds or more after the one before it, and after a rest as long as that one took (twice
+        `apart` at most), so that more items share what a batch costs whatever its size. But it begins as soon as
+        something urgent waits, or as many items have come after the last batch as were in it: the callers who ask
+        again when they are answered have all done so.
         """
         self._work = work
         self._most = most
@@ -57,7 +58,9 @@ class Batcher(Generic[T]):
                 self._enough.clear()
             await self._work(batch)
             self._wanted = len(self._items) + len(batch)
-            if len(self._items) < self._most and (rest := began + self._apart - time.monotonic()) > 0:
+            took = time.monotonic() - began
+            rest = max(self._apart - took, min(took, 2 * self._apart))
+            if len(self._items) < self._most and rest > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(rest):
                         await self._enough.wait()

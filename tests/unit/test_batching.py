@@ -158,6 +158,23 @@ async def test_batch_waits_for_others_no_longer_than_set() -> None:
     assert work.batches[1:] == [[3]]
 
 
+async def test_batch_that_took_long_is_followed_by_as_long_a_rest() -> None:
+    work = Work()
+    batcher = Batcher(work, most=8, capacity=10, apart=0.1)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(batcher.run())
+        assert all(batcher.put(item) for item in range(3))
+        await work.started.acquire()
+        await asyncio.sleep(0.15)  # The work takes longer than `apart`.
+        ended = time.monotonic()
+        work.go.release()
+        batcher.put(3)
+        await asyncio.wait_for(work.started.acquire(), 5)
+        assert time.monotonic() - ended >= 0.14
+        running.cancel()
+    assert work.batches[1:] == [[3]]
+
+
 async def test_queue_is_not_drained_during_a_batch() -> None:
     work = Work()
     batcher = Batcher(work, most=2, capacity=2)

@@ -164,13 +164,30 @@ PIECES = [
     *("123456789012345678901234567890", '"a"', '"\u00e9"', r'"\u00e9"', r'"\u0000"', r'"\ud800"', r'"\ud83d\ude00"'),
     *('"\U0001f600"', '"\ud800"', '"\x7f"', '"\x01"', r'"\/"', r'"\n"', "null", "true", "[]", "[1,2]", "{}", " 1"),
     *('{"a":1,"a":1}', '{"a":1,"b":{"a":1}}', "", "[", "1 "),
+    *(
+        '{"a": 1, "a": 1}',
+        '{", ": 1, ",": 2}',
+        '{", ": 1, ",":1}',
+        '{"b": 1}',
+        "[1, 2]",
+        "[1,  2]",
+        '", "',
+        '"a: , b"',
+        '" "',
+    ),
+    *(r'"\", "', r'"\"": "', r'", "', '", ", "'),
 ]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(PIECES)), max_size=4), st.integers(0, 3))
-def test_fast_and_slow_reader_agree(members: list[tuple[str, str]], cut: int) -> None:
-    """White space, which changes nothing else, has it read slowly."""
-    text = "{" + ",".join(f'"{key}":{piece}' for key, piece in members) + "}"
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(PIECES)), max_size=4),
+    st.integers(0, 3),
+    st.sampled_from([(",", ":"), (", ", ": "), (", ", ":")]),
+)
+def test_fast_and_slow_reader_agree(members: list[tuple[str, str]], cut: int, between: tuple[str, str]) -> None:
+    """White space at the beginning, which changes nothing else, has it read slowly."""
+    comma, colon = between
+    text = "{" + comma.join(f'"{key}"{colon}{piece}' for key, piece in members) + "}"
     data = text.encode("utf-8", "surrogatepass")[: len(text) if cut else -1]
     assert outcome(data) == outcome(b" " + data)
 

@@ -2,9 +2,9 @@
 
 from uuid import UUID
 
-import uuid_utils
+from uuid_utils.compat import uuid7
 
 
 def new_event_id() -> UUID:
     """A UUIDv7 (RFC 9562): unique, and sorted by time."""
-    return UUID(bytes=uuid_utils.uuid7().bytes)
+    return uuid7()
