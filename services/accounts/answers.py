@@ -1,4 +1,4 @@
-"""Sends the answers to commands: none before everybody knows whose sessions ended, and no telling one too early."""
+"""Sends answers: none before verifiers know of the sessions that it ended, none at a time that tells of an account."""
 
 import asyncio
 import math
@@ -6,6 +6,7 @@ import time
 
 from denizen import headers as h
 
+from services.accounts.handlers import handler_of
 from services.accounts.pending import Answer, PendingCommand, accepted
 from services.domain.refusals import Refusal
 from services.domain.sessions import Ended
@@ -19,8 +20,6 @@ _FLOOR_HASHES = 3
 """Answers that must not tell by their time what was compared go out at multiples of the floor: as long as three of the
 dearest hashes take that are accepted on this machine. A password that is not in NFC is hashed twice; and beside as many
 busy processes as there are cores a hash takes more than twice as long."""
-_TELLING = ("email_taken", "user_not_found")
-"""Somebody took the address, or the user was deleted, since it was looked up whose it is."""
 
 
 class Answers:
@@ -33,22 +32,23 @@ class Answers:
         self._revocations = revocations
         self._late = TaskSet()
 
-    async def __call__(self, task: PendingCommand, answer: Answer) -> None:
+    async def __call__(self, pending: PendingCommand, answer: Answer) -> None:
         """Answer a command, later where it must be. Never raises."""
-        if task.discreet and task.reply is accepted:
-            telling = isinstance(answer.said, Refusal) and answer.said.code in _TELLING
-            answer = Answer(b"{}" if telling else answer.said)
+        if pending.discreet and pending.replies is accepted:
+            conceals = handler_of(pending).conceals
+            concealed = isinstance(answer.said, Refusal) and answer.said.code in conceals
+            answer = Answer(b"{}" if concealed else answer.said)
         if answer.ended is not None:
-            self._late.start(self._revoke_first(task.call, answer, answer.ended))
+            self._late.start(self._revoke_first(pending.call, answer, answer.ended))
         else:
-            telling = isinstance(answer.said, Refusal) or task.discreet
-            began = task.call.compared if task.began is None else task.began
-            await self._send(task.call, answer, began if telling else None)
+            telling = isinstance(answer.said, Refusal) or pending.discreet
+            began = pending.call.compared if pending.began is None else pending.began
+            await self._send(pending.call, answer, began if telling else None)
 
-    async def instant(self, call: Call, instant: Answer) -> None:
+    async def at_once(self, call: Call, answer: Answer) -> None:
         """Answer a request for which nothing is stored."""
-        telling = isinstance(instant.said, Refusal)
-        await self._send(call, Answer(instant.said, instant.position), call.compared if telling else None)
+        telling = isinstance(answer.said, Refusal)
+        await self._send(call, Answer(answer.said, answer.position), call.compared if telling else None)
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""
@@ -69,9 +69,9 @@ class Answers:
         try:
             await self._revocations.put_ended(ended)
         except RevocationFailed:
-            # It is in the log, and so the relay tells everybody as soon as NATS lets it.
+            # It is in the log, and so the relay stores the revocation as soon as NATS lets it.
             answer = Answer(
-                Refusal("internal", "it is done, but not everybody could be told; repeat with the same command id")
+                Refusal("internal", "it is done, but verifiers could not be told; repeat with the same command id")
             )
         await self._answer(call, answer)
 

@@ -1,4 +1,4 @@
-"""Is each snapshot what the events up to it come to? A part of `denizen log verify`."""
+"""Checks that each snapshot is the fold of the events up to it, for `denizen log verify`."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from services.eventstore.log.verify import MOST_FINDINGS, Finding
 from services.platform.settings import Settings
 
 
-def check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
-    """What is wrong with the snapshots of a log; `told` is told how many were compared.
+def check(settings: Settings, progress: Callable[[int], None]) -> list[Finding]:
+    """The faults of a log's snapshots; `progress` is called with the number of those compared.
 
     Raises KeysMissing and DatabaseUnavailable.
     """
-    return asyncio.run(_check(settings, told))
+    return asyncio.run(_check(settings, progress))
 
 
-async def _check(settings: Settings, told: Callable[[int], None]) -> list[Finding]:
+async def _check(settings: Settings, progress: Callable[[int], None]) -> list[Finding]:
     store = PostgresEventStore(settings, keys.load(settings), "verify")
     findings: list[Finding] = []
     stream, done = UserState(""), 0
@@ -34,7 +34,7 @@ async def _check(settings: Settings, told: Callable[[int], None]) -> list[Findin
             if not await _is_right(store, stream, version) and len(findings) < MOST_FINDINGS:
                 findings.append(Finding("a snapshot is not what the events come to", position, user_id, version))
             done += 1
-            told(done)
+            progress(done)
     finally:
         await store.close()
     return findings

@@ -4,23 +4,19 @@ A fingerprint covers the operation and the body, whatever the order of its keys,
 seal them anew for each try. It does not cover conditions and provenance (`Denizen-Expected-Version`, deadline, actor,
 trace): a caller that lost the answer may know another version by then, and still asks for the same
 (IETF draft-ietf-httpapi-idempotency-key-header, section 2.4). It is an HMAC under the claim key, because a bare hash
-would let whoever reads the table try passwords (docs/decisions/0025).
+would let a reader of the table try passwords (docs/decisions/0025).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from denizen import headers as h
-from denizen import messages as m
 from denizen.operations import OPERATIONS
 from pydantic import SecretStr
 
 from services.accounts.tools import Tools
-from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.store import Outcome
 
 _UNREAD = "accessToken"
 """The secret of LinkIdentity, which is taken and never opened."""
@@ -47,19 +43,3 @@ def without_secrets(ring: KeyRing, call: Call, opened: Mapping[str, Any] | None 
     if _UNREAD in body:
         body = {name: value for name, value in body.items() if name != _UNREAD}
     return ring.digest(f"request/{call.operation.id}", orjson.dumps(body, option=orjson.OPT_SORT_KEYS))
-
-
-def is_repeat(call: Call, outcome: Outcome) -> bool:
-    """Whether a call asks for what the command with its id asked for: else the answer would be another command's."""
-    if outcome.operation not in (None, call.operation.name):
-        return False
-    if outcome.digest is not None and call.digest is not None:
-        return outcome.digest == call.digest
-    # An outcome from before digests were kept.
-    named = call.request.user_id if isinstance(call.request, m.UserRequest) else None
-    return named is None or outcome.user_id is None or named == outcome.user_id
-
-
-def used() -> Refusal:
-    """The answer to a request under an id that another request had."""
-    return Refusal("validation_failed", "this command id was used for another request", field=h.COMMAND_ID)

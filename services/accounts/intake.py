@@ -1,22 +1,23 @@
-"""Takes requests over: those with secrets are prepared, many at a time, and all of them are queued to be decided."""
+"""Takes requests over: prepares those that need it, beside each other, and queues all of them to be decided."""
 
-import re
+import time
 from collections.abc import Callable
+from functools import partial
 
 from denizen import messages as m
 from denizen.operations import Operation
 from denizen.tokens import TokenClaims
 
-from services.accounts import preparation, signing_in
 from services.accounts.answers import Answers
 from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.guessing import recent_sign_in
-from services.accounts.guessing.rate_limits import network
-from services.accounts.own_account import TRANSLATE
-from services.accounts.pending import Answer, PendingCommand
-from services.accounts.tools import Tools
+from services.accounts.handlers import HANDLERS
+from services.accounts.handlers.handler import Handler, OwnAccount, Prepared
+from services.accounts.pending import Answer, PendingCommand, Repeat
+from services.accounts.tools import Tools, too_many_attempts
 from services.domain import fields
 from services.domain.refusals import Refusal
+from services.domain.sessions import ENDING_COMMANDS
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.platform.tasks import TaskSet
@@ -27,12 +28,12 @@ _AT_ONCE = 1024
 
 
 class Intake:
-    """What stands between the door and the queue of commands."""
+    """What stands between the endpoint and the queue of commands."""
 
     def __init__(
         self, tools: Tools, bearers: Bearers, queue: Callable[[PendingCommand], bool], answers: Answers
     ) -> None:
-        """`queue` says False where it is full."""
+        """`queue` returns False where it is full."""
         self._tools = tools
         self._bearers = bearers
         self._queue = queue
@@ -41,91 +42,94 @@ class Intake:
 
     def accept(self, call: Call) -> bool:
         """Take a request over; False where too many wait. Raises Refusal."""
-        fields.check(call.request)
-        kind = type(call.request)
-        if kind not in _PREPARED or (
-            isinstance(call.request, m.CreateUser) and not preparation.has_secret(call.request)
-        ):
+        request = call.request
+        fields.check(request)
+        handler = HANDLERS[type(request)]
+        if not handler.is_prepared(request):
             call.digest = without_secrets(self._tools.ring, call)
-            return self._queue(PendingCommand(call, call.request))
-        if isinstance(call.request, m.Authenticate):
-            self._tools.guesses.reserve(network(call.request.ip))
+            return self._queue(PendingCommand(call, request))
+        if handler.reserve is not None:
+            handler.reserve(self._tools, request)
         elif self._preparing.full:
             return False
-        self._preparing.start(self._take(call))
+        self._preparing.start(answering(self._take(call), partial(self._refuse, call)))
         return True
 
     def full(self, operation: Operation, body: bytes) -> bool:
         """Whether a request need not be understood: in a flood of logins or registrations, most are refused."""
-        if operation.request is m.Authenticate:
-            return self._tools.guesses.full(_network(body))
-        return operation.request is m.Register and self._tools.pool.full("new password")
+        full = HANDLERS[operation.request].full
+        return full is not None and full(self._tools, body)
 
     async def drained(self) -> None:
         """Wait until all that was accepted is queued or answered."""
         await self._preparing.drained()
 
     async def _take(self, call: Call) -> None:
-        """Prepare one, and queue or answer it, whatever happens."""
-
-        async def refuse(refusal: Refusal) -> None:
-            await self._answers.instant(call, Answer(refusal))
-
-        await answering(self._hand_on(call), refuse)
-
-    async def _hand_on(self, call: Call) -> None:
+        """Prepare a request, and queue or answer it. Raises Refusal."""
         prepared = await self._prepare(call)
         if isinstance(prepared, Answer):
-            await self._answers.instant(call, prepared)
+            await self._answers.at_once(call, prepared)
         elif not self._queue(prepared):
             raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
 
-    async def _admit_change(self, call: Call, claims: TokenClaims, asked: m.Request) -> None:
+    async def _refuse(self, call: Call, refusal: Refusal) -> None:
+        await self._answers.at_once(call, Answer(refusal))
+
+    async def _prepare(self, call: Call) -> Prepared:
+        own = HANDLERS[type(call.request)].own
+        if own is not None:
+            return await self._prepare_own(call, own)
+        handler = HANDLERS[type(call.request)]
+        if handler.repeats == "outcome":
+            call.digest = await fingerprint(self._tools, call)
+            if repeat := await self._repeat(call, handler):
+                return repeat
+        return await self._prepared(call, handler)
+
+    async def _prepare_own(self, call: Call, own: OwnAccount) -> Prepared:
+        """Prepare a request of a signed-in user, as that of a back end which does the same for them."""
+        claims = await self._bearers.identify(call.authorization)
+        call.actor = claims.user_id
+        asked, call.request = call.request, own.becomes(claims, call.request)
+        handler = HANDLERS[type(call.request)]
+        call.digest = await fingerprint(self._tools, call)
+        if repeat := await self._repeat(call, handler):
+            return repeat
+        await self._admit(call, claims, own, asked)
+        prepared = await self._prepared(call, handler)
+        if call.compared is not None:
+            await self._bearers.identify(call.authorization)  # The session may have ended while the password waited.
+        return prepared
+
+    async def _prepared(self, call: Call, handler: Handler) -> Prepared:
+        if handler.prepare is None:
+            return PendingCommand(call, call.request)
+        return await handler.prepare(self._tools, call, call.request)
+
+    async def _admit(self, call: Call, claims: TokenClaims, own: OwnAccount, asked: m.Request) -> None:
         """A signed-in user makes a bounded number of changes, and proves who they are for some. Raises Refusal."""
-        if isinstance(call.request, _CHANGES) and not await self._tools.rate_limits.change(claims.user_id):
+        if own.lengthens and not await self._tools.rate_limits.change(claims.user_id):
             raise Refusal("too_many_attempts", "you make too many changes; wait a little and try again")
         if isinstance(asked, m.GuardedRequest):
             await recent_sign_in.prove(self._tools, call, claims, asked)
 
-    async def _prepare(self, call: Call) -> PendingCommand | Answer:
-        asked, claims = call.request, None
-        if call.operation.kind == "self":
-            claims = await self._bearers.identify(call.authorization)
-            call.actor = claims.user_id
-            if translate := TRANSLATE.get(type(call.request)):
-                call.request = translate(claims, call.request)
-        if isinstance(call.request, m.Authenticate):
-            return await signing_in.authenticate(self._tools, call, call.request)
-        call.digest = await fingerprint(self._tools, call)
-        if isinstance(call.request, m.RefreshSession):
-            return await signing_in.refresh_session(self._tools, call, call.request)
-        if repeated := await preparation.repeated(self._tools, call):
-            return repeated
-        if claims is not None:
-            await self._admit_change(call, claims, asked)
-        prepare = preparation.PREPARE.get(type(call.request))
-        prepared = await prepare(self._tools, call, call.request) if prepare else PendingCommand(call, call.request)
-        if isinstance(asked, _SLOW):
-            await self._bearers.identify(call.authorization)
-        return prepared
-
-
-_IP = re.compile(rb'"ip"\s*:\s*"([0-9A-Fa-f:.]{2,45})"')
-
-
-def _network(body: bytes) -> str:
-    """The network that the body of an Authenticate comes from, without parsing the rest.
-
-    No text inside another string looks like this: its quotation marks would have backslashes.
-    """
-    try:
-        return network(found[1].decode()) if (found := _IP.search(body)) else ""
-    except ValueError:
-        return ""
-
-
-_CHANGES = (m.UpdateUser, m.ChangeMyEmail, m.ChangePassword, m.LinkIdentity, m.UnlinkIdentity)
-"""What makes the stream of a signed-in user longer, as often as they like."""
-_SLOW = (m.ChangeMyEmail, m.ChangeMyPassword, m.GuardedRequest)
-"""A session may end while a password of its user waits for its turn."""
-_PREPARED = {*preparation.PREPARE, *TRANSLATE, m.Authenticate, m.RefreshSession}
+    async def _repeat(self, call: Call, handler: Handler) -> PendingCommand | None:
+        """The command of an id that ran before: nothing is compared or hashed again, it gets its first answer."""
+        if not call.repeatable:
+            return None
+        outcome = (await self._tools.store.outcomes([call.key])).get(call.key)
+        if outcome is None:
+            return None
+        if handler.counts_repeats and not await self._tools.rate_limits.code(f"command/{call.key}"):
+            raise too_many_attempts()
+        named = isinstance(call.request, m.UserRequest)
+        # One that ended sessions has them told to the verifiers again.
+        repeat = next((made for made in handler.makes if made in ENDING_COMMANDS), Repeat)
+        discreet = handler.is_discreet(register_discreet=self._tools.settings.register_discreet)
+        return PendingCommand(
+            call,
+            call.request if named else repeat(outcome.user_id or ""),
+            reply=handler.discreet_reply if discreet else None,
+            began=time.monotonic() if discreet else None,
+            discreet=discreet,
+        )

@@ -1,11 +1,12 @@
-"""A command on its way: the request, what was found out before it is decided, and how it is answered."""
+"""Commands that wait to be decided, and the answers to them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import orjson
+from denizen import messages as m
 
-from services.domain.commands import Command
+from services.domain.commands import Command, OnUser
 from services.domain.decision import NOTHING, Facts
 from services.domain.refusals import Refusal
 from services.domain.sessions import Ended
@@ -13,11 +14,11 @@ from services.domain.state import UserState
 from services.endpoint.call import Call
 
 Reply = Callable[[UserState, int | str], bytes | Refusal]
-"""The answer to a command that was carried out: of the user after it, and the position of the log as it is shown."""
+"""Makes the answer to a command that succeeded, of the user after it and the position of the log as it is shown."""
 
 
 def with_user(stream: UserState, position: int | str) -> bytes:
-    """What most commands answer with (design section 3)."""
+    """Show the user, as most replies do."""
     return orjson.dumps({"user": stream.body(), "version": stream.version, "position": position})
 
 
@@ -26,8 +27,30 @@ def deleted(stream: UserState, position: int | str) -> bytes:
 
 
 def accepted(_: UserState, __: int | str) -> bytes:
-    """Tells nothing."""
+    """Say nothing but that the request was taken."""
     return b"{}"
+
+
+REPLIES: Mapping[type[m.Message], Reply] = {
+    m.Accepted: accepted,
+    m.Deleted: deleted,
+    m.OpaqueDeleted: deleted,
+}
+"""By the reply that the contract names; others show the user."""
+
+
+class Repeat(OnUser):
+    """The command of an id that ran before, where it does not name its user. It is never decided."""
+
+    __slots__ = ()
+
+
+_ON_USER = (m.UserRequest, OnUser)
+
+
+def named_user(command: Command) -> str | None:
+    """The id of the user that a command names; None where it creates one."""
+    return command.user_id if isinstance(command, _ON_USER) else None
 
 
 @dataclass(slots=True, eq=False)
@@ -35,20 +58,25 @@ class PendingCommand:
     """A command to decide and answer.
 
     Attributes:
-        reply: makes the answer where it succeeds.
+        reply: makes the answer where it succeeds; None where that is as `REPLIES` says.
         began: since when (time.monotonic) its refusal goes out at a multiple of the floor (answers.py), where that is
             not `call.compared`.
-        discreet: its reply does likewise; and where that is `accepted`, the refusal `email_taken` looks like it.
-        repeat: finds what to answer where a copy of it that came at the same time was first.
+        discreet: its reply does likewise; and where that is `accepted`, some refusals look like it (Handler.conceals).
+        repeat: finds the answer where a copy of it that came at the same time was stored first.
     """
 
     call: Call
     command: Command
     facts: Facts = NOTHING
-    reply: Reply = with_user
+    reply: Reply | None = None
     began: float | None = None
     discreet: bool = False
     repeat: Callable[[], Awaitable["Answer"]] | None = None
+
+    @property
+    def replies(self) -> Reply:
+        """What makes the answer where it succeeds."""
+        return self.reply or REPLIES.get(self.call.operation.reply, with_user)
 
 
 @dataclass(frozen=True, slots=True)

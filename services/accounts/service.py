@@ -1,4 +1,4 @@
-"""The program `denizen run accounts`: answers commands."""
+"""The program `denizen run accounts`: answers commands. Queries are the directory's, by `Operation.service`."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from denizen.operations import OPERATIONS
 from services.accounts.answers import Answers
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import RateLimits
+from services.accounts.handlers import ROWS
 from services.accounts.intake import Intake
 from services.accounts.long_streams import fold_long
 from services.accounts.pending import PendingCommand
@@ -51,18 +52,19 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     revoker = await broker.connect(settings, "revoker")
     revocations = Revocations(revoker)
     await revocations.declare(settings.stream_replicas)
-    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "accounts"], ring)
+    ours = [operation for operation in OPERATIONS.values() if operation.service == "accounts"]
+    server = Server(settings, ours, ring, hot={row.request for row in ROWS if row.hot})
     pool = HashingPool(settings)
     dearest = max(dearest_hash.seconds(), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)
-    commands = Rounds(store, answers, _poke(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
-    batcher = Batcher[PendingCommand](commands.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
+    rounds = Rounds(store, answers, _announce(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
+    batcher = Batcher[PendingCommand](rounds.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
     published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
     secrets, rate_limits = SecretStore(settings, ring, "accounts"), RateLimits(settings, ring)
     tools = Tools(
         settings=settings,
         store=store,
-        users=commands.users,
+        users=rounds.users,
         secrets=secrets,
         ring=ring,
         keys=ServerKeys(published, settings, ring),
@@ -71,21 +73,21 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         guesses=Guesses(rate_limits, secrets, pool, dearest),
     )
     bearers = Bearers(sessions, tools.keys, settings)
-    preparer = Intake(tools, bearers, lambda task: batcher.put(task, urgent=is_urgent(task)), answers)
+    intake = Intake(tools, bearers, lambda pending: batcher.put(pending, urgent=is_urgent(pending)), answers)
     await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(batcher.run())
-        folding = tasks.create_task(fold_long(store, commands.users))
+        folding = tasks.create_task(fold_long(store, rounds.users))
         forgetting = tasks.create_task(_forget(store, tools.secrets))
         watching = tasks.create_task(_watch_keys(tools.keys, revocations))
-        await server.start(preparer.accept, preparer.full)
+        await server.start(intake.accept, intake.full)
         ready()
         await stop.wait()
         await server.stop_receiving()
-        await preparer.drained()
+        await intake.drained()
         await batcher.drained()
-        await commands.drained()
+        await rounds.drained()
         await answers.drained()
         working.cancel()
         folding.cancel()
@@ -99,13 +101,15 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await closing.close()
 
 
-def _poke(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:
-    async def poke(mails: bool) -> None:
+def _announce(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:
+    """What wakes the services that follow the log, and the mailer where mails were stored."""
+
+    async def announce(mails: bool) -> None:
         await log.send()
         if mails:
             await mail.send()
 
-    return poke
+    return announce
 
 
 async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
@@ -121,7 +125,7 @@ async def _forget(store: PostgresEventStore, secrets: SecretStore) -> None:
 async def _watch_keys(keys: ServerKeys, revocations: Revocations) -> None:
     """Have verifiers refuse what a dropped key has signed: `denizen keys rotate-signing --at-once` is an emergency.
 
-    All of them each time: they may have been dropped while nobody was here, and NATS may have lost what was put.
+    All of them each time: they may have been dropped while no such process ran, and NATS may have lost them.
     """
     while True:
         with contextlib.suppress(DatabaseUnavailable, *LOST, RevocationFailed):

@@ -1,6 +1,7 @@
-"""What commands with secrets need, and what several of them do with it."""
+"""What handlers work with, and what several of them do with it: open secrets, hash passwords, draw codes."""
 
 from dataclasses import dataclass
+from secrets import randbelow, token_hex
 
 from denizen.sealing import PREFIX
 from pydantic import SecretStr
@@ -8,11 +9,12 @@ from pydantic import SecretStr
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.users import Users
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.domain.user import User
 from services.endpoint.call import Call
-from services.eventstore.credentials.store import SecretStore
+from services.eventstore.credentials.store import SecretStore, long_code_digest
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.store import EventStore
 from services.passwords import policy
@@ -21,10 +23,13 @@ from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.tokens.sealing import unseal
 
+CODE_DIGITS = 6
+"""Of a verification code that a user types. A code of another length is none of these, and costs them no try."""
+
 
 @dataclass(slots=True)
 class Tools:
-    """Its methods raise Refusal and DatabaseUnavailable."""
+    """What handlers work with. Its methods raise Refusal and DatabaseUnavailable."""
 
     settings: Settings
     store: EventStore
@@ -46,8 +51,20 @@ class Tools:
         return call.opened[text]
 
     async def user(self, user_id: str) -> UserState:
-        """A user as the log has him."""
+        """The newest state of a user."""
         return await self.users.user(user_id)
+
+    async def address(self, user_id: str) -> str | None:
+        """A user's address; None where there is no such user."""
+        user = (await self.user(user_id)).user
+        return None if user is None else user.email
+
+    def drawn_code(self) -> Facts:
+        """A fresh verification code, and the long one of the same mail."""
+        code, long_code = f"{randbelow(10**CODE_DIGITS):0{CODE_DIGITS}d}", token_hex(16)
+        digest = self.ring.claim("code", code)
+        long_digest = long_code_digest(self.ring, digest, long_code)
+        return Facts(drawn=code, digest=digest, long_code=long_code, long_digest=long_digest)
 
     async def new_hash(
         self, secret: SecretStr, call: Call, field: str, email: str | None = None, *, unlike: str | None = None
@@ -61,7 +78,7 @@ class Tools:
         return await self.pool.hash(password, call.deadline)
 
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
-        """The version of the user at which this was his password; None where it is not."""
+        """The version of the user at which this was their password; None where it is not."""
         guess = Guess(_named(user_id), None, user_id)
         self.guesses.reserve(guess.account)
         with self.guesses.reserved(guess.account):

@@ -1,4 +1,4 @@
-"""Users as the log has them, each folded from a snapshot and the few events behind it."""
+"""Loads users from the log: each folded from a snapshot and the few events behind it."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ class Users:
         self._turn = asyncio.Lock()
 
     async def load(self, user_ids: Iterable[str]) -> dict[str, UserState]:
-        """The newest snapshots of each user. Absent: those who are too far behind a snapshot; `fold` them first."""
+        """The newest state of each user. Absent: those who are too far behind a snapshot; `fold` them first."""
         found = await self.at({(user_id, NEWEST) for user_id in user_ids})
         return {user_id: stream for (user_id, _), stream in found.items()}
 
@@ -43,7 +43,7 @@ class Users:
         return found
 
     async def user(self, user_id: str) -> UserState:
-        """The newest snapshots of a user, however far behind a snapshot they are."""
+        """The newest state of a user, however far behind a snapshot they are."""
         found = await self.load([user_id])
         if user_id in found:
             return found[user_id]

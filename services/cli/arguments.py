@@ -1,4 +1,4 @@
-"""Arguments that commands share, and secrets, which are no arguments: everybody on the machine sees those."""
+"""Arguments that commands share, and secrets, which are no arguments: all users of the machine see arguments."""
 
 import sys
 from contextlib import AbstractContextManager, redirect_stdout

@@ -42,7 +42,7 @@ def nats_servers() -> list[str]:
 
 @contextmanager
 def client(**options: Any) -> Generator["Client"]:
-    """A client; a refusal is told on stderr, and ends the command with exit code 1. `options`: of nats.connect."""
+    """A client. A refusal is printed on stderr, and ends the command with exit code 1. `options`: of nats.connect."""
     from denizen import Client, DenizenError
 
     try:

@@ -57,7 +57,7 @@ def export(
         bool, typer.Option("--json", help="Tell position and size on stderr as one JSON object.")
     ] = False,
 ) -> None:
-    """Export users, as they were at one position of the log, which is told on stderr."""
+    """Export users as they were at one position of the log, which is printed on stderr."""
     chosen = [field.strip() for field in fields.split(",")] if fields else []
     if with_hashes and "passwordHash" not in chosen:
         chosen = [*(chosen or _all_fields()), "passwordHash"]
@@ -106,7 +106,7 @@ def _end_by_signals() -> None:
 def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
     """The file to write to: one beside the one that is there, whose place it takes at the end.
 
-    `private`: nobody but its owner can read it.
+    `private`: only the owner of the file can read it.
     """
     if path is None:
         if sys.stdout is None:
@@ -177,7 +177,7 @@ def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPie
                 yield piece
     except DenizenError:
         if begun:
-            show.say("The export ended before its end, and nobody can go on with it: begin it again.", err=True)
+            show.say("The export ended too early and cannot be continued: start it again.", err=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""`denizen users history`, `login-history` and `identities`: what became of a user, and who he is elsewhere."""
+"""`denizen users history`, `login-history` and `identities`: a user's changes, sign-ins, and accounts elsewhere."""
 
 import json
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""Who changed what of a user, and the user as of any time: folded from his events, by what the directory is made by."""
+"""The history of a user, and the user as of any time: folded from the user's events as the projections are."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +11,7 @@ from services.domain.fold import show
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
 from services.domain.values import Json, rfc3339
-from services.endpoint.page import fitting, listed
+from services.endpoint.answer_size import fitting, listed
 from services.eventstore.log.store import EventStore
 from services.eventstore.log.tails import PAGE, Tail, Wanted
 from services.platform import sql
@@ -19,7 +19,7 @@ from services.platform.database import Database
 
 _SECTIONS = ("profile", "metadata", "appMetadata")
 _UNSHOWN = frozenset({"id", "createdAt", "updatedAt", "version", "loginCount", "lastLoginAt", "lastLoginIp"})
-"""What every event changes, or none of a user's own stream does."""
+"""The fields that are left out of a change: every event changes them, or no event of the user's own stream does."""
 
 
 class Histories:
@@ -32,7 +32,7 @@ class Histories:
     async def history(self, request: m.GetUserHistory) -> tuple[int, bytes | None]:
         """The position of the log, and the page as JSON; None where there is no such user."""
         user_id = request.user_id
-        position = await self._store.head()  # First: what is read after it shows at least as much.
+        position = await self._store.head()  # Before the events are read: those show at least as much.
         (first,) = await self._store.load([Wanted(user_id, until=1)])
         if first.erased or not first.events:
             return position, None
@@ -50,7 +50,7 @@ class Histories:
         return position, listed(shown, nextCursor=cursor)
 
     async def as_of(self, request: m.GetUser) -> tuple[int, bytes | None]:
-        """The position that is shown, and the user as he was; None where he was not there yet, or is erased."""
+        """The position that is shown, and the user as they were; None where they did not exist yet, or are erased."""
         at = _time(request.as_of or "")
         position = await self._store.head()
         document: Json | None = None
@@ -62,7 +62,7 @@ class Histories:
             return position, None
         figures = await self._database.fetch(sql.load("services.directory", "logins_as_of"), [request.user_id, at])
         for shown, count, last, ip in figures:
-            position = min(position, shown)  # His logins are a projection's, which may be behind the log.
+            position = min(position, shown)  # The logins are a projection's, which may be behind the log.
             document = document | {"loginCount": count, "lastLoginAt": last, "lastLoginIp": ip}
         return position, orjson.dumps(document)
 
@@ -88,7 +88,7 @@ class Histories:
 
 
 def _after(tail: Tail, document: Json | None) -> Json | None:
-    """A user's document after what is new in their stream."""
+    """A user's document after the new events of their stream."""
     if tail.erased:
         return None
     if tail.snapshot is not None:

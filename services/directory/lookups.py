@@ -8,13 +8,13 @@ from denizen import messages as m
 
 from services.directory.search.listing import PLANS, Search, list_users
 from services.domain import email_address
+from services.endpoint.answer_size import fitting, listed
 from services.endpoint.call import Call
-from services.endpoint.page import fitting, listed
 from services.platform import sql
 from services.platform.database import Database
 
 _LAST = 2**63 - 1
-"""The largest position that PostgreSQL can think of; a cursor has room for more."""
+"""The largest position that PostgreSQL can store; a cursor has room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ SINGLES: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int,
     Search: list_users,
     m.ListIdentities: _identities,
 }
-"""What answers each query that is asked by itself: the position that the projection shows, and the body; None where
-there is no such user."""
+"""By query: the function that answers one at a time, with the position that the projection shows and the body; None
+where there is no such user."""
 
 OPTIONS: Mapping[str, Mapping[str, str]] = {kind.__name__: PLANS for kind in (m.ListUsers, Search)}
-"""What a query's connection is opened with, where that is not what all are; by the name of its request."""
+"""By the name of a request: options of its connection beside those that all connections have."""
 
 
 async def tables_exist(database: Database) -> bool:
-    """Has the projector made its tables?"""
+    """Whether the projector has made its tables."""
     return await database.fetch(_sql("tables_exist"), []) == [(True,)]

@@ -8,7 +8,7 @@ from denizen.tokens import TokenClaims
 from services.directory.sessions import Sessions
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
-from services.endpoint.positions import Positions
+from services.endpoint.opaque_positions import Positions
 from services.endpoint.server import Server
 from services.tokens.bearer import Bearers
 

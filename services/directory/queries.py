@@ -1,4 +1,4 @@
-"""Answers queries, those that arrive together by one statement, and none before its position is applied."""
+"""Answers queries: those that arrive together by one statement, and each once its position is applied."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ from services.platform.settings import Settings
 
 _BATCH = 256
 _WAITING = 4096
-"""Look-ups of one kind that wait for their turn; who comes later is told `overloaded`."""
+"""Look-ups of one kind that wait for their turn; later ones are refused as `overloaded`."""
 _WAITING_SINGLY = 256
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 1.0
@@ -89,7 +89,7 @@ class Queries:
         return self._databases[-1]
 
     def accept(self, call: Call) -> bool:
-        """Take a query over; False where too many wait. Raises Refusal."""
+        """Take a query over; False where its queue is full. Raises Refusal."""
         kind = type(call.request)
         if isinstance(call.request, m.GetUser) and call.request.as_of is not None:
             kind = AsOf
@@ -123,7 +123,7 @@ class Queries:
         return work
 
     async def _demand_head(self, waiting: dict[Query, None]) -> None:
-        """Read how far the log is, after they have arrived: from here on they wait for that, as for any position."""
+        """Read the head of the log, after the queries arrived: from here on they wait for that, as for any position."""
         ((head,),) = await self._log.fetch(sql.load("services.eventstore.log", "head"), [])
         for query in list(waiting):
             del waiting[query]
@@ -163,7 +163,7 @@ class Queries:
         if query.call.known:
             query.call.known = False
             await self._ask_again(query, self._latest)
-        elif query.call.operation.kind == "self":  # Erased since the token was looked at.
+        elif query.call.operation.kind == "self":  # Erased since the token was checked.
             await self._refuse(query.call, Refusal("token_invalid", "the session has ended"))
         else:
             await self._refuse(
@@ -178,7 +178,7 @@ class Queries:
         await self._refuse(query.call, stale_read(query.call, wanted, position))
 
     async def retry_parked(self) -> None:
-        """The projections have moved on, or some time has passed: ask again for all that waits."""
+        """Ask again for all queries that wait: the projections have moved on, or some time has passed."""
         parked, self._parked = self._parked, []
         for query in parked:
             await self._ask_again(query, self._batchers[query.kind])
@@ -198,7 +198,7 @@ class Queries:
     async def drained(self) -> None:
         """Wait until every accepted query is answered; those that wait for a position have at most their patience."""
         while True:
-            # Twice: a query goes from the one to the others, and at most once more.
+            # Twice: a query goes from `_latest` to another batcher, and at most once more.
             for batcher in (self._latest, *self._batchers.values()) * 2:
                 await batcher.drained()
             if not self._parked:
@@ -224,7 +224,7 @@ def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) ->
 
 
 def stale_read(call: Call, wanted: int, position: int) -> Refusal:
-    """The answer to a query whose position is not applied in time; how far the log is, only back ends are told."""
+    """The answer to a query whose position is not applied in time. Only back ends are told how far the log is."""
     if call.operation.kind == "self":
         return Refusal("stale_read", "what you have done is not shown yet; try again")
     lag = wanted - position

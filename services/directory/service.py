@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from denizen import messages as m
 from denizen.operations import OPERATIONS
 
 from services.directory.own_account import OwnAccount
 from services.directory.queries import Queries
-from services.directory.sessions import SessionQuery, Sessions
+from services.directory.sessions import QUERIES, SessionQuery, Sessions
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.endpoint.server import Server
@@ -22,6 +23,7 @@ from services.platform.tasks import TaskSet
 from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 
+_HOT = (m.GetUser, m.GetUserByEmail)
 _AT_ONCE = 1024
 """Queries that are answered one by one, beside each other."""
 
@@ -32,7 +34,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     applied = Signal(signals, settings, "applied")
     await applied.listen()
     ring = keys.load(settings)
-    server = Server(settings, [each for each in OPERATIONS.values() if each.service == "directory"], ring)
+    ours = [operation for operation in OPERATIONS.values() if operation.service == "directory"]
+    server = Server(settings, ours, ring, hot=_HOT)
     store = PostgresEventStore(settings, ring, "directory")
     await store.check_keys()
     queries = Queries(settings, store, server.answer, server.refuse_call)
@@ -50,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
             await server.answer(call, await sessions.answer(call.request))
 
     def accept(call: Call) -> bool:
-        if call.operation.kind != "self" and not isinstance(call.request, SessionQuery):
+        if call.operation.kind != "self" and type(call.request) not in QUERIES:
             return queries.accept(call)
         if running.full:
             return False

@@ -1,13 +1,13 @@
 """Queries on sessions and access tokens, and the public keys that tokens and secrets are made for."""
 
-from datetime import datetime
-from typing import assert_never
+from typing import assert_never, get_args
 
 import orjson
 from denizen import messages as m
 
 from services.domain.refusals import Refusal
-from services.endpoint.page import fitting, listed
+from services.domain.values import rfc3339
+from services.endpoint.answer_size import fitting, listed
 from services.eventstore.credentials.rows import session_bound_to
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
@@ -16,6 +16,7 @@ from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 
 SessionQuery = m.VerifyToken | m.ListSessions | m.GetJwks | m.GetSealingKey
+QUERIES = frozenset(get_args(SessionQuery))
 """The queries that are answered here."""
 
 
@@ -63,13 +64,9 @@ class Sessions:
         opened = self._ring.unwrap(user_id, epoch, wrapped).decrypt(bytes(private), session_bound_to(session_id))
         return {
             "id": session_id,
-            "createdAt": _rfc3339(created_at),
-            "refreshedAt": _rfc3339(refreshed_at),
-            "expiresAt": _rfc3339(expires_at),
+            "createdAt": rfc3339(created_at),
+            "refreshedAt": rfc3339(refreshed_at),
+            "expiresAt": rfc3339(expires_at),
             **opened,
             "current": session_id == current,
         }
-
-
-def _rfc3339(at: datetime) -> str:
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -22,7 +22,7 @@ async def answering(work: Awaitable[None], refuse: Callable[[Refusal], Awaitable
 
 
 def refusal_of(error: Exception) -> Refusal:
-    """The answer to a request whose work raised an error. Logs an error that nobody expected."""
+    """The answer to a request whose work raised an error. Logs an unexpected error."""
     match error:
         case Refusal():
             # The traceback holds the frames that raised it, and they hold the request: a flood would fill the memory.

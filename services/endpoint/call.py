@@ -1,4 +1,4 @@
-"""A request, understood: who asks for what, under which conditions."""
+"""Parsed requests: the operation, the caller, the conditions."""
 
 import re
 import time
@@ -73,9 +73,9 @@ class Call:
 
     @property
     def key(self) -> str:
-        """The name under which its outcome is kept: nobody learns by an id what another was answered.
+        """The key under which its outcome is kept, so that no caller learns by an id how another one was answered.
 
-        A back end's is its id alone; that it is a repeat of the same command, the outcome itself tells.
+        That of a back end is the command id alone; whether it is a repeat of the same command, the outcome tells.
         """
         match self.operation.kind:
             case "self":
@@ -91,7 +91,7 @@ class Call:
         return self.operation.kind in ("public", "self")
 
     def shown(self, position: int) -> int | str:
-        """A position of the log as its caller may see it: to front ends and users a number tells what others do."""
+        """A position of the log as its caller may see it: a number would show front ends and users what others do."""
         if not self.is_opaque:
             return position
         if self.seal is None:
@@ -99,7 +99,7 @@ class Call:
         return self.seal(position)
 
     def metadata(self) -> dict[str, str]:
-        """What the log keeps about the command."""
+        """The metadata of its events."""
         result = {"commandId": self.key}
         if self.actor is not None:
             result["actor"] = self.actor
@@ -132,7 +132,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         repeatable=command_id is not None,
         expected_version=None if expected is None else int(expected),
         deadline=None if deadline is None else _seconds(deadline),
-        # Who is not signed in is nobody, whatever a front end says: it would forge the history.
+        # A caller that is not signed in is no actor, whatever a front end says: it would forge the history.
         actor=None if operation.kind == "public" else actor,
         # W3C Trace Context: an invalid one is ignored, never an error.
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,

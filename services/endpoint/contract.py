@@ -72,7 +72,7 @@ def request_headers(operation: Operation) -> Document:
     if operation.name == "Authenticate":
         properties |= _PROOF
     if operation.kind in ("self", "public"):
-        properties.pop(headers.ACTOR, None)  # It is the user of the token, or nobody.
+        properties.pop(headers.ACTOR, None)  # The actor is the user of the token, or there is none.
     schema = {"type": "object", "properties": properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}}
     return schema | ({"required": [headers.AUTHORIZATION]} if operation.kind == "self" else {})
 

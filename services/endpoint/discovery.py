@@ -22,7 +22,7 @@ class Discovery(Service):
         self._kinds = {operation.id: operation.kind for operation in operations}
 
     def count(self, operation: Operation, refusal: Refusal | None) -> None:
-        """A request was answered."""
+        """Count an answered request."""
         stats = self._counts[operation.id]
         stats.num_requests += 1
         if refusal is not None:

@@ -1,14 +1,15 @@
-"""Subscribes the operations of a service, understands requests, and sends the answers."""
+"""Subscribes the operations of a service, parses requests, and sends the answers."""
 
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 
 import orjson
 from denizen.connection import taken
+from denizen.messages import Request
 from denizen.operations import Operation
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
@@ -20,7 +21,7 @@ from services.domain.refusals import Refusal
 from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
-from services.endpoint.positions import Positions
+from services.endpoint.opaque_positions import Positions
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import broker
 from services.platform.settings import Settings
@@ -31,10 +32,8 @@ _INBOX = re.compile(r"_INBOX\.[^\s*>]{1,4070}")
 """NATS takes 4,096 octets after the verb of a line, with sizes; more of ours would end the connection."""
 
 QUEUE_GROUP = "users"
-HOT = frozenset({"CreateUser", "BlockUser", "GetUser", "GetUserByEmail", "Authenticate", "PublicAuthenticate"})
-"""Operations that nats-py serves directly: FastStream would take 75-105 us of each message (docs/decisions/0003)."""
 _TOGETHER_SECONDS = 0.01
-"""How long requests gather that are refused unread."""
+"""How long requests that are refused unread gather."""
 _OVERLOADED = Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
 _OVERLOADED_BODY, _OVERLOADED_HEADERS = orjson.dumps(_OVERLOADED.body()), _OVERLOADED.headers()
 _UNREADABLE = Refusal("validation_failed", "the headers cannot be read; nothing was done")
@@ -47,8 +46,14 @@ _DONE = Refusal("internal", "it is done, but its answer is larger than NATS take
 class Server:
     """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
 
-    def __init__(self, settings: Settings, operations: Iterable[Operation], ring: KeyRing) -> None:
+    def __init__(
+        self, settings: Settings, operations: Iterable[Operation], ring: KeyRing, hot: Container[type[Request]] = ()
+    ) -> None:
+        """`hot`: the requests that nats-py serves directly, because FastStream would take 75-105 us of each message
+        (docs/decisions/0003).
+        """
         self._operations = list(operations)
+        self._hot_requests = hot
         self.positions = Positions(ring, settings.cell)
         self._broker = _Broker(partial(broker.connect, settings, "responder", self._refuse_unreadable))
         self._subscriptions: list[Subscription] = []
@@ -69,14 +74,14 @@ class Server:
         self._client = client = await self._broker.connect()
         self._discovery = discovery = Discovery(client, self._operations, QUEUE_GROUP)
         for operation in self._operations:
-            if operation.id not in HOT:
+            if operation.request not in self._hot_requests:
                 handler = self._handler(operation, accept)
                 self._broker.subscriber(operation.subject, queue=QUEUE_GROUP, no_reply=True)(handler)
         await self._broker.start()
         subscribed = [getattr(subscriber, "subscription", None) for subscriber in self._broker.subscribers]
         self._subscriptions = [each for each in subscribed if isinstance(each, Subscription)]
         for operation in self._operations:
-            if operation.id in HOT:
+            if operation.request in self._hot_requests:
                 handler = self._handler(operation, accept)
                 self._hot[operation.id] = await client.subscribe(operation.subject, QUEUE_GROUP, cb=handler)
                 self._subscriptions.append(self._hot[operation.id])
@@ -91,7 +96,7 @@ class Server:
 
     async def _receive(self, operation: Operation, message: Msg, accept: Callable[[Call], bool]) -> None:
         if not _INBOX.fullmatch(message.reply):
-            # The caller chooses where we publish: anything but an inbox is an attack, or nobody waits for the answer.
+            # The caller chooses where we publish: anything but an inbox is an attack, or no caller waits for an answer.
             log.warning("reply_subject_refused", extra={"operation": operation.id})
             return
         if self._full(operation, message.data):
@@ -111,7 +116,7 @@ class Server:
             await self._publish(reply_to, orjson.dumps(_UNREADABLE.body()), _UNREADABLE.headers())
 
     async def _turn_away(self, operation: Operation, reply_to: str) -> None:
-        """Refuse it unread; then let others gather: in a flood it is waking up and writing that costs, not answers."""
+        """Refuse it unread; then let others gather: in a flood waking up and writing cost most, not answers."""
         self._count(operation, _OVERLOADED)
         await self._publish(reply_to, _OVERLOADED_BODY, _OVERLOADED_HEADERS)
         subscription = self._hot.get(operation.id)
@@ -184,7 +189,7 @@ class Server:
 
 
 class _Broker(NatsBroker):
-    """FastStream on a connection of ours: its own would not insist on TLS."""
+    """FastStream over our own connection, because FastStream's would not insist on TLS."""
 
     def __init__(self, connect: Callable[[], Awaitable[Client]]) -> None:
         super().__init__(logger=None, apply_types=False, decoder=_raw_message)

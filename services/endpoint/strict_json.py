@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 and RFC 7493 (I-JSON) have it: no NaN, no duplicate keys, no NUL, no numbers that others misread."""
+"""Strict JSON (RFC 8259, RFC 7493): no NaN, no duplicate keys, no NUL, no numbers that other parsers misread."""
 
 import json
 import math
@@ -77,7 +77,7 @@ def _malformed(message: str) -> Refusal:
 
 
 def _is_too_deep(data: bytes) -> bool:
-    """Do brackets nest too deep, strings left out? Told before parsing, and eight at a time: a bomb costs little."""
+    """Whether brackets outside strings nest too deep. Checked before parsing, eight at a time: a bomb costs little."""
     if b"\\" in data:
         data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
     # Strings without brackets, which are nearly all, are gone before the others are looked for.
@@ -119,7 +119,7 @@ def _constant(_: str) -> NoReturn:
 
 
 def _check_text(value: Any) -> None:
-    """PostgreSQL keeps neither NUL nor half a surrogate pair."""
+    """Refuse NUL and half a surrogate pair, which PostgreSQL does not store."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise _malformed("a string holds NUL or half a surrogate pair")

@@ -1,4 +1,4 @@
-"""A mail as it goes over the wire: one recipient, headers that nobody can add to, text and HTML."""
+"""A mail as it goes over the wire: one recipient, headers that no value can add to, text and HTML."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def sender(value: str) -> Address:
 
 
 def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Letter:
-    """The letter to `to`, and to nobody else. Raises Unsendable."""
+    """The letter to `to` alone. Raises Unsendable."""
     recipient = _recipient(to)
     utf8 = not recipient.username.isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if utf8 else policy.SMTP)
@@ -72,7 +72,7 @@ def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Letter:
 def _recipient(to: str) -> Address:
     """The stored address, the domain in IDNA: the next server on the way may not know SMTPUTF8."""
     try:
-        # It was looked at before it was stored; here is where a mistake would do harm.
+        # It was checked before it was stored; here a mistake would do harm.
         email_address.canonical(to)
         local, _, domain = to.rpartition("@")
         recipient = Address(username=local, domain=_ascii_domain(domain))
@@ -98,6 +98,6 @@ def _one_line(text: str) -> str:
 
 
 def _transfer_encoding(text: str) -> str:
-    """ASCII for every server, and never base64: a code stands on its line for whoever looks at the raw mail."""
+    """ASCII for every server, and never base64: a code stands on its line also in the raw mail."""
     plain = text.isascii() and all(len(line) <= 78 for line in text.splitlines())
     return "7bit" if plain else "quoted-printable"

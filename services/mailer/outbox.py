@@ -1,4 +1,4 @@
-"""The table `mails`: what waits there, taken by one mailer at a time and removed once it is sent."""
+"""The table `mails`: each mail is leased to one mailer at a time, and removed once it is sent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,24 +29,24 @@ class WaitingMail:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A row that is ours until its lease runs out; sealed, because it may have to wait for its turn."""
+class Lease:
+    """A mail that is ours until its lease runs out; sealed, because it may have to wait for its turn."""
 
     mail_id: UUID
     user_id: str
     private: bytes
-    lease: datetime
-    """Until when it is ours; and what tells that it still is."""
+    until: datetime
+    """Until when it is ours; and the proof that it still is."""
     epoch: int | None
     wrapped: bytes | None
 
 
 class Erased(Exception):
-    """The user is gone, and with him the key of his mails."""
+    """The user was erased, and with them the key of their mails."""
 
 
 class Unreadable(Exception):
-    """A mail that cannot be opened or understood. Says why, without a word of it."""
+    """A mail that cannot be opened or understood. Says why, without quoting it."""
 
 
 class Outbox:
@@ -56,17 +56,17 @@ class Outbox:
         self._database = Database(settings, "mailer", transaction_seconds=5)
         self._ring = ring
 
-    async def claim(self, limit: int, lease: int) -> list[Claim]:
-        """At most `limit` mails that are due; nobody else gets them for `lease` seconds."""
-        return [Claim(*row) for row in await self._run("claim", limit=limit, lease=lease)]
+    async def take(self, limit: int, seconds: int) -> list[Lease]:
+        """At most `limit` mails that are due; no other mailer gets them for so many seconds."""
+        return [Lease(*row) for row in await self._run("take_leases", limit=limit, lease=seconds)]
 
-    def open(self, claim: Claim) -> WaitingMail:
+    def open(self, lease: Lease) -> WaitingMail:
         """Raises Erased, Unreadable."""
-        if claim.epoch is None or claim.wrapped is None:
+        if lease.epoch is None or lease.wrapped is None:
             raise Erased("its user was erased")
         try:
-            key = self._ring.unwrap(claim.user_id, claim.epoch, claim.wrapped)
-            private = key.decrypt(claim.private, f"mail\0{claim.mail_id}")
+            key = self._ring.unwrap(lease.user_id, lease.epoch, lease.wrapped)
+            private = key.decrypt(lease.private, f"mail\0{lease.mail_id}")
         except (KeysMissing, InvalidTag) as error:
             raise Unreadable("it does not open under our keys") from error
         if private["kind"] not in _KINDS:
@@ -80,14 +80,14 @@ class Outbox:
     async def delete(self, mails: Sequence[UUID]) -> None:
         await self._run("delete", mails=list(mails))
 
-    async def postpone(self, claim: Claim) -> None:
-        """Try this one again, the later the more often it was tried."""
-        await self._run("postpone", mail=claim.mail_id, lease=claim.lease)
+    async def postpone(self, lease: Lease) -> None:
+        """Try it again later: with a backoff by the number of tries."""
+        await self._run("postpone", mail=lease.mail_id, lease=lease.until)
 
-    async def give_back(self, claims: Sequence[Claim]) -> None:
-        """Whoever comes first may have these, which were claimed together."""
-        if claims:
-            await self._run("give_back", mails=[claim.mail_id for claim in claims], lease=claims[0].lease)
+    async def give_back(self, leases: Sequence[Lease]) -> None:
+        """Free mails that were taken together, for any mailer."""
+        if leases:
+            await self._run("give_back", mails=[lease.mail_id for lease in leases], lease=leases[0].until)
 
     async def close(self) -> None:
         await self._database.close()

@@ -1,4 +1,4 @@
-"""What a mail says: Jinja2 templates by locale and kind, ours or the user's own."""
+"""Renders mails: Jinja2 templates by locale and kind, ours or those of the operator."""
 
 import logging
 import re
@@ -36,14 +36,14 @@ class Content:
 
 
 class NotConfigured(Exception):
-    """A setting that the mailer cannot work with; says which, without what is secret in it."""
+    """A setting that the mailer cannot work with. Says which, without quoting it."""
 
 
 class Renderer:
     """Fills templates. All of them are read at the start."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises NotConfigured. A template of the user's that does not compile is an error in the log."""
+        """Raises NotConfigured. A template of the operator's that does not compile is an error in the log."""
         self._ours = self._all = _compiled([_OURS])
         if settings.mail_templates is not None:
             if not settings.mail_templates.is_dir():
@@ -55,7 +55,7 @@ class Renderer:
         }
 
     def render(self, mail: WaitingMail) -> Content:
-        """The mail in its reader's language, else in English; as we write it where the user's templates break.
+        """The mail in its reader's language, else in English; by our templates where the operator's fail.
 
         Raises jinja2.TemplateError where it lacks a value that ours need.
         """

@@ -21,7 +21,7 @@ from services.mailer.render import NotConfigured
 from services.platform import urls
 
 SECONDS = 8
-"""How long connecting may take, and then a mail. RFC 5321 allows minutes, but others wait behind it."""
+"""The longest time for connecting, and then for a mail. RFC 5321 allows minutes, but other mails wait behind it."""
 _IDLE_SECONDS = 5
 _ABOUT_US = frozenset({503, 530, 534, 535, 538})
 """Permanent refusals that are no fault of the mail: bad sequence, and authentication (RFC 4954 section 6)."""

@@ -1,4 +1,4 @@
-"""The program `denizen run mailer`: sends the mails that wait; as many processes as you like."""
+"""The program `denizen run mailer`: sends the queued mails. Any number of processes can run."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.postgres import PostgresEventStore
 from services.mailer import letter, sender
 from services.mailer.letter import Letter, Unsendable
-from services.mailer.outbox import Claim, Erased, Outbox
+from services.mailer.outbox import Erased, Lease, Outbox
 from services.mailer.render import NotConfigured, Renderer
 from services.mailer.sender import NotNow, Refused, Sender, ServerFailed
 from services.platform import broker
@@ -27,7 +27,7 @@ _BATCH = 20
 _POLL_SECONDS = 1.0
 _LEASE_SECONDS = 40
 _LAST_START = _LEASE_SECONDS - 2 * sender.SECONDS - 4
-"""Seconds into a lease: what is begun later could end when the mail is another mailer's."""
+"""Seconds into a lease: a mail that is begun later could still be under way when another mailer has the lease."""
 _LONGEST_PAUSE = 60.0
 _STOP_SECONDS = 5
 _DATABASE_SECONDS = 0.5
@@ -55,7 +55,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 
 class Unwritten(Exception):
-    """A mail that cannot be made of its row now: with other keys or templates it may, until it expires."""
+    """A mail that cannot be rendered now. With other keys or templates it may be, until it expires."""
 
 
 class Mailer:
@@ -71,7 +71,7 @@ class Mailer:
         self._renderer = Renderer(settings)
         self._sender = Sender(settings.smtp_url)
         self._settled: list[UUID] = []
-        """Sent or given up on, and perhaps still in the table."""
+        """Mails that were sent or given up, and are perhaps still in the table."""
         self._failures = 0
         self._turn = asyncio.Lock()
 
@@ -97,8 +97,8 @@ class Mailer:
             log.warning("expired", extra={"mails": expired})
         until = time.monotonic() + _LAST_START
         async with self._turn:
-            claims = await self._outbox.claim(_BATCH, _LEASE_SECONDS)
-        waiting = list(reversed(claims))
+            leases = await self._outbox.take(_BATCH, _LEASE_SECONDS)
+        waiting = list(reversed(leases))
         try:
             while waiting and time.monotonic() < until:
                 async with self._turn:
@@ -107,7 +107,7 @@ class Mailer:
             # Else they would wait until the lease has run out, as they do after a crash.
             with suppress(DatabaseUnavailable, *LOST):
                 await self._outbox.give_back(waiting)
-        return len(claims)
+        return len(leases)
 
     async def let_finish(self, seconds: float) -> None:
         """Return between two mails, or after that time."""
@@ -115,35 +115,35 @@ class Mailer:
             async with asyncio.timeout(seconds), self._turn:
                 pass
 
-    async def _send(self, claim: Claim) -> None:
-        about = {"mail": str(claim.mail_id)}
+    async def _send(self, lease: Lease) -> None:
+        about = {"mail": str(lease.mail_id)}
         try:
-            await self._sender.send(self._write(claim))
+            await self._sender.send(self._write(lease))
         except (Unsendable, Refused, Erased) as error:
             log.warning("refused", extra={**about, "reason": str(error)})
         except (NotNow, Unwritten) as error:
             log.warning("postponed", extra={**about, "reason": str(error)})
-            await self._outbox.postpone(claim)
+            await self._outbox.postpone(lease)
             return
         except ServerFailed as error:
-            # One that the server cannot stand must not come first again, and others need not wait as it does.
-            await (self._outbox.postpone(claim) if error.begun else self._outbox.give_back([claim]))
+            # A mail that makes the server fail must not come first again; the others need no backoff.
+            await (self._outbox.postpone(lease) if error.begun else self._outbox.give_back([lease]))
             raise
         else:
             self._failures = 0
             log.info("sent", extra=about)
-        self._settled.append(claim.mail_id)
+        self._settled.append(lease.mail_id)
         await self._delete_settled()
 
-    def _write(self, claim: Claim) -> Letter:
+    def _write(self, lease: Lease) -> Letter:
         """Raises Erased, Unsendable, Unwritten."""
         try:
-            mail = self._outbox.open(claim)
-            return letter.write(claim.mail_id, self._from, mail.to, self._renderer.render(mail))
+            mail = self._outbox.open(lease)
+            return letter.write(lease.mail_id, self._from, mail.to, self._renderer.render(mail))
         except (Erased, Unsendable):
             raise
         except Exception as error:
-            log.exception("not_written", extra={"mail": str(claim.mail_id)})
+            log.exception("not_written", extra={"mail": str(lease.mail_id)})
             raise Unwritten("not written") from error
 
     async def _delete_settled(self) -> None:

@@ -1,4 +1,4 @@
-"""What the relay reads of the log: the public part, for which it needs no key."""
+"""Reads the public part of the log, for which the relay needs no key."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -38,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 
 class Reconnected(Exception):
-    """NATS was away, and may have come back without what it had."""
+    """NATS was away, and may have come back without its data."""
 
 
 class Relay:
@@ -53,7 +53,7 @@ class Relay:
         self._leadership = Leadership(settings, "relay")
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Publish, and begin anew from the end of the stream after whatever fails."""
+        """Publish; after a failure begin anew from the end of the stream."""
         await self._signal.listen()
         failures = (
             stream.NotInOrder, Reconnected, RevocationFailed, nats.errors.Error, APIError, ServiceUnavailableError
@@ -63,7 +63,7 @@ class Relay:
     async def _follow(self, ready: Callable[[], None]) -> None:
         connection = self._publisher.stats["reconnects"]
         await self._revocations.declare(self._settings.stream_replicas)
-        # Whoever appended has put them already, unless it died in between or NATS lost them.
+        # The process that appended them has stored them already, unless it died in between or NATS lost them.
         await self._revocations.fill(await self._feed.revoked())
         await stream.declare(self._publisher, self._settings.stream_replicas)
         await self._declare_parked()
@@ -91,7 +91,7 @@ class Relay:
             log.warning("subscriptions cannot park events: the stream cannot be made (%s)", type(error).__name__)
 
     async def _revoke(self, events: Sequence[PublicEvent]) -> None:
-        """Store what events revoke, in case that whoever appended them died before it could."""
+        """Store what events revoke, in case the process that appended them died before it could."""
         found = [
             ended_by_stored(event.type, event.user_id, event.place, orjson.loads(event.public).get("sessionId"))
             for event in events

@@ -1,4 +1,4 @@
-"""The stream USERS_EVENTS: what it is, how far it is, and the next events on it."""
+"""The stream USERS_EVENTS: its configuration, its end, and publishing to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from services.relay.feed import PublicEvent
 _PREFIX = "users.v1.event"
 _ACK_SECONDS = 5.0
 _DUPLICATES_SECONDS = 1.0
-"""How long nats-server remembers the ids of events, 120 octets each: that none is there twice, their order says."""
+"""How long nats-server remembers the ids of events, 120 octets each. Their order keeps duplicates out."""
 _MOST_CONSUMERS = 256
-"""Of everybody together; each costs NATS memory and files, and whoever may subscribe may make them."""
+"""Of all subscribers together. Each consumer costs NATS memory and files, and any subscriber may make one."""
 
 _MOST_PARKED = 100_000
 _PARKED_OCTETS = 1024
@@ -31,7 +31,7 @@ class NotInOrder(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tip:
-    """Where the stream ends: the log position of its last event, and its own sequence number."""
+    """The end of the stream: the log position of its last event, and its own sequence number."""
 
     position: int
     sequence: int
@@ -54,7 +54,7 @@ async def declare(client: Client, replicas: int) -> None:
                 # The log is what is durable: a tail that a crash takes is filled again from it, with the same sequence
                 # numbers, and nats-server rewinds consumers that were ahead. One sync an event would cost 60 us.
                 persist_mode=PersistMode.ASYNC if replicas == 1 else None,
-                # Nobody deletes or purges, whatever subject he gets us to answer on.
+                # No client deletes or purges, whatever subject it gets us to answer on.
                 deny_delete=True,
                 deny_purge=True,
             )

@@ -9,7 +9,7 @@ from typing import Literal, LiteralString
 import orjson
 from denizen import messages as m
 
-from services.accounts.fingerprint import used
+from services.accounts.repeats import id_used
 from services.domain.decision import Facts
 from services.domain.refusals import Refusal
 from services.domain.values import Json
@@ -123,7 +123,7 @@ class Imports:
                 break
         state, first, before = found
         if before is not None and bytes(before) != mark:
-            raise used() if request.import_id is None else Refusal("validation_failed", _ANOTHER, field="importId")
+            raise id_used() if request.import_id is None else Refusal("validation_failed", _ANOTHER, field="importId")
         return _Begun(state, Ids(first), mark)
 
     async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[Row], dict[int, Json]]:

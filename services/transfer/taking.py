@@ -11,7 +11,7 @@ from services.accounts.rounds import Rounds
 from services.domain import fields, refusals
 from services.domain.claims import Claim, ClaimKind
 from services.domain.commands import ImportUser
-from services.domain.decide import decide
+from services.domain.decide import lifecycle
 from services.domain.record import record
 from services.domain.refusals import Refusal
 from services.domain.state import UserState
@@ -202,7 +202,7 @@ class Taking:
     def _append(self, row: Row, now: datetime) -> Append:
         """A user who is new; the expected version, 0, holds that there was none of this id."""
         command, before = ImportUser(row.user, row.user_id), UserState(row.user_id)
-        decision = decide(None, command, row.facts)
+        decision = lifecycle.import_user(command)
         assert not isinstance(decision, Refusal)
         stored = record(before, command, decision, row.facts, now=now, new_id=new_event_id)
         return Append(

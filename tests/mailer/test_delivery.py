@@ -250,8 +250,8 @@ async def test_mail_refused_for_now_is_sent_later(mailing: Mailing, database_url
 async def test_retry_delays_grow_to_a_minute(outboxes: tuple[Outbox, Outbox], database_url: str) -> None:
     put(database_url, "ada@example.com")
     for number in range(9):
-        (claim,) = await outboxes[0].claim(10, 40)
-        await outboxes[0].postpone(claim)
+        (lease,) = await outboxes[0].take(10, 40)
+        await outboxes[0].postpone(lease)
         ((delay,),) = run_sql(database_url, "select extract(epoch from due_at - now()) from mails")
         longest = min(60, 2**number)
         assert longest / 2 - 0.5 < delay <= longest
@@ -262,15 +262,15 @@ async def test_expired_lease_does_not_touch_the_next_one(outboxes: tuple[Outbox,
     """A mailer that was stopped and goes on later must not hand out what is another's by then."""
     late, next_one = outboxes
     put(database_url, "ada@example.com")
-    (lost,) = await late.claim(10, 40)
-    assert await next_one.claim(10, 40) == []
+    (lost,) = await late.take(10, 40)
+    assert await next_one.take(10, 40) == []
     run_sql(database_url, "update mails set due_at = now()")  # the lease is over
-    (taken,) = await next_one.claim(10, 40)
+    (taken,) = await next_one.take(10, 40)
     await late.give_back([lost])
     await late.postpone(lost)
-    assert await late.claim(10, 40) == []
+    assert await late.take(10, 40) == []
     await next_one.give_back([taken])
-    assert [claim.mail_id for claim in await late.claim(10, 40)] == [taken.mail_id]
+    assert [lease.mail_id for lease in await late.take(10, 40)] == [taken.mail_id]
 
 
 @pytest.mark.parametrize("fault", ["slow", "cut"])

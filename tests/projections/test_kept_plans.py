@@ -122,7 +122,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
     "services.tokens": {"session_alive": ["sess_7", _USER]},
     "services.relay": {"read_public": [5, 20]},
     "services.mailer": {
-        "claim": {"limit": 5, "lease": 60},
+        "take_leases": {"limit": 5, "lease": 60},
         "delete": {"mails": [_ID]},
         "give_back": {"mails": [_ID], "lease": _AT},
         "postpone": {"mail": _ID, "lease": _AT},

@@ -15,9 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.directory.search import listing
+from services.directory.search import listing, selectivity
 from services.directory.search import planner as way
-from services.directory.search import selectivity as finding
 from services.directory.search.cursor import Cursor, decode
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
@@ -184,7 +183,7 @@ def test_search_finds_what_a_plain_filter_finds(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(way, "_FEW", few)
-        patched.setattr(finding, "_MOST_WORDS", most_words)
+        patched.setattr(selectivity, "_MOST_WORDS", most_words)
         runner.run(check())
 
 
@@ -331,7 +330,7 @@ async def test_frequent_words_are_searched_in_windows(
 ) -> None:
     """A page ends before it is full, or empty after some time, and the next one goes on behind it."""
     monkeypatch.setattr(way, "_COMPARED", 640)
-    monkeypatch.setattr(finding, "_MOST_WORDS", 500)
+    monkeypatch.setattr(selectivity, "_MOST_WORDS", 500)
     monkeypatch.setattr(listing, "_PATIENCE_SECONDS", patience)
     read_side = ReadSide(database_url)
     await read_side.empty()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from denizen import AsyncClient, AsyncTokenVerifier, Client, TlsFailed, TokenVerifier
+from denizen.messages import CreateUser
 from denizen.operations import OPERATIONS
 from pydantic import SecretStr
 
@@ -25,6 +26,8 @@ from tests.support.servers import REPOSITORY, running
 from tests.support.tls import Recorder, TlsNats, make_certificates, trusting
 
 SECRET = "kcanary-password-of-nats"
+SERVED = [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]]
+"""One that nats-py serves, and one that FastStream does."""
 ASKING = ("scheme", "context", "authority", "mixed", "hostname")
 """Ways to ask for TLS: a `tls://` address, `tls=`, DENIZEN_NATS_CA, one `tls://` among others, `tls_hostname=`."""
 
@@ -106,7 +109,7 @@ def _role(user: broker.NatsUser) -> Callable[[Asking], Awaitable[None]]:
 
 
 async def _server(asking: Asking) -> None:
-    await Server(asking.settings(), [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]], ring()).start(lambda _: True)
+    await Server(asking.settings(), SERVED, ring(), hot=[CreateUser]).start(lambda _: True)
 
 
 PROGRAMS: dict[str, Callable[[Asking], Any]] = {
@@ -379,7 +382,7 @@ async def test_server_with_tls_lets_clients_and_services_in(
         for scheme in ("tls", "nats"):  # The authority alone is enough.
             async with AsyncClient(f"{scheme}://localhost:{server.port}", timeout=10) as client:
                 await client.connect()
-        serving = Server(settings, [OPERATIONS["CreateUser"], OPERATIONS["UpdateUser"]], ring())
+        serving = Server(settings, SERVED, ring(), hot=[CreateUser])
         await serving.start(lambda _: False)
         await serving.stop_receiving()
         await serving.close()

@@ -16,7 +16,7 @@ from services.domain.sessions import Ended
 from services.domain.state import UserState
 from services.domain.streams import StoredEvent
 from services.endpoint.call import Call, understand
-from services.endpoint.positions import Positions
+from services.endpoint.opaque_positions import Positions
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.store import EventStore
 from services.eventstore.log.tails import Tail
@@ -34,6 +34,7 @@ class Accounts:
         self.pokes = 0
         self.ended: list[Ended] = []
         self._commands = Rounds(self.store, self._send, self._appended)
+        self.users = self._commands.users
 
     async def _send(self, task: PendingCommand, answer: Answer) -> None:
         assert id(task.call) not in self.replies

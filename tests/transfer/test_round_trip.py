@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain.commands import ImportUser
-from services.domain.decide import decide
 from services.domain.events import LoginEvent, encode
 from services.domain.fold import evolve
 from services.domain.fold import show as shown
@@ -26,6 +25,7 @@ from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids
 from services.transfer.rows import Reader
 from tests.support.accounts import Json, ask
+from tests.support.decisions import decide
 from tests.transfer.support import HASHES
 
 AT = datetime(2025, 11, 24, 12, tzinfo=UTC)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,8 +11,12 @@ from denizen import messages as m
 
 from services.accounts.pending import Answer, PendingCommand
 from services.domain.commands import ImportUser
+from services.domain.decide import lifecycle
+from services.domain.events import encode
+from services.domain.refusals import Refusal
 from services.domain.sessions import place
 from services.endpoint.call import Call
+from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.store import Append, Appended, OutcomeUnknown, Result
 from services.platform.database import DatabaseUnavailable
@@ -457,10 +462,16 @@ async def test_times_in_a_history_never_decrease() -> None:
 async def test_times_never_decrease_across_processes() -> None:
     accounts = Accounts()
     row = m.ImportedUser(email="a@example.com", created_at="2019-01-01T00:00:00Z", updated_at="2020-01-01T00:00:00Z")
-    reply = await accounts.one(PendingCommand(ask("ImportUsers", {"users": [{}]}), ImportUser(row, user_id())))
-    assert reply["user"]["updatedAt"].startswith("2020")
+    imported = user_id()
+    decision = lifecycle.import_user(ImportUser(row, imported))
+    assert not isinstance(decision, Refusal)
+    (created,) = [encode(event, imported, 1, "PENDING_VERIFICATION", new_event_id()) for event in decision]
+    await accounts.store.append([Append(imported, 0, [created], {"commandId": "c"}, datetime.now(UTC))])
     (came,) = await accounts.store.read(0, 1)
     came.recorded_at = came.recorded_at.replace(year=2999)
-    await accounts.one(ask("BlockUser", {"userId": reply["user"]["id"]}))
+    user = (await accounts.users.user(imported)).user
+    assert user
+    assert user.updated_at.year == 2020
+    await accounts.one(ask("BlockUser", {"userId": imported}))
     _, blocked = await accounts.store.read(0, 2)
     assert blocked.recorded_at == came.recorded_at

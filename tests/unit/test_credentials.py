@@ -10,7 +10,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.domain.claims import Claim
 from services.domain.commands import Command, RecoverPassword, RequestPasswordReset, TellOwner
-from services.domain.decide import decide
 from services.domain.decision import Facts
 from services.domain.events import (
     EmailChanged,
@@ -23,6 +22,7 @@ from services.domain.events import (
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.user import User
+from tests.support.decisions import decide
 from tests.support.log import AT, user_id
 
 ID = user_id()

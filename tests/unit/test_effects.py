@@ -8,8 +8,7 @@ import pytest
 from denizen import messages as m
 
 from services.domain.commands import Command, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
-from services.domain.decide import decide
-from services.domain.decide.logins import decide_session, is_about_sessions
+from services.domain.decide.logins import decide_session
 from services.domain.decision import Facts
 from services.domain.effects import Code, Effects, Mail, effects_of
 from services.domain.events import AnyEvent, LoginEvent
@@ -17,6 +16,7 @@ from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.sessions import NewSession
 from services.domain.user import User
+from tests.support.decisions import decide, is_about_sessions
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 

@@ -7,8 +7,7 @@ from denizen import messages as m
 
 from services.domain import refusals
 from services.domain.commands import Command, LogIn
-from services.domain.decide import decide
-from services.domain.decide.logins import decide_session, is_about_sessions
+from services.domain.decide.logins import decide_session
 from services.domain.decision import Facts
 from services.domain.events import LoginFailed, LoginSucceeded, SessionsRevoked, decode, encode
 from services.domain.fold import evolve
@@ -17,6 +16,7 @@ from services.domain.sessions import NewSession
 from services.domain.streams import StoredEvent
 from services.domain.user import User
 from services.eventstore.log.ids import new_event_id
+from tests.support.decisions import decide, is_about_sessions
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.domain.refusals import Refusal
 from services.endpoint.call import understand
-from services.endpoint.positions import Positions
+from services.endpoint.opaque_positions import Positions
 from tests.support.log import ring, user_id
 
 POSITIONS = Positions(ring(), "denizen")

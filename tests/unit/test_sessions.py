@@ -9,8 +9,7 @@ from typeid import TypeID
 
 from services.domain import events
 from services.domain.commands import Command, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
-from services.domain.decide import decide
-from services.domain.decide.logins import decide_session, is_about_sessions
+from services.domain.decide.logins import decide_session
 from services.domain.decision import Facts
 from services.domain.effects import effects_of
 from services.domain.events import AnyEvent, UserCreated
@@ -26,6 +25,7 @@ from services.domain.sessions import (
     ended_by_stored,
     place,
 )
+from tests.support.decisions import decide, is_about_sessions
 from tests.support.log import AT, user_id
 
 ID, SESSION = user_id(), str(TypeID("sess"))

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain import events
-from services.domain.decide import decide
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
@@ -18,6 +17,7 @@ from services.domain.user import User
 from services.domain.values import Json, merge, rfc3339
 from services.eventstore.log.ids import new_event_id
 from tests.support.accounts import whole
+from tests.support.decisions import decide
 from tests.support.log import AT, user_id
 
 ID = user_id()

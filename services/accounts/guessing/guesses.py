@@ -1,6 +1,7 @@
-"""Guesses at passwords: how many may wait, and what is asked of the database about many of them in one go.
+"""Guesses at passwords: how many may wait; and the statements that many of them share.
 
-Each costs an argon2id; beside it a login is cheap only in company (docs/decisions/0020-logins-in-windows.md).
+Each costs an argon2id hash; beside it a login is cheap only where logins share statements
+(docs/decisions/0020-logins-in-windows.md).
 """
 
 import time
@@ -20,7 +21,7 @@ from services.passwords.pool import HashingPool
 _SECONDS = 0.2
 """How long a guess waits for others while the processors have enough to hash."""
 _OPENING_SECONDS, _ENDING_SECONDS = 0.005, 0.03
-"""And where they soon will not: those who come back for more come together then."""
+"""And where they soon will not: callers that were answered together then come back together."""
 _LATE_SECONDS = 0.2
 """Work on a hash after which a guess waits for no others: its answer would miss the time of theirs (answers.py)."""
 _MOST = 64
@@ -31,7 +32,7 @@ class _Made:
     """A guess that was made at a user's password.
 
     Attributes:
-        begun: the user, and the id of the command that may have begun a session of his before.
+        begun: the user, and the id of the command that may have begun a session of theirs before.
     """
 
     guess: Guess
@@ -112,10 +113,11 @@ class Guesses:
         return counted, credential, verified
 
     async def made(self, guess: Guess, verified: Verified, user_id: str, command_id: str | None) -> Session | None:
-        """To be told of each guess at somebody's password, before it is answered: one that was right does not count.
+        """Note a guess that was made, before it is answered: one that was right does not count.
 
-        The session that the command began when it came before, if it is a right one. Those who come back from here
-        together go into the log together.
+
+        Returns the session that the command began when it came before, where the guess was right. Guesses that return
+        from here together go into the log together.
         """
         begun = (user_id, command_id) if verified.ok and command_id is not None else None
         return await self._endings.ask(_Made(guess, verified.ok, begun), at_once=verified.seconds > _LATE_SECONDS)

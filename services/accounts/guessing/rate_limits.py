@@ -1,7 +1,7 @@
-"""Limits on guessing, on mails and on changes, by account, by address on the network, by mailbox.
+"""Rate limits of guesses, mails and changes: by account, by network address, by mailbox.
 
-None locks an owner out for good: what was used up comes back with time, and callers who are likely to be the owner have
-a share of their own that others cannot use up (docs/decisions/0029-an-owner-gets-in.md).
+None locks an owner out for good: what was used up comes back with time, and callers who are likely to be the owner
+have a share of their own that others cannot use up (docs/decisions/0029-an-owner-gets-in.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from services.platform.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """So many at once, and one more each `gap` seconds.
+    """A rate limit: `burst` at once, and one more each `gap` seconds.
 
-    `of`: the callers of whom it is asked. `known` are those who signed in to the account from the same network lately.
+    `of`: the callers that it applies to. `known` callers signed in to the account from the same network lately.
     """
 
     name: str
@@ -54,8 +54,8 @@ class Guess:
     """A guess at the password of an account, from an address on the network.
 
     Attributes:
-        account: what the guesser names; an address need not belong to anybody.
-        user_id: where he names the user himself.
+        account: the account that the caller names; an address need not belong to a user.
+        user_id: where the caller names the user by the id.
         session: a session of that account which the guesser has proved to be theirs; its guesses count for it alone.
     """
 
@@ -69,7 +69,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """The limits that a request has to do with, by their keys.
+    """The limits that apply to a request, by their keys.
 
     Attributes:
         known: where it is kept that the caller got in before.
@@ -137,15 +137,15 @@ class RateLimits:
             await connection.execute(_sql("prove"), [list(rows), list(rows.values())])
 
     async def guessed(self, guesses: Sequence[Guess]) -> None:
-        """They, as `guess` returned them, were right, and so they do not count."""
+        """Give guesses back that were right, as `guess` returned them."""
         await self._give_back([self._asked(guess) for guess in guesses])
 
     async def take_back(self, guess: Guess) -> None:
-        """It was not made after all."""
+        """Give a guess back that was not made after all."""
         await self._give_back([replace(self._asked(guess), gets_in=False)])
 
     async def mail(self, address: str, user_id: str | None = None) -> bool:
-        """Count a mail to an address; False where it must not be sent. `user_id`: who has it sent to a stranger."""
+        """Count a mail to an address; False where it must not be sent. `user_id`: who has it sent, to a stranger."""
         limits = {self._key(_MAILS, address): _MAILS}
         if user_id is not None:
             limits[self._key(_MAILS_BY_USER, user_id)] = _MAILS_BY_USER
@@ -186,7 +186,7 @@ class RateLimits:
         return self._ring.claim(f"throttle/{limit.name}", of)
 
     async def _admit(self, asked: Sequence[_Asked]) -> list[bool]:
-        """Whoever asks a limit that another asks too comes after him, in a statement of its own."""
+        """Requests that share a limit are counted one after another, each in a statement of its own."""
         admitted: set[int] = set()
         remaining = list(range(len(asked)))
         while remaining:

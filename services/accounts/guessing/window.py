@@ -1,4 +1,4 @@
-"""What many ask for within a moment is asked in one go."""
+"""Gathers questions that come within a moment, and has them answered together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,12 +58,12 @@ class Window(Generic[T, R]):
         self.look()
 
     async def _run(self) -> None:
-        """Who asks before it begins is still of the group."""
+        """Answer a group. Items that come before this begins still belong to it."""
         group, self._items = self._items[: self._most], self._items[self._most :]
         self._due = bool(self._items)
         try:
             answers = await self._work([item for item, _ in group])
-        except Exception as error:  # noqa: BLE001 - it is that of those who ask
+        except Exception as error:  # noqa: BLE001 - each caller gets it
             for _, future in group:
                 if not future.done():
                     future.set_exception(error)

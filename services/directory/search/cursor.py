@@ -1,4 +1,4 @@
-"""Where a page of a list ended."""
+"""Cursors: where a page of a list ended."""
 
 import base64
 import re

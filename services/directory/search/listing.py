@@ -10,32 +10,32 @@ from typing import LiteralString
 from denizen import messages as m
 from denizen.messages import Sort
 
-from services.directory.search import selectivity as finding
+from services.directory.search import selectivity
 from services.directory.search.cursor import Cursor, decode
-from services.directory.search.planner import NEAR, Way, way
+from services.directory.search.planner import NEAR, Plan, choose_plan
 from services.directory.search.terms import Condition, condition, exactly
 from services.domain.refusals import Refusal
-from services.endpoint.page import fitting, listed
+from services.endpoint.answer_size import fitting, listed
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable, Row
 
 _SECONDS = 3
-"""The worst that a hostile term can cost, in all its statements; without it those behind it would wait longer."""
+"""The most time that a hostile term can take, in all its statements: later searches wait behind it."""
 
 PLANS: Mapping[str, str] = {
     # Which index is right depends on the term. Tables are read from memory.
     "plan_cache_mode": "force_custom_plan",
     "random_page_cost": "1.1",
-    # Where nobody is left to break it off.
+    # Where the process that would break it off is gone.
     "statement_timeout": f"{_SECONDS}s",
 }
-"""What the connections of lists are to be opened with."""
+"""Options of the connections of lists."""
 
 _PATIENCE_SECONDS = 0.05
-"""How long a page is looked for among more users while nobody is found."""
+"""How long more users are searched while a page is empty."""
 _COLUMNS: Mapping[str, LiteralString] = {"createdAt": "user_id", "email": "email", "name": "name"}
 """Ids are UUIDv7, which sort by time."""
-_ANYBODY = Condition("true", {})
+_ALL_USERS = Condition("true", {})
 
 
 class Search(m.ListUsers):
@@ -79,7 +79,7 @@ async def _listed(database: Database, request: m.ListUsers) -> tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Users who are found behind a cursor, one more than asked for where there are more.
+    """The users found behind a cursor, one more than asked for where there are more.
 
     Attributes:
         found: id, sort key and document of each.
@@ -97,7 +97,7 @@ class _Page:
 
 
 async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, near: bool = True) -> _Page:
-    searched = _ANYBODY if request.search is None else condition(request.search)
+    searched = _ALL_USERS if request.search is None else condition(request.search)
     exact = await _exact(database, request.search, cursor)
     apart = [*cursor.first, *exact]
     parameters = {
@@ -111,9 +111,11 @@ async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, nea
         "exact": exact,
         "apart": apart,
         **searched.parameters,
-        **finding.parameters(searched.parts),
+        **selectivity.parameters(searched.parts),
     }
-    chosen, values = await way(database, request, searched, parameters, beyond_cursor=bool(cursor.user_id), near=near)
+    chosen, values = await choose_plan(
+        database, request, searched, parameters, beyond_cursor=bool(cursor.user_id), near=near
+    )
     statement = _statement(chosen, request.sort, beyond_cursor=bool(cursor.user_id))
     rows = await database.fetch(statement, {**parameters, **values})
     position, total, estimated = rows[0][:3] if rows else (0, 0, False)
@@ -126,7 +128,7 @@ async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, nea
 
 
 async def _exact(database: Database, search: str | None, cursor: Cursor) -> list[str]:
-    """The users that are exactly what is searched for and not shown yet, while no others are."""
+    """The users whose address or external id is exactly the search, where they are not shown yet."""
     if search is None or cursor.user_id:
         return []
     rows = await database.fetch(sql.load("services.directory.search", "list_exact"), exactly(search))
@@ -142,18 +144,18 @@ def _after(cursor: Cursor, exact: Sequence[str], shown: Row) -> Cursor:
 
 
 @lru_cache(256)
-def _statement(way: Way, sort: Sort, *, beyond_cursor: bool) -> LiteralString:
+def _statement(plan: Plan, sort: Sort, *, beyond_cursor: bool) -> LiteralString:
     """The SQL of a page: the files that are named, with their parts in place."""
     descending = sort.startswith("-")
     after_key = "(key, user_id) {beyond} (%(key)s, %(last)s)" if beyond_cursor else "true"
     after = after_key.replace("key,", "{key},")
-    if beyond_cursor and way.page == "list_with_status":
+    if beyond_cursor and plan.page == "list_with_status":
         after = "(status, user_id) {beyond} (%(status)s, %(last)s)"
     return (
-        sql.load("services.directory.search", way.page)
-        .replace("{total}", sql.load("services.directory.search", way.total))
-        .replace("{found}", way.found)
-        .replace("{match}", way.match)
+        sql.load("services.directory.search", plan.page)
+        .replace("{total}", sql.load("services.directory.search", plan.total))
+        .replace("{found}", plan.found)
+        .replace("{match}", plan.match)
         .replace("{after}", after)
         .replace("{after_key}", after_key)
         .replace("{beyond}", "<" if descending else ">")

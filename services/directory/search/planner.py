@@ -1,4 +1,4 @@
-"""How a page of a list is found: the SQL files of it, chosen by how many have the words that are searched for."""
+"""Chooses how a page of a list is read: its SQL files, by how many users have the words of the search."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,36 +6,36 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services.directory.search import selectivity as finding
+from services.directory.search import selectivity
 from services.directory.search.selectivity import Part
 from services.directory.search.terms import Condition
 from services.platform import sql
 from services.platform.database import Database
 
 NEAR = 5_000
-"""Users next in the order who are looked at where a page can be filled of them (list_near.sql, list_matching.sql)."""
+"""Users next in the order that are read where they can fill a page (list_near.sql, list_matching.sql)."""
 _FEW = 64
-"""Users of the sample up to which all who may be found, some 2,000, are gathered at once, and counted."""
+"""Matches in the sample up to which all candidates, some 2,000, are gathered at once and counted."""
 _COMPARED = 10_000
-"""Users, about, who are compared with the search for one page by time; the next page goes on behind them."""
+"""About how many users are compared with the search for one page by time; the next page goes on behind them."""
 _SOME = 5_000
-"""Users that the planner expects up to which they are gathered, where nothing better is known."""
+"""Matches that PostgreSQL's planner expects up to which they are gathered, where there is no better estimate."""
 _MANY = 100_000
-"""So many are not gathered where there is a rarer word."""
+"""A word of so many users is not read where there is a rarer one."""
 _READING = 12
-"""Users who are read from the index of words as soon as one is compared."""
+"""Users that can be read from the index of words in the time in which one is compared."""
 _SAMPLE_COMPARED = 300
-"""Users of the sample who are compared with the search for an estimate."""
+"""Users of the sample that are compared with the search for an estimate."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """How a page is found.
+class Plan:
+    """How a page is read.
 
     Attributes:
-        page, total: the SQL files of it and of the number of all.
-        match: that `u` is found, and not listed apart from the others.
-        found: all that are, as what comes behind FROM.
+        page, total: the SQL files of the page and of the number of matches.
+        match: the condition that `u` matches, and is not listed apart from the others.
+        found: all matches, as the source of a FROM clause.
     """
 
     page: LiteralString
@@ -44,7 +44,7 @@ class Way:
     found: LiteralString = ""
 
 
-async def way(
+async def choose_plan(
     database: Database,
     request: m.ListUsers,
     searched: Condition,
@@ -52,8 +52,8 @@ async def way(
     *,
     beyond_cursor: bool,
     near: bool,
-) -> tuple[Way, Mapping[str, Any]]:
-    """The way, and the parameters that are its own: `estimate`, of the number of all, and `edge`.
+) -> tuple[Plan, Mapping[str, Any]]:
+    """The plan, and parameters of its own: `estimate`, of the number of matches, and `edge`.
 
     `near`: among the next users, where there may be enough. The edge is the user up to whom those are looked at who
     have the words, where that is not all of them.
@@ -62,31 +62,31 @@ async def way(
     match = f"(%(status)s::text is null or u.status = %(status)s) and {others} and {searched.sql}"
     if searched.parts:
         search = _Search(database, request, searched.plain and request.status is None, match)
-        return await search.way(searched.parts, parameters, beyond_cursor=beyond_cursor, near=near)
+        return await search.plan(searched.parts, parameters, beyond_cursor=beyond_cursor, near=near)
     if request.status is None:
-        return Way("list_users", "list_total", match), {}
+        return Plan("list_users", "list_total", match), {}
     page = "list_with_status" if request.sort.endswith("createdAt") else "list_matching"
-    return Way(page, "list_total", match, f"users u where {match}"), {"edge": None}
+    return Plan(page, "list_total", match, f"users u where {match}"), {"edge": None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """A search that is to be answered; `words_tell`: whoever has a word like its one part is found."""
+    """A search to plan; `words_tell`: every user who has a word like its one part matches."""
 
     database: Database
     request: m.ListUsers
     words_tell: bool
     match: LiteralString
 
-    async def way(
+    async def plan(
         self, patterns: Sequence[str], parameters: Mapping[str, object], *, beyond_cursor: bool, near: bool
-    ) -> tuple[Way, Mapping[str, Any]]:
+    ) -> tuple[Plan, Mapping[str, Any]]:
         by_time = self.request.sort.endswith("createdAt")
         beyond, until, order = ("<", ">=", "desc") if self.request.sort.startswith("-") else (">", "<=", "asc")
         after: LiteralString = f"user_id {beyond} %(last)s" if by_time and beyond_cursor else "true"
         edge = sql.load("services.directory.search", "edge").replace("{after}", after).replace("{order}", order)
         parameters = {**parameters, "rank": self._rank()}
-        parts = await finding.weigh(
+        parts = await selectivity.weigh(
             self.database,
             patterns,
             edge.replace("{sample}", "table sampled") if self.words_tell else "null",
@@ -97,14 +97,14 @@ class _Search:
         planned = None if rarest.whole else await self._planned(parameters)
         if rarest.sampled < _FEW if planned is None else planned < _SOME:
             found = _found(all_found, parts, max(_SOME, _READING * rarest.users))
-            return Way("list_few", "list_total_few", self.match, found), {}
+            return Plan("list_few", "list_total_few", self.match, found), {}
         estimate = await self._about(parts, parameters) if planned is None else planned
         values: dict[str, Any] = {"estimate": estimate, "edge": None}
-        # Who counts in offsets needs full pages, one after another in the order of all.
+        # A caller that counts in offsets needs full pages, one after another in the order of all.
         if not by_time or "offset" in self.request.model_fields_set or not rarest.whole:
-            return Way("list_matching", "list_total_matching", self.match, _found(all_found, parts, _MANY)), values
-        if near and estimate * NEAR > 3 * self.request.count * rarest.everybody:
-            return Way("list_near", "list_total_estimated", self.match), values
+            return Plan("list_matching", "list_total_matching", self.match, _found(all_found, parts, _MANY)), values
+        if near and estimate * NEAR > 3 * self.request.count * rarest.all_users:
+            return Plan("list_near", "list_total_estimated", self.match), values
         if self.words_tell:
             values["edge"] = rarest.edge
         elif rows := await self.database.fetch(edge.replace("{sample}", rarest.sample()), parameters):
@@ -112,16 +112,16 @@ class _Search:
         window = f"{after} and user_id {until} %(edge)s" if values["edge"] else after
         in_order: LiteralString = "found_by_words" if self.words_tell else "found_in_order"
         found = _found(in_order, parts, _READING * rarest.users, window)
-        return Way("list_few", "list_total_estimated", self.match, found), values
+        return Plan("list_few", "list_total_estimated", self.match, found), values
 
     def _rank(self) -> int:
-        """Of the edge among the sample: far enough for a page of those whom words tell, else what can be compared."""
+        """The rank of the edge in the sample: enough for a page where words tell, else as many as can be compared."""
         if self.words_tell:
-            return 10 + self.request.count * 3 // 2 // finding.SAMPLED
-        return _COMPARED // finding.SAMPLED
+            return 10 + self.request.count * 3 // 2 // selectivity.SAMPLED
+        return _COMPARED // selectivity.SAMPLED
 
     async def _about(self, parts: Sequence[Part], parameters: Mapping[str, object]) -> int:
-        """How many match, by those of the sample who have the rarer words."""
+        """How many users match, estimated from the users of the sample who have the rarer words."""
         if self.words_tell:
             return parts[0].users
         if parts[0].sampled > _SAMPLE_COMPARED:
@@ -129,17 +129,17 @@ class _Search:
         sample = _all_of([part.sample() for part in _rarer(parts, _READING * parts[0].users)])
         statement = sql.load("services.directory.search", "sampled_matches").replace("{sampled}", sample)
         ((count,),) = await self.database.fetch(statement.replace("{match}", self.match), parameters)
-        return finding.SAMPLED * count
+        return selectivity.SAMPLED * count
 
     async def _planned(self, parameters: Mapping[str, object]) -> int:
-        """How many match, as the planner thinks."""
+        """How many users match, as PostgreSQL's planner expects."""
         statement = sql.load("services.directory.search", "list_estimate").replace("{match}", self.match)
         (((plan,),),) = await self.database.fetch(statement, parameters)
         return int(plan["Plan"]["Plan Rows"])
 
 
 def _rarer(parts: Sequence[Part], than: int) -> list[Part]:
-    """The rarest, and others: who has all these words is read from indexes sooner than texts are compared."""
+    """The rarest part, and others: reading these from the index is faster than comparing texts."""
     return [part for part in parts if part is parts[0] or (part.whole and part.users < than)]
 
 

@@ -1,4 +1,4 @@
-"""Who has a word like a part of what is searched for, and about how many do, by indexes of words alone."""
+"""Estimates how many users match each part of a search, from the word index alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from services.platform import sql
 from services.platform.database import Database
 
 SAMPLED = 32
-"""Users for each one in the sample."""
+"""How many users there are for each one in the sample."""
 _MOST_WORDS = 3_000
 _MOST_SAMPLED = 32_000
-"""Words like a part, and users of the sample who have them, that are looked at to weigh it."""
+"""How many words like a part, and how many users of the sample who have them, are read for an estimate."""
 _PARTS: tuple[LiteralString, ...] = ("part1", "part2", "part3", "part4", "part5", "part6", "part7", "part8")
 _INDEXES: tuple[LiteralString, ...] = ("0", "1", "2", "3", "4", "5", "6", "7")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part, and how much it finds.
+    """A part of a search, and how many users it matches.
 
     Attributes:
         index: its place among the parts.
@@ -27,7 +27,7 @@ class Part:
         holding: words like it of users of the sample, of the first 32,000.
         sampled: the users of the sample who have one.
         edge: one of these users, where that was asked for and there are enough.
-        everybody: all users, whatever they have.
+        all_users: the number of all users.
     """
 
     index: int
@@ -36,25 +36,25 @@ class Part:
     holding: int
     sampled: int
     edge: str | None
-    everybody: int
+    all_users: int
 
     @property
     def users(self) -> int:
-        """About how many have a word like it; where it is not `whole`, at least."""
+        """About how many users have a word like it; at least so many, where it is not `whole`."""
         return SAMPLED * self.sampled
 
     @property
     def whole(self) -> bool:
-        """All these users of the sample were counted."""
+        """Whether all these users of the sample were counted."""
         return self.holding < _MOST_SAMPLED and (self.beginning or self.words < _MOST_WORDS)
 
     def holders(self) -> LiteralString:
-        """SQL: the ids of those within {window} who have a word like it, again for each such word."""
+        """SQL: the ids of users within {window} who have a word like it, once for each such word."""
         many = self.beginning and self.words == _MOST_WORDS
         return _load("holders_beginning" if many else "holders", _PARTS[self.index])
 
     def sample(self) -> LiteralString:
-        """SQL: the ids of those of the sample."""
+        """SQL: the ids of users of the sample who have a word like it."""
         return _load("sampled_beginning" if self.beginning else "sampled", _PARTS[self.index])
 
 
@@ -66,7 +66,7 @@ def parameters(parts: Sequence[str]) -> Mapping[str, str | int]:
 async def weigh(
     database: Database, parts: Sequence[str], edge: LiteralString, values: Mapping[str, object]
 ) -> list[Part]:
-    """The rarest first. `edge`: SQL of one of `sampled`; `values`: the parameters."""
+    """The parts, the rarest first. `edge`: SQL of one of `sampled`; `values`: the parameters."""
     beginning = [not part.startswith("%") for part in parts]
     query = "\nunion all\n".join(
         [

@@ -1,4 +1,4 @@
-"""What is searched for: words, as SQL. Lists and exports take the same."""
+"""Search terms as SQL conditions: the words of a search. Lists and exports take the same."""
 
 import re
 import unicodedata
@@ -12,23 +12,23 @@ from services.domain.refusals import Refusal
 
 _LETTER = re.compile(r"[^\W_]")
 _ANYWHERE = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]|[\W_][^\W_]")
-"""What trigrams can be made of wherever it stands: pg_trgm thinks two spaces before each word, and one behind. Asked of
+"""Text that has a trigram wherever it stands: pg_trgm puts two spaces before each word, and one behind. Matched against
 text as the index has it, where one letter that is not ASCII is several."""
 _RUN = re.compile("[0-9A-Za-z]+")
 _NAMES: tuple[LiteralString, ...] = ("term1", "term2", "term3", "term4", "term5", "term6", "term7", "term8")
-"""Of the parameters, one for each word of a search."""
+"""The names of the parameters, one for each word of a search."""
 _MOST_PARTS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Who is found.
+    """The condition that a user matches a search.
 
     Attributes:
         sql: true of `u`, a row of `users`, where it holds every word of the search.
         parameters: the values of its named parameters.
         parts: what words of `user_words` are like, one for each pattern, of all who are found: what an index can tell.
-        plain: whoever has a word like the one part is found.
+        plain: every user who has a word like the one part matches.
     """
 
     sql: LiteralString
@@ -38,7 +38,7 @@ class Condition:
 
 
 def condition(search: str, field: str = "search") -> Condition:
-    """That a user has every word of a search.
+    """The condition that a user has every word of a search.
 
     A word is part of a field; one or two letters or digits of ASCII, too short for a trigram, begin a word there. One
     letter of another script can be anywhere: Chinese, Japanese or Thai names have no spaces between their parts. Words
@@ -56,7 +56,7 @@ def condition(search: str, field: str = "search") -> Condition:
 
 
 def exactly(search: str) -> Mapping[str, str | None]:
-    """The `email_key` and the `external_id` of whoever is exactly what is searched for."""
+    """The `email_key` and the `external_id` that a user has whose address or external id is exactly the search."""
     text = search.strip()
     try:
         email_key = email_address.canonical(text)
@@ -77,19 +77,19 @@ def _words(search: str, field: str) -> list[str]:
 
 
 def _begins(word: str) -> bool:
-    """Whether it is looked for at the beginning of words alone."""
+    """Whether a word is searched for at the beginning of words alone."""
     indexed = folding.indexable(word)
     return len(indexed) < 3 or not _ANYWHERE.search(indexed)
 
 
 def _parts(word: str) -> list[str]:
-    """Patterns of LIKE: whoever has this word in a field has a word in `user_words` (projections) that is like each.
+    """Patterns of LIKE: a user who has this word in a field has a word in `user_words` (projections) that is like each.
 
     Only those that an index of trigrams can look up; there is one at least.
     """
     begins = _begins(word)
     local, at, _ = word.partition("@")
-    # Many have the words of a domain: looking them up finds no fewer.
+    # Many users have the words of a domain: looking them up finds no fewer.
     return (at and _runs(f"{local}@", begins=begins)) or _runs(word, begins=begins)
 
 

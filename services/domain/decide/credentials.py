@@ -6,7 +6,7 @@ What proves them was looked up before. A proof that is older than what it is abo
 from denizen import messages as m
 
 from services.domain import fields, refusals
-from services.domain.commands import RecoverPassword, RequestPasswordReset, TellOwner
+from services.domain.commands import RecoverPassword, RequestPasswordReset
 from services.domain.decision import Decision, Facts
 from services.domain.events import (
     EmailChanged,
@@ -67,8 +67,3 @@ def recover_password(user: User, _: RecoverPassword, facts: Facts) -> Decision:
 
 def request_reset(_: User, __: RequestPasswordReset, ___: Facts) -> Decision:
     return [PasswordResetRequested()]
-
-
-def tell_owner(_: User, __: TellOwner, ___: Facts) -> Decision:
-    """Nothing happened to the user; a mail goes out with an append of no events."""
-    return []

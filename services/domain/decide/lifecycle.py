@@ -5,7 +5,7 @@ from typing import Any
 from denizen import messages as m
 
 from services.domain import fields, refusals
-from services.domain.commands import ImportUser
+from services.domain.commands import ImportUser, TellOwner
 from services.domain.decision import Decision, Facts
 from services.domain.events import (
     EmailVerificationRequested,
@@ -21,15 +21,19 @@ from services.domain.user import User
 from services.domain.values import merge
 
 
-def create(command: m.CreateUser) -> Decision:
+def create(_: None, command: m.CreateUser, __: Facts) -> Decision:
     """Whether the address is free, its claim tells when the event is stored."""
     return [_created(command)]
 
 
-def register(command: m.Register, facts: Facts) -> Decision:
+def register(owner: User | None, command: m.Register | TellOwner, facts: Facts) -> Decision:
     """Create the user. In the discreet setting, where a code was drawn, it is mailed at once: the caller is not told
     that the address was free, and so cannot ask for it.
+
+    Where the address is taken, its owner is told by a mail, which goes out with an append of no events.
     """
+    if isinstance(command, TellOwner):
+        return refusals.user_not_found() if owner is None else []
     profile = command.profile.model_dump(by_alias=True, exclude_unset=True)
     created = UserCreated(command.email, fields.email_key(command.email), False, None, merge({}, profile), {}, {})
     return [created, EmailVerificationRequested(None, None)] if facts.drawn else [created]

@@ -1,6 +1,7 @@
 """Decisions on sign-ins and on sessions that end; their events are in the stream of the user's logins."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from denizen import messages as m
 
@@ -11,35 +12,33 @@ from services.domain.events import LoginEvent, LoginFailed, LoginSucceeded, Sess
 from services.domain.refusals import Refusal
 from services.domain.user import User
 
-_COMMANDS = (LogIn, m.RevokeSession, m.RevokeSessions)
-Verdict = tuple[Sequence[LoginEvent], Refusal | None]
-"""The events that are recorded, and the refusal where the command is refused all the same."""
 
+class Verdict(NamedTuple):
+    """The events that are recorded, and the refusal where the command is refused all the same."""
 
-def is_about_sessions(command: Command) -> bool:
-    """Whether a command is decided here."""
-    return isinstance(command, _COMMANDS)
+    events: Sequence[LoginEvent]
+    refusal: Refusal | None
 
 
 def decide_session(user: User | None, command: Command, facts: Facts) -> Verdict:
     """Whether a session begins, or which ones end."""
     if user is None:
         # The caller who signs in is told the same if the user was deleted since the password was compared.
-        return [], refusals.password_wrong() if isinstance(command, LogIn) else refusals.user_not_found()
+        return Verdict([], refusals.password_wrong() if isinstance(command, LogIn) else refusals.user_not_found())
     if isinstance(command, LogIn):
         return log_in(user, command, facts)
     if not facts.alive:
-        return [], None
-    return [SessionsRevoked(command.session_id if isinstance(command, m.RevokeSession) else None)], None
+        return Verdict([], None)
+    return Verdict([SessionsRevoked(command.session_id if isinstance(command, m.RevokeSession) else None)], None)
 
 
 def log_in(user: User, command: LogIn, facts: Facts) -> Verdict:
     """Only an active user gets in. Why another one does not, only a caller learns who knows the user's password."""
     refusal = _why_not(user, facts)
     if refusal is not None:
-        return [LoginFailed(refusal.code, command.ip, command.user_agent)], refusal
+        return Verdict([LoginFailed(refusal.code, command.ip, command.user_agent)], refusal)
     assert facts.session is not None
-    return [LoginSucceeded(facts.session.session_id, command.ip, command.user_agent)], None
+    return Verdict([LoginSucceeded(facts.session.session_id, command.ip, command.user_agent)], None)
 
 
 def _why_not(user: User, facts: Facts) -> Refusal | None:

@@ -1,4 +1,4 @@
--- Mails that say nothing of worth any more. Those under a lease are left to whoever has it.
+-- Expired mails, whose codes are worth nothing any more. Those under a lease are left to the mailer that has it.
 with due as materialized (
     select mail_id
     from mails

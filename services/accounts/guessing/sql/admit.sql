@@ -1,6 +1,6 @@
 -- GCRA: each limit has a theoretical arrival time; a request is let in while it is not further ahead than the burst, and
 -- moves it on by one interval. Some limits are asked of callers who got in before, some of all others. What one limit
--- refuses is not counted by the others, or who tries on from one address would use up what the account has for all.
+-- refuses is not counted by the others, or one address that tries on would use up what the account has for all.
 -- Of many requests at once, no two of which ask the same limit: those that are let in.
 -- Subqueries by key, no join and no EXISTS: those would read all keys there are.
 with limits as materialized (
@@ -22,7 +22,7 @@ counted as (
     order by key -- one order in every process, so that two groups cannot wait for each other
     on conflict (key) do update
     set tat = greatest(t.tat, now()) + (excluded.tat - now())
-    -- Once more, for those who come at once.
+    -- Once more, for requests that come at once.
     where greatest(t.tat, now()) + (excluded.tat - now()) <= now() + (select most from limits l where l.key = t.key)
     returning key
 )

@@ -1,6 +1,6 @@
--- What was counted for requests that turned out to be good, or were not made; whoever got in is known from now on. What
--- was not counted for a caller is not given back to others. No join and no EXISTS, as in admit.sql.
--- Who is right while the mailbox of the account is proved begins afresh, and the proof is used up.
+-- What was counted for requests that turned out to be good, or were not made; callers that got in are known from now
+-- on. What was not counted for a caller is not given back to others. No join and no EXISTS, as in admit.sql.
+-- A caller that is right while the mailbox of the account is proved begins afresh, and the proof is used up.
 with good as materialized (
     select decode(key, 'hex') as key, make_interval(secs => gap) as gap, decode(known, 'hex') as known, gets_in,
            "of" = case

@@ -1,3 +1,3 @@
--- What stands behind FROM where words alone tell who is found: no row of `users` is looked at.
+-- The source of a FROM clause where words alone tell which users match: no row of `users` is read.
 (select distinct user_id from ({holders}) as h) as u
 where u.user_id <> all(%(apart)s)

@@ -1,4 +1,4 @@
--- Who has exactly this address or external id.
+-- The users who have exactly this address or external id.
 select user_id
 from (select 1 as rank, user_id from by_email where email_key = %(email_key)s
       union all

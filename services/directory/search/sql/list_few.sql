@@ -1,4 +1,4 @@
--- A page of those that are found, who are few: all are gathered once, and counted, and sorted.
+-- A page of a search that few users match: all are gathered once, counted and sorted.
 with found as materialized (
     select user_id, {key} as key from {found}
 ), exact as (

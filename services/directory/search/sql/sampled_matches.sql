@@ -1,2 +1,2 @@
--- How many of the sample who have the words match.
+-- How many users of the sample that have the words match.
 select count(*) from users as u where u.user_id = any(array({sampled})) and {match}

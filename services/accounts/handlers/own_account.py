@@ -1,12 +1,14 @@
-"""Commands of a signed-in user on their own account: the access token alone says who they are."""
+"""Commands of a signed-in user on their own account, but ChangeEmail: the access token alone says who they are.
 
-from collections.abc import Callable, Mapping
+Each becomes the command of a back end that does the same; that command's row says the rest.
+"""
+
 from typing import Any
 
 from denizen import messages as m
 from denizen.tokens import TokenClaims
 
-Translate = Callable[[TokenClaims, Any], m.Request]
+from services.accounts.handlers.handler import Handler, OwnAccount
 
 
 def _update(claims: TokenClaims, request: m.UpdateMe) -> m.Request:
@@ -37,19 +39,18 @@ def _delete(claims: TokenClaims, _: m.DeleteMe) -> m.Request:
     return m.DeleteUser(user_id=claims.user_id)
 
 
-TRANSLATE: Mapping[type[m.Request], Translate] = {
-    m.UpdateMe: _update,
-    m.ChangeMyPassword: _change_password,
-    m.RevokeMySession: _revoke_session,
-    m.LogOut: _log_out,
-    m.LinkMyIdentity: _link,
-    m.UnlinkMyIdentity: _unlink,
-    m.DeleteMe: _delete,
-}
-"""The command of a back end that does the same for the user of the token. ChangeMyEmail has none."""
-
-
 def _given(request: m.Request) -> dict[str, Any]:
     """The fields that were sent, as they were understood; without what proves that the user may."""
     proof = m.GuardedRequest.model_fields.keys() if isinstance(request, m.GuardedRequest) else ()
     return {name: getattr(request, name) for name in request.model_fields_set.difference(proof)}
+
+
+ROWS = (
+    Handler(request=m.UpdateMe, own=OwnAccount(_update, lengthens=True)),
+    Handler(request=m.ChangeMyPassword, own=OwnAccount(_change_password, lengthens=True)),
+    Handler(request=m.RevokeMySession, own=OwnAccount(_revoke_session)),
+    Handler(request=m.LogOut, own=OwnAccount(_log_out)),
+    Handler(request=m.LinkMyIdentity, own=OwnAccount(_link, lengthens=True)),
+    Handler(request=m.UnlinkMyIdentity, own=OwnAccount(_unlink, lengthens=True)),
+    Handler(request=m.DeleteMe, own=OwnAccount(_delete)),
+)

@@ -1,4 +1,4 @@
-"""Log positions as front ends and users see them: encrypted, for a number that grows tells what others do.
+"""Log positions as front ends and users see them: encrypted, because a number that grows shows what others do.
 
 An opaque position is a minus sign and 116 digits: a secret box (XSalsa20-Poly1305, a fresh random nonce) over eight
 octets, as one whole number. Equal positions do not look equal, all are of one length, and the Python client of earlier
@@ -40,7 +40,7 @@ class Positions:
             raise Refusal("validation_failed", "not a position that this service gave out", field=field) from None
 
     def introduce(self, call: Call) -> None:
-        """Let a call that has arrived name positions as its caller may see them. Raises Refusal."""
+        """Prepare a call to name positions as its caller may see them. Raises Refusal."""
         if call.is_opaque:
             call.seal = self.sealed
         if call.opaque_position is not None:

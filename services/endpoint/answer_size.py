@@ -1,4 +1,4 @@
-"""Answers that are lists, or pages of them: no larger than NATS takes, which is a mebibyte."""
+"""Lists in answers, cut to what NATS takes, which is a mebibyte."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ _OCTETS = 900_000
 
 
 def fitting(rows: Sequence[bytes]) -> Sequence[bytes]:
-    """The first rows, as many as go into one answer; one in any case."""
+    """The first rows, as many as go into one answer; at least one."""
     octets = 0
     for index, row in enumerate(rows):
         octets += len(row) + 1

@@ -1,0 +1,96 @@
+"""CreateUser, Register, BlockUser, UnblockUser, DeactivateUser, ReactivateUser, DeleteUser."""
+
+import time
+from dataclasses import replace
+
+from denizen import messages as m
+from pydantic import SecretStr
+
+from services.accounts.handlers.handler import Handler, Prepared
+from services.accounts.pending import PendingCommand, accepted
+from services.accounts.tools import Tools, too_many_attempts
+from services.domain import fields
+from services.domain.commands import TellOwner
+from services.domain.decide import lifecycle
+from services.domain.decision import Facts
+from services.domain.refusals import Refusal
+from services.endpoint.call import Call
+from services.passwords import formats
+
+_HASHED = "hashed:"
+
+
+def _has_secret(request: m.CreateUser) -> bool:
+    """Most have none."""
+    return request.password is not None or request.password_hash is not None
+
+
+async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
+    """Hash the password, or check the hash that another system made."""
+    hashed = command.password_hash
+    if command.password is not None:
+        password = await tools.opened(command.password, call)
+        if hashed is not None:
+            raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
+        if not password.startswith(_HASHED):
+            new = await tools.new_hash(command.password, call, "password", command.email)
+            return PendingCommand(call, command, Facts(password_hash=new))
+        hashed = SecretStr(password.removeprefix(_HASHED))
+    if hashed is None:
+        return PendingCommand(call, command)
+    try:
+        known = formats.accepted(await tools.opened(hashed, call))
+    except formats.HashRejected as error:
+        raise Refusal("validation_failed", str(error), field="passwordHash") from None
+    return PendingCommand(call, command, Facts(password_hash=known))
+
+
+async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
+    """In the discreet setting all that happens is the same whether or not the address is free, except for the mail."""
+    began = time.monotonic()
+    new = await tools.new_hash(command.password, call, "password", command.email)
+    if not tools.settings.register_discreet:
+        return PendingCommand(call, command, Facts(password_hash=new))
+    call.expected_version = None  # It would tell whether there is a user.
+    call.deadline = None  # Likewise, where it passes between here and the answer.
+    key = fields.email_key(command.email)
+    if not await tools.rate_limits.mail(key):
+        raise too_many_attempts()
+    owner = await tools.secrets.by_email(key)
+    if owner is not None:
+        return PendingCommand(call, TellOwner(owner.user_id), reply=accepted, began=began, discreet=True)
+    facts = replace(tools.drawn_code(), password_hash=new)
+    return PendingCommand(call, command, facts, accepted, began, discreet=True)
+
+
+def _registrations_full(tools: Tools, _: bytes) -> bool:
+    return tools.pool.full("new password")
+
+
+ROWS = (
+    Handler(
+        request=m.CreateUser,
+        prepare=_create,
+        prepare_where=_has_secret,
+        decide=lifecycle.create,
+        missing=None,
+        hot=True,
+    ),
+    Handler(
+        request=m.Register,
+        prepare=_register,
+        makes=[TellOwner],
+        decide=lifecycle.register,
+        missing=None,
+        hides_timing="discreet",
+        discreet_reply=accepted,
+        conceals=("email_taken", "user_not_found"),  # Taken, or deleted, since the owner was looked up.
+        counts_repeats=True,
+        full=_registrations_full,
+    ),
+    Handler(request=m.BlockUser, decide=lifecycle.block, hot=True),
+    Handler(request=m.UnblockUser, decide=lifecycle.unblock),
+    Handler(request=m.DeactivateUser, decide=lifecycle.deactivate),
+    Handler(request=m.ReactivateUser, decide=lifecycle.reactivate),
+    Handler(request=m.DeleteUser, decide=lifecycle.delete),
+)
