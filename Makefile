@@ -32,7 +32,7 @@ test: install  ## Run the tests that need no container and are not slow (WORKERS
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not slow and not quiet"
 
 test-slow: install  ## Run the slow tests (kills, floods, statistics), then those that compare times, one by one.
-	$(BIN)/pytest -n 2 --dist worksteal -m "slow and not quiet"
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "slow and not quiet"
 	$(BIN)/pytest -m quiet
 
 test-fast: install  ## Run the tests that need no server.

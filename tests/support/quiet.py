@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from statistics import fmean, median
 
 import pytest
@@ -74,6 +74,19 @@ def takes_less_than(seconds: float) -> Generator[None]:
         if measured.delay > _QUIET:
             pytest.skip(f"too busy to tell: {took:.2f} s, while work took {measured.delay:.2f} times what it needed")
         pytest.fail(f"took {took:.2f} s, and should take less than {seconds} s")
+
+
+@asynccontextmanager
+async def ends_within(seconds: float) -> AsyncGenerator[None]:
+    """Fail the test where the block, or a request in it, gets no answer in time; skip it where the machine is busy."""
+    with disturbance() as measured:
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except (TimeoutError, ExceptionGroup) as error:
+            if isinstance(error, TimeoutError) or error.subgroup(TimeoutError) is not None:
+                measured.skip_if_busy()
+            raise
 
 
 async def within(seconds: float, condition: Callable[[], bool]) -> None:

@@ -316,8 +316,12 @@ async def test_memory_is_bounded_by_threads_not_by_waiting_hashes() -> None:
         while len(_processes()) < 3:
             await asyncio.gather(*(pool.hash("secret", None) for _ in range(4)))
         before = _new_peak_kib()
-        results = await asyncio.gather(*(pool.verify("wrong", stored, None) for _ in range(40)))
-        assert results == [Verified(ok=False, outdated=False)] * 40
+        waiting = (pool.verify("wrong", stored, None) for _ in range(40))
+        for result in await asyncio.gather(*waiting, return_exceptions=True):
+            if isinstance(result, Refusal):  # On a busy machine its turn comes too late.
+                assert result.code == "overloaded"
+            else:
+                assert result == Verified(ok=False, outdated=False)
         assert _peak_kib() - before < 2 * 19456 + 8192
 
 
