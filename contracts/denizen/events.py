@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import get_args
 
 from denizen import arguments, parking
+from denizen.blocking import Blocking, blocking
 from denizen.event import STREAM, Event
 from denizen.jetstream import failure
 from denizen.messages import EventType
@@ -133,3 +134,33 @@ def _required(durable: str) -> str:
 
 def _checked(durable: str | None) -> str | None:
     return None if durable is None else _required(durable)
+
+
+class BlockingSubscription(Blocking[Subscription]):
+    """`Subscription`, each call waiting for its end."""
+
+    stop = blocking(Subscription.stop)
+    wait = blocking(Subscription.wait)
+
+
+class BlockingEvents(Blocking[Events]):
+    """`Events`, each call waiting for its result; handlers run in threads of their own, and may use the client."""
+
+    _subscribe = blocking(Events.subscribe)
+    parked = blocking(Events.parked)
+    retry_parked = blocking(Events.retry_parked)
+
+    def subscribe(
+        self,
+        event: str | Sequence[str],
+        *more: str,
+        handler: Handler,
+        durable: str | None = None,
+        start: Start | None = None,
+        park_after: int | None = None,
+    ) -> BlockingSubscription:
+        """As `Events.subscribe`."""
+        subscription = self._subscribe(
+            event, *more, handler=handler, durable=durable, start=start, park_after=park_after
+        )
+        return BlockingSubscription(self._thread, subscription)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from denizen import arguments
+from denizen.blocking import Blocking, blocking
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User
 from denizen.transport import CommandOptions, Transport
 from denizen.users import sections
@@ -165,3 +166,30 @@ class Me:
 
 def _proof(current_password: str | None) -> dict[str, str]:
     return {} if current_password is None else {"currentPassword": current_password}
+
+
+class BlockingSessions(Blocking[Sessions]):
+    """`Sessions`, each call waiting for its result."""
+
+    authenticate = blocking(Sessions.authenticate)
+    refresh = blocking(Sessions.refresh)
+    list = blocking(Sessions.list)
+    revoke = blocking(Sessions.revoke)
+    revoke_all = blocking(Sessions.revoke_all)
+    verify = blocking(Sessions.verify)
+
+
+class BlockingMe(Blocking[Me]):
+    """`Me`, each call waiting for its result."""
+
+    get = blocking(Me.get)
+    update = blocking(Me.update)
+    change_email = blocking(Me.change_email)
+    change_password = blocking(Me.change_password)
+    list_sessions = blocking(Me.list_sessions)
+    revoke_session = blocking(Me.revoke_session)
+    log_out = blocking(Me.log_out)
+    login_history = blocking(Me.login_history)
+    link_identity = blocking(Me.link_identity)
+    unlink_identity = blocking(Me.unlink_identity)
+    delete = blocking(Me.delete)
