@@ -74,7 +74,7 @@ def _letters(number: int) -> str:
 
 
 class Folded(NamedTuple):
-    """A user as lists see him.
+    """A user as lists see them.
 
     Attributes:
         email: what a list by e-mail is sorted by.

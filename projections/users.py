@@ -1,4 +1,4 @@
-"""The directory: each user as queries show him, as JSON, beside what lists are filtered, searched and sorted by."""
+"""The directory: each user as queries show them, as JSON, beside what lists are filtered, searched and sorted by."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence

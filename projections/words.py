@@ -28,7 +28,7 @@ async def change(connection: Connection, after: Words, before: Mapping[str, str]
         await connection.execute(_ADD, [_words(new)])
     if gone := sorted(was - is_now):
         await connection.execute(_DELETE, [" ".join(gone)])
-        # A word that nobody has any more may be all that is left of somebody who was erased.
+        # A word that no user has any more may be all that is left of a user who was erased.
         await connection.execute(_FORGET, [_words(gone)])
 
 

@@ -7,7 +7,7 @@ begin
     end if;
 end
 $$;
--- Of one user in 32: about how many have a word. Of these two characters of his id the first is random, and the last is
+-- Of one user in 32: about how many have a word. Of these two characters of the id the first is random, and the last is
 -- random too or, in an import, counts.
 create index if not exists user_words_sampled on user_words (word, user_id)
 where right(user_id, 1) = substr(user_id, 27, 1);

@@ -15,7 +15,7 @@ create table if not exists user_counts (
     count  bigint not null
 );
 
--- Who has a word in his address or names: letters and digits that follow each other in `search`.
+-- The users with a word in the address or names: letters and digits that follow each other in `search`.
 create table if not exists user_words (
     word    text not null collate "C",
     user_id text not null collate "C"

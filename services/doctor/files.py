@@ -10,7 +10,7 @@ _ROOMS = ("keys", "log", "mail", "nats", "postgres")
 
 
 async def check(settings: Settings) -> Report:
-    """The home's rooms and keys are for their owner alone; an .env of ours is not for everyone."""
+    """The home's rooms and keys are for their owner alone; an .env of ours is not for other users."""
     return look(settings.home, Path.cwd() / ".env")
 
 

@@ -67,7 +67,7 @@ def _group(uid: int, directory: Path) -> int:
 
 
 def _is_open(program: Path, directory: Path) -> bool:
-    """Whether everyone may pass to both and run the program; the directory itself is the user's own."""
+    """Whether every user may pass to both and run the program; the directory itself is the user's own."""
     return all(path.stat().st_mode & 0o001 for path in (program, *program.parents, *directory.parents))
 
 

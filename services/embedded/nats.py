@@ -37,7 +37,7 @@ no_auth_user: backend
 include accounts.conf
 """
 _DISK_FULL = re.compile(rb"^\[\d+\] \S+ \S+ \[ERR\] JetStream [^\"]*: no space left on device\s*$")
-"""Said by nats-server of itself: other lines of its log hold what clients choose, and would let anybody restart it."""
+"""Said by nats-server of itself: other lines of its log hold what clients choose, and would let a client restart it."""
 _ROOM_OCTETS = 64_000_000
 
 

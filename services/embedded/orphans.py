@@ -60,7 +60,7 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 def _await_end(
     processes: list[tuple[psutil.Process, signal.Signals]], seconds: float
 ) -> list[tuple[psutil.Process, signal.Signals]]:
-    """Those that have not ended by then. Not psutil.wait_procs, which waits for zombies that nobody reaps."""
+    """Those that have not ended by then. Not psutil.wait_procs, which waits for zombies that are never reaped."""
     deadline = time.monotonic() + seconds
     while (alive := [each for each in processes if _is_alive(each[0])]) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

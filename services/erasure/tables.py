@@ -73,7 +73,7 @@ def _rows(connection: Connection, place: Place, table: psycopg.sql.Identifier, f
 def _events(connection: Connection, place: Place, forms: Forms) -> None:
     parameters = {"user_id": forms.user_id, "patterns": forms.patterns}
     ((place.searched, others, place.kept),) = connection.execute(_sql("mentions"), parameters).fetchall()
-    place.reason = "others' events whose metadata says that the user asked for them; his own are looked at below"
+    place.reason = "others' events whose metadata says that the user asked for them; the user's own are looked at below"
     if others:
         place.fault(f"{others} events of others name the user elsewhere than in their metadata")
 

@@ -75,7 +75,7 @@ class Digests:
 
 
 def main() -> None:
-    """Answer until the end of the input. Whoever ends a group of processes means the other end, which may still ask."""
+    """Answer until the end of the input. A signal to the process group is for the other end, which may still ask."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     # A lower priority stays: raising it takes a privilege.

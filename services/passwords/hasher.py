@@ -47,7 +47,7 @@ class Hasher:
         return argon2id.new(normalized(password).encode(), self._parameters)
 
     def verify(self, password: str, stored: str | None) -> Verified:
-        """Whether the password fits; `stored` is None where nobody has a password: the same work, never ok."""
+        """Whether the password fits; `stored` is None where there is no password: the same work, never ok."""
         began = time.monotonic()
         try:
             normal = normalized(password)

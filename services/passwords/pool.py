@@ -37,7 +37,7 @@ class _Job(Generic[T]):
     queued: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
-        """The work, unless nobody waits for it any more or it comes too late."""
+        """The work, unless its caller has gone or it comes too late."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:

@@ -114,7 +114,7 @@ class Database:
                 with _bounded(connection, self._use_seconds):
                     yield connection
             except BaseException:
-                # In mid-transaction, or cancelled in mid-exchange: nobody knows how far it got.
+                # In mid-transaction, or cancelled in mid-exchange: it is not known how far it got.
                 if connection.info.transaction_status != TransactionStatus.IDLE:
                     await self.close()
                 raise

@@ -116,7 +116,7 @@ def give_up(reason: str) -> None:
 
 
 def notify(state: str) -> None:
-    """Tell whoever supervises us, by systemd's protocol (sd_notify(3)); nobody, where NOTIFY_SOCKET is not set."""
+    """Tell the supervisor, by systemd's protocol (sd_notify(3)). Does nothing where NOTIFY_SOCKET is not set."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _claim_key_alone(self) -> Self:
-        # The files' keys would be taken, and nobody would know.
+        # The files' keys would be taken without notice.
         if self.claim_key and not self.key_encryption_keys:
             raise ValueError("DENIZEN_KEY_ENCRYPTION_KEYS: must be set too where DENIZEN_CLAIM_KEY is")
         return self

@@ -1,4 +1,4 @@
-"""Pokes between services over core NATS: lossy, so whoever waits for one also polls."""
+"""Signals between services over core NATS. They may get lost, so a service that waits for one also polls."""
 
 import asyncio
 import contextlib

@@ -86,7 +86,7 @@ async def _advance(
         for projection in behind:
             unseen = [event for event in events if event.position > positions[projection.name]]
             await projection.apply(connection, unseen)
-        # Last: a process that stops in between keeps nobody from these rows.
+        # Last: a process that stops in between locks no other out of these rows.
         moves = [{"name": p.name, "version": p.version, "from": positions[p.name]} for p in behind]
         moved = await connection.execute(
             sql.load(_PACKAGE, "move_checkpoints"), {"to": last, "moves": orjson.dumps(moves).decode()}

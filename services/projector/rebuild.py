@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 def _unwatched(_done: int, _total: int) -> None:
-    """Progress that nobody looks at."""
+    """Progress that is not shown."""
 
 
 class RebuildRunning(Exception):
@@ -133,7 +133,7 @@ class Rebuild:
         return Rebuilt(tuple(projection.name for projection in chosen), position)
 
     async def tidy(self) -> None:
-        """Drop what a killed rebuild left: it holds personal data, and nobody brings it up to date any more."""
+        """Drop what a killed rebuild left: it holds personal data, and no deletion reaches it."""
         try:
             await self._lock()
             await self._clear()

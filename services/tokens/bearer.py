@@ -1,4 +1,4 @@
-"""Whose access token is it, and is his session alive? Asked of PostgreSQL: an ended session is refused at once."""
+"""Whose access token is it, and is the session alive? Asked of PostgreSQL: an ended session is refused at once."""
 
 from denizen.tokens import TokenClaims
 

@@ -27,7 +27,7 @@ _KINDS: tuple[Kind, ...] = ("signing", "sealing")
 _FRESH_SECONDS = 2.0
 """How long the keys are taken from memory; a rotation is known everywhere after that."""
 _UNKNOWN_SECONDS = 0.1
-"""The same where an unknown key is named: whoever invents key ids causes ten queries a second, not one each."""
+"""The same where an unknown key is named: invented key ids cause ten queries a second, not one each."""
 _RIPE_SECONDS = 0.2
 """Age of a key before anything is made with it: by then a service that meets its id and does not know it finds it."""
 LEAD_SECONDS = 90

@@ -1,4 +1,4 @@
-"""Refresh tokens: derived from the session's row by a server key, so that whoever steals the table can present none."""
+"""Refresh tokens: derived from the session's row by a server key, so that a thief of the table can present none."""
 
 import base64
 import hmac

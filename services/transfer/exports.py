@@ -48,7 +48,7 @@ Serve = Callable[[str, Callable[[bytes], Awaitable[Piece]]], Awaitable[Callable[
 class Patience:
     """Attributes in seconds.
 
-    idle: an export whose next piece nobody asks for is given up.
+    idle: an export whose next piece is not asked for is given up.
     linger: the last piece can be asked for once more, where its answer was lost.
     """
 
@@ -119,7 +119,7 @@ class _Export:
         self._turn = asyncio.Lock()
 
     async def run(self, end: Callable[[], Awaitable[None]], min_position: int | None, patience: Patience) -> None:
-        """Read until the end, or until nobody has asked for a while; `end` is called in the end."""
+        """Read until the end, or until no piece was asked for in a while; `end` is called in the end."""
         try:
             refusal = await self._feed(min_position, patience.idle)
             self.read = True
@@ -159,7 +159,7 @@ class _Export:
                 self._number += 1
                 self._last = piece
                 return piece
-            # Whoever has a part of the file gains nothing by asking for this piece again.
+            # A client with a part of the file gains nothing by asking for this piece again.
             begun = self._number >= 0 and piece.code == "overloaded"
             self._refusal = Refusal("internal", f"{piece.message}; begin the export again") if begun else piece
         raise self._refusal

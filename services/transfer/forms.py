@@ -58,7 +58,7 @@ class Encoder:
         return b"[" if self._form == "json" else b""
 
     def users(self, rows: Sequence[tuple[str, str | None]]) -> bytes:
-        """The next users: the document of each, and the hash of his password where it is asked for and there is one."""
+        """The next users: the document of each, and the password hash where it is asked for and there is one."""
         if self._form == "csv":
             return self._rows(self._cells(_document(*row)) for row in rows)
         objects = [self._object(*row) for row in rows]

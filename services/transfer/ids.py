@@ -27,7 +27,7 @@ class Ids:
         return cls(UUID(int=uuid_utils.uuid7().int >> _BITS << _BITS))
 
     def of(self, index: int, created_at: datetime | None) -> str:
-        """The id of a row's user, as a TypeID; of the time when he was created, for lists are in the order of ids."""
+        """The id of a row's user, as a TypeID; of the time of the creation, for lists are in the order of ids."""
         number = self.first.int + index + 1
         if created_at is not None:
             number = (created_at - _EPOCH) // _MILLISECOND << _REST | number & ((1 << _REST) - 1)

@@ -83,11 +83,11 @@ class Imports:
         """What would become of the rows. No outcome is kept, and none of an earlier run is looked for."""
         wanted, results = await self._read(call, request, Ids.drawn())
         rehearsal = Rehearsal(self._store, self._secrets)
-        taking = Taking(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _nobody)
+        taking = Taking(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _ignored)
         results |= await taking.take(wanted, request.on_conflict)
         for row in wanted:
             if row.user.id is None and results[row.index]["status"] == "created":
-                del results[row.index]["userId"]  # It was drawn for nobody.
+                del results[row.index]["userId"]  # No user gets it.
         return results
 
     async def _take(self, call: Call, request: m.ImportUsers) -> dict[int, Json]:
@@ -190,15 +190,15 @@ class _Begun:
 
 
 def _of_job(call: Call, request: m.ImportUsers) -> Call:
-    """The call of a chunk has an id that is the same in every repeat, whoever sends it."""
+    """The call of a chunk has an id that is the same in every repeat, from every client."""
     if request.import_id is None or request.chunk is None:
         return replace(call, expected_version=None)
     command_id = f"import/{request.import_id}/{request.chunk}"
     return replace(call, expected_version=None, command_id=command_id, repeatable=True)
 
 
-async def _nobody(_: bool) -> None:
-    """Nothing was appended that anybody could see."""
+async def _ignored(_: bool) -> None:
+    """Nothing was appended that a reader could see."""
 
 
 def _sql(name: str) -> LiteralString:

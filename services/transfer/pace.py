@@ -1,4 +1,4 @@
-"""How fast an import goes: all out while nobody else is there, else as one of many."""
+"""How fast an import goes: all out while no other caller is there, else as one of many."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 _ALONE, _IN_COMPANY = 500, 64
 """Rows of one append: how long others wait for the head of the log is how long that takes."""
 _COMPANY_SECONDS = 2.0
-"""How long we are not alone after somebody else appended."""
+"""How long we are not alone after another process appended."""
 _REST = 1.0
 """How long it rests in company, for the time that it worked."""
 _LONGEST_REST = 0.25  # seconds

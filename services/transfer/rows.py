@@ -105,7 +105,7 @@ def _timed(row: m.ImportedUser) -> m.ImportedUser:
     for index, each in enumerate(row.identities):
         linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
         vars(each)["linked_at"] = linked
-    # Nobody else has this row yet, and a copy takes as long as all its checks.
+    # No other code has this row yet, and a copy takes as long as all its checks.
     vars(row).update(created_at=created, updated_at=updated, blocked_at=blocked)
     return row
 

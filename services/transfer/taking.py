@@ -108,7 +108,7 @@ class Taking:
         updates: list[tuple[Row, str]] = []
         for row, said in conflicts:
             holder = holders.get(_email(row))
-            # An id that is taken is a conflict like the others where it is his who has the address.
+            # An id that is taken is a conflict like the others where the user with the address has it.
             if said.field == "id" and holder != row.user.id:
                 results[row.index] = failed(row.index, said)
             elif on_conflict == "skip":
@@ -123,7 +123,7 @@ class Taking:
         return results
 
     async def _update(self, wanted: Sequence[tuple[Row, str]]) -> dict[int, Json]:
-        """By commands with ids of their own, as anybody's; each row, and who has its address."""
+        """By commands with ids of their own, like other callers'; each row, and the user with its address."""
         results: dict[int, Json] = {}
         tasks = [
             PendingCommand(
@@ -182,7 +182,7 @@ class Taking:
         return said | await self._explain(lost, at) if lost else said
 
     async def _explain(self, lost: Sequence[tuple[Row, ClaimKind | None]], at: datetime) -> dict[int, Said]:
-        """Why rows made no user: somebody has a claim of theirs, or the id. Or they did: another service had the same
+        """Why rows made no user: a claim or the id is taken. Or they did: another service had the same
         message, and was quicker.
         """
         asked = [row for row, _ in lost if self._call.repeatable or row.user.id is not None]

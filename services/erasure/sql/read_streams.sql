@@ -1,4 +1,4 @@
--- The streams of a user: his own, and those beside it.
+-- The streams of a user: the main one, and those beside it.
 select position, event_id, stream, version, type, schema_version, public, encode(private, 'hex') as private, metadata,
        recorded_at, hash
 from events

@@ -29,7 +29,7 @@ def _sql(name: str) -> LiteralString:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The hash of a user's password, None where he has none; and the version of the user when it was read."""
+    """The hash of a user's password, None where there is none; and the version of the user when it was read."""
 
     user_id: str
     password: str | None
@@ -59,11 +59,11 @@ class SecretStore:
         await self._database.close()
 
     async def by_email(self, key: str) -> Credential | None:
-        """Of whoever holds an address; `key` is its canonical form."""
+        """Of the user who holds an address; `key` is its canonical form."""
         return (await self.by_emails([key])).get(key)
 
     async def by_emails(self, keys: Sequence[str]) -> dict[str, Credential]:
-        """Of whoever holds these addresses; one that nobody has is absent."""
+        """Of the users who hold these addresses; a free address is absent."""
         claims = {self._ring.claim("email", key): key for key in keys}
         rows = await self._database.fetch(_sql("secrets_by_email"), [list(claims)]) if claims else []
         return {claims[bytes(claim)]: Credential(*credential) for claim, *credential in rows}
@@ -74,7 +74,7 @@ class SecretStore:
         return Credential(*row)
 
     async def holders(self, claims: Iterable[Claim]) -> dict[Claim, str]:
-        """Whose each of the claims is; one that nobody has is absent."""
+        """Whose each of the claims is; a free one is absent."""
         keys = {self._ring.claim(*claim): claim for claim in claims}
         rows = await self._database.fetch(_sql("held_claims"), [list(keys)]) if keys else []
         return {keys[bytes(key)]: user_id for key, user_id in rows}

@@ -20,7 +20,7 @@ def read(directory: Path) -> tuple[dict[str, str], str]:
 
 
 def create_missing(home: Path) -> None:
-    """First start on an empty home: make the keys. They are the data: whoever loses them loses what they encrypt."""
+    """First start on an empty home: make the keys. They are the data: if they are lost, what they encrypt is lost."""
     directory = home / "keys"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not any(directory.glob(f"{_PREFIX}*")):
@@ -35,7 +35,7 @@ def path_of(directory: Path, epoch: int) -> Path:
 
 
 def create_next(directory: Path, epoch: int) -> None:
-    """Make the key of the epoch after this one; whoever may read this one's may read it."""
+    """Make the key of the epoch after this one; with the permissions of this one's file."""
     model = path_of(directory, epoch).stat()
     _write_new(path_of(directory, epoch + 1), (model.st_uid, model.st_gid))
 

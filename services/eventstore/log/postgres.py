@@ -127,7 +127,7 @@ class PostgresEventStore:
             except KeysMissing:
                 if self._keys.ring.epoch in self._keys.ring.epochs:
                     raise
-                await self._advance(epoch)  # A rotation has begun and ended while nobody was created here.
+                await self._advance(epoch)  # A rotation has begun and ended while no user was created here.
         return results
 
     async def _transaction(self, appends: Mapping[int, Append]) -> dict[int, Result]:
@@ -319,13 +319,13 @@ def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
     if isinstance(result, Appended):
         lost = shared
     elif isinstance(result, ClaimTaken):
-        # The winner lost one of its claims to somebody else; the same one is lost to all who want it.
+        # The winner lost one of its claims to another user; the same one is lost to all who want it.
         lost = {claim for claim in winner.take if claim[0] == result.kind}
         lost = lost if len(lost) == 1 and lost <= shared else set[Claim]()
     else:
         return None
     kind = min(lost)[0] if lost else None
-    # Of a kind that comes before by name, as in every store, it may have lost a claim to somebody else still.
+    # Of a kind that comes before by name, as in every store, it may have lost a claim to another user still.
     return ClaimTaken(kind) if kind is not None and kind == min(loser.take)[0] else None
 
 

@@ -47,7 +47,7 @@ class DataKeys:
         return self._cache.get(user_id)
 
     def drop(self, user_id: str) -> None:
-        """The user was erased: what would open his data is not kept here either."""
+        """The user was erased: what would open their data is not kept here either."""
         self._cache.pop(user_id, None)
 
     def put(self, user_id: str, key: DataKey) -> None:
@@ -106,7 +106,7 @@ class Batch:
 def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
     """All that can be done before the lock of the head: rows, keys, ciphertexts.
 
-    A user whose data key is neither new nor in `keys` was erased: his appends are rejected.
+    A user whose data key is neither new nor in `keys` was erased: their appends are rejected.
     """
     batch = Batch(appends)
     for index, append in appends.items():

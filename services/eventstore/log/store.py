@@ -24,7 +24,7 @@ class Append:
         metadata: kept with each event.
         at: when it was decided.
         take, release: claims that the user takes and frees.
-        requires: the user's version that it was also based on, where `stream` is that of his logins.
+        requires: the user's version that it was also based on, where `stream` is that of the user's logins.
         effects: on passwords, codes, sessions and mails.
         operation: what the command with this id asks for; another one with the same id is no repeat.
         pending: it was decided on events of earlier appends of its batch: where those are not stored, it is not either.
@@ -75,7 +75,7 @@ class VersionConflict:
 
 @dataclass(slots=True)
 class ClaimTaken:
-    """Nothing stored: somebody else holds the claim."""
+    """Nothing stored: another user holds the claim."""
 
     kind: ClaimKind
 
@@ -164,7 +164,7 @@ class Log(EventStore, Protocol):
         ...
 
     async def middle(self, until: int) -> str:
-        """The id of a user with about half of the events up to position `until` before him; the log is not empty."""
+        """The id of a user with about half of the events up to position `until` before theirs; the log is not empty."""
         ...
 
 

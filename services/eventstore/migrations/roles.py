@@ -101,7 +101,7 @@ def apply(connection: psycopg.Connection, cell: str, passwords: Mapping[str, str
 
 
 def _create(connection: psycopg.Connection, role: str) -> None:
-    """Make a role, by which nobody can log in, where it is missing; and let the owner take it on."""
+    """Make a role without a login where it is missing; and let the owner take it on."""
     name = sql.Identifier(role)
     if connection.execute("select from pg_roles where rolname = %s", [role]).fetchone() is None:
         # A migration of another database of this cluster may make it at this moment.

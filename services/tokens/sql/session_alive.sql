@@ -1,2 +1,2 @@
--- Is somebody still signed in there?
+-- Is the session alive?
 select 1 from sessions where session_id = %s and user_id = %s and expires_at > now()

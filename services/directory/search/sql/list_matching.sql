@@ -1,6 +1,6 @@
 -- A page of those that are found, in an order that no index of theirs gives. Who matches often fills the page from the next
 -- 5,000 in that order; only where they do not are all looked up, and sorted. The planner chooses between the two by how
--- often a term occurs on the whole, and would read everybody where those who match are far behind. What is read of
+-- often a term occurs on the whole, and would read all users where those who match are far behind. What is read of
 -- `found` is gathered once, as far as it is read.
 with found as materialized (
     select user_id, {key} as key from {found}

@@ -1,5 +1,5 @@
 -- A page of those with a status, by when they were created. As a range and in the order of users_status: the planner would
--- read everybody by users_pkey where many have the status, and those may all be far behind.
+-- read all users by users_pkey where many have the status, and those may all be far behind.
 select a.position, t.count, t.estimated, u.user_id, p.user_id, u.doc::text
 from (select position from projections where name = 'users') a
 cross join ({total}) t

@@ -10,4 +10,4 @@
 )
 select {index} as part, (select count(*) from first_words) as words, (select count(*) from holding) as holding,
        (select count(*) from sampled) as sampled, ({edge}) as edge,
-       (select coalesce(sum(count), 0)::bigint from user_counts) as everybody)
+       (select coalesce(sum(count), 0)::bigint from user_counts) as users)

@@ -1,4 +1,4 @@
--- Without its data key what the log holds of a user cannot be read any more, by anybody. As arrays: planned while tables
+-- Without its data key what the log holds of a user can never be read again. As arrays: planned while tables
 -- were empty, joins would read all.
 with erased as (select user_id from json_to_recordset(%s::json) as u (user_id text)),
      passwords_gone as (delete from passwords where user_id = any(array(select user_id from erased))),

@@ -1,4 +1,4 @@
--- Free what a user held. The holder is named, so that nobody can free what another holds. No join: planned while there were
+-- Free what a user held. The holder is named, so that no user can free what another holds. No join: planned while there were
 -- few, it would read all.
 with released as (
     select decode(key, 'hex') as key, user_id from json_to_recordset(%s::json) as r (key text, user_id text)
