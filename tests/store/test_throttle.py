@@ -230,9 +230,7 @@ async def test_owner_on_a_new_network_gets_in_while_few_networks_guess(
         await pass_time(owner, 3600)
 
 
-async def test_owner_on_a_new_network_waits_no_longer_than_the_networks_that_guess_are_many(
-    throttle: RateLimits, owner: Connection
-) -> None:
+async def test_owner_on_a_new_network_waits_in_proportion_to_attackers(throttle: RateLimits, owner: Connection) -> None:
     """Each has two tries in the part of new networks, which has 15 at once and one more each 40 s: then it is free."""
     networks, waited = 20, 0
     await round_of_guesses(throttle, networks)
@@ -254,7 +252,7 @@ async def test_guesses_from_ever_new_networks_are_no_more_than_before(throttle: 
     assert made <= 25 + 30 * 120 / 30 + 1
 
 
-async def test_addresses_of_one_customer_are_one_network_in_the_part_of_new_ones(throttle: RateLimits) -> None:
+async def test_addresses_of_one_customer_count_as_one_new_network(throttle: RateLimits) -> None:
     for few, many in (("192.0.2.{}", "198.51.{}.1"), ("2001:db8:7:{}::1", "2001:db8:{}::1")):
         address = few + "@example.com"
         for each in range(1, 30):
@@ -263,7 +261,7 @@ async def test_addresses_of_one_customer_are_one_network_in_the_part_of_new_ones
         assert sum(spread) == 13, "of 15, two went to the customer"
 
 
-async def test_right_guess_of_the_part_of_new_networks_is_given_back_to_it(throttle: RateLimits) -> None:
+async def test_right_guess_from_a_new_network_is_given_back(throttle: RateLimits) -> None:
     await round_of_guesses(throttle, 7)
     for number in range(20):
         (right,) = await throttle.guess([Guess(SAM, network(100 + number))])
