@@ -16,7 +16,10 @@ from pathlib import Path
 
 SERVICES = ("ACCOUNTS", "DIRECTORY", "TRANSFER", "PROJECTOR", "RELAY", "MAILER")
 """Each logs in to PostgreSQL by itself; DENIZEN_POSTGRES_PASSWORD is the owner's."""
-NATS_USERS = ("SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "REVOKER", "BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR")
+NATS_USERS = (
+    *("SYSTEM", "RESPONDER", "REGISTRAR", "SIGNAL", "RELAY", "REVOKER"),
+    *("BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR"),
+)
 
 
 def main(known: Sequence[str]) -> None:

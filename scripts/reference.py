@@ -33,6 +33,7 @@ _KINDS: Mapping[str, str] = {
     "query": "Queries of trusted back ends",
     "public": "Commands of a front end, for a person who is not signed in",
     "self": "Requests of a front end, for a signed-in user",
+    "subscriber": "Requests of a service that follows the events, for its durable (`*`)",
 }
 
 Json = Mapping[str, Any]

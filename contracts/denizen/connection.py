@@ -19,7 +19,9 @@ from urllib.parse import ParseResult
 from denizen import arguments, errors
 from denizen.hardening import Client
 from denizen.secure_tcp import SecureTcp
+from denizen.websocket import SecureWebSocket
 from nats.aio.msg import Msg
+from nats.aio.transport import Transport
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, SecureConnWantedError
 from nats.errors import TimeoutError as NatsTimeoutError
@@ -82,13 +84,18 @@ async def opened(
         found = [f"{_SECURE[scheme]}://{rest}" for scheme, _, rest in (server.partition("://") for server in found)]
     if any(server.startswith("ws") for server in found) and importlib.util.find_spec("aiohttp") is None:
         raise errors.NoAnswer("ws:// and wss:// need aiohttp: pip install aiohttp")
-    connection = Connection(secure and not found[0].startswith("wss"), unreadable)
+    connection = Connection(_secured(found) if secure else None, unreadable)
     try:
         await connection.connect(servers=found, **options)
     except BaseException:
         connection.abandon()
         raise
     return connection
+
+
+def _secured(servers: Sequence[str]) -> Transport:
+    """The transport that sends nothing before TLS stands."""
+    return SecureWebSocket() if servers[0].startswith("wss") else SecureTcp()
 
 
 async def taken(client: Client, seconds: int = 10) -> None:
@@ -100,10 +107,11 @@ async def taken(client: Client, seconds: int = 10) -> None:
 class Connection(Client):
     """nats-py's connection, mended where it would be insecure, deaf or silent."""
 
-    def __init__(self, secure: bool, unreadable: Unreadable | None = None) -> None:
+    def __init__(self, transport: Transport | None, unreadable: Unreadable | None = None) -> None:
+        """`transport`: that it keeps, also for servers that it is told of later; None: nats-py's, without TLS."""
         super().__init__()
-        if secure:
-            self._transport = SecureTcp()
+        if transport is not None:
+            self._transport = transport
         self._unreadable = unreadable
         self._let_in = False
         self._refusing: set[str] = set()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import get_args
 
-from denizen import arguments, parking
+from denizen import arguments, durables, parking
 from denizen.blocking import Blocking, blocking
+from denizen.errors import VersionConflict
 from denizen.event import STREAM, Event
 from denizen.jetstream import failure
 from denizen.messages import EventType
@@ -19,14 +20,12 @@ from denizen.subscription import Handler, Plan, Subscription
 from denizen.transport import Transport
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError
 from nats.js.errors import Error as JetStreamError
 
 __all__ = ["ALL_EVENTS", "STREAM", "Event", "Events", "Handler", "ParkedEvent", "Start", "Subscription", "filters"]
 
 ALL_EVENTS = "*"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WRONG_LAST_SEQUENCE = 10071
 
 
 class Events:
@@ -90,11 +89,8 @@ class Events:
             asked: list[int] = []
             for position in sorted(set(positions) or found):
                 at, note = found[position]
-                try:
-                    await parking.write(jetstream, durable, replace(note, state="retry"), replaces=at)
-                except APIError as error:
-                    if error.err_code != _WRONG_LAST_SEQUENCE:  # Else it was handled, or asked for, meanwhile.
-                        raise
+                with suppress(VersionConflict):  # It was handled, or asked for, meanwhile.
+                    await durables.set_parked(self._transport, durable, replace(note, state="retry"), replaces=at)
                 asked.append(position)
             return asked
 
@@ -121,9 +117,7 @@ def filters(names: Sequence[str]) -> list[str]:
             raise ValueError(
                 f"event: there is no type of events {name!r}; the types are {', '.join(known)}, and * for all"
             )
-    if ALL_EVENTS in names:
-        return ["users.v1.event.*.*"]
-    return [f"users.v1.event.{name}.*" for name in sorted(set(names))]
+    return durables.subjects([] if ALL_EVENTS in names else [name for name in known if name in names])
 
 
 def _required(durable: str) -> str:

@@ -75,7 +75,7 @@ class Follower:
         while not self._stopping:
             try:
                 await self._follow(pulling)
-            except (NatsError, JetStreamError, errors.NoAnswer) as error:
+            except (NatsError, JetStreamError, errors.NoAnswer, errors.Unavailable) as error:
                 log.warning("denizen: the feed of %s was interrupted: %s", self._name, type(error).__name__)
             finally:
                 await _let_go(pulling)
@@ -85,7 +85,7 @@ class Follower:
         """A pull subscription can die of a reconnect: take a new one, however long that takes."""
         while not self._stopping:
             await asyncio.sleep(0.5)
-            with suppress(NatsError, JetStreamError, errors.NoAnswer):
+            with suppress(NatsError, JetStreamError, errors.NoAnswer, errors.Unavailable):
                 return await self._bind()
         return old
 

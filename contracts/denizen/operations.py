@@ -11,7 +11,7 @@ ALWAYS = ("malformed_message", "validation_failed", "deadline_exceeded", "overlo
 """Codes that every operation can answer with."""
 
 
-Kind = Literal["command", "public", "self", "query"]
+Kind = Literal["command", "public", "self", "query", "subscriber"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Operation:
     Attributes:
         name: as in the subject.
         kind: who asks. `command` and `query`: trusted back ends. `public`: the sign-in front end. `self`:
-            the front end, for the user whose access token is in the header `Authorization`.
+            the front end, for the user whose access token is in the header `Authorization`. `subscriber`: a service
+            that follows the events, for the durable at the end of the subject.
         request, reply: the bodies.
         refusals: the codes that it can answer with, beside `ALWAYS`.
         summary: one line for the contract document.
@@ -37,18 +38,22 @@ class Operation:
     refusals: tuple[str, ...]
     summary: str
     reads: bool = False
-    service: Literal["accounts", "directory", "transfer"] = "accounts"
+    service: Literal["accounts", "directory", "transfer", "relay"] = "accounts"
     octets: int = 64 * 1024
 
     @property
     def id(self) -> str:
         """Unique, where a name is served on several subjects: `UpdateUser`, `SelfUpdateUser`."""
-        return self.name if self.kind in ("command", "query") else f"{self.kind.capitalize()}{self.name}"
+        return f"{self.kind.capitalize()}{self.name}" if self.kind in ("public", "self") else self.name
 
     @property
     def subject(self) -> str:
-        """The NATS subject that it is asked on."""
-        return f"users.v1.{self.kind}.{self.name}"
+        """The NATS subject that it is asked on; of a subscriber's, with `*` in the place of the durable."""
+        return f"users.v1.{self.kind}.{self.name}" + (".*" if self.kind == "subscriber" else "")
+
+    def subject_of(self, durable: str) -> str:
+        """The subject that a subscriber asks on for a durable of its own: what it may publish to names the durable."""
+        return f"users.v1.subscriber.{self.name}.{durable}"
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -178,6 +183,13 @@ _QUERIES = (
     _query(m.GetSealingKey, m.SealingKey, "The key that secrets in requests are sealed for."),
 )
 
+_SUBSCRIBER = (
+    Operation("FollowEvents", "subscriber", m.FollowEvents, m.Followed, (),
+              "Make the durable that the subject names, where it does not exist yet.", service="relay"),
+    Operation("SetParkedEvent", "subscriber", m.SetParkedEvent, m.ParkedEventSet, ("forbidden", "version_conflict"),
+              "Park an event, have a parked one retried, or say that it was handled.", service="relay"),
+)  # fmt: skip
+
 _OPAQUE: dict[type[m.Message], type[m.Message]] = {
     m.CommandReply: m.OpaqueCommandReply,
     m.RegisterReply: m.OpaqueRegisterReply,
@@ -195,7 +207,9 @@ SELF: dict[str, Operation] = {operation.name: operation for operation in _SELF}
 """Of the front end, for the user of an access token, by name."""
 QUERIES: dict[str, Operation] = {operation.name: operation for operation in _QUERIES}
 """Of trusted back ends, by name."""
+SUBSCRIBER: dict[str, Operation] = {operation.name: operation for operation in _SUBSCRIBER}
+"""Of services that follow the events, by name."""
 OPERATIONS: dict[str, Operation] = {
-    operation.id: operation for table in (COMMANDS, PUBLIC, SELF, QUERIES) for operation in table.values()
+    operation.id: operation for table in (COMMANDS, PUBLIC, SELF, QUERIES, SUBSCRIBER) for operation in table.values()
 }
 """Every operation, by id."""

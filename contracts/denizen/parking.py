@@ -9,6 +9,7 @@ the event was handled: a crash in between repeats the step, and loses nothing.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -55,16 +56,19 @@ class Note:
     @classmethod
     def given_up(cls, position: int, sequence: int, tries: int, error: BaseException | None) -> Note:
         """`error` None: the process ended each time."""
-        return cls("parked", position, sequence, tries, type(error).__name__ if error is not None else None, _now())
+        return cls("parked", position, sequence, tries, _name(error), _now())
 
     def failed_again(self, error: BaseException | None) -> Note:
         """After a retry; `error` None: the process ended each time."""
-        name = type(error).__name__ if error is not None else None
-        return replace(self, state="parked", tries=self.tries + 1, error=name, at=_now())
+        return replace(self, state="parked", tries=self.tries + 1, error=_name(error), at=_now())
 
     def not_retried(self) -> Note:
         """Where a retry was asked for, and there is nothing to handle."""
         return replace(self, state="parked")
+
+    def handled(self) -> Note:
+        """An event that was handled is parked no more."""
+        return replace(self, state="done")
 
 
 _NOTE = TypeAdapter(Note)
@@ -91,11 +95,6 @@ class ParkedEvent:
 def subjects(durable: str) -> str:
     """Those under which a durable's events are parked."""
     return f"{PREFIX}.{durable}.*"
-
-
-async def drop(jetstream: JetStreamContext, durable: str, note: Note) -> None:
-    """An event that was handled is parked no more."""
-    await write(jetstream, durable, replace(note, state="done"))
 
 
 async def write(jetstream: JetStreamContext, durable: str, note: Note, *, replaces: int | None = None) -> None:
@@ -159,6 +158,11 @@ async def parked(jetstream: JetStreamContext, durable: str) -> list[ParkedEvent]
         for note, event in sorted(found, key=lambda each: each[0].position)
         if event is not None
     ]
+
+
+def _name(error: BaseException | None) -> str | None:
+    """As SetParkedEvent takes it."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", type(error).__name__)[:128] if error is not None else None
 
 
 def _now() -> str:

@@ -45,6 +45,13 @@ class Beginning:
         """That of a consumer; those that earlier versions made began at the first event."""
         return cls((metadata or {}).get(METADATA, "first"))
 
+    def asked(self) -> dict[str, str | int]:
+        """The fields of FollowEvents that ask for it."""
+        kind, _, value = self.text.partition(":")
+        if kind == "position":
+            return {"startPosition": int(value)}
+        return {"startTime": value} if kind == "time" else {"start": kind}
+
     def includes(self, position: int, time: datetime) -> bool:
         """Whether an event belongs to it. A start may lie beyond the newest event."""
         kind, _, value = self.text.partition(":")

@@ -7,18 +7,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
-from denizen import arguments, errors, parking
+from denizen import arguments, durables, errors, parking
 from denizen.event import STREAM, Event, headers_of, position_of
-from denizen.following import ACK_WAIT, Follower, at_work
+from denizen.following import Follower, at_work
 from denizen.handling import Calling
 from denizen.parking import Note
-from denizen.starting import METADATA, Beginning
+from denizen.starting import Beginning
 from denizen.transport import Transport
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.api import ConsumerConfig, ConsumerInfo
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
@@ -115,7 +116,7 @@ class Subscription:
         """Make the consumer, or take the one that another process has made at the same moment."""
         try:
             return await self._create(jetstream)
-        except APIError as error:
+        except (APIError, errors.ValidationFailed) as error:
             if self._plan.durable is None:
                 raise
             try:
@@ -124,39 +125,40 @@ class Subscription:
                 raise error from None
 
     async def _create(self, jetstream: JetStreamContext) -> ConsumerInfo:
+        async def directly() -> ConsumerInfo:
+            if self._next is None:
+                self._next = await self._beginning.sequence(jetstream)
+            config = durables.following(durable, self._plan.subjects, self._beginning, self._next)
+            if durable is None:
+                config.inactive_threshold = _FORGOTTEN_SECONDS
+            return await jetstream.add_consumer(STREAM, config)
+
         durable = self._plan.durable
-        if self._next is None:
-            self._next = await self._beginning.sequence(jetstream)
-        # One at a time: the next event is not delivered before this one is acknowledged, by any process.
-        config = ConsumerConfig(
-            durable_name=durable, ack_policy=AckPolicy.EXPLICIT, ack_wait=ACK_WAIT, max_ack_pending=1
-        )
-        if len(self._plan.subjects) == 1:
-            config.filter_subject = self._plan.subjects[0]
-        else:
-            config.filter_subjects = self._plan.subjects
         if durable is None:
-            config.inactive_threshold = _FORGOTTEN_SECONDS
-        else:
-            config.metadata = {METADATA: self._beginning.text}
-        if self._next > 1:
-            config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_SEQUENCE, self._next
-        return await jetstream.add_consumer(STREAM, config)
+            return await directly()
+        await self._ask_for(durable, self._beginning, directly)
+        made = await jetstream.consumer_info(STREAM, durable)
+        if self._next is None:
+            self._next = made.config.opt_start_seq or 1
+        return made
+
+    async def _ask_for(self, durable: str, start: Beginning | None, directly: Callable[[], Awaitable[Any]]) -> None:
+        """Have the relay make what is missing of the durable. Raises as `durables.by_relay`."""
+        body: dict[str, Any] = {
+            "types": durables.types(self._plan.subjects),
+            "parks": self._plan.park_after is not None,
+        }
+        if start is not None:
+            body |= start.asked()
+        if self._next is not None:
+            body["sequence"] = self._next
+        await durables.by_relay(self._transport, "FollowEvents", durable, body, directly)
 
     def _check(self, known: ConsumerConfig) -> None:
         """Raises ValueError where the consumer that is there is not the one that was asked for."""
-        durable, wanted = self._plan.durable, self._plan.subjects
-        follows = known.filter_subjects or [known.filter_subject or "users.v1.event.*.*"]
-        if set(follows) != set(wanted):
-            raise ValueError(f"the durable {durable} follows {', '.join(follows)}, not {', '.join(wanted)}")
-        began = Beginning.stored(known.metadata)
-        if durable is not None and self._plan.beginning not in (None, began):
-            raise ValueError(
-                f"the durable {durable} began at {began.text}, not {self._beginning.text}: leave out `start`, and it "
-                "goes on where it was, or take another name"
-            )
-        if durable is not None:
-            self._beginning = began
+        durables.compare(self._plan.durable, known, self._plan.subjects, self._plan.beginning)
+        if self._plan.durable is not None:
+            self._beginning = Beginning.stored(known.metadata)
 
     async def _take(self, message: Msg) -> None:
         headers = headers_of(message)
@@ -200,7 +202,7 @@ class Subscription:
         if self._plan.park_after is not None and tries >= self._plan.park_after:
             try:
                 await self._park(message, error)
-            except (NatsError, JetStreamError, errors.NoAnswer):
+            except (NatsError, JetStreamError, errors.DenizenError):
                 log.exception("denizen: event %s of %s cannot be parked; it is tried again", event, self._consumer)
             else:
                 await message.ack_sync()
@@ -209,24 +211,21 @@ class Subscription:
 
     async def _park(self, message: Msg, error: BaseException | None) -> None:
         assert self._plan.durable is not None
-        jetstream = (await self._transport.connection()).jetstream()
         position, metadata = position_of(headers_of(message)), message.metadata
         note = Note.given_up(position, metadata.sequence.stream, metadata.num_delivered, error)
-        await parking.write(jetstream, self._plan.durable, note)
+        await durables.set_parked(self._transport, self._plan.durable, note)
         log.warning("denizen: %s parked the event at position %d", self._consumer, position)
 
     async def _bind_retries(self) -> JetStreamContext.PullSubscription:
-        assert self._plan.durable is not None
+        durable = self._plan.durable
+        assert durable is not None
         jetstream = (await self._transport.connection()).jetstream()
-        config = ConsumerConfig(
-            durable_name=self._plan.durable,
-            filter_subject=parking.subjects(self._plan.durable),
-            ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=ACK_WAIT,
-            max_ack_pending=1,
-        )
-        await jetstream.add_consumer(parking.STREAM, config)
-        return await jetstream.pull_subscribe_bind(self._plan.durable, parking.STREAM)
+        try:
+            await jetstream.consumer_info(parking.STREAM, durable)
+        except NotFoundError:
+            config = durables.retrying(durable)
+            await self._ask_for(durable, None, lambda: jetstream.add_consumer(parking.STREAM, config))
+        return await jetstream.pull_subscribe_bind(durable, parking.STREAM)
 
     async def _retry(self, message: Msg) -> None:
         """Handle a parked event once more where that is what its message asks for."""
@@ -240,12 +239,12 @@ class Subscription:
         jetstream = (await self._transport.connection()).jetstream()
         if self._was_interrupted_too_often(message):
             # As in `_handle`; here, too, it would end this process at each start.
-            await parking.write(jetstream, self._plan.durable, note.failed_again(None))
+            await durables.set_parked(self._transport, self._plan.durable, note.failed_again(None))
             return
         event = await parking.event_of(jetstream, note)
         if event is None:
             log.warning("denizen: the event at position %d, which %s parked, is missing", note.position, self._consumer)
-            await parking.write(jetstream, self._plan.durable, note.not_retried())
+            await durables.set_parked(self._transport, self._plan.durable, note.not_retried())
             return
         try:
             async with at_work(message):
@@ -253,6 +252,6 @@ class Subscription:
         except (Exception, asyncio.CancelledError) as error:
             await self._give_back_if_stopped(message, error)
             log.exception("denizen: the handler of %s failed again on event %s", self._consumer, event.id)
-            await parking.write(jetstream, self._plan.durable, note.failed_again(error))
+            await durables.set_parked(self._transport, self._plan.durable, note.failed_again(error))
         else:
-            await parking.drop(jetstream, self._plan.durable, note)
+            await durables.set_parked(self._transport, self._plan.durable, note.handled())

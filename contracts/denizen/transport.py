@@ -19,7 +19,7 @@ from denizen import headers as h
 from denizen.attempts import Attempts
 from denizen.connection import Connection, addresses, opened
 from denizen.messages import SealingKey
-from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, Operation
+from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, SUBSCRIBER, Operation
 from denizen.owner import Owner
 from denizen.sealing import seal
 from denizen.seen import Seen
@@ -219,6 +219,14 @@ class Transport:
         headers = self._seen.demand()
         reply = await self._ask(subject, body, headers, timeout, attempt, gone=gone)
         return reply.data, reply.headers or {}
+
+    async def subscriber(
+        self, name: str, durable: str, body: Mapping[str, Any], *, gone: float | None = None
+    ) -> Mapping[str, Any]:
+        """The reply to a subscriber's request for a durable. Raises DenizenError; `gone` as for `piece`."""
+        reply = await self._ask(SUBSCRIBER[name].subject_of(durable), body, {}, self._timeout, gone=gone)
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
 
     async def tell(self, subject: str, body: Mapping[str, Any]) -> None:
         """Publish a hint. It is not waited for, and it is lost if there is no connection just now."""

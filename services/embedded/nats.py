@@ -18,7 +18,10 @@ from services.embedded.program import CannotStart, free_port, is_taken, launched
 from services.nats_users.accounts import Accounts, Refused, locked, write
 from services.platform import environment as needs
 
-_USERS = ("system", "responder", "signal", "relay", "revoker", "backend", "frontend", "subscriber", "operator")
+_USERS = (
+    *("system", "responder", "registrar", "signal", "relay", "revoker"),
+    *("backend", "frontend", "subscriber", "operator"),
+)
 _CONFIG = """# Written anew at each start of `denizen up`.
 listen: 127.0.0.1:{port}
 jetstream {{

@@ -47,6 +47,7 @@ class Call:
         digest: of what is asked, made from the body (services/accounts/fingerprint.py).
         seal: makes positions opaque, for callers that must not learn them.
         opened: its sealed secrets that were opened, so that none is opened twice.
+        durable: of a subscriber, who may publish to the subjects that end with it.
         compared: since when (time.monotonic) a password was compared for it: its refusal must not tell by its time what
             the comparison cost.
     """
@@ -69,6 +70,7 @@ class Call:
     latest: bool = False
     known: bool = False
     seal: Callable[[int], str] | None = None
+    durable: str = ""
     compared: float | None = None
 
     @property

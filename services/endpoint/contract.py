@@ -68,7 +68,8 @@ _MIN_POSITION: Document = {
 def request_headers(operation: Operation) -> Document:
     """The headers that a request can have, as a schema."""
     properties: Document = {} if operation.kind != "self" else dict(_BEARER)
-    properties |= _MIN_POSITION if operation.reads else _CONDITIONS
+    if operation.kind != "subscriber":
+        properties |= _MIN_POSITION if operation.reads else _CONDITIONS
     if operation.name == "Authenticate":
         properties |= _PROOF
     if operation.kind in ("self", "public"):
@@ -109,8 +110,7 @@ def document() -> Document:
     actions: Document = {}
     messages: Document = {}
     for operation in operations:
-        channels[operation.id] = {
-            "address": operation.subject,
+        channels[operation.id] = _address(operation) | {
             "title": operation.id,
             "messages": {"request": _ref("components", "messages", operation.id)},
         }
@@ -152,6 +152,15 @@ def _schemas(operations: list[Operation]) -> Document:
     template = "#/components/schemas/{model}"
     _, schema = models_json_schema(models, ref_template=template, schema_generator=_Schemas)  # pyright: ignore[reportArgumentType]
     return dict(sorted(schema["$defs"].items()))
+
+
+def _address(operation: Operation) -> Document:
+    if operation.kind != "subscriber":
+        return {"address": operation.subject}
+    return {
+        "address": operation.subject_of("{durable}"),
+        "parameters": {"durable": {"description": "The subscriber's durable: 1 to 64 letters, digits, - and _."}},
+    }
 
 
 def _answers(operation: Operation) -> Document:

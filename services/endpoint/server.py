@@ -47,20 +47,37 @@ class Server:
     """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
 
     def __init__(
-        self, settings: Settings, operations: Iterable[Operation], ring: KeyRing, hot: Container[type[Request]] = ()
+        self,
+        settings: Settings,
+        operations: Iterable[Operation],
+        ring: KeyRing | None,
+        hot: Container[type[Request]] = (),
+        *,
+        user: broker.NatsUser = "responder",
     ) -> None:
-        """`hot`: the requests that nats-py serves directly, because FastStream would take 75-105 us of each message
-        (docs/decisions/0003).
+        """Prepare to serve; `start` connects.
+
+        Args:
+            ring: of the opaque positions; None where no caller sees any.
+            hot: the requests that nats-py serves directly, because FastStream would take 75-105 us of each message
+                (docs/decisions/0003).
+            user: the NATS user that it connects as.
         """
         self._operations = list(operations)
         self._hot_requests = hot
-        self.positions = Positions(ring, settings.cell)
-        self._broker = _Broker(partial(broker.connect, settings, "responder", self._refuse_unreadable))
+        self._positions = Positions(ring, settings.cell) if ring is not None else None
+        self._broker = _Broker(partial(broker.connect, settings, user, self._refuse_unreadable))
         self._subscriptions: list[Subscription] = []
         self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
         self._client: Client | None = None
         self._full: Callable[[Operation, bytes], bool] = lambda _, __: False
+
+    @property
+    def positions(self) -> Positions:
+        """The opaque positions of its callers."""
+        assert self._positions is not None
+        return self._positions
 
     async def start(
         self, accept: Callable[[Call], bool], full: Callable[[Operation, bytes], bool] | None = None
@@ -104,7 +121,10 @@ class Server:
             return
         try:
             call = understand(operation, message.reply, message.headers, message.data)
-            self.positions.introduce(call)
+            if operation.kind == "subscriber":
+                call.durable = message.subject.rpartition(".")[2]
+            else:
+                self.positions.introduce(call)
             if not accept(call):
                 await self.refuse(operation, message.reply, _OVERLOADED)
         except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it is

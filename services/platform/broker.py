@@ -12,7 +12,7 @@ from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NatsUser = Literal["responder", "signal", "relay", "revoker"]
+NatsUser = Literal["responder", "registrar", "signal", "relay", "revoker"]
 
 
 def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
     where = ", ".join(url.rpartition("@")[2].rpartition("/")[2] for url in (settings.nats_url or "").split(","))
     password = {
         "responder": settings.nats_responder_password,
+        "registrar": settings.nats_registrar_password,
         "signal": settings.nats_signal_password,
         "relay": settings.nats_relay_password,
         "revoker": settings.nats_revoker_password,

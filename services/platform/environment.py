@@ -19,7 +19,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "transfer": _ANSWERS,
     "projector": ("database_url", "nats_signal_password", "key_encryption_keys"),
     # It publishes what is public, and so needs no key.
-    "relay": ("database_url", "nats_signal_password", "nats_relay_password"),
+    "relay": ("database_url", "nats_signal_password", "nats_relay_password", "nats_registrar_password"),
     "mailer": ("database_url", "nats_signal_password", "key_encryption_keys", "smtp_url"),
     "migrate": (
         "database_url",

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     """Port of the embedded NATS; 0 takes a free one."""
     nats_responder_password: SecretStr | None = None
     """Password of the NATS user that answers requests (accounts, directory, transfer)."""
+    nats_registrar_password: SecretStr | None = None
+    """Password of the NATS user that answers subscribers (relay). Without it they make their durables themselves, which
+    NATS must then allow them."""
     nats_signal_password: SecretStr | None = None
     """Password of the NATS user that wakes other services up (all services)."""
     nats_relay_password: SecretStr | None = None

@@ -16,6 +16,7 @@ from services.platform.settings import Settings
 from services.platform.signal import Rest, Signal
 from services.relay import stream
 from services.relay.feed import Feed, PublicEvent
+from services.relay.subscribers import Subscribers
 from services.tokens.revocations import Revocation, RevocationFailed, Revocations
 
 log = logging.getLogger(__name__)
@@ -28,9 +29,15 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     signals = await broker.connect(settings, "signal")
     publisher = await broker.connect(settings, "relay")
     relay = Relay(settings, publisher, Signal(signals, settings, "log"))
+    subscribers = Subscribers(settings, publisher)
+    if settings.nats_registrar_password is None:
+        log.warning("subscribers_not_served", extra={"reason": "DENIZEN_NATS_REGISTRAR_PASSWORD is not set"})
+    else:
+        await subscribers.start()
     async with asyncio.TaskGroup() as tasks:
         work = tasks.create_task(relay.run(ready))
         await stop.wait()
+        await subscribers.stop()
         work.cancel()
     await relay.close()
     await broker.disconnect(publisher)

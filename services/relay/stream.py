@@ -21,7 +21,7 @@ _DUPLICATES_SECONDS = 1.0
 _MOST_CONSUMERS = 256
 """Of all subscribers together. Each consumer costs NATS memory and files, and any subscriber may make one."""
 
-_MOST_PARKED = 100_000
+_MOST_PARKED = 200_000
 _PARKED_OCTETS = 1024
 
 

@@ -40,7 +40,8 @@ def apart(tmp_path: Path, copy: Path) -> Shell:
 
 def is_valid(config: Path, left_out: tuple[str, ...] = ()) -> bool:
     """Whether nats-server takes it, with the passwords of all users in its environment but these."""
-    users = {"SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "REVOKER", "BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR"}
+    ours = {"SYSTEM", "RESPONDER", "REGISTRAR", "SIGNAL", "RELAY", "REVOKER"}
+    users = ours | {"BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR"}
     passwords = {f"DENIZEN_NATS_{user}_PASSWORD": "k0" for user in users - set(left_out)}
     done = subprocess.run(
         [SERVER, "-t", "-c", config], env={**os.environ, **passwords}, capture_output=True, check=False

@@ -496,12 +496,14 @@ async def test_event_that_kills_its_process_is_parked_unhandled(client: AsyncCli
 
 
 async def test_event_that_cannot_be_parked_is_tried_again(
-    client: AsyncClient, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    client: AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     name, handler = durable(), Poisoned()
     await client.auth.events.subscribe("UserBlocked", durable=name, start="new", park_after=1, handler=handler)
-    # A subject that no stream keeps.
-    monkeypatch.setattr(parking, "PREFIX", "users.v1.not-parked")
+    connection = await client._transport.connection()  # pyright: ignore[reportPrivateUsage]
+    for position in range(1, 1000):  # As many as one durable may have parked.
+        await connection.publish(f"users.v1.parked.{name}.{10**9 + position}", b"{}")
+    await connection.request(f"users.v1.parked.{name}.{2 * 10**9}", b"{}", timeout=20)
     poison = await new_user(client)
     handler.poison = poison
     await client.auth.users.block(poison)

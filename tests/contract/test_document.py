@@ -41,7 +41,7 @@ def test_committed_document_is_current() -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_document_shows_each_operation_with_its_codes(document: dict[str, Any], name: str) -> None:
-    assert document["channels"][name]["address"] == OPERATIONS[name].subject
+    assert document["channels"][name]["address"] == OPERATIONS[name].subject.replace("*", "{durable}")
     refusal = document["components"]["messages"][f"{name}Refused"]
     codes = refusal["payload"]["properties"]["error"]["properties"]["code"]["enum"]
     assert set(codes) == set(OPERATIONS[name].codes)

@@ -166,7 +166,10 @@ def test_service_with_a_wrong_nats_password_says_so_and_ends(service: str, start
     )
 
 
-@pytest.mark.parametrize(("service", "user"), [("accounts", "responder"), ("accounts", "revoker"), ("relay", "relay")])
+@pytest.mark.parametrize(
+    ("service", "user"),
+    [("accounts", "responder"), ("accounts", "revoker"), ("relay", "relay"), ("relay", "registrar")],
+)
 def test_service_with_one_wrong_nats_password_says_so_and_ends(service: str, user: str, start: Start) -> None:
     attempt = start("run", service, **{f"DENIZEN_NATS_{user.upper()}_PASSWORD": "ksecret"})
     _expect_end(attempt, "refuses the login", "wrong user or password")

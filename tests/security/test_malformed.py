@@ -16,7 +16,11 @@ from nats.errors import NoRespondersError
 
 from tests.support.servers import Denizen
 
-SUBJECTS = [operation.subject for operation in OPERATIONS.values() if operation.name != "ExportUsersWithHashes"]
+SUBJECTS = [
+    operation.subject.replace("*", "malformed")
+    for operation in OPERATIONS.values()
+    if operation.name != "ExportUsersWithHashes"
+]
 """Of a back end: hashes are the operator's alone."""
 LARGE = {operation.subject for operation in OPERATIONS.values() if operation.octets > 64 * 1024}
 UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
@@ -108,6 +112,37 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"userId": UNKNOWN, "cursor": "9" * 20},
         {"userId": UNKNOWN, "cursor": 1},
         {"userId": UNKNOWN, "count": 501},
+    ],
+    "users.v1.subscriber.FollowEvents.malformed": [
+        {"types": ["UserBlocked", ">"]},
+        {"types": "UserBlocked"},
+        {"types": ["*"]},
+        {"start": "last"},
+        {"start": "new", "startPosition": 1},
+        {"startPosition": -1},
+        {"startTime": "2026-13-01T00:00:00Z"},
+        {"startTime": "yesterday"},
+        {"sequence": 0},
+        {"deliverSubject": "users.v1.command.BlockUser"},
+        {"config": {"deliver_subject": "users.v1.command.BlockUser"}},
+        {"filterSubject": ">"},
+    ],
+    "users.v1.subscriber.FollowEvents.a%b": [{}],
+    f"users.v1.subscriber.FollowEvents.{'x' * 65}": [{}],
+    "users.v1.subscriber.SetParkedEvent.malformed": [
+        {},
+        {"state": "gone", "position": 1, "sequence": 1, "tries": 1, "at": "2026-11-30T12:00:00Z"},
+        {"state": "parked", "position": 0, "sequence": 1, "tries": 1, "at": "2026-11-30T12:00:00Z"},
+        {"state": "parked", "position": 1, "sequence": 1, "tries": 1, "at": "now"},
+        {"state": "retry", "position": 1, "sequence": 1, "tries": 1, "at": "2026-11-30T12:00:00Z"},
+        {
+            "state": "parked",
+            "position": 1,
+            "sequence": 1,
+            "tries": 1,
+            "at": "2026-11-30T12:00:00Z",
+            "error": "drop table",
+        },
     ],
     "users.v1.query.GetUser": [{"userId": "user_'; drop table events; --"}, {"userId": "%"}, {"userId": {}}],
     "users.v1.query.GetUserByEmail": [{"email": "x"}, {"email": "%@example.com\\"}],

@@ -40,6 +40,12 @@ PARKED = [
     "$JS.ACK.USERS_PARKED.x.1.1.1.1.0",
 ]
 """What a subscription asks that parks events and retries them."""
+MAKING = [
+    *(f"$JS.API.CONSUMER.DURABLE.CREATE.{name}.x" for name in ("USERS_EVENTS", "USERS_PARKED")),
+    "$JS.API.CONSUMER.INFO.USERS_EVENTS.x",
+    "users.v1.parked.x.7",
+]
+"""What the relay does for subscribers."""
 NOT_PARKED = [f"$JS.API.STREAM.{verb}.USERS_PARKED" for verb in ("CREATE", "UPDATE", "DELETE", "PURGE", "MSG.DELETE")]
 PUBLISH: dict[str, tuple[list[str], list[str]]] = {
     "responder": (
@@ -51,10 +57,24 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.STREAM.INFO.USERS_EVENTS",
             "denizen.signal.denizen.log",
             "_INBOX.relay.x",
+            "_INBOX.registrar.x",
             "_INBOX.signal.x",
             "_INBOX.responder.x",
             "_INBOX.revoker.x",
             *NOT_THE_BUCKET,
+        ],
+    ),
+    "registrar": (
+        ["_INBOX.backend.x", "_INBOX.operator.x.y", "_INBOX.subscriber-billing.x"],
+        [
+            EVENT,
+            "users.v1.command.CreateUser",
+            "users.v1.subscriber.FollowEvents.x",
+            "denizen.signal.denizen.log",
+            *(f"_INBOX.{user}.x" for user in ("responder", "registrar", "signal", "relay", "revoker")),
+            *MAKING,
+            *NOT_THE_BUCKET,
+            *NOT_PARKED,
         ],
     ),
     "signal": (
@@ -68,6 +88,7 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.STREAM.CREATE.USERS_EVENTS",
             "$JS.API.STREAM.INFO.USERS_PARKED",
             "$JS.API.STREAM.CREATE.USERS_PARKED",
+            *MAKING,
             REVOCATION,
             f"$JS.API.STREAM.CREATE.{BUCKET}",
             f"$JS.API.STREAM.INFO.{BUCKET}",
@@ -84,7 +105,10 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "$JS.API.STREAM.MSG.DELETE.USERS_EVENTS",
             "$JS.API.STREAM.CREATE.OTHER",
             *NOT_PARKED[1:],
-            *PARKED,
+            *(each for each in PARKED if each not in MAKING),
+            "$JS.API.CONSUMER.MSG.NEXT.USERS_EVENTS.x",
+            "$JS.API.CONSUMER.DELETE.USERS_EVENTS.x",
+            "users.v1.subscriber.FollowEvents.x",
         ],
     ),
     "revoker": (
@@ -114,6 +138,7 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "users.v1.self.GetMe",
             "users.v1.query.GetUser",
             "users.v1.submit.CreateUser",
+            "users.v1.subscriber.FollowEvents.billing",
             "$SRV.PING.users",
             "$JS.API.CONSUMER.MSG.NEXT.USERS_EVENTS.billing",
             "$JS.ACK.USERS_EVENTS.billing.1.1.1.1.0",
@@ -158,6 +183,7 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
             "users.v1.query.GetUserByEmail",
             "users.v1.query.ListUsers",
             "users.v1.submit.CreateUser",
+            "users.v1.subscriber.FollowEvents.x",
             "denizen.signal.denizen.log",
             "$SRV.PING.users",
             "_INBOX.backend.x",
@@ -177,6 +203,8 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
     "subscriber": (
         [
             "users.v1.query.GetJwks",
+            "users.v1.subscriber.FollowEvents.x",
+            "users.v1.subscriber.SetParkedEvent.x",
             "$JS.API.INFO",
             "$JS.API.STREAM.NAMES",
             "$JS.API.STREAM.INFO.USERS_EVENTS",
@@ -213,7 +241,14 @@ PUBLISH: dict[str, tuple[list[str], list[str]]] = {
         ],
     ),
     "operator": (
-        ["users.v1.command.CreateUser", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.OTHER", *WATCH, *PARKED[:2]],
+        [
+            "users.v1.command.CreateUser",
+            "users.v1.subscriber.SetParkedEvent.x",
+            "$JS.API.STREAM.LIST",
+            "$JS.API.STREAM.INFO.OTHER",
+            *WATCH,
+            *PARKED[:2],
+        ],
         [
             EVENT,
             *NOT_THE_BUCKET,
@@ -233,9 +268,26 @@ SUBSCRIBE: dict[str, tuple[list[str], list[str]]] = {
         [
             "users.v1.event.>",
             "users.v1.revocation.>",
+            "users.v1.subscriber.*.*",
             "_INBOX.>",
             "_INBOX.backend.>",
             "_INBOX.responder.>",
+            "denizen.signal.>",
+            ">",
+        ],
+    ),
+    "registrar": (
+        ["users.v1.subscriber.*.*", "$SRV.PING"],
+        [
+            "users.v1.command.*",
+            "users.v1.public.*",
+            "users.v1.self.*",
+            "users.v1.query.*",
+            "users.v1.event.>",
+            "users.v1.revocation.>",
+            "_INBOX.>",
+            "_INBOX.subscriber.>",
+            "_INBOX.registrar.>",
             "denizen.signal.>",
             ">",
         ],
@@ -253,6 +305,7 @@ SUBSCRIBE: dict[str, tuple[list[str], list[str]]] = {
         ["_INBOX.backend.>", "users.v1.event.>", "users.v1.revocation.>"],
         [
             "_INBOX.responder.>",
+            "_INBOX.registrar.>",
             "_INBOX.signal.>",
             "_INBOX.relay.>",
             "_INBOX.operator.>",

@@ -6,19 +6,23 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
-from denizen import AsyncClient, AsyncTokenVerifier, Event, StaleRead, TokenInvalid
+from denizen import AsyncClient, AsyncTokenVerifier, Event, NoAnswer, StaleRead, TokenInvalid
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo
+from nats.js.api import AckPolicy, ConsumerInfo
+from pydantic import SecretStr
 
 from services.domain.sessions import Ended
 from services.embedded.home import Home
 from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
 from services.nats_users.user import KINDS, Kind, NatsUser, new_password
+from services.platform.settings import Settings
 from services.relay import stream
+from services.relay.subscribers import MOST_PARKED_EACH, Subscribers
 from services.tokens.revocations import Revocations
 from tests.support.permissions import connect, refused
 from tests.support.servers import running
@@ -48,18 +52,25 @@ CHECKING = [
 def consumer(durable: str) -> list[str]:
     """What following the events by a durable takes."""
     return [
-        f"{API}.CREATE.{STREAM}.{durable}",
-        f"{API}.CREATE.{STREAM}.{durable}.{BLOCKS}",
-        f"{API}.DURABLE.CREATE.{STREAM}.{durable}",
+        f"users.v1.subscriber.FollowEvents.{durable}",
         f"{API}.INFO.{STREAM}.{durable}",
         f"{API}.MSG.NEXT.{STREAM}.{durable}",
         f"{API}.DELETE.{STREAM}.{durable}",
         f"$JS.ACK.{STREAM}.{durable}.1.1.1.1.0",
-        f"users.v1.parked.{durable}.7",
-        f"{API}.DURABLE.CREATE.{PARKED}.{durable}",
+        f"users.v1.subscriber.SetParkedEvent.{durable}",
         f"{API}.INFO.{PARKED}.{durable}",
         f"{API}.MSG.NEXT.{PARKED}.{durable}",
         f"$JS.ACK.{PARKED}.{durable}.1.1.1.1.0",
+    ]
+
+
+def making(durable: str) -> list[str]:
+    """What only the relay does: NATS cannot say what a consumer may be configured to, nor how much may be parked."""
+    return [
+        *(f"{API}.CREATE.{name}.{durable}" for name in (STREAM, PARKED)),
+        f"{API}.CREATE.{STREAM}.{durable}.{BLOCKS}",
+        *(f"{API}.DURABLE.CREATE.{name}.{durable}" for name in (STREAM, PARKED)),
+        f"users.v1.parked.{durable}.7",
     ]
 
 
@@ -122,6 +133,7 @@ NO_USER_PUBLISHES = [
     f"{API}.LIST.{STREAM}",
     f"$JS.FC.{STREAM}.x.1",
     *(each for durable in ("backend_two", "subscriber_two", "third", "*") for each in consumer(durable)),
+    *(each for durable in ("backend_one", "subscriber_one", "backend_two", "*") for each in making(durable)),
     *(f"_INBOX.{user}.x" for user in ("frontend-one", "frontend-two", "backend-two", "operator", *SHARED)),
 ]
 NO_USER_SUBSCRIBES = [
@@ -131,12 +143,14 @@ NO_USER_SUBSCRIBES = [
     "_INBOX.*",
     *(f"_INBOX.{kind}-two.>" for kind in KINDS),
     *(f"_INBOX.{kind}-two.x" for kind in KINDS),
-    *(f"_INBOX.{user}.>" for user in ("responder", "signal", "relay", "revoker", "operator", *SHARED)),
+    *(f"_INBOX.{user}.>" for user in ("responder", "registrar", "signal", "relay", "revoker", "operator", *SHARED)),
     "users.v1.command.*",
     "users.v1.public.*",
     "users.v1.self.*",
     "users.v1.query.*",
     "users.v1.query.GetUser",
+    "users.v1.subscriber.*.*",
+    "users.v1.subscriber.*.subscriber_one",
     "$KV.users_revocations.>",
     "$JS.ACK.>",
     "$JS.API.>",
@@ -186,6 +200,17 @@ async def relay(site: Site) -> AsyncIterator[Client]:
     await client.close()
 
 
+@pytest.fixture
+async def subscribers(site: Site, relay: Client) -> AsyncIterator[None]:
+    """What the relay answers to subscribers."""
+    await stream.declare_parked(relay, 1)
+    password = SecretStr(site.passwords["registrar"])
+    serving = Subscribers(Settings(nats_url=site.url, nats_registrar_password=password), relay)
+    await serving.start()
+    yield
+    await serving.stop()
+
+
 async def publish(relay: Client, user: str = "user_x") -> int:
     """An event; its sequence number."""
     number = (await relay.jetstream().stream_info(STREAM)).state.last_seq + 1
@@ -201,12 +226,10 @@ async def publish(relay: Client, user: str = "user_x") -> int:
     return number
 
 
-async def follow(client: Client, durable: str) -> None:
-    """Make the durable, as a client does: one event at a time."""
-    config = ConsumerConfig(
-        durable_name=durable, filter_subject=BLOCKS, ack_policy=AckPolicy.EXPLICIT, max_ack_pending=1
-    )
-    await client.jetstream().add_consumer(STREAM, config)
+async def follow(client: Client, durable: str, **fields: object) -> dict[str, Any]:
+    """Ask for the durable; the answer."""
+    body = json.dumps({"types": ["UserBlocked"], **fields}).encode()
+    return json.loads((await client.request(f"users.v1.subscriber.FollowEvents.{durable}", body, timeout=20)).data)
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -282,6 +305,7 @@ async def test_replies_reach_the_caller_only(site: Site, listening: str) -> None
     await asyncio.gather(*(client.close() for client in clients.values()))
 
 
+@pytest.mark.usefixtures("subscribers")
 async def test_subscriber_cannot_touch_the_durable_of_another(site: Site, relay: Client) -> None:
     one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
     operator = await connect(site, "operator")
@@ -300,7 +324,7 @@ async def test_subscriber_cannot_touch_the_durable_of_another(site: Site, relay:
     for subject, body in attacks(message.reply):
         await two.publish(subject, body, reply="_INBOX.subscriber-two.x")
     # Its own requests, answered where the other's durable would be deleted, asked or acknowledged.
-    for reply in (*consumer("subscriber_one")[3:6], message.reply):
+    for reply in (*consumer("subscriber_one")[1:4], message.reply):
         for body in (b'{"batch": 1, "no_wait": true}', b'{"batch": 1, "expires": 1000000}', b"x"):
             await two.publish(f"{API}.MSG.NEXT.{STREAM}.subscriber_two", body, reply=reply)
         await two.publish(f"{API}.INFO.{STREAM}.subscriber_two", b"", reply=reply)
@@ -313,9 +337,10 @@ async def test_subscriber_cannot_touch_the_durable_of_another(site: Site, relay:
     await asyncio.gather(one.close(), two.close(), operator.close())
 
 
-async def test_push_consumer_of_a_subscriber_reaches_no_other(site: Site, relay: Client) -> None:
+@pytest.mark.usefixtures("subscribers")
+async def test_push_consumer_of_the_shared_subscriber_stores_and_deletes_nothing(site: Site, relay: Client) -> None:
     """What it delivers comes with the rights of the streams' account: not to acknowledge, store, ask or delete."""
-    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
+    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber")
     operator = await connect(site, "operator")
     await publish(relay)
     await follow(one, "subscriber_one")
@@ -325,24 +350,176 @@ async def test_push_consumer_of_a_subscriber_reaches_no_other(site: Site, relay:
     stored = await operator.jetstream().stream_info(STREAM)
     for target in (message.reply, f"{API}.DELETE.{STREAM}.subscriber_one", f"$JS.API.STREAM.DELETE.{STREAM}", EVENT):
         for ack in ("none", "explicit"):
-            config = {
-                "name": "subscriber_two",
-                "deliver_subject": target,
-                "ack_policy": ack,
-                "deliver_policy": "all",
-                "headers_only": True,
-                "idle_heartbeat": 100_000_000,
-            }
-            body = json.dumps({"stream_name": STREAM, "config": config}).encode()
-            await two.request(f"{API}.DELETE.{STREAM}.subscriber_two", b"", timeout=20)
-            await two.request(f"{API}.CREATE.{STREAM}.subscriber_two", body, timeout=20)
+            await push(two, target, ack)
             await publish(relay)
+            await operator.request(f"{API}.DELETE.{STREAM}.pushing", b"", timeout=20)
     after = await operator.jetstream().stream_info(STREAM)
     assert after.state.last_seq == stored.state.last_seq + 8
     assert same(before, await operator.jetstream().consumer_info(STREAM, "subscriber_one"))
-    await two.request(f"{API}.DELETE.{STREAM}.subscriber_two", b"", timeout=20)
     await message.ack_sync()
     await asyncio.gather(one.close(), two.close(), operator.close())
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "users.v1.command.BlockUser",
+        "users.v1.public.Register",
+        "users.v1.self.DeleteUser",
+        "users.v1.query.GetUser",
+        "users.v1.subscriber.FollowEvents.subscriber_one",
+        "denizen.signal.denizen.log",
+        "$SRV.PING",
+    ],
+)
+async def test_push_consumer_of_the_shared_subscriber_reaches_no_service(
+    site: Site, relay: Client, target: str
+) -> None:
+    """Events are not delivered as commands: the services are in another account than the streams."""
+    heard: list[str] = []
+
+    async def note(message: Msg) -> None:
+        heard.append(message.subject)
+
+    services = [await connect(site, user) for user in ("responder", "registrar", "signal")]
+    for client, subjects in zip(
+        services,
+        (
+            [*(f"users.v1.{kind}.*" for kind in ("command", "public", "self", "query")), "$SRV.>"],
+            ["users.v1.subscriber.*.*", "$SRV.>"],
+            ["denizen.signal.>"],
+        ),
+        strict=True,
+    ):
+        for subject in subjects:
+            await client.subscribe(subject, cb=note)
+        await client.flush()
+    subscriber, operator = await connect(site, "subscriber"), await connect(site, "operator")
+    await push(subscriber, target, "none")
+    number = await publish(relay)
+    async with asyncio.timeout(20):
+        while True:
+            pushing = await operator.jetstream().consumer_info(STREAM, "pushing")
+            # Delivered, or held back because nothing listens; either way the consumer has seen the event.
+            if not pushing.push_bound or (pushing.delivered and pushing.delivered.stream_seq >= number):
+                break
+            await asyncio.sleep(0.01)
+    for client in services:
+        await client.flush()
+    assert heard == []
+    await operator.request(f"{API}.DELETE.{STREAM}.pushing", b"", timeout=20)
+    await asyncio.gather(*(client.close() for client in (*services, subscriber, operator)))
+
+
+async def push(client: Client, target: str, ack: str, name: str = "pushing") -> bytes:
+    """Ask for a consumer that delivers all events to a subject; the answer."""
+    config = {
+        "name": name,
+        "deliver_subject": target,
+        "ack_policy": ack,
+        "deliver_policy": "all",
+        "headers_only": True,
+        "idle_heartbeat": 100_000_000,
+    }
+    body = json.dumps({"stream_name": STREAM, "config": config}).encode()
+    return (await client.request(f"{API}.CREATE.{STREAM}.{name}", body, timeout=20)).data
+
+
+@pytest.mark.usefixtures("subscribers")
+@pytest.mark.parametrize("user", ["subscriber-two", "backend-two"])
+async def test_added_user_cannot_have_events_pushed_at_the_durable_of_another(
+    site: Site, relay: Client, user: str
+) -> None:
+    """A push consumer whose target is the other's `MSG.NEXT` would make requests for its events that go nowhere."""
+    one, two, operator = [await connect(site, each) for each in ("subscriber-one", user, "operator")]
+    await follow(one, "subscriber_one")
+    own, target = user.replace("-", "_"), f"{API}.MSG.NEXT.{STREAM}.subscriber_one"
+    await operator.request(f"{API}.DELETE.{STREAM}.{own}", b"", timeout=20)
+    config = {"durable_name": own, "deliver_subject": target, "ack_policy": "none", "deliver_policy": "all"}
+    for each in ({**config, "name": own}, config):
+        body = json.dumps({"stream_name": STREAM, "config": each}).encode()
+        for subject in making(own)[:-1]:
+            await two.publish(subject, body, reply=f"_INBOX.{user}.x")
+    answer = await follow(two, own, deliverSubject=target)
+    assert answer["error"]["code"] == "validation_failed"
+    assert "error" not in await follow(two, own)
+    made = (await operator.jetstream().consumer_info(STREAM, own)).config
+    assert (made.deliver_subject, made.ack_policy, made.max_ack_pending) == (None, AckPolicy.EXPLICIT, 1)
+    before = (await operator.jetstream().consumer_info(STREAM, "subscriber_one")).num_waiting
+    pulling = await one.jetstream().pull_subscribe_bind("subscriber_one", STREAM)
+    number = await publish(relay)
+    async with asyncio.timeout(20):
+        while True:
+            (message,) = await pulling.fetch(1, timeout=10)
+            await message.ack_sync()
+            if message.metadata.sequence.stream == number:
+                break
+    assert message.metadata.num_delivered == 1
+    assert before == 0
+    await asyncio.gather(one.close(), two.close(), operator.close())
+
+
+async def test_added_subscriber_is_told_where_no_relay_answers(site: Site, relay: Client) -> None:
+    await publish(relay)
+    user = "subscriber-one"
+    operator = await connect(site, "operator")
+    await operator.request(f"{API}.DELETE.{STREAM}.subscriber_one", b"", timeout=20)
+    async with AsyncClient(site.url, user=user, password=site.passwords[user], timeout=1) as client:
+        with pytest.raises(NoAnswer, match=r"no service answers users\.v1\.subscriber\.FollowEvents\.subscriber_one"):
+            await client.auth.events.subscribe("UserBlocked", durable="subscriber_one", handler=lambda _: None)
+    await operator.close()
+
+
+@pytest.mark.usefixtures("subscribers")
+async def test_flood_of_one_subscriber_leaves_others_their_answers(site: Site, relay: Client) -> None:
+    await publish(relay)
+    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
+    refused_ones: list[Msg] = []
+
+    async def note(answer: Msg) -> None:
+        if b'"overloaded"' in answer.data:
+            refused_ones.append(answer)
+
+    async def flood() -> None:
+        while True:
+            for _ in range(200):
+                await two.publish(
+                    "users.v1.subscriber.FollowEvents.subscriber_two",
+                    b'{"types": ["UserBlocked"]}',
+                    reply="_INBOX.subscriber-two.flood",
+                )
+            await two.flush(20)
+
+    await two.subscribe("_INBOX.subscriber-two.flood", cb=note)
+    flooding = asyncio.create_task(flood())
+    async with asyncio.timeout(20):
+        while not refused_ones:
+            await asyncio.sleep(0.01)
+    answers = [await follow(one, "subscriber_one") for _ in range(10)]
+    flooding.cancel()
+    assert [each for each in answers if "error" in each] == []
+    await asyncio.gather(one.close(), two.close())
+
+
+@pytest.mark.usefixtures("subscribers")
+async def test_subscriber_with_its_share_of_parked_events_leaves_room_for_others(site: Site, relay: Client) -> None:
+    one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
+    for position in range(1, MOST_PARKED_EACH):
+        await relay.publish(f"users.v1.parked.subscriber_two.{position}", b"{}")
+    # Acknowledged when it is stored, as those before it are.
+    await relay.request(f"users.v1.parked.subscriber_two.{MOST_PARKED_EACH}", b"{}", timeout=20)
+    refused_one = await park(two, "subscriber_two", MOST_PARKED_EACH + 1)
+    assert refused_one["error"]["code"] == "forbidden"
+    assert await park(two, "subscriber_two", MOST_PARKED_EACH) == {}, "what is parked may be parked again"
+    assert await park(one, "subscriber_one", MOST_PARKED_EACH + 1) == {}
+    await asyncio.gather(one.close(), two.close())
+
+
+async def park(client: Client, durable: str, position: int, state: str = "parked", **fields: object) -> dict[str, Any]:
+    """Ask to store what becomes of an event; the answer."""
+    facts = {"position": position, "sequence": position, "tries": 1, "at": "2026-11-30T12:00:00Z"}
+    body = json.dumps({"state": state, **facts, **fields}).encode()
+    return json.loads((await client.request(f"users.v1.subscriber.SetParkedEvent.{durable}", body, timeout=20)).data)
 
 
 def attacks(ack: str) -> list[tuple[str, bytes]]:
@@ -407,6 +584,7 @@ async def test_one_subscriber_cannot_use_up_the_consumers(site: Site, relay: Cli
     await asyncio.gather(client.close(), operator.close())
 
 
+@pytest.mark.usefixtures("subscribers")
 @pytest.mark.parametrize("user", ["subscriber-one", "backend-one"])
 async def test_python_client_follows_events_as_an_added_user(site: Site, relay: Client, user: str) -> None:
     number = await publish(relay)
@@ -419,9 +597,9 @@ async def test_python_client_follows_events_as_an_added_user(site: Site, relay: 
                 pass
 
 
+@pytest.mark.usefixtures("subscribers")
 @pytest.mark.parametrize("user", ["subscriber-one", "backend-one"])
 async def test_python_client_parks_events_as_an_added_user(site: Site, relay: Client, user: str) -> None:
-    await stream.declare_parked(relay, 1)
     number = await publish(relay)
     durable = user.replace("-", "_")
     handled = asyncio.Event()

@@ -34,6 +34,7 @@ ATTACKS = [
     "_INBOX.relay.x",
     "_INBOX.signal.x",
     "_INBOX.responder.x",
+    "_INBOX.registrar.x",
     "_INBOX.revoker.x",
     "_INBOX",
     "_INBOX.",
@@ -68,7 +69,17 @@ async def published_up_to(client: Client, position: int) -> StreamState:
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("operation", ["command.CreateUser", "command.BlockUser", "query.GetUser", "query.ListUsers"])
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "command.CreateUser",
+        "command.BlockUser",
+        "query.GetUser",
+        "query.ListUsers",
+        "subscriber.FollowEvents.reply",
+        "subscriber.SetParkedEvent.reply",
+    ],
+)
 async def test_reply_subject_of_a_caller_changes_no_stream(backend: Client, operation: str) -> None:
     before = await published_up_to(backend, await create(backend))
     bodies = [b"{}", json.dumps({"userId": UNKNOWN}).encode(), b"not JSON"]

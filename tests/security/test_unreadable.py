@@ -15,7 +15,14 @@ from tests.support.servers import Denizen
 pytestmark = pytest.mark.embedded
 """It writes the lines of the protocol itself, without TLS."""
 
-OPERATIONS = ["command.BlockUser", "public.Authenticate", "query.GetUser", "query.ListUsers", "query.GetJwks"]
+OPERATIONS = [
+    "command.BlockUser",
+    "public.Authenticate",
+    "query.GetUser",
+    "query.ListUsers",
+    "query.GetJwks",
+    "subscriber.FollowEvents.billing",
+]
 REPLIES = [b"_INBOX.\xff\xfe", b"_INBOX.a\x0bb", b"_INBOX.a\x0cb", b"_INBOX.a\x00b", b"\xff", "_INBOX.\u2028".encode()]
 HEADERS = [
     b"NATS/1.0 \xff\xfe\xfd\r\n\r\n",

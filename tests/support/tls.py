@@ -12,11 +12,12 @@ from typing import Any
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
+from services.embedded.program import free_port
 from tests.support.servers import REPOSITORY
 
 
-def make_certificates(directory: Path, *names: str) -> Path:
-    """ca.pem, server.pem and server.key in a directory; the directory."""
+def make_certificates(directory: Path, *names: str, postgres: str | None = None) -> Path:
+    """ca.pem, server.pem and server.key in a directory, with `postgres` also postgres.pem and .key; the directory."""
     path = REPOSITORY / "deploy/nats/make_certificates.py"
     spec = importlib.util.spec_from_file_location("make_certificates", path)
     assert spec
@@ -24,7 +25,7 @@ def make_certificates(directory: Path, *names: str) -> Path:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     directory.mkdir(parents=True, exist_ok=True)
-    module.main(directory, list(names))
+    module.main(directory, list(names), postgres)
     return directory
 
 
@@ -54,6 +55,25 @@ class TlsNats(Nats):
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=0.2):
             return True
         return False
+
+
+class WebSocketNats(Nats):
+    """The embedded nats-server, which takes WebSocket connections with TLS too, at `websocket_port`."""
+
+    def __init__(self, home: Home, certificates: Path) -> None:
+        super().__init__(home, 0)
+        self._home = home
+        self.websocket_port = free_port()
+        self._websocket = (
+            f"websocket {{ listen: {json.dumps(f'127.0.0.1:{self.websocket_port}')}\n"
+            f"tls {{ cert_file: {json.dumps(str(certificates / 'server.pem'))}\n"
+            f"key_file: {json.dumps(str(certificates / 'server.key'))} }} }}\n"
+        )
+
+    def prepare(self) -> None:
+        super().prepare()
+        with (self._home.path / "nats" / "server.conf").open("a", encoding="utf-8") as config:
+            config.write(self._websocket)
 
 
 class Recorder:

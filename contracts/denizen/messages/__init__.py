@@ -8,6 +8,7 @@ from denizen.messages.history import *
 from denizen.messages.identities import *
 from denizen.messages.origin import *
 from denizen.messages.sessions import *
+from denizen.messages.subscribers import *
 from denizen.messages.tokens import *
 from denizen.messages.transfer import *
 from denizen.messages.users import *

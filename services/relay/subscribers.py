@@ -1,0 +1,182 @@
+"""Answers subscribers: makes their durables, and stores what becomes of the events that they park.
+
+NATS has no permission for what a consumer is configured to do. So a subscriber may make none; it asks for a durable
+whose name ends the subject, which NATS does have a permission for, and every durable is made with the same settings.
+"""
+
+import asyncio
+import logging
+import re
+from collections import Counter
+from datetime import datetime
+
+import orjson
+from denizen import durables, parking
+from denizen import messages as m
+from denizen.event import STREAM
+from denizen.operations import SUBSCRIBER
+from denizen.parking import Note
+from denizen.starting import Beginning
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.api import ConsumerConfig
+from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import Error as JetStreamError
+
+from services.domain.refusals import Refusal
+from services.endpoint.call import Call
+from services.endpoint.server import Server
+from services.platform.batching import Batcher
+from services.platform.settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_PARKED_EACH = 1000
+"""Events that a durable may have parked at a time: the stream has room for as many of each of the 200 durables that
+`denizen nats-users` gives out."""
+_WAITING = 64
+"""Requests that wait for their turn; later ones are refused with `overloaded`."""
+_WAITING_EACH = 2
+"""Of one durable. A NATS user has up to 16 durables, and so leaves places to others however much it asks."""
+_DURABLE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_EXISTS_OTHERWISE = (10148, 10013)
+"""Error numbers of JetStream: a consumer of this name exists, configured otherwise."""
+_MOST_CONSUMERS = 10026
+
+
+class Subscribers:
+    """The operations of subscribers, one request at a time.
+
+    Args:
+        publisher: the relay's connection, which may make consumers and store parked events.
+    """
+
+    def __init__(self, settings: Settings, publisher: Client) -> None:
+        self._publisher = publisher
+        self._server = Server(settings, SUBSCRIBER.values(), None, user="registrar")
+        self._calls = Batcher[Call](self._work, most=1, capacity=_WAITING)
+        self._waiting = Counter[str]()
+        self._working: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect and serve. Raises what `broker.connect` does."""
+        self._working = asyncio.create_task(self._calls.run())
+        await self._server.start(self._accept)
+
+    async def stop(self) -> None:
+        """Answer what was accepted, and disconnect."""
+        await self._server.stop_receiving()
+        if self._working is not None:
+            await self._calls.drained()
+            self._working.cancel()
+        await self._server.close()
+
+    def _accept(self, call: Call) -> bool:
+        if self._waiting[call.durable] >= _WAITING_EACH or not self._calls.put(call):
+            return False
+        self._waiting[call.durable] += 1
+        return True
+
+    async def _work(self, calls: list[Call]) -> None:
+        for call in calls:
+            await self._answer(call)
+            self._waiting[call.durable] -= 1
+            self._waiting += Counter()  # Without those that are at zero.
+
+    async def _answer(self, call: Call) -> None:
+        """Answer one, whatever happens."""
+        try:
+            call.check_deadline()
+            await self._server.answer(call, orjson.dumps(await self._done(call)))
+            return
+        except Refusal as error:
+            refusal = error
+        except (NatsError, JetStreamError) as error:
+            log.warning("jetstream_refused", extra={"operation": call.operation.id, "error": str(error)})
+            refusal = Refusal("overloaded", "JetStream does not answer as it should; try again")
+        except Exception as error:
+            log.exception("request_failed", extra={"operation": call.operation.id, "error": type(error).__name__})
+            refusal = Refusal("internal", "the request failed")
+        await self._server.refuse_call(call, refusal)
+
+    async def _done(self, call: Call) -> dict[str, object]:
+        """The body of the reply. Raises Refusal, nats.errors.Error, nats.js.errors.Error."""
+        if not _DURABLE.fullmatch(call.durable):
+            raise Refusal("validation_failed", "the subject must end with a durable: 1 to 64 letters, digits, - and _")
+        if isinstance(call.request, m.FollowEvents):
+            await self._follow(call.durable, call.request)
+            return {"durable": call.durable}
+        assert isinstance(call.request, m.SetParkedEvent)
+        await self._set_parked(call.durable, call.request)
+        return {}
+
+    async def _follow(self, durable: str, request: m.FollowEvents) -> None:
+        jetstream = self._publisher.jetstream()
+        subjects, start = durables.subjects(request.types), _start(request)
+        try:
+            known = await jetstream.consumer_info(STREAM, durable)
+        except NotFoundError:
+            beginning = start or Beginning.of("first")
+            sequence = request.sequence or await beginning.sequence(jetstream)
+            await self._make(STREAM, durable, durables.following(durable, subjects, beginning, sequence))
+        else:
+            try:
+                durables.compare(durable, known.config, subjects, start)
+            except ValueError as error:
+                raise Refusal("validation_failed", str(error)) from None
+        if request.parks:
+            await self._make(parking.STREAM, durable, durables.retrying(durable))
+
+    async def _make(self, stream: str, durable: str, config: ConsumerConfig) -> None:
+        """Make a consumer; one that has been made just so stays. Raises Refusal, nats.errors.Error, APIError."""
+        # nats-py cannot name the action; without it, a consumer that exists would be given this configuration.
+        body = {"stream_name": stream, "config": config.as_dict(), "action": "create"}
+        reply = await self._publisher.request(
+            f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.{durable}", orjson.dumps(body), timeout=5
+        )
+        error = orjson.loads(reply.data).get("error")
+        if error is None:
+            return
+        if error.get("err_code") in _EXISTS_OTHERWISE:
+            raise Refusal(
+                "validation_failed", f"the durable {durable} exists, and follows other events or began elsewhere"
+            )
+        if error.get("err_code") == _MOST_CONSUMERS:
+            raise Refusal("overloaded", f"the stream {stream} has as many consumers as it may: remove unused durables")
+        APIError.from_error(error)
+
+    async def _set_parked(self, durable: str, request: m.SetParkedEvent) -> None:
+        jetstream = self._publisher.jetstream()
+        info = await jetstream.stream_info(parking.STREAM, subjects_filter=parking.subjects(durable))
+        parked = info.state.subjects or {}
+        if f"{parking.PREFIX}.{durable}.{request.position}" not in parked:
+            if request.state == "done":
+                return
+            if request.state == "retry":
+                raise Refusal("validation_failed", "no event is parked at this position", field="position")
+            if len(parked) >= MOST_PARKED_EACH:
+                raise Refusal("forbidden", f"the durable {durable} has {len(parked)} parked events, as many as it may")
+        note = Note(**request.model_dump(exclude={"replaces"}))
+        try:
+            await parking.write(jetstream, durable, note, replaces=request.replaces)
+        except APIError as error:
+            if error.err_code == durables.WRONG_LAST_SEQUENCE:
+                raise Refusal("version_conflict", "the parked event has changed meanwhile", field="replaces") from error
+            raise
+
+
+def _start(request: m.FollowEvents) -> Beginning | None:
+    """None: any. Raises Refusal."""
+    found: list[Beginning] = []
+    if request.start is not None:
+        found.append(Beginning.of(request.start))
+    if request.start_position is not None:
+        found.append(Beginning.of(request.start_position))
+    if request.start_time is not None:
+        try:
+            found.append(Beginning.of(datetime.fromisoformat(request.start_time.upper())))
+        except ValueError:
+            raise Refusal("validation_failed", "not a time as in RFC 3339", field="startTime") from None
+    if len(found) > 1:
+        raise Refusal("validation_failed", "name one of start, startPosition and startTime", field="start")
+    return found[0] if found else None
