@@ -9,6 +9,7 @@ from typeid import TypeID
 from services.accounts.handlers import handler_of
 from services.accounts.handlers.handler import Handler
 from services.accounts.pending import PendingCommand, Repeat, named_user
+from services.domain.claims import ClaimKind
 from services.domain.decide import logins
 from services.domain.decide.logins import Verdict
 from services.domain.events import AnyEvent
@@ -93,6 +94,14 @@ def refusing(pending: PendingCommand, refusal: Refusal, on: UserState) -> Decide
         pending=on.pending,
     )
     return Decided(pending, append, on, refusal)
+
+
+def losing(decided: Decided, kind: ClaimKind, refusal: Refusal) -> Decided:
+    """The refusal of a command that lost a claim; its digest is erased with the user that it named, else the holder."""
+    refused = refusing(decided.pending, refusal, UserState(""))
+    lost = next(claim for claim in decided.append.take if claim[0] == kind)
+    refused.append.about = named_user(decided.pending.command) or lost
+    return refused
 
 
 def _decision(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from services.accounts.deciding import Decided, decide, refusing
+from services.accounts.deciding import Decided, decide, losing
 from services.accounts.handlers import handler_of
 from services.accounts.pending import Answer, PendingCommand, named_user
 from services.accounts.repeats import first_result
@@ -140,7 +140,7 @@ class Rounds:
                 case ClaimTaken(kind):
                     refusal = refusals.taken(kind)
                     if each.pending.call.repeatable:
-                        kept.append(refusing(each.pending, refusal, UserState("")))
+                        kept.append(losing(each, kind, refusal))
                     else:
                         await self._refuse(each.pending, refusal, waiting)
                 case Repeated() if each.pending.repeat is not None:

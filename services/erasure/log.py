@@ -1,6 +1,6 @@
 """The log's own part: the tombstone is the last of the user, and what stands before it cannot be read any more."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 import orjson
 from psycopg import Connection
@@ -14,28 +14,30 @@ from services.eventstore.log.chain import START, link
 from services.platform import sql
 
 _METADATA = {"actor", "commandId", "traceparent"}
+_PAGE = 500
+"""Events that are in the memory at a time."""
 
 
-def rows_of(connection: Connection, user_id: str) -> list[Json]:
-    """Every event of a user, stream by stream."""
+def newest(connection: Connection, user_id: str) -> Json | None:
+    """The last event of the user's own stream."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(sql.load("services.erasure", "read_streams"), {"user_id": user_id}).fetchall()
+        return cursor.execute(sql.load("services.erasure", "read_newest"), [user_id]).fetchone()
 
 
-def tombstone(rows: Sequence[Json], user_id: str) -> Tombstone | None:
-    """The last event of the user's own stream, if it is UserDeleted."""
-    own = [row for row in rows if row["stream"] == user_id]
-    if not own or own[-1]["type"] != "UserDeleted":
+def tombstone(row: Json | None) -> Tombstone | None:
+    """The last event of a user, if it is UserDeleted."""
+    if row is None or row["type"] != "UserDeleted":
         return None
-    return Tombstone(own[-1]["recorded_at"], own[-1]["position"], bytes(own[-1]["hash"]).hex())
+    return Tombstone(row["recorded_at"], row["position"], bytes(row["hash"]).hex())
 
 
-def examine(rows: Sequence[Json], user_id: str, stone: Tombstone, ring: KeyRing | None) -> Place:
-    """What is wrong with the events of an erased user."""
-    place = Place("the user's events", len(rows), len(rows), _reason(ring))
-    for fault in _chain_faults(rows):
-        place.fault(fault)
-    for row in rows:
+def examine(connection: Connection, user_id: str, stone: Tombstone, ring: KeyRing | None) -> Place:
+    """What is wrong with the events of an erased user. Reads them a page at a time, within a transaction."""
+    place = Place("the user's events", 0, 0, _reason(ring))
+    for row, linked in _linked(_rows(connection, user_id)):
+        place.searched = place.kept = place.kept + 1
+        if not linked:
+            place.fault(f"position {row['position']} is not as it was written: run `denizen log verify`")
         if row["position"] > stone.position:
             place.fault(f"position {row['position']} comes after the tombstone")
         if row["metadata"].keys() - _METADATA:
@@ -49,20 +51,28 @@ def examine(rows: Sequence[Json], user_id: str, stone: Tombstone, ring: KeyRing 
     return place
 
 
+def _rows(connection: Connection, user_id: str) -> Iterator[Json]:
+    """Every event of a user, stream by stream, by a cursor of the server: a stream can be longer than the memory."""
+    with connection.cursor("events_of_the_user", row_factory=dict_row) as cursor:
+        cursor.itersize = _PAGE
+        cursor.execute(sql.load("services.erasure", "read_streams"), {"user_id": user_id})
+        yield from cursor
+
+
 def _reason(ring: KeyRing | None) -> str:
     tried = "no key on the ring opens one" if ring else "no key ring is here to try"
     return f"the tombstone, thin bodies, and ciphertexts without their data key; {tried}"
 
 
-def _chain_faults(rows: Iterable[Json]) -> Iterable[str]:
+def _linked(rows: Iterable[Json]) -> Iterator[tuple[Json, bool]]:
+    """Each row, and whether it follows the one before it in its stream as it was written."""
     stream, version, previous = "", 0, START
     for row in rows:
         if row["stream"] != stream:
             stream, version, previous = row["stream"], 0, START
         stored = bytes(row["hash"])
         columns = {name: value for name, value in row.items() if name != "hash"}
-        if row["version"] != version + 1 or link(previous, columns) != stored:
-            yield f"position {row['position']} is not as it was written: run `denizen log verify`"
+        yield row, row["version"] == version + 1 and link(previous, columns) == stored
         version, previous = row["version"], stored
 
 

@@ -38,15 +38,16 @@ def search(conninfo: str, settings: Settings, user_id: str, progress: Callable[[
     receipt, forms, ring = Receipt(user_id, not_searched=_ALWAYS_LEFT), Forms.of(user_id), _ring(settings)
     progress("the log")
     with _connected(conninfo, settings) as connection:
-        rows = log.rows_of(connection, user_id)
-    receipt.tombstone = stone = log.tombstone(rows, user_id)
+        newest = log.newest(connection, user_id)
+    receipt.tombstone = stone = log.tombstone(newest)
     if stone is None:
-        says = "the user is not deleted" if rows else "no user of this id has ever been in this log"
+        says = "the user is not deleted" if newest else "no user of this id has ever been in this log"
         receipt.places.append(Place("the log", faults=[says]))
         return receipt
     progress("tables")
     receipt.places += _tables(conninfo, settings, forms)
-    receipt.places.append(log.examine(rows, user_id, stone, ring))
+    with _connected(conninfo, settings) as connection:
+        receipt.places.append(log.examine(connection, user_id, stone, ring))
     progress("streams")
     receipt.places += asyncio.run(_streams(settings, forms, stone))
     if (settings.home / "log").is_dir():

@@ -259,8 +259,8 @@ async def test_users_are_read_in_index_order(database_url: str) -> None:
     [
         ("services.tokens", "session_alive", ["sessions_pkey"]),
         ("services.eventstore.credentials", "find_session", ["sessions_pkey"]),
-        ("services.eventstore.credentials", "find_sessions", ["sessions_user", "data_keys_pkey"]),
-        ("services.eventstore.credentials", "find_begun", ["sessions_user"]),
+        ("services.eventstore.credentials", "find_sessions", ["sessions_user_command", "data_keys_pkey"]),
+        ("services.eventstore.credentials", "find_begun", ["sessions_user_command"]),
         ("services.eventstore.credentials", "refresh_session", ["sessions_pkey"]),
         (
             "services.eventstore.credentials",
@@ -300,6 +300,23 @@ async def test_secrets_are_found_by_index(
     assert "Seq Scan" not in steps, steps
     for index in indexes:
         assert index in steps, steps
+
+
+def test_session_of_a_command_is_found_among_thousands(database_url: str) -> None:
+    """As `authenticate` looks for it: the other sessions of the user are not read."""
+    with psycopg.connect(database_url, options="-c search_path=denizen", autocommit=True) as owner:
+        owner.execute(
+            """insert into sessions
+            select 'sess_' || lpad(n::text, 26, '0'), 'user_a', n, '', 0, 'c' || n, now(), now(),
+                   now() + interval '1 h', ''
+            from generate_series(1, 5000) n"""
+        )
+        owner.execute("analyze sessions")
+        statement = sql.load("services.eventstore.credentials", "find_begun")
+        explained = owner.execute(f"explain (analyze, buffers, format json) {statement}", [["user_a"], ["c7"]])
+        ((plan,),) = explained.fetchall()
+    assert plan[0]["Plan"]["Actual Rows"] == 1
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 10
 
 
 async def test_page_of_logins_is_read_from_an_index_unsorted(database: Database, database_url: str) -> None:

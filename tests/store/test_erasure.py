@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,11 +61,10 @@ async def user(store: PostgresEventStore) -> str:
 
 def look(owner: Owner, user: str) -> dict[str, Place]:
     """Through the tables, and at the user's own events; by place."""
-    rows = log.rows_of(owner, user)
-    stone = log.tombstone(rows, user)
+    stone = log.tombstone(log.newest(owner, user))
     assert stone is not None
     with owner.transaction():
-        places = [*tables.search(owner, "denizen", Forms.of(user)), log.examine(rows, user, stone, ring())]
+        places = [*tables.search(owner, "denizen", Forms.of(user)), log.examine(owner, user, stone, ring())]
     return {place.place: place for place in places}
 
 
@@ -171,6 +171,32 @@ async def test_digests_of_an_erased_user_are_gone(owner: Owner, user: str, store
     assert faults(owner, user) == ["table commands: a digest of what the user's command asked for is left"]
 
 
+async def test_digest_of_a_lost_claim_is_erased_with_its_user(owner: Owner, store: PostgresEventStore) -> None:
+    """With the user whom the command named, else with the one who has what it asked for."""
+    accounts = Accounts(store)
+    holder, loser = [
+        (await accounts.one(ask("CreateUser", {"email": f"{name}@example.com"})))["user"]["id"] for name in "ab"
+    ]
+    lost = [
+        ask("CreateUser", {"email": "A@example.com"}, id="new"),
+        ask("CreateUser", {"email": "b@example.com"}, id="x"),
+    ]
+    for call in lost:
+        assert (await accounts.one(call))["error"]["code"] == "email_taken"
+    await accounts.one(ask("UpdateUser", {"userId": holder, "externalId": WORD}))
+    taken = await accounts.one(ask("UpdateUser", {"userId": loser, "externalId": WORD}, id="old"))
+    assert taken["error"]["code"] == "external_id_taken"
+
+    async def erased(user: str) -> set[str]:
+        call = ask("DeleteUser", {"userId": user})
+        assert "error" not in await accounts.one(PendingCommand(call, call.request, reply=deleted))
+        rows = owner.execute("select command_id from commands where digest is null").fetchall()
+        return {command_id for (command_id,) in rows}
+
+    assert await erased(holder) == {"new"}
+    assert await erased(loser) == {"new", "old", "x"}
+
+
 async def test_refusal_with_personal_data_is_found(owner: Owner, user: str) -> None:
     refusal = {"error": {"code": "email_taken", "message": "…", "details": [{"email": "a@example.com"}]}}
     statement = "insert into commands values ('x', %s, null, %s, now())"
@@ -182,6 +208,32 @@ async def test_unreadable_table_is_a_fault(owner: Owner, user: str) -> None:
     owner.execute("create table secret (a text)")
     owner.execute("set role denizen_app")
     assert "table secret: may not be read: look as the owner" in faults(owner, user)
+
+
+async def test_memory_of_a_search_does_not_grow_with_the_stream(owner: Owner, user: str) -> None:
+    """The events of a user are read a page at a time."""
+    owner.execute(_LENGTHEN, {"user": user, "count": 20_000})
+    stone = log.tombstone(log.newest(owner, user))
+    assert stone is not None
+    tracemalloc.start()
+    try:
+        with owner.transaction():
+            place = log.examine(owner, user, stone, ring())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert place.searched is not None
+    assert place.searched > 20_000
+    assert peak < 10_000_000
+
+
+_LENGTHEN: LiteralString = """
+insert into events (position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, hash)
+select (select position from log_head) + n, gen_random_uuid(), %(user)s || '/logins', n, 'LoginFailed', 1,
+       jsonb_build_object('userId', %(user)s::text, 'version', n), jsonb_build_object('commandId', repeat('x', 500)),
+       now(), '\\x00'
+from generate_series(1, %(count)s) n
+"""
 
 
 # --- the log ----------------------------------------------------------------------------------------------------
@@ -197,8 +249,8 @@ async def test_event_after_the_tombstone_is_found(owner: Owner, user: str, store
 async def test_living_user_has_no_tombstone(owner: Owner, store: PostgresEventStore) -> None:
     created = await Accounts(store).one(ask("CreateUser", {"email": "a@example.com"}))
     there = created["user"]["id"]
-    assert log.tombstone(log.rows_of(owner, there), there) is None
-    assert log.tombstone(log.rows_of(owner, user_id()), user_id()) is None
+    assert log.tombstone(log.newest(owner, there)) is None
+    assert log.tombstone(log.newest(owner, user_id())) is None
 
 
 async def test_readable_private_part_is_found(owner: Owner, user: str) -> None:
@@ -220,7 +272,7 @@ async def test_body_that_is_not_thin_is_found(owner: Owner, user: str) -> None:
 
 
 async def test_receipt_has_the_hash_of_the_tombstone(owner: Owner, user: str) -> None:
-    stone = log.tombstone(log.rows_of(owner, user), user)
+    stone = log.tombstone(log.newest(owner, user))
     query = "select position, encode(hash, 'hex'), recorded_at from events where type = 'UserDeleted'"
     assert stone
     assert owner.execute(query).fetchone() == (stone.position, stone.hash, stone.deleted_at)

@@ -86,9 +86,15 @@ class MemoryStreams:
             self._streams.setdefault(append.stream, []).append(event)
         if append.command_id:
             self._outcomes[append.command_id] = self._outcome(append)
-            self._asked.setdefault(append.user_id, []).append(append.command_id)
+            self._asked.setdefault(self._about(append), []).append(append.command_id)
         self._keep_beside(append)
         return Appended(self._head if append.events else 0)
+
+    def _about(self, append: Append) -> str:
+        """The user with whom the digest of a command is erased."""
+        if isinstance(append.about, tuple):
+            return self._claims.get(append.about, "")
+        return append.user_id or append.about or ""
 
     def _outcome(self, append: Append) -> Outcome:
         if append.refusal:

@@ -112,6 +112,8 @@ def prepare(appends: Mapping[int, Append], keys: DataKeys) -> Batch:
     for index, append in appends.items():
         if append.command_id:
             batch.commands.append(_command_row(append))
+            if isinstance(append.about, tuple):
+                batch.commands[-1]["lost"] = keys.ring.claim(*append.about).hex()
         for kind, value in append.take:
             key = keys.ring.claim(kind, value)
             batch.wanted[key] = index, kind
@@ -162,7 +164,7 @@ def _command_row(append: Append) -> Json:
     logins = after if append.requires is not None and append.events else None
     return {
         "command_id": append.command_id,
-        "user_id": append.user_id or None,
+        "user_id": append.user_id or (append.about if isinstance(append.about, str) else None),
         "version": None if refused else after if append.requires is None else append.requires,
         "logins": None if refused else logins,
         "refusal": append.refusal,

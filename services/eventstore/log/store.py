@@ -32,6 +32,7 @@ class Append:
         command_id: where the caller named one, so that a repeat is recognised.
         refusal: the answer of a command that was refused, kept under its id.
         digest: of what the command with this id asks for (services/accounts/fingerprint.py).
+        about: the user with whom the digest is erased, where `stream` is empty; or a claim, for the holder of that.
     """
 
     stream: str
@@ -49,6 +50,7 @@ class Append:
     digest: bytes | None = None
     snapshot: Json | None = None
     pending: bool = False
+    about: str | Claim | None = None
 
     @property
     def user_id(self) -> str:
