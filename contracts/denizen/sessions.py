@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from denizen import arguments
 from denizen.blocking import Blocking, blocking
-from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User
+from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
 from denizen.users import sections
 
@@ -40,7 +40,7 @@ class Sessions:
         Raises InvalidCredentials, EmailNotVerified, UserBlocked, UserDeactivated, PasswordChangeRequired,
         TooManyAttempts.
         """
-        body = {"email": email, "password": password, "ip": ip, "userAgent": user_agent}
+        body = {"email": email, "password": password, "ip": ip, "userAgent": _clean(user_agent)}
         given = {name: value for name, value in body.items() if value is not None}
         if earlier_token is not None:
             arguments.text("earlier_token", earlier_token)
@@ -162,6 +162,13 @@ class Me:
     async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
         reply = await self._transport.command(command, body, options, token=self._token)
         return User.model_validate(reply["user"])
+
+
+def _clean(user_agent: str | None) -> str | None:
+    """A user agent that JSON and UTF-8 can hold: a browser's octets come as half surrogate pairs from some servers."""
+    if user_agent is None:
+        return None
+    return origin.user_agent(arguments.text("user_agent", user_agent).encode(errors="replace").decode())
 
 
 def _proof(current_password: str | None) -> dict[str, str]:

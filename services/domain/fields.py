@@ -91,6 +91,9 @@ def _new_email_faults(address: str) -> list[tuple[str, str]]:
 
 
 def _ip_faults(address: str) -> list[tuple[str, str]]:
+    if "," in address:
+        # Which of them is true, only the front end knows: the first is what the caller wrote, the last may be a proxy.
+        return [("ip", "is a list: send one address, the one that your own outermost proxy saw")]
     try:
         ip_address(address)
     except ValueError:

@@ -72,6 +72,16 @@ def test_snippets_of_the_product_page_work(client: Client, post: Postbox) -> Non
     client.auth.users.delete(user.id)
 
 
+@pytest.mark.parametrize("written", ["Firefox\udcff", "Fire\x00fox", "Firefox\t" * 200])
+def test_user_agent_that_utf_8_cannot_hold_signs_in(client: Client, written: str) -> None:
+    """As servers that decode headers octet by octet give it: the user cannot mend it."""
+    user = client.auth.users.create(email=email(), password=PASSWORD, email_verified=True)
+    client.auth.sessions.authenticate(email=user.email, password=PASSWORD, user_agent=written)
+    (login,) = client.auth.users.login_history(user.id)
+    assert login.user_agent
+    assert login.user_agent.startswith("Fire")
+
+
 def test_sessions_are_listed_refreshed_and_revoked(client: Client) -> None:
     user = client.auth.users.create(email=email(), password=PASSWORD, email_verified=True)
     sessions = client.auth.sessions

@@ -157,6 +157,14 @@ def test_malformed_network_address_is_refused(ip: str) -> None:
     assert faults(signing_in(ip)) == ["ip"]
 
 
+@pytest.mark.parametrize("ip", ["192.0.2.7, 192.0.2.8", "2001:db8::7,10.0.0.1", "unknown, 192.0.2.7"])
+def test_list_of_network_addresses_is_refused_with_advice(ip: str) -> None:
+    """As `X-Forwarded-For` holds it: taking any of them would let attackers choose the address that counts."""
+    with pytest.raises(Refusal, match="validation_failed") as refused:
+        fields.check(signing_in(ip))
+    assert refused.value.message == "is a list: send one address, the one that your own outermost proxy saw"
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [
