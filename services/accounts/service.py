@@ -45,7 +45,7 @@ _KEYS_SECONDS = 2
 async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Serve until `stop` is set, then answer all that was accepted. Raises where it cannot start."""
     ring = keys.load(settings)
-    store = PostgresEventStore(settings, ring, "accounts")
+    store = PostgresEventStore(settings, ring, "accounts", role="accounts")
     await store.check_keys()
     await address_keys.renew(settings, ring, "accounts")
     signals = await broker.connect(settings, "signal")
@@ -59,8 +59,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     answers = Answers(server, revocations, dearest)
     rounds = Rounds(store, answers, _announce(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
     batcher = Batcher[PendingCommand](rounds.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
-    published, sessions = Database(settings, "accounts keys"), Database(settings, "accounts sessions")
-    secrets, rate_limits = SecretStore(settings, ring, "accounts"), RateLimits(settings, ring)
+    published = Database(settings, "accounts keys", role="accounts")
+    sessions = Database(settings, "accounts sessions", role="accounts")
+    secrets = SecretStore(settings, ring, "accounts", role="accounts")
+    rate_limits = RateLimits(settings, ring)
     tools = Tools(
         settings=settings,
         store=store,

@@ -116,7 +116,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except ProjectionNewer as error:
         show.say(f"A later version of Denizen made the projection {error}.", err=True)
     except psycopg.errors.UndefinedTable:
-        show.say("There are no projections: has the projector ever run?", err=True)
+        show.say("The database is not migrated: run `denizen migrate`.", err=True)
     except psycopg.Error as error:
         show.say(f"PostgreSQL refuses: {type(error).__name__}.", err=True)
     raise typer.Exit(1)

@@ -85,7 +85,7 @@ class Queries:
             self._batchers[kind] = Batcher(work, most=1, capacity=_WAITING_SINGLY)
 
     def _database(self, settings: Settings, name: str) -> Database:
-        self._databases.append(Database(settings, f"directory {name}", options=OPTIONS.get(name)))
+        self._databases.append(Database(settings, f"directory {name}", role="directory", options=OPTIONS.get(name)))
         return self._databases[-1]
 
     def accept(self, call: Call) -> bool:

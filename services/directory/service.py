@@ -36,10 +36,11 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     ring = keys.load(settings)
     ours = [operation for operation in OPERATIONS.values() if operation.service == "directory"]
     server = Server(settings, ours, ring, hot=_HOT)
-    store = PostgresEventStore(settings, ring, "directory")
+    store = PostgresEventStore(settings, ring, "directory", role="directory")
     await store.check_keys()
     queries = Queries(settings, store, server.answer, server.refuse_call)
-    alive, published = Database(settings, "directory sessions"), Database(settings, "directory keys")
+    alive = Database(settings, "directory sessions", role="directory")
+    published = Database(settings, "directory keys", role="directory")
     server_keys = ServerKeys(published, settings)
     bearers = Bearers(alive, server_keys, settings)
     sessions = Sessions(alive, ring, server_keys, bearers)

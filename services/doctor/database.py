@@ -94,7 +94,9 @@ async def check_projections(settings: Settings) -> Report:
         versions = dict(await fetch(settings, "projection_versions"))
         ((lag, age),) = await fetch(settings, "projections")
     except psycopg.errors.UndefinedTable:
-        raise Wanting("there are none: start `denizen run projector`") from None
+        raise Wanting("the database is not migrated: run `denizen migrate`") from None
+    if not versions:
+        raise Wanting("there are none: start `denizen run projector`")
     figures = {"lagEvents": lag or 0, "lagSeconds": round(age or 0, 1)}
     awaited = [each.name for each in projections.ALL if versions.get(each.name) != each.version]
     if awaited:

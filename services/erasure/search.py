@@ -14,7 +14,6 @@ from services.erasure.forms import Forms
 from services.erasure.receipt import Place, Receipt, Tombstone
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
-from services.platform.database import NO_CODE_OF_OTHERS
 from services.platform.settings import Settings
 
 _FOLLOW_SECONDS = 5.0
@@ -67,7 +66,7 @@ def _ring(settings: Settings) -> KeyRing | None:
 
 def _connected(conninfo: str, settings: Settings) -> psycopg.Connection:
     """A connection that sees one state of the database in each of its transactions, and changes nothing."""
-    options = f"-c search_path={settings.cell} -c timezone=UTC {NO_CODE_OF_OTHERS}"
+    options = f"-c search_path={settings.cell} -c timezone=UTC"
     connection = psycopg.connect(conninfo, options=options)
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     connection.read_only = True

@@ -53,7 +53,7 @@ class Outbox:
     """The mails of one cell. Methods raise DatabaseUnavailable and psycopg's errors of a lost connection."""
 
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
-        self._database = Database(settings, "mailer", transaction_seconds=5)
+        self._database = Database(settings, "mailer", role="mailer", transaction_seconds=5)
         self._ring = ring
 
     async def take(self, limit: int, seconds: int) -> list[Lease]:

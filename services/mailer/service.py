@@ -38,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     """Send until `stop` is set; the mail under way is finished."""
     ring = keys.load(settings)
     work = Mailer(settings, ring)
-    store = PostgresEventStore(settings, ring, "mailer")
+    store = PostgresEventStore(settings, ring, "mailer", role="mailer")
     await store.check_keys()
     await store.close()
     client = await broker.connect(settings, "signal")

@@ -33,9 +33,6 @@ LOST = (
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
 """What is off: a plan is kept until the tables are analyzed, and one that was made while they were small would read
 them from end to end, for each row of another one perhaps (0.5 s for a read of the log, measured at 20,000 users)."""
-NO_CODE_OF_OTHERS = "-c row_security=off -c restrict_nonsystem_relation_kind=view,foreign-table"
-"""Options: a policy of a table, and a view in a table's place, are errors. Their code would run with the rights of the
-reader, and the projector's login owns tables that other services and the operator read."""
 WHOLE_TABLES: Mapping[str, str] = dict.fromkeys(_BY_INDEX, "on")
 """Options of a connection that reads tables as a whole."""
 
@@ -64,12 +61,15 @@ class Database:
         settings: Settings,
         name: str,
         *,
+        role: str = "app",
         transaction_seconds: int = 0,
         idle_seconds: int = 0,
         use_seconds: float = _USE_SECONDS,
         options: Mapping[str, str] | None = None,
     ) -> None:
         """`name` is shown in pg_stat_activity. Needs `settings.database_url`.
+
+        It works under the role `<cell>_<role>`: a service under its own, the operator's commands under `app`.
 
         The server ends the connection where a transaction takes longer than `transaction_seconds`, or nothing is asked
         for `idle_seconds`; 0: never. We break it off where one use takes longer than `use_seconds`. `options` are
@@ -85,8 +85,7 @@ class Database:
             tcp_user_timeout=10_000,
             # A process that stops while it holds locks must not stop the others: the server ends its transaction.
             # After a pipeline of psycopg the idle time-out never comes, transaction_timeout does (test_outages.py).
-            options=f"-c search_path={settings.cell} -c role={settings.cell}_{settings.database_role} "
-            f"-c timezone=UTC {NO_CODE_OF_OTHERS} "
+            options=f"-c search_path={settings.cell} -c role={settings.cell}_{role} -c timezone=UTC "
             "-c jit=off -c plan_cache_mode=force_generic_plan "
             + "".join(f"-c {option}=off " for option in _BY_INDEX)
             + "-c statement_timeout=30s -c lock_timeout=7s -c idle_in_transaction_session_timeout=5s "

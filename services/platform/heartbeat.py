@@ -23,7 +23,7 @@ class Heartbeat:
 
     def __init__(self, settings: Settings, service: str) -> None:
         name = f"{PREFIX.removeprefix('denizen ')}/{settings.cell}/{service}/{os.getpid()}"
-        self._database = Database(settings, name, idle_seconds=_FORGOTTEN_SECONDS)
+        self._database = Database(settings, name, role=service, idle_seconds=_FORGOTTEN_SECONDS)
 
     async def run(self, beaten: Callable[[], None]) -> None:
         """Beat until cancelled; `beaten` is called after each beat that PostgreSQL has answered."""

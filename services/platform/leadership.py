@@ -28,10 +28,10 @@ class Leadership:
     that moves only from where it was, a stream that takes an event only behind the one before it.
     """
 
-    def __init__(self, settings: Settings, role: str) -> None:
+    def __init__(self, settings: Settings, service: str) -> None:
         # A leader that is stopped, not dead, must make room for the spare: it asks every second while it works.
-        self._database = Database(settings, f"{role} leader", idle_seconds=10)
-        self._key = crc32(f"{settings.cell}/{role}".encode())
+        self._database = Database(settings, f"{service} leader", role=service, idle_seconds=10)
+        self._key = crc32(f"{settings.cell}/{service}".encode())
         self._checked = 0.0
 
     async def lead(self, work: Callable[[], Awaitable[None]], failures: tuple[type[Exception], ...]) -> None:

@@ -30,7 +30,7 @@ def serve(service: str, run: Run) -> int:
     """Run a service until SIGTERM or SIGINT; the exit code: 0 after a clean end, 1 a failure, 2 wrong settings."""
     logs.configure(service)
     try:
-        settings = Settings().acting_as(service)
+        settings = Settings()
         wrong = missing(settings, (*needs.SECRETS[service], "nats_url"))
     except ValidationError as error:
         settings, wrong = None, faults(error)
@@ -41,7 +41,7 @@ def serve(service: str, run: Run) -> int:
     gc.freeze()
     gc.set_threshold(20_000)
     try:
-        uvloop.run(live(settings, startup.with_database(run), service))
+        uvloop.run(live(settings, startup.with_database(run, service), service))
     except Exception as error:
         reason = causes.sentence(error)
         log.exception("failed", extra={"reason": reason})

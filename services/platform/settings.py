@@ -30,10 +30,6 @@ class Settings(BaseSettings):
     """PostgreSQL from which the directory answers look-ups, lists and login histories: a streaming replica of the
     server in DENIZEN_DATABASE_URL, with the directory's login. By default that server itself. A query still waits until
     the position that it demands has reached the replica."""
-    database_role: Annotated[str, StringConstraints(pattern=r"^[a-z]+$"), Otherwise("must be lower-case letters")] = (
-        "app"
-    )
-    """The role that connections work under is `<cell>_<this>`; each service sets its own, see `acting_as`."""
     postgres_accounts_password: SecretStr | None = None
     """The password that `denizen migrate` sets for the login of accounts; nothing else reads it."""
     postgres_directory_password: SecretStr | None = None
@@ -130,10 +126,6 @@ class Settings(BaseSettings):
         if value is not None:
             urls.smtp(value.get_secret_value())
         return value
-
-    def acting_as(self, service: str) -> Self:
-        """These settings, for connections that work under the role of a service."""
-        return self.model_copy(update={"database_role": service})
 
     def for_reading(self) -> Self:
         """These settings, for connections that read the projections."""

@@ -93,14 +93,14 @@ def fail(reason: str) -> None:
         start.fail(reason)
 
 
-def with_database(run: Run) -> Run:
+def with_database(run: Run, service: str) -> Run:
     """The service, begun when its database answers and is migrated.
 
     It raises DatabaseUnavailable or SchemaTooNew where something is wrong with that which does not pass by itself.
     """
 
     async def started(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        database = Database(settings, "start")
+        database = Database(settings, "start", role=service)
         try:
             while reason := await _missing(database, settings.cell):
                 waiting(reason)

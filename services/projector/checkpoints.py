@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import orjson
+import psycopg.sql
 from psycopg.errors import UniqueViolation
 
 from projections import Projection
 from services.domain.streams import StoredEvent
+from services.eventstore.migrations import projection_forms
 from services.platform import sql
 from services.platform.database import Connection
 
@@ -27,16 +29,25 @@ async def prepare(connection: Connection, projections: Sequence[Projection]) -> 
     Those that are missing on another log, or of an earlier version, are a rebuild's to make.
     """
     async with connection.transaction():
-        await connection.execute(sql.load(_PACKAGE, "create_checkpoints"))
         stored = await _stored(connection)
         ((empty,),) = await (await connection.execute(sql.load(_PACKAGE, "log_is_empty"))).fetchall()
         for projection in projections:
             if empty and projection.name not in stored:
-                await connection.execute(projection.create)
+                for statement in making(projection):
+                    await connection.execute(statement)
+                await connection.execute(sql.load(_PACKAGE, "swap_projection"), [projection.name, projection.version])
                 await connection.execute(sql.load(_PACKAGE, "add_checkpoint"), [projection.name, projection.version])
-                for index in projection.index:
-                    await connection.execute(index)
         return await read(connection, projections)
+
+
+def making(projection: Projection) -> list[psycopg.sql.Composed]:
+    """The statements that make a projection in the scratch schema: the first one its tables, the others their indexes.
+
+    They call a function of the owner, who owns the tables (migrations/projection_forms.py).
+    """
+    call = psycopg.sql.SQL(sql.load(_PACKAGE, "make_projection"))
+    steps = range(1, len(projection_forms.steps(projection)) + 1)
+    return [call.format(name=projection.name, version=projection.version, step=step) for step in steps]
 
 
 async def read(connection: Connection, projections: Sequence[Projection]) -> dict[str, int]:

@@ -21,6 +21,7 @@ from projections.projection import Applying
 from services.domain.streams import ReplayedEvent, StoredEvent
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
+from services.eventstore.migrations.roles import PROJECTOR
 from services.platform import sql
 from services.platform.database import Connection, Database, DatabaseUnavailable
 from services.platform.settings import Settings
@@ -126,8 +127,8 @@ async def _fill(half: Half, count: c_int64) -> None:
             raise SecondProcessEnded
         count.value = events
 
-    store = PostgresEventStore(half.settings, keys.load(half.settings), "rebuild second")
-    database = Database(half.settings, "rebuild second", use_seconds=86_400, options=half.options)
+    store = PostgresEventStore(half.settings, keys.load(half.settings), "rebuild second", role=PROJECTOR)
+    database = Database(half.settings, "rebuild second", role=PROJECTOR, use_seconds=86_400, options=half.options)
     chosen = [projection for projection in projections.ALL if projection.name in half.names]
     try:
         async with database.connection() as connection:

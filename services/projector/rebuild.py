@@ -90,8 +90,7 @@ class Rebuild:
     """
 
     def __init__(self, settings: Settings, store: Log) -> None:
-        """`store` is read from. The tables are made under the projector's role, which brings them up to date."""
-        settings = settings.acting_as(PROJECTOR)
+        """`store` is read from. The projector's role fills the tables, which functions of the owner make."""
         self._live, self._scratch = settings.cell, f"{settings.cell}_rebuild"
         self._key = crc32(f"{settings.cell}/rebuild".encode())
         self._second_key = crc32(f"{settings.cell}/rebuild/second".encode())
@@ -109,8 +108,8 @@ class Rebuild:
             "statement_timeout": f"{_STEP_SECONDS}s",
             "lock_timeout": f"{_STEP_SECONDS}s",  # One of our connections waits for the other's index.
         }
-        self._database = Database(settings, "rebuild", use_seconds=_WHOLE_SECONDS, options=options)
-        self._second = Database(settings, "rebuild second", use_seconds=_WHOLE_SECONDS, options=options)
+        self._database = Database(settings, "rebuild", role=PROJECTOR, use_seconds=_WHOLE_SECONDS, options=options)
+        self._second = Database(settings, "rebuild second", role=PROJECTOR, use_seconds=_WHOLE_SECONDS, options=options)
         self._position = 0
 
     async def run(self, chosen: Sequence[Projection], progress: Progress | None = None) -> Rebuilt:
@@ -160,15 +159,14 @@ class Rebuild:
 
     async def _clear(self) -> None:
         async with self._database.connection(reopen=False) as connection:
-            for table in await leftovers(connection, self._live):
-                await connection.execute(psycopg.sql.SQL("drop table {}").format(self._name(self._scratch, table)))
+            await connection.execute(sql.load(_PACKAGE, "drop_scratch_tables"))
 
     async def _build(self, chosen: Sequence[Projection], progress: Progress) -> None:
         self._position = 0
         async with self._database.connection(reopen=False) as connection:
             await checkpoints.read(connection, chosen)
             for projection in chosen:
-                await connection.execute(projection.create)
+                await connection.execute(checkpoints.making(projection)[0])
             await self._fill(connection, chosen, progress)
             await self._finish(connection, chosen)
             await self._catch_up(connection, chosen)
@@ -200,7 +198,7 @@ class Rebuild:
         # The planner knows nothing of a new table, and index-only scans need its visibility map.
         vacuum = psycopg.sql.SQL("vacuum (analyze) {}")
         tables = [self._name(self._scratch, table) for projection in chosen for table in projection.tables]
-        statements: list[Query] = [index for projection in chosen for index in projection.index]
+        statements: list[Query] = [index for projection in chosen for index in checkpoints.making(projection)[1:]]
         statements += [vacuum.format(table) for table in tables]
         async with self._second.connection() as second:
             await _share((connection, second), statements)
@@ -256,11 +254,7 @@ class Rebuild:
             await projection.apply(connection, events)
             position = events[-1].position
         await self._patience(connection, _READ_SECONDS)
-        schema = psycopg.sql.Identifier(self._live)
-        for table in projection.tables:
-            new, old = self._name(self._scratch, table), self._name(self._live, table)
-            await connection.execute(psycopg.sql.SQL("drop table if exists {}").format(old))
-            await connection.execute(psycopg.sql.SQL("alter table {} set schema {}").format(new, schema))
+        await connection.execute(sql.load(_PACKAGE, "swap_projection"), [projection.name, projection.version])
         values = {"name": projection.name, "version": projection.version, "position": position}
         await connection.execute(sql.load(_PACKAGE, "set_checkpoint"), values)
         return position

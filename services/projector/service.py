@@ -41,13 +41,13 @@ class Projector:
     """Applies the log to every projection; one process at a time."""
 
     def __init__(self, settings: Settings, client: Client) -> None:
-        self._settings = settings = settings.acting_as(PROJECTOR)
+        self._settings = settings
         ring = keys.load(settings)
-        self._store = PostgresEventStore(settings, ring, "projector")
+        self._store = PostgresEventStore(settings, ring, "projector", role=PROJECTOR)
         # Of its own: a connection is used by one task at a time, and a batch of a rebuild is large.
-        self._rebuild_store = PostgresEventStore(settings, ring, "rebuild")
-        self._database = Database(settings, "projector", transaction_seconds=30)
-        self._leadership = Leadership(settings, "projector")
+        self._rebuild_store = PostgresEventStore(settings, ring, "rebuild", role=PROJECTOR)
+        self._database = Database(settings, "projector", role=PROJECTOR, transaction_seconds=30)
+        self._leadership = Leadership(settings, PROJECTOR)
         self._log = Signal(client, settings, "log")
         self._applied = Signal(client, settings, "applied")
         self._positions: dict[str, int] = {}

@@ -34,7 +34,7 @@ class Feed:
     """Reads the public part of the log."""
 
     def __init__(self, settings: Settings) -> None:
-        self._database = Database(settings, "relay read")
+        self._database = Database(settings, "relay read", role="relay")
 
     async def read(self, after: int, limit: int) -> list[PublicEvent]:
         """At most `limit` events behind position `after`, in order. Raises DatabaseUnavailable."""

@@ -175,7 +175,9 @@ class _Export:
 
     async def _read(self, min_position: int | None) -> AsyncGenerator[Piece]:
         encoder = Encoder(self._request.format, self._request.fields, raw=self._request.raw)
-        database = Database(self._settings, "transfer export", use_seconds=_LONGEST_SECONDS, options=_OPTIONS)
+        database = Database(
+            self._settings, "transfer export", role="transfer", use_seconds=_LONGEST_SECONDS, options=_OPTIONS
+        )
         try:
             async with database.connection() as connection:
                 await self._reach(connection, min_position)

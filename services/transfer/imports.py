@@ -60,7 +60,7 @@ class Imports:
         self._keys = keys
         self._appended = appended
         self._pace = Pace()
-        self._progress = Database(settings, "transfer progress")
+        self._progress = Database(settings, "transfer progress", role="transfer")
 
     async def close(self) -> None:
         await self._progress.close()

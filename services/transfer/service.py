@@ -36,7 +36,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     """Serve until `stop` is set, then answer all that was accepted. Raises where it cannot start."""
     os.nice(_NICE)
     ring = keys.load(settings)
-    store = PostgresEventStore(settings, ring, "transfer")
+    store = PostgresEventStore(settings, ring, "transfer", role="transfer")
     await store.check_keys()
     await address_keys.renew(settings, ring, "transfer")
     signals = await broker.connect(settings, "signal")
@@ -46,8 +46,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await logged.send()
 
     server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"], ring)
-    secrets, pool = SecretStore(settings, ring, "transfer"), HashingPool(settings)
-    published = Database(settings, "transfer keys")
+    secrets, pool = SecretStore(settings, ring, "transfer", role="transfer"), HashingPool(settings)
+    published = Database(settings, "transfer keys", role="transfer")
     server_keys = ServerKeys(published, settings, ring)
     imports = Imports(settings, store, secrets, ring=ring, pool=pool, keys=server_keys, appended=appended)
     exports = Exports(settings, server.serve)

@@ -194,7 +194,7 @@ def test_postgresql_with_the_fixes_is_accepted() -> None:
 async def test_late_projections_are_found_by_their_age(database_url: str) -> None:
     found = settings(database_url)
     assert "there are none" in await _fault(partial(database.check_projections, found))
-    made = Database(found.acting_as("projector"), "test")
+    made = Database(found, "test", role="projector")
     async with made.connection() as connection:
         await checkpoints.prepare(connection, projections.ALL)
     assert not await _fault(partial(database.check_projections, found))

@@ -228,7 +228,6 @@ async def test_upgrade_serves_old_tables_while_it_rebuilds(own_denizen: Denizen)
 async def test_tables_of_a_killed_rebuild_are_dropped(own_denizen: Denizen) -> None:
     """By the projector, at its start."""
     with psycopg.connect(own_denizen.database_url, autocommit=True) as owner:
-        owner.execute("set role denizen_projector")
         owner.execute("create table denizen_rebuild.users as select 'canary' as email")
         own_denizen.kill("projector")
 

@@ -129,6 +129,12 @@ def test_blocked_user_can_be_unblocked(client: denizen.Client, expected: dict[st
     assert client.auth.users.unblock(expected["ids"]["blocked"]).status == "ACTIVE"
 
 
+def test_tables_belong_to_the_owner(upgraded: Denizen) -> None:
+    with psycopg.connect(upgraded.database_url) as owner:
+        owners = owner.execute("select distinct tableowner from pg_tables where schemaname = 'denizen'").fetchall()
+    assert owners == [("denizen",)]
+
+
 @pytest.mark.parametrize("command", [("log", "verify"), ("doctor",)])
 def test_log_verify_and_doctor_find_nothing_wanting(upgraded: Denizen, command: tuple[str, ...]) -> None:
     done = cli(upgraded, *command)

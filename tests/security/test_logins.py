@@ -70,13 +70,20 @@ OWNERS: tuple[LiteralString, ...] = (
     "select pg_read_file('/proc/self/environ')",
     "copy (select 1) to program 'true'",
     "create extension dblink",
+    "create table canary ()",
+    "create table denizen_rebuild.canary ()",
+    "create function canary() returns int return 1",
+    "alter table users add column canary text",
+    "create policy canary on users using (true)",
+    "truncate users",
+    "drop table users",
 )
 """What only an owner or superuser may do: refused to each service."""
 
 UNNEEDED: Mapping[str, tuple[LiteralString, ...]] = {
     "directory": (
         *("select hash from passwords", "select digest from codes", "select key from claims"),
-        *("select wrapped from server_keys", "select private from sessions", "select salt from sessions"),
+        *("select wrapped from server_keys", "select generation from sessions", "select salt from sessions"),
         *("select private from mails", "select refusal from commands", "select first from import_ids"),
         *("delete from sessions", "delete from data_keys", "update log_head set position = 0"),
         "insert into passwords values ('user_canary', 'canary')",

@@ -48,8 +48,8 @@ async def holders(owner: Connection, *addresses: str) -> list[str | None]:
     return found
 
 
-async def renew(url: str, name: str = "a") -> int:
-    return await address_keys.renew(settings(url), ring(), name)
+async def renew(url: str, service: str = "accounts") -> int:
+    return await address_keys.renew(settings(url), ring(), service)
 
 
 async def test_coarser_claims_are_renewed(open_store: OpenStore, owner: Connection, database_url: str) -> None:
@@ -103,7 +103,7 @@ async def test_interrupted_renewal_continues(
     assert (await holders(owner, *addresses)) == [*users[:4], None, None, None]
     assert await (await owner.execute("select position from address_keys")).fetchall() == [(4,)]
     await owner.execute("drop trigger fail on claims")
-    assert await renew(database_url, "b") == 3
+    assert await renew(database_url, "transfer") == 3
     assert (await holders(owner, *addresses)) == users
 
 

@@ -1,7 +1,9 @@
 """The roles of a cell: made, handed over from the version before, and declared for every table."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from importlib.resources import as_file, files
 from itertools import count
 from typing import Any, LiteralString
@@ -19,16 +21,18 @@ import projections
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.migrations import roles
 from services.eventstore.migrations.migrate import migrate
-from services.platform.database import Database, DatabaseUnavailable
+from services.platform.database import Connection, Database
 from services.platform.settings import Settings
 from services.projector import checkpoints
 from services.projector.rebuild import Rebuild
-from tests.support.log import append, ring, settings, user_id
+from tests.support.log import append, ring, settings, until, user_id
 from tests.support.servers import PostgresServer
 
 _NUMBERS = count()
-_BEFORE = "0009"
+_OWNERS_LOGIN = "0009"
 """The last migration of the version whose services logged in as the owner."""
+_PROJECTORS_TABLES = "0017"
+"""The last migration of the version whose projector's login owned the tables of the projections."""
 
 
 @contextmanager
@@ -41,8 +45,8 @@ def _empty_database(postgres: PostgresServer) -> Generator[str]:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def _migrate_as_before(url: str, cell: str) -> None:
-    """What `denizen migrate` of the version before did."""
+def _migrate_to(url: str, cell: str, last: str) -> None:
+    """Apply the migrations up to the number `last`, as `denizen migrate` of an earlier version did."""
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(sql.SQL("create schema {}").format(sql.Identifier(cell)))
     args = {**conninfo_to_dict(url), "schema": cell}
@@ -53,7 +57,7 @@ def _migrate_as_before(url: str, cell: str) -> None:
         backend.init_database()
         with as_file(files("services.eventstore.migrations") / "steps") as directory:
             every: list[Any] = list(yoyo.read_migrations(str(directory)))
-            old = MigrationList([each for each in every if each.id[:4] <= _BEFORE])
+            old = MigrationList([each for each in every if each.id[:4] <= last])
             backend.apply_migrations(backend.to_apply(old))
     finally:
         backend.connection.close()
@@ -62,43 +66,122 @@ def _migrate_as_before(url: str, cell: str) -> None:
 def _as_service(url: str, cell: str, service: str) -> Settings:
     """The settings of a service that logs in by its own password."""
     login = roles.login(url, cell, service, "a secret")
-    return settings(login).model_copy(update={"cell": cell}).acting_as(service)
+    return settings(login).model_copy(update={"cell": cell})
 
 
-async def test_database_of_the_version_before_is_handed_over(postgres: PostgresServer) -> None:
+async def _make_tables(connection: Connection) -> None:
+    """Make the tables of the projections as the projector of an earlier version did, which then owned them."""
+    await connection.execute(
+        "create table if not exists projections (name text primary key, version integer not null,"
+        " position bigint not null, applied_at timestamptz not null default now())"
+    )
+    for projection in projections.ALL:
+        for statement in (projection.create, *projection.index):
+            await connection.execute(statement)
+        checkpoint = "insert into projections values (%s, %s, 0) on conflict do nothing"
+        await connection.execute(checkpoint, [projection.name, projection.version])
+
+
+async def test_migration_takes_over_tables_beside_earlier_services(postgres: PostgresServer) -> None:
     cell = "before"
     with _empty_database(postgres) as url:
-        _migrate_as_before(url, cell)
+        _migrate_to(url, cell, _OWNERS_LOGIN)
         old = settings(url).model_copy(update={"cell": cell})
         user = user_id()
-        store, database = PostgresEventStore(old, ring(), "old"), Database(old, "old")
+        store, database = PostgresEventStore(old, ring(), "old"), Database(old, "old", use_seconds=30)
         async with database.connection() as connection:
-            await checkpoints.prepare(connection, projections.ALL)
+            await _make_tables(connection)
         await store.append([append(user, 0, 3)])
         await store.check_keys()
 
         migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
         migrate(url, cell)
 
-        assert _owners(url, cell) == {("before_projector",)}
-        # Services of the version before may still run.
+        assert _owners(url, cell) == {("denizen",)}
         async with database.connection() as connection:
-            await checkpoints.prepare(connection, projections.ALL)
+            await connection.execute("create table if not exists projections ()")
             await connection.execute("delete from users")
         await store.append([append(user, 3, 1)])
         await store.close()
         await database.close()
 
-        reader = PostgresEventStore(_as_service(url, cell, "directory"), ring(), "directory")
+        reader = PostgresEventStore(_as_service(url, cell, "directory"), ring(), "directory", role="directory")
         assert [event.version for event in await reader.read(0, 10)] == [1, 2, 3, 4]
         await reader.close()
-        logged = PostgresEventStore(_as_service(url, cell, "projector"), ring(), "projector")
-        built = await Rebuild(_as_service(url, cell, "projector"), logged).run(projections.ALL)
-        assert built.position == 4
-        await logged.close()
-        assert _owners(url, cell) == {("before_projector",)}
+        assert await _rebuilt(url, cell) == 4
         with psycopg.connect(_as_service(url, cell, "directory").database_url.get_secret_value()) as directory:  # pyright: ignore[reportOptionalMemberAccess]
             assert directory.execute("select count(*) from before.users").fetchone() == (0,)
+
+
+async def test_rebuild_under_way_at_the_migration_is_cleared_away(postgres: PostgresServer) -> None:
+    """A rebuild of the version before, in the middle of a transaction."""
+    cell = "under_way"
+    with _empty_database(postgres) as url, ThreadPoolExecutor() as threads:
+        _migrate_to(url, cell, _OWNERS_LOGIN)
+        old = settings(url).model_copy(update={"cell": cell})
+        live, rebuild = Database(old, "live"), Database(old, "rebuild", options={"search_path": f"{cell}_rebuild"})
+        async with live.connection() as connection, rebuild.connection() as scratch:
+            await _make_tables(connection)
+            await scratch.execute(projections.ALL[1].create)
+            async with scratch.transaction():
+                await scratch.execute("insert into by_email values ('canary', 'canary')")
+                migrating = threads.submit(migrate, url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
+                await until(lambda: _is_blocked(url), "the migration waits for the rebuild")
+            migrating.result(30)
+            for statement in (
+                "create index more on by_email (email_key)",
+                "drop table under_way.by_email",
+                "alter table by_email set schema under_way",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await scratch.execute(statement)
+        await live.close()
+        await rebuild.close()
+        assert await _rebuilt(url, cell) == 0
+        with psycopg.connect(url) as owner:
+            assert owner.execute("select from pg_tables where schemaname = 'under_way_rebuild'").fetchone() is None
+            assert owner.execute("select from under_way.by_email").fetchone() is None
+
+
+async def _is_blocked(url: str) -> bool:
+    with psycopg.connect(url) as owner:
+        return owner.execute("select from pg_locks where not granted").fetchone() is not None
+
+
+async def test_tables_made_by_the_projector_login_are_built_anew(postgres: PostgresServer) -> None:
+    """They may hold code of a thief, which the new version's readers would run."""
+    cell = "planted"
+    with _empty_database(postgres) as url:
+        _migrate_to(url, cell, _PROJECTORS_TABLES)
+        with psycopg.connect(url, autocommit=True) as owner:
+            with suppress(psycopg.errors.DuplicateObject):
+                owner.execute("create role planted_projector nologin")
+            owner.execute("grant usage, create on schema planted, planted_rebuild to planted_projector")
+        thief = Database(settings(url).model_copy(update={"cell": cell}), "thief", role="projector")
+        async with thief.connection() as connection:
+            await _make_tables(connection)
+            await connection.execute(
+                "create function run() returns boolean return true;"
+                " alter table users enable row level security; create policy run on users using (run())"
+            )
+        await thief.close()
+
+        migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
+
+        assert await _rebuilt(url, cell) == 0
+        assert _owners(url, cell) == {("denizen",)}
+        with psycopg.connect(url) as owner:
+            assert owner.execute("select from pg_policy").fetchone() is None
+            assert owner.execute("select from pg_proc where proname = 'run'").fetchone() is None
+
+
+async def _rebuilt(url: str, cell: str) -> int:
+    """The position up to which the projector's login has built all projections anew."""
+    projector = _as_service(url, cell, "projector")
+    store = PostgresEventStore(projector, ring(), "projector", role="projector")
+    built = await Rebuild(projector, store).run(projections.ALL)
+    await store.close()
+    return built.position
 
 
 def _owners(url: str, cell: str) -> set[tuple[Any, ...]]:
@@ -107,6 +190,13 @@ def _owners(url: str, cell: str) -> set[tuple[Any, ...]]:
     with psycopg.connect(url) as owner:
         query = "select tableowner from pg_tables where schemaname = %s and tablename = any(%s)"
         return set(owner.execute(query, [cell, names]).fetchall())
+
+
+async def test_role_of_a_connection_ignores_the_environment(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DENIZEN_DATABASE_ROLE", "accounts")
+    database = Database(settings(database_url), "relay", role="relay")
+    assert await database.fetch("select current_user", []) == [("denizen_relay",)]
+    await database.close()
 
 
 def test_every_table_has_declared_grants(database_url: str) -> None:
@@ -128,42 +218,74 @@ def test_undeclared_grant_is_revoked_by_a_migration(database_url: str) -> None:
                 relay.execute(statement)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        """
-        alter table projections enable row level security;
-        alter table projections force row level security;
-        create policy thief on projections using (run())
-        """,
-        """
-        alter table projections rename to hidden;
-        create view projections as select * from hidden where run();
-        grant select on projections to public
-        """,
-    ],
-    ids=["policy", "view"],
+CODE: tuple[LiteralString, ...] = (
+    "create policy thief on users using (true)",
+    "alter table users enable row level security",
+    "create rule thief as on insert to users do also delete from words",
+    "create trigger thief before insert on users execute function refuse_change()",
+    "alter table users add column thief text default current_user",
+    "create index thief on users (lower(name))",
+    "alter table users rename to hidden",
+    "drop table users",
+    "create view thief as select 1",
+    "create table thief ()",
+    "create table thief_rebuild.users ()",
+    "create function thief() returns boolean return true",
+    "create domain thief as text",
+    "update projection_forms set steps = '{}'",
+    "create or replace function drop_scratch_tables() returns void begin atomic; end",
 )
-async def test_reader_runs_no_code_of_the_projector(postgres: PostgresServer, change: LiteralString) -> None:
-    """As the owner, such code could make the projector's login a superuser."""
+"""By which a thief of the projector's login would have others run code."""
+
+
+async def test_projector_login_cannot_put_code_into_tables(postgres: PostgresServer) -> None:
     cell = "thief"
     with _empty_database(postgres) as url:
         migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
-        projector = Database(_as_service(url, cell, "projector"), "projector")
+        projector = Database(_as_service(url, cell, "projector"), "projector", role="projector")
         async with projector.connection() as connection:
             await checkpoints.prepare(connection, projections.ALL)
-            await connection.execute("insert into projections values ('thief', 1, 1)")
+        assert await _rebuilt(url, cell) == 0
+        async with projector.connection() as connection:
+            for statement in CODE:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    await connection.execute(statement)
+        await projector.close()
+        with psycopg.connect(url) as owner:
+            belongs = "select from pg_shdepend where refobjid = 'thief_projector'::regrole and deptype = 'o'"
+            assert owner.execute(belongs).fetchone() is None, "nothing belongs to it"
+
+
+async def test_owner_functions_run_no_code_of_their_caller(postgres: PostgresServer) -> None:
+    """A temporary table in the place of one that is missing: its trigger would run as the owner."""
+    cell = "caller"
+    with _empty_database(postgres) as url:
+        migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
+        projector = Database(_as_service(url, cell, "projector"), "projector", role="projector")
+        async with projector.connection() as connection:
             await connection.execute(
-                "create sequence ran; grant usage on sequence ran to public;"
-                " create function run() returns boolean language sql volatile as $$ select nextval('ran') > 0 $$"
+                "create temporary table words (word text); create temporary table user_words (word text);"
+                " insert into user_words values ('thief'); create temporary table ran (who text);"
+                " create function pg_temp.run() returns trigger language plpgsql as"
+                " $$ begin insert into pg_temp.ran values (current_user); return new; end $$;"
+                " create trigger run before insert on words execute function pg_temp.run()"
             )
-            await connection.execute(change)
-        for reader in (settings(url).model_copy(update={"cell": cell}), _as_service(url, cell, "directory")):
-            database = Database(reader, "reader")
-            with pytest.raises((psycopg.Error, DatabaseUnavailable)):
-                await database.fetch("select count(*) from projections", [])
-            await database.close()
-        assert await projector.fetch("select is_called from ran", []) == [(False,)]
+            for statement in checkpoints.making(projections.USERS):
+                with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="temporary tables"):
+                    await connection.execute(statement)
+            assert await (await connection.execute("select who from ran")).fetchall() == []
+        await projector.close()
+
+
+async def test_projection_of_another_version_is_not_made(postgres: PostgresServer) -> None:
+    cell = "another"
+    with _empty_database(postgres) as url:
+        migrate(url, cell, dict.fromkeys(roles.SERVICES, "a secret"))
+        projector = Database(_as_service(url, cell, "projector"), "projector", role="projector")
+        newer = replace(projections.USERS, version=projections.USERS.version + 1)
+        async with projector.connection() as connection:
+            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="run `denizen migrate`"):
+                await checkpoints.prepare(connection, [newer])
         await projector.close()
 
 
@@ -198,7 +320,7 @@ async def test_owner_without_superuser_rights_can_migrate(postgres: PostgresServ
         store = PostgresEventStore(settings(managed).model_copy(update={"cell": "managed"}), ring(), "operator")
         await store.append([append(user_id())])
         await store.close()
-        service = PostgresEventStore(_as_service(managed, "managed", "accounts"), ring(), "accounts")
+        service = PostgresEventStore(_as_service(managed, "managed", "accounts"), ring(), "accounts", role="accounts")
         await service.append([append(user_id())])
         assert await service.head() == 2
         await service.close()

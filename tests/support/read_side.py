@@ -97,7 +97,7 @@ class ReadSide:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self.database = Database(log.settings(url).acting_as("projector"), "test")
+        self.database = Database(log.settings(url), "test", role="projector")
         self.lists = Database(log.settings(url), "test lists", options=PLANS)
         self.positions: dict[str, int] = {}
 

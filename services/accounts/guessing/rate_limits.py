@@ -88,7 +88,8 @@ class RateLimits:
 
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         # A crash may forget the counts of the last fractions of a second; waiting for the disk costs every login.
-        self._database = Database(settings, "accounts throttle", options={"synchronous_commit": "off"})
+        options = {"synchronous_commit": "off"}
+        self._database = Database(settings, "accounts throttle", role="accounts", options=options)
         self._ring = ring
 
     async def close(self) -> None:

@@ -51,8 +51,9 @@ def long_code_digest(ring: KeyRing, digest: bytes, code: str) -> bytes:
 class SecretStore:
     """Over a connection of its own. Methods raise DatabaseUnavailable."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
-        self._database = Database(settings, f"{name} secrets")
+    def __init__(self, settings: Settings, ring: KeyRing, name: str, *, role: str = "app") -> None:
+        """`name` and `role` as of a Database."""
+        self._database = Database(settings, f"{name} secrets", role=role)
         self._ring = ring
 
     async def close(self) -> None:

@@ -24,9 +24,9 @@ def _sql(name: str) -> LiteralString:
     return sql.load("services.eventstore.log", name)
 
 
-async def renew(settings: Settings, ring: KeyRing, name: str) -> int:
+async def renew(settings: Settings, ring: KeyRing, service: str) -> int:
     """Give every address the claim of today; how many had another. Raises DatabaseUnavailable."""
-    database = Database(settings, f"{name} address keys")
+    database = Database(settings, f"{service} address keys", role=service)
     keys = rows.DataKeys(ring, 1)
     moved = 0
     try:

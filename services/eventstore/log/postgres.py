@@ -57,10 +57,11 @@ def _sql(name: str) -> LiteralString:
 class PostgresEventStore:
     """A Log on one cell. One connection writes, one reads, and one reads users; each is opened when first needed."""
 
-    def __init__(self, settings: Settings, ring: KeyRing, name: str) -> None:
-        self._writer = Database(settings, f"{name} append", transaction_seconds=_TRANSACTION_SECONDS)
-        self._reader = Database(settings, f"{name} read")
-        self._users = Database(settings, f"{name} users", use_seconds=_USERS_SECONDS, options=IN_ORDER)
+    def __init__(self, settings: Settings, ring: KeyRing, name: str, *, role: str = "app") -> None:
+        """`name` and `role` as of a Database."""
+        self._writer = Database(settings, f"{name} append", role=role, transaction_seconds=_TRANSACTION_SECONDS)
+        self._reader = Database(settings, f"{name} read", role=role)
+        self._users = Database(settings, f"{name} users", role=role, use_seconds=_USERS_SECONDS, options=IN_ORDER)
         self._keys = rows.DataKeys(ring)
 
     async def close(self) -> None:

@@ -1,1 +1,4 @@
-"""The schema of a cell: its migrations in steps/, and the roles of the services. Imports keys and the platform."""
+"""The schema of a cell: its migrations in steps/, the forms of its projections, and the roles of the services.
+
+Imports keys, projections and the platform.
+"""

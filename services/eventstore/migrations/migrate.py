@@ -1,4 +1,4 @@
-"""Brings the schema of a cell up to date, by the raw SQL files in migrations/, and then its roles (roles.py)."""
+"""Brings the schema of a cell up to date by the raw SQL files in steps/, and then its roles (roles.py)."""
 
 from collections.abc import Mapping
 from importlib.resources import as_file, files
@@ -11,7 +11,7 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 
 from services.eventstore.keys.encryption import KeysMissing
-from services.eventstore.migrations import roles, schema
+from services.eventstore.migrations import projection_forms, roles, schema
 
 _ADVISORY_LOCK = 0x64656E697A656E  # "denizen"
 
@@ -44,6 +44,7 @@ def migrate(
                 backend.apply_migrations(backend.to_apply(yoyo.read_migrations(str(directory))))
         finally:
             backend.connection.close()
+        projection_forms.store(turn, cell)
         roles.apply(turn, cell, passwords or {})
 
 

@@ -18,9 +18,12 @@ from services.platform.settings import Settings
 
 SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
 PROJECTOR = "projector"
-"""The service whose role owns the tables of the projections: it makes them, and swaps them in rebuilds."""
+"""The service that changes the rows of the projections' tables. The owner owns the tables."""
 READERS = ("directory", "transfer")
-"""Who may read the tables of the projections."""
+"""The services that read the tables of the projections."""
+_CHANGES = "select, insert, update, delete, maintain"
+_FUNCTIONS = ("make_projection", "swap_projection", "drop_scratch_tables")
+"""What the projector has of the owner, to rebuild projections (steps/0018.projection_tables.sql)."""
 
 _PUBLISHED = "select (position, event_id, user_id, stream, version, type, public, metadata, recorded_at)"
 """The columns that the relay reads; personal data and the hash chain are not among them."""
@@ -62,6 +65,8 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "import_chunks": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
     "import_ids": {"select, delete": ("accounts",), "select, insert": ("transfer",)},
+    "projections": {"select, insert, update": ("projector",), "select": READERS},
+    "projection_forms": {},
     "_yoyo_migration": {"select": SERVICES},
 }
 """By table and privileges: the services. A table that a migration adds needs an entry, or no service can use it."""
@@ -86,7 +91,7 @@ def login(owner: str, cell: str, service: str, password: str) -> str:
 
 
 def apply(connection: psycopg.Connection, cell: str, passwords: Mapping[str, str]) -> None:
-    """Make the roles and grant what they may, in one transaction; set the passwords of the services that have one here.
+    """Make the roles, grant what they may, and set the passwords of the services that have one here.
 
     The connection is the owner's, in autocommit mode. Raises psycopg.Error.
     """
@@ -94,7 +99,8 @@ def apply(connection: psycopg.Connection, cell: str, passwords: Mapping[str, str
         _create(connection, role_of(cell, service))
     with connection.transaction():
         _grant_schemas(connection, cell)
-        _hand_over(connection, cell)
+    _take_over(connection, cell)
+    with connection.transaction():
         _grant_tables(connection, cell)
         for service, password in passwords.items():
             _set_password(connection, role_of(cell, service), password)
@@ -120,45 +126,59 @@ def _grant_schemas(connection: psycopg.Connection, cell: str) -> None:
     for statement in (
         sql.SQL("grant {} to {}").format(services, _roles(cell, ["app"])),
         sql.SQL("grant usage on schema {} to {}").format(schema, services),
-        sql.SQL("grant usage, create on schema {}, {} to {}").format(schema, scratch, projector),
-        sql.SQL("alter default privileges for role {} in schema {}, {} grant select on tables to {}").format(
-            projector, schema, scratch, _roles(cell, READERS)
+        sql.SQL("grant usage on schema {} to {}").format(scratch, projector),
+        sql.SQL("revoke create on schema {}, {} from {}").format(schema, scratch, services),
+        sql.SQL("alter default privileges in schema {} grant {} on tables to {}").format(
+            scratch, sql.SQL(_CHANGES), projector
+        ),
+        sql.SQL("alter default privileges in schema {} grant select on tables to {}").format(
+            scratch, _roles(cell, READERS)
+        ),
+        *(
+            sql.SQL("grant execute on function {} to {}").format(sql.Identifier(cell, name), projector)
+            for name in _FUNCTIONS
         ),
     ):
         connection.execute(statement)
 
 
-def _hand_over(connection: psycopg.Connection, cell: str) -> None:
-    """Give the projector the tables that it made while it worked under <cell>_app."""
-    for table in _tables(connection, cell, "tableowner = {app}"):
-        owner = sql.Identifier(role_of(cell, PROJECTOR))
-        connection.execute(sql.SQL("alter table {} owner to {}").format(table, owner))
+def _take_over(connection: psycopg.Connection, cell: str) -> None:
+    """Make the owner the owner of tables that services of the version before made under <cell>_app.
+
+    Each in a transaction of its own: such a service may run, and hold locks on several of them.
+    """
+    query = "select schemaname, tablename from pg_tables where schemaname in (%s, %s) and tableowner = %s"
+    rows = connection.execute(query, [cell, f"{cell}_rebuild", role_of(cell, "app")]).fetchall()
+    for schema, table in rows:
+        with connection.transaction():
+            name = sql.Identifier(schema, table)
+            connection.execute(sql.SQL("alter table {} owner to current_user").format(name))
+            _grant_projection(connection, cell, name)
+
+
+def _grant_projection(connection: psycopg.Connection, cell: str, table: sql.Identifier) -> None:
+    for privileges, services in ((sql.SQL(_CHANGES), [PROJECTOR]), (sql.SQL("select"), READERS)):
+        connection.execute(sql.SQL("grant {} on {} to {}").format(privileges, table, _roles(cell, services)))
 
 
 def _grant_tables(connection: psycopg.Connection, cell: str) -> None:
-    services, readers = _roles(cell, SERVICES), _roles(cell, READERS)
-    for table in _tables(connection, cell, "tableowner <> {projector}"):
-        connection.execute(sql.SQL("revoke all on {} from {}").format(table, services))
+    services = _roles(cell, SERVICES)
+    connection.execute(sql.SQL("revoke all on all tables in schema {} from {}").format(sql.Identifier(cell), services))
     for table, grants in GRANTS.items():
         for privileges, names in grants.items():
             statement = sql.SQL("grant {} on {} to {}")
             granted = sql.SQL(cast(LiteralString, privileges)), sql.Identifier(cell, table), _roles(cell, names)
             connection.execute(statement.format(*granted))
-    for table in _tables(connection, cell, "tableowner = {projector}"):
-        connection.execute(sql.SQL("grant select on {} to {}").format(table, readers))
+    forms = sql.SQL(
+        "select tablename from pg_tables where schemaname = %s"
+        " and tablename = any(select unnest(tables) from {}.projection_forms)"
+    )
+    for (table,) in connection.execute(forms.format(sql.Identifier(cell)), [cell]).fetchall():
+        _grant_projection(connection, cell, sql.Identifier(cell, table))
 
 
 def _roles(cell: str, services: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(role_of(cell, service)) for service in services)
-
-
-def _tables(connection: psycopg.Connection, cell: str, condition: LiteralString) -> list[sql.Identifier]:
-    """The tables in the schemas of the cell whose owner meets the condition, which may name {app} and {projector}."""
-    query = sql.SQL("select schemaname, tablename from pg_tables where schemaname in (%s, %s) and ") + sql.SQL(
-        condition
-    ).format(app=sql.Literal(role_of(cell, "app")), projector=sql.Literal(role_of(cell, PROJECTOR)))
-    rows = connection.execute(query, [cell, f"{cell}_rebuild"]).fetchall()
-    return [sql.Identifier(schema, table) for schema, table in rows]
 
 
 def _set_password(connection: psycopg.Connection, role: str, password: str) -> None:

@@ -1,0 +1,1 @@
+select drop_scratch_tables()

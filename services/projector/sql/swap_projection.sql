@@ -1,0 +1,1 @@
+select swap_projection(%s, %s)
