@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import ParseResult
+from urllib.parse import ParseResult, urlsplit
 
 from denizen import arguments, errors
 from denizen.hardening import Client
@@ -29,6 +29,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 DEFAULT_SERVERS = "nats://127.0.0.1:4222"
 _SECURE = {"nats": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
 """The schemes of addresses, and each one's with TLS."""
+_KEY_OPTIONS = ("user_credentials", "nkeys_seed", "nkeys_seed_str")
 _TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _GREETING_SECONDS = 1.0
 """How long a server may take to speak first; one that is silent for so long waits for TLS (`handshake_first`)."""
@@ -53,7 +54,12 @@ def _address(server: str) -> str:
     scheme = scheme.lower() if separator else "nats"
     if scheme not in _SECURE:
         raise ValueError("servers: an address is not nats://host:port, tls://host:port, ws:// or wss://")
-    return f"{scheme}://{rest}"
+    address = f"{scheme}://{rest}"
+    try:
+        urlsplit(address).port  # noqa: B018 - looked at for its error
+    except ValueError:
+        raise ValueError("servers: the port of an address is not a number from 0 to 65535") from None
+    return address
 
 
 def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
@@ -84,6 +90,8 @@ async def opened(
         found = [f"{_SECURE[scheme]}://{rest}" for scheme, _, rest in (server.partition("://") for server in found)]
     if any(server.startswith("ws") for server in found) and importlib.util.find_spec("aiohttp") is None:
         raise errors.NoAnswer("ws:// and wss:// need aiohttp: pip install aiohttp")
+    if any(map(options.get, _KEY_OPTIONS)) and importlib.util.find_spec("nkeys") is None:
+        raise errors.NoAnswer(f"{' and '.join(_KEY_OPTIONS)} need nkeys: pip install nkeys")
     connection = Connection(_secured(found) if secure else None, unreadable)
     try:
         await connection.connect(servers=found, **options)

@@ -27,6 +27,12 @@ class Calling:
         call = getattr(handler, "__call__", handler)  # noqa: B004 - of an object, the method that a call runs
         if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in (handler, call)):
             raise TypeError("handler: a generator would never run; leave out its yield")
+        try:
+            inspect.signature(handler).bind(None)
+        except TypeError:
+            raise TypeError("handler: must take one argument, which is the event") from None
+        except ValueError:
+            pass  # Some callables of C do not tell their arguments.
         self._handler = handler
         self._on_loop = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
         self._turn = asyncio.Lock()

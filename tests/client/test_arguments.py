@@ -1,6 +1,7 @@
 """What the clients are given is taken as it is, or refused by them: never turned into something else, never ignored."""
 
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -13,6 +14,7 @@ from denizen import (
     Client,
     DenizenError,
     MalformedMessage,
+    NoAnswer,
     TokenVerifier,
     UserNotFound,
     ValidationFailed,
@@ -245,3 +247,20 @@ def test_empty_secret_is_refused_by_its_field(nowhere: Client) -> None:
     with pytest.raises(ValidationFailed, match="must not be empty") as refused:
         nowhere.auth.users.change_password(UNKNOWN, current_password=PASSWORD, new_password="")
     assert refused.value.field == "newPassword"
+
+
+@pytest.mark.parametrize("server", ["nats://127.0.0.1:99999", "127.0.0.1:x", "tls://a.example:-1"])
+def test_address_with_a_wrong_port_is_refused(server: str) -> None:
+    with pytest.raises(ValueError, match=r"^servers: the port of an address is not a number"):
+        Client(server)
+
+
+@pytest.mark.parametrize("option", ["user_credentials", "nkeys_seed", "nkeys_seed_str"])
+async def test_credentials_that_need_a_package_name_it(
+    denizen: Denizen, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nkeys", None)
+    given: dict[str, Any] = {option: "x"}
+    async with AsyncClient(denizen.nats_url, **given) as client:
+        with pytest.raises(NoAnswer, match="pip install nkeys"):
+            await client.auth.users.list()
