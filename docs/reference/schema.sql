@@ -2,6 +2,40 @@
 
 CREATE SCHEMA denizen;
 
+CREATE FUNCTION denizen.drop_scratch_tables() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+        declare
+            relation text;
+        begin
+            for relation in select tablename from pg_tables where schemaname = 'denizen_rebuild' loop
+                execute format('drop table denizen_rebuild.%I', relation);
+            end loop;
+        end
+        $$;
+
+CREATE FUNCTION denizen.make_projection(projection text, of_version integer, step integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'denizen_rebuild', 'pg_temp'
+    SET standard_conforming_strings TO 'on'
+    AS $$
+        declare
+            form denizen.projection_forms;
+        begin
+            if exists (select from pg_class where relnamespace = pg_my_temp_schema()) then
+                raise exception 'make_projection does not run in a session with temporary tables'
+                    using errcode = 'object_not_in_prerequisite_state';
+            end if;
+            select * into form from denizen.projection_forms where name = projection and version = of_version;
+            if form.steps[step] is null then
+                raise exception 'this cell was migrated by another version of Denizen: run `denizen migrate` of this one'
+                    using errcode = 'object_not_in_prerequisite_state';
+            end if;
+            execute form.steps[step];
+        end
+        $$;
+
 CREATE FUNCTION denizen.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -21,6 +55,22 @@ begin
     return null;
 end
 $$;
+
+CREATE FUNCTION denizen.swap_projection(projection text, of_version integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+        declare
+            relation text;
+        begin
+            foreach relation in array
+                (select tables from denizen.projection_forms where name = projection and version = of_version)
+            loop
+                execute format('drop table if exists denizen.%I', relation);
+                execute format('alter table denizen_rebuild.%I set schema denizen', relation);
+            end loop;
+        end
+        $$;
 
 CREATE TABLE denizen.address_keys (
     "position" bigint NOT NULL
@@ -118,6 +168,20 @@ CREATE TABLE denizen.passwords (
     hash text NOT NULL
 );
 
+CREATE TABLE denizen.projection_forms (
+    name text NOT NULL,
+    version integer NOT NULL,
+    tables text[] NOT NULL,
+    steps text[] NOT NULL
+);
+
+CREATE TABLE denizen.projections (
+    name text NOT NULL,
+    version integer NOT NULL,
+    "position" bigint NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE denizen.retired_epochs (
     epoch smallint NOT NULL,
     retired_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -203,6 +267,12 @@ ALTER TABLE ONLY denizen.mails
 ALTER TABLE ONLY denizen.passwords
     ADD CONSTRAINT passwords_pkey PRIMARY KEY (user_id);
 
+ALTER TABLE ONLY denizen.projection_forms
+    ADD CONSTRAINT projection_forms_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY denizen.projections
+    ADD CONSTRAINT projections_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY denizen.retired_epochs
     ADD CONSTRAINT retired_epochs_pkey PRIMARY KEY (epoch);
 
@@ -234,7 +304,7 @@ CREATE UNIQUE INDEX server_keys_in_use ON denizen.server_keys USING btree (kind)
 
 CREATE INDEX sessions_expires_at ON denizen.sessions USING btree (expires_at);
 
-CREATE INDEX sessions_user ON denizen.sessions USING btree (user_id);
+CREATE INDEX sessions_user_command ON denizen.sessions USING btree (user_id, command_id);
 
 CREATE INDEX snapshots_recorded_at ON denizen.snapshots USING btree (user_id, form, recorded_at, version);
 
