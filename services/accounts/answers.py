@@ -41,14 +41,14 @@ class Answers:
         if answer.ended is not None:
             self._late.start(self._revoke_first(pending.call, answer, answer.ended))
         else:
-            telling = isinstance(answer.said, Refusal) or pending.discreet
+            delayed = isinstance(answer.said, Refusal) or pending.discreet
             began = pending.call.compared if pending.began is None else pending.began
-            await self._send(pending.call, answer, began if telling else None)
+            await self._send(pending.call, answer, began if delayed else None)
 
     async def at_once(self, call: Call, answer: Answer) -> None:
         """Answer a request for which nothing is stored."""
-        telling = isinstance(answer.said, Refusal)
-        await self._send(call, Answer(answer.said, answer.position), call.compared if telling else None)
+        delayed = isinstance(answer.said, Refusal)
+        await self._send(call, Answer(answer.said, answer.position), call.compared if delayed else None)
 
     async def drained(self) -> None:
         """Wait until every answer is sent."""

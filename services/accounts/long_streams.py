@@ -11,11 +11,11 @@ from services.platform.database import LOST, DatabaseUnavailable
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.1
-"""Between a thousand users and the next: a million take two minutes, and others hardly notice."""
+"""Pause between a thousand users and the next: a million users take two minutes, at little cost to requests."""
 
 
 async def fold_long(store: PostgresEventStore, users: Users) -> None:
-    """Look at each user once."""
+    """Fold the stream of each user that has no snapshot, once."""
     after: str | None = ""
     while after is not None:
         with contextlib.suppress(DatabaseUnavailable, *LOST):

@@ -112,12 +112,12 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Its process now."""
+        """The process id, while one is running."""
         running = self._process is not None and self._process.returncode is None
         return self._process.pid if self._process and running else None
 
-    def told(self) -> str:
-        """Its name, and what it says that it waits for."""
+    def waits_for(self) -> str:
+        """The program's name, and what it says that it waits for."""
         reason = self.program.reason if isinstance(self.program, Service) else None
         return f"{self.program.name} ({reason})" if reason else self.program.name
 
@@ -165,7 +165,7 @@ class Child:
             except OSError as error:
                 reason = str(error)
             if not self._stopping:
-                await self._mourn(reason, time.monotonic() - began)
+                await self._back_off(reason, time.monotonic() - began)
 
     def _fail(self, reason: str) -> None:
         """Give up the first start; whatever has once been ready is never given up."""
@@ -245,7 +245,8 @@ class Child:
         finally:
             file.close()
 
-    async def _mourn(self, reason: str, lived: float) -> None:
+    async def _back_off(self, reason: str, lived: float) -> None:
+        """Log why the process died, and wait before it is started again; fail where it dies again and again."""
         self._deaths = 1 if lived > _STEADY_SECONDS else self._deaths + 1
         log.warning("died", extra={"child": self.program.name, "reason": reason, "in_a_row": self._deaths})
         if self._deaths >= _FEW_DEATHS:

@@ -78,7 +78,7 @@ class _Everything:
                 }
                 await self._run([Service(name, environments[name], self._sockets) for name in _SERVICES])
         except TimeoutError:
-            late = [child.told() for child in self._children.values() if not child.ready.is_set()]
+            late = [child.waits_for() for child in self._children.values() if not child.ready.is_set()]
             raise CannotStart(f"not ready after {_READY_SECONDS} s: {', '.join(late) or 'the database'}") from None
         self._home.announce(addresses)
         announce(addresses)

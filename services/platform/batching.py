@@ -1,4 +1,4 @@
-"""What arrives while the last work is under way is done together: group appends, look-ups in one statement."""
+"""Batches items that arrive while the previous batch is running: group appends, look-ups in one statement."""
 
 import asyncio
 import time

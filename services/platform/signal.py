@@ -1,4 +1,4 @@
-"""Signals between services over core NATS. They may get lost, so a service that waits for one also polls."""
+"""Signals that wake other services, over core NATS: they may get lost, so a service that waits for one also polls."""
 
 import asyncio
 import contextlib
@@ -22,34 +22,34 @@ _MANY = 256
 
 
 class Signal:
-    """Sends and awaits pokes of one topic in one cell."""
+    """Sends and awaits the signals of one topic in one cell."""
 
     def __init__(self, client: Client, settings: Settings, topic: Topic) -> None:
         self._client = client
         self._subject = f"denizen.signal.{settings.cell}.{topic}"
-        self._poked = asyncio.Event()
+        self._signalled = asyncio.Event()
 
     async def send(self) -> None:
-        """Never fails: a lost poke costs a poll's wait."""
+        """Never fails: a lost signal costs a poll's wait."""
         with contextlib.suppress(Error):
             await self._client.publish(self._subject)
 
     async def listen(self) -> None:
         """Raises nats.errors.Error."""
-        await self._client.subscribe(self._subject, cb=self._on_poke)
+        await self._client.subscribe(self._subject, cb=self._on_signal)
         await taken(self._client)
 
-    async def _on_poke(self, _: Msg) -> None:
-        self._poked.set()
+    async def _on_signal(self, _: Msg) -> None:
+        self._signalled.set()
 
     async def wait(self, poll_seconds: float = POLL_SECONDS) -> None:
-        """Until poked since the last wait, or the poll's interval is over."""
+        """Wait until a signal has come since the last wait, or the poll's interval is over."""
         try:
             async with asyncio.timeout(poll_seconds):
-                await self._poked.wait()
+                await self._signalled.wait()
         except TimeoutError:
             pass
-        self._poked.clear()
+        self._signalled.clear()
 
 
 class Rest:

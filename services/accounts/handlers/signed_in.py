@@ -18,6 +18,7 @@ from services.tokens import access, refresh
 
 
 async def reply_of(tools: Tools, session: NewSession) -> Reply:
+    """Makes SignedIn of a session that begins, once its login is stored."""
     signed = _body(tools, await tools.keys.signing(), session, 0)
     return lambda stream, _: signed(stream, place(stream.version, stream.logins))
 
@@ -48,6 +49,7 @@ async def signed_in(tools: Tools, call: Call, session: Session, began_at: int | 
 
 
 def life(tools: Tools) -> timedelta:
+    """How long a session lives after its last refresh."""
     return timedelta(days=tools.settings.session_days)
 
 
@@ -66,7 +68,7 @@ def refresh_invalid() -> Refusal:
 def _body(
     tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
 ) -> Callable[[UserState, int], bytes]:
-    """What SignedIn is made by, once the place is known at which the session began (services/domain/sessions.py).
+    """Makes SignedIn, once the place is known at which the session began (services/domain/sessions.py).
 
     `issued_at`: when the access token was issued the first time; by default it is issued now.
     """
