@@ -76,10 +76,9 @@ class Intake:
         await self._answers.at_once(call, Answer(refusal))
 
     async def _prepare(self, call: Call) -> Prepared:
-        own = HANDLERS[type(call.request)].own
-        if own is not None:
-            return await self._prepare_own(call, own)
         handler = HANDLERS[type(call.request)]
+        if handler.own is not None:
+            return await self._prepare_own(call, handler.own)
         if handler.repeats == "outcome":
             call.digest = await fingerprint(self._tools, call)
             if repeat := await self._repeat(call, handler):
