@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from projections import folding, words
+from projections import search_text, words
 from projections.projection import Connection, Projection, copy, sql
 from services.domain.events import TYPES
 from services.domain.fold import show, show_login
@@ -23,11 +23,11 @@ _BESIDE = frozenset(name for name, kind in TYPES.items() if not kind.is_shown)
 """Events that change nothing that is shown here."""
 
 _COLUMNS = "user_id", "status", "doc", "login_position", "email", "name", "search"
-_Row = tuple[str, str, str, str, str, str, str]
+_Columns = tuple[str, str, str, str, str, str, str]
 
 
 @dataclass(slots=True)
-class _User:
+class _Shown:
     """A row: the document, and the position of the last login that is counted in it."""
 
     doc: Json
@@ -43,7 +43,7 @@ async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
     await connection.execute(_LOCK)
     # Also of those created here: where events are applied again they are there.
     found = await _select(connection, touched)
-    stored = {user_id: _User(doc, position) for user_id, doc, position, _ in found}
+    stored = {user_id: _Shown(doc, position) for user_id, doc, position, _ in found}
     users = dict(stored)
     for event in events:
         _apply(users, event)
@@ -57,7 +57,7 @@ class _Filling:
     """Writes each user once; the last one of a piece may go on in the next, and is written with that."""
 
     def __init__(self) -> None:
-        self._last: dict[str, _User] = {}
+        self._last: dict[str, _Shown] = {}
 
     async def add(self, connection: Connection, events: Sequence[FoldedEvent]) -> None:
         users, self._last = self._last, {}
@@ -72,7 +72,7 @@ class _Filling:
         await self._put(connection, self._last)
 
     @staticmethod
-    async def _put(connection: Connection, users: Mapping[str, _User]) -> None:
+    async def _put(connection: Connection, users: Mapping[str, _Shown]) -> None:
         await words.fill(connection, await _write(connection, users, {}))
         await _count(connection, users.values(), [])
 
@@ -83,15 +83,15 @@ async def _select(connection: Connection, user_ids: Iterable[str]) -> list[tuple
 
 
 async def _write(
-    connection: Connection, users: Mapping[str, _User], stored: Mapping[str, _User]
+    connection: Connection, users: Mapping[str, _Shown], stored: Mapping[str, _Shown]
 ) -> dict[str, Iterable[str]]:
     """Bring the table from what is stored to these users; the words of those who were written."""
     written: dict[str, Iterable[str]] = {}
 
-    def rows(chosen: Iterable[tuple[str, _User]]) -> Iterator[_Row]:
+    def rows(chosen: Iterable[tuple[str, _Shown]]) -> Iterator[_Columns]:
         for user_id, user in chosen:
             doc = user.doc
-            email, name, search, written[user_id] = folding.folded(doc)
+            email, name, search, written[user_id] = search_text.search_text(doc)
             yield user_id, doc["status"], orjson.dumps(doc).decode(), str(user.login_position), email, name, search
 
     if new := [(user_id, user) for user_id, user in users.items() if user_id not in stored]:
@@ -104,7 +104,7 @@ async def _write(
     return written
 
 
-async def _count(connection: Connection, now: Iterable[_User], before: Iterable[_User]) -> None:
+async def _count(connection: Connection, now: Iterable[_Shown], before: Iterable[_Shown]) -> None:
     """Move the numbers of users by status."""
     counts = Counter(user.doc["status"] for user in now)
     counts.subtract(user.doc["status"] for user in before)
@@ -114,18 +114,18 @@ async def _count(connection: Connection, now: Iterable[_User], before: Iterable[
         await connection.execute(_COUNT, [orjson.dumps(moves).decode()])
 
 
-def _apply(users: dict[str, _User], event: FoldedEvent) -> None:
+def _apply(users: dict[str, _Shown], event: FoldedEvent) -> None:
     user_id = event.user_id
     user = users.get(user_id)
     if event.type == "UserDeleted":
         users.pop(user_id, None)
     elif event.type == "LoginSucceeded":
         if user is not None and event.position > user.login_position:
-            users[user_id] = _User(show_login(user.doc, event), event.position)
+            users[user_id] = _Shown(show_login(user.doc, event), event.position)
     elif event.type not in _BESIDE and (user is None or event.version > user.doc["version"]):
         document = show(user.doc if user else None, event)
         if document is not None:
-            users[user_id] = _User(document, user.login_position if user else 0)
+            users[user_id] = _Shown(document, user.login_position if user else 0)
 
 
 USERS = Projection(

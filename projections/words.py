@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from projections import folding
+from projections import search_text
 from projections.projection import Connection, copy, sql
 
 _COPY = sql("user_words_copy")
@@ -21,7 +21,7 @@ async def fill(connection: Connection, words: Words) -> None:
 
 async def change(connection: Connection, after: Words, before: Mapping[str, str]) -> None:
     """Users' words become these; `before`: the `users.search` of the rows that were there."""
-    is_now, was = set(_rows(after)), set(_rows({user_id: folding.words(text) for user_id, text in before.items()}))
+    is_now, was = set(_rows(after)), set(_rows({user_id: search_text.words(text) for user_id, text in before.items()}))
     # Sorted: neighbours in the index are written together.
     if new := sorted(is_now - was):
         await copy(connection, _COPY, new)

@@ -8,6 +8,7 @@ from denizen import headers as h
 
 from services.accounts.handlers import handler_of
 from services.accounts.pending import Answer, PendingCommand, accepted
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.domain.sessions import Ended
 from services.endpoint.call import Call
@@ -70,9 +71,7 @@ class Answers:
             await self._revocations.put_ended(ended)
         except RevocationFailed:
             # It is in the log, and so the relay stores the revocation as soon as NATS lets it.
-            answer = Answer(
-                Refusal("internal", "it is done, but verifiers could not be told; repeat with the same command id")
-            )
+            answer = Answer(refusals.done_but_not_revoked())
         await self._answer(call, answer)
 
     async def _answer(self, call: Call, answer: Answer) -> None:

@@ -9,6 +9,7 @@ from typeid import TypeID
 from services.accounts.handlers import handler_of
 from services.accounts.handlers.handler import Handler
 from services.accounts.pending import PendingCommand, Repeat, named_user
+from services.domain import refusals
 from services.domain.claims import ClaimKind
 from services.domain.decide import logins
 from services.domain.decide.logins import Verdict
@@ -48,8 +49,7 @@ def decide(pending: PendingCommand, streams: dict[str, UserState]) -> Decided | 
     decision, refused = _decision(pending, handler, before.user)
     expected = call.expected_version
     if expected not in (None, before.version) and (before.user or not isinstance(decision, Refusal)):
-        message = f"the user has version {before.version}"
-        decision = Refusal("version_conflict", message, details=[{"version": before.version}])
+        decision = refusals.version_conflict(before.version)
     if isinstance(decision, Refusal) or (refused is not None and not decision):
         refusal = decision if isinstance(decision, Refusal) else refused
         assert refusal
@@ -111,7 +111,7 @@ def _decision(
     if pending.call.operation.kind == "self" and user and (held := logins.held(user)):
         return held, None  # The access token was checked before the block was stored.
     if isinstance(pending.command, Repeat):
-        return Refusal("overloaded", "the outcome of this command id has just expired, try again"), None
+        return refusals.outcome_expired(), None
     if user is None and handler.missing is not None:
         return handler.missing(), None
     assert handler.decide is not None

@@ -14,8 +14,8 @@ from services.accounts.guessing import recent_sign_in
 from services.accounts.handlers import HANDLERS
 from services.accounts.handlers.handler import Handler, OwnAccount, Prepared
 from services.accounts.pending import Answer, PendingCommand, Repeat
-from services.accounts.tools import Tools, too_many_attempts
-from services.domain import fields
+from services.accounts.tools import Tools
+from services.domain import fields, refusals
 from services.domain.refusals import Refusal
 from services.domain.sessions import ENDING_COMMANDS
 from services.endpoint.answering import answering
@@ -70,7 +70,7 @@ class Intake:
         if isinstance(prepared, Answer):
             await self._answers.at_once(call, prepared)
         elif not self._queue(prepared):
-            raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+            raise refusals.too_many_requests()
 
     async def _refuse(self, call: Call, refusal: Refusal) -> None:
         await self._answers.at_once(call, Answer(refusal))
@@ -108,7 +108,7 @@ class Intake:
     async def _admit(self, call: Call, claims: TokenClaims, own: OwnAccount, asked: m.Request) -> None:
         """A signed-in user makes a bounded number of changes, and proves who they are for some. Raises Refusal."""
         if own.lengthens and not await self._tools.rate_limits.change(claims.user_id):
-            raise Refusal("too_many_attempts", "you make too many changes; wait a little and try again")
+            raise refusals.too_many_changes()
         if isinstance(asked, m.GuardedRequest):
             await recent_sign_in.prove(self._tools, call, claims, asked)
 
@@ -120,7 +120,7 @@ class Intake:
         if outcome is None:
             return None
         if handler.counts_repeats and not await self._tools.rate_limits.code(f"command/{call.key}"):
-            raise too_many_attempts()
+            raise refusals.too_many_attempts()
         named = isinstance(call.request, m.UserRequest)
         # One that ended sessions has them told to the verifiers again.
         repeat = next((made for made in handler.makes if made in ENDING_COMMANDS), Repeat)

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from denizen import headers as h
 from denizen import messages as m
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.endpoint.call import Call
@@ -22,24 +22,19 @@ def is_repeat(call: Call, outcome: Outcome) -> bool:
     return named is None or outcome.user_id is None or named == outcome.user_id
 
 
-def id_used() -> Refusal:
-    """The answer to a request under an id that another request had."""
-    return Refusal("validation_failed", "this command id was used for another request", field=h.COMMAND_ID)
-
-
 def first_result(call: Call, outcome: Outcome, then: UserState | None) -> UserState | Refusal | None:
     """What came of the first command: its refusal, or the user whom its reply showed. The reply itself is not kept.
 
     `then` is the user at the version of the outcome; None where that is to be folded first, and so is the result.
     """
     if not is_repeat(call, outcome):
-        return id_used()
+        return refusals.command_id_used()
     if outcome.refusal is not None:
         return Refusal.of(outcome.refusal)
     if then is None:
         return None
     if then.gone:
         # Its digest is gone, so this may be another request, which must learn nothing of the first.
-        gone = Refusal("user_not_found", "the user was deleted", field="userId")
-        return id_used() if call.operation.kind == "public" else gone
+        gone = refusals.user_deleted()
+        return refusals.command_id_used() if call.operation.kind == "public" else gone
     return replace(then, logins=outcome.logins)

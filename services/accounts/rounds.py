@@ -65,7 +65,7 @@ class Rounds:
             await self._round(waiting, folded)
             if not waiting:
                 return
-        raise Refusal("overloaded", "the user is being changed by too many at once; nothing was done")
+        raise refusals.user_changed_by_too_many()
 
     async def _round(self, waiting: Waiting, folded: bool) -> None:
         """Try all once. Answered commands leave `waiting`; copies, and those that lost a race to a process, stay.
@@ -109,7 +109,7 @@ class Rounds:
         """Answer a command once the long stream of its user is folded. The rest of the batch does not wait for that."""
         aside = self._aside.setdefault(user_id, {})
         if folded or len(aside) >= _ASIDE:
-            refusal = Refusal("overloaded", "too many commands wait for this user, try again")
+            refusal = refusals.too_many_commands()
             await self._refuse(pending, refusal, waiting)
             return
         del waiting[pending]

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from services.accounts.guessing.guesses import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.users import Users
+from services.domain import refusals
 from services.domain.decision import Facts
-from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.domain.user import User
 from services.endpoint.call import Call
@@ -72,9 +72,9 @@ class Tools:
         """The hash of a new password; refused where it is `weak_password`. `unlike`: the hash of the one before it."""
         password = await self.opened(secret, call)
         if fault := policy.fault(password, self.settings.password_min_length, email=email):
-            raise Refusal("weak_password", fault, field=field)
+            raise refusals.weak_password(fault, field)
         if unlike is not None and (await self.pool.verify(password, unlike, call.deadline)).ok:
-            raise Refusal("weak_password", "the new password is the same as before: choose another one", field=field)
+            raise refusals.password_unchanged(field)
         return await self.pool.hash(password, call.deadline)
 
     async def proven_at(self, user_id: str, secret: SecretStr, call: Call) -> int | None:
@@ -97,7 +97,3 @@ def accounts(user: User) -> list[str]:
 def _named(user_id: str) -> str:
     """The name for guesses of callers who name the user by the id."""
     return f"user/{user_id}"
-
-
-def too_many_attempts() -> Refusal:
-    return Refusal("too_many_attempts", "too many attempts; wait a little and try again")

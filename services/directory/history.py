@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from denizen import messages as m
 
+from services.domain import refusals
 from services.domain.fold import show
-from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
 from services.domain.values import Json, rfc3339
 from services.endpoint.answer_size import fitting, listed
@@ -74,7 +74,7 @@ class Histories:
         for event in await self._store.read(int(cursor) - 1, 1):
             if event.stream == user_id and event.position == int(cursor):
                 return event.version - 1
-        raise Refusal("validation_failed", "not a nextCursor of such a history", field="cursor")
+        raise refusals.invalid("not a nextCursor of such a history", "cursor")
 
     async def _part(self, user_id: str, before: int, last: int) -> tuple[Json | None, Sequence[StoredEvent]]:
         """The user at a version, and the events from there to another, PAGE at the most."""
@@ -131,4 +131,4 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.upper())
     except ValueError:
-        raise Refusal("validation_failed", "must be a time as in RFC 3339", field="asOf") from None
+        raise refusals.not_a_time("asOf") from None

@@ -6,7 +6,7 @@ from denizen import messages as m
 from denizen.tokens import TokenClaims
 
 from services.directory.sessions import Sessions
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.endpoint.call import Call
 from services.endpoint.opaque_positions import Positions
 from services.endpoint.server import Server
@@ -32,7 +32,7 @@ class OwnAccount:
         call.request = _of_user(call.request, claims, self._server.positions)
         call.known = True  # The session lives.
         if not self._route(call):
-            raise Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+            raise refusals.too_many_requests()
 
 
 def _of_user(request: m.Request, claims: TokenClaims, positions: Positions) -> m.Request:

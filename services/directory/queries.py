@@ -14,6 +14,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 from services.directory.history import Histories
 from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
 from services.directory.search.listing import Search
+from services.domain import refusals
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal
 from services.endpoint.answering import answering
@@ -99,7 +100,7 @@ class Queries:
         try:
             key = lookup.key(call.request) if lookup else ""
         except InvalidEmail as error:
-            raise Refusal("validation_failed", str(error), field="email") from None
+            raise refusals.invalid(str(error), "email") from None
         until = time.monotonic() + _PATIENCE_SECONDS
         if call.deadline is not None:
             until = min(until, time.monotonic() + call.deadline - time.time())
@@ -132,7 +133,7 @@ class Queries:
 
     async def _ask_again(self, query: Query, batcher: Batcher[Query]) -> None:
         if not batcher.put(query):
-            await self._refuse(query.call, Refusal("overloaded", "too many queries are waiting, try again"))
+            await self._refuse(query.call, refusals.too_many_queries())
 
     async def _look_up(self, database: Database, lookup: Lookup, waiting: dict[Query, None]) -> None:
         keys = list({query.key for query in waiting})
@@ -164,11 +165,9 @@ class Queries:
             query.call.known = False
             await self._ask_again(query, self._latest)
         elif query.call.operation.kind == "self":  # Erased since the token was checked.
-            await self._refuse(query.call, Refusal("token_invalid", "the session has ended"))
+            await self._refuse(query.call, refusals.session_ended())
         else:
-            await self._refuse(
-                query.call, Refusal("user_not_found", f"there is no user with this {field}", field=field)
-            )
+            await self._refuse(query.call, refusals.user_not_found_by(field))
 
     async def _park(self, query: Query, wanted: int, position: int) -> None:
         """Keep a query until the position that it wants is applied, or it has waited long enough."""
@@ -216,7 +215,7 @@ async def _reading(work: Awaitable[None]) -> None:
     try:
         await work
     except (UndefinedTable, UndefinedColumn):  # The projector builds it (projector/rebuild.py).
-        raise Refusal("overloaded", "the projection is being built from the log, try again") from None
+        raise refusals.projection_missing() from None
 
 
 def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) -> Single:
@@ -226,7 +225,5 @@ def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) ->
 def stale_read(call: Call, wanted: int, position: int) -> Refusal:
     """The answer to a query whose position is not applied in time. Only back ends are told how far the log is."""
     if call.operation.kind == "self":
-        return Refusal("stale_read", "what you have done is not shown yet; try again")
-    lag = wanted - position
-    details = [{"position": position, "lag": lag}]
-    return Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
+        return refusals.not_shown_yet()
+    return refusals.projection_behind(position, wanted - position)

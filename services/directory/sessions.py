@@ -5,7 +5,7 @@ from typing import assert_never, get_args
 import orjson
 from denizen import messages as m
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.domain.values import rfc3339
 from services.endpoint.answer_size import fitting, listed
 from services.eventstore.credentials.rows import session_bound_to
@@ -55,7 +55,7 @@ class Sessions:
         """The body of ListSessions: the newest sessions, as many as go into one answer; `current` is one's own."""
         rows = await self._database.fetch(sql.load("services.directory", "list_sessions"), [user_id])
         if not rows:
-            raise Refusal("user_not_found", "there is no user with this id", field="userId")
+            raise refusals.user_not_found()
         shown = [orjson.dumps(self._shown(user_id, row, current)) for row in rows if row[0] is not None]
         return listed(fitting(shown))
 

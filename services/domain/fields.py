@@ -12,8 +12,7 @@ import langcodes
 import orjson
 from denizen import messages as m
 
-from services.domain import email_address
-from services.domain.refusals import Refusal
+from services.domain import email_address, refusals
 from services.domain.values import Json
 
 LOCAL_PART_OCTETS = 64
@@ -33,9 +32,7 @@ def check(command: m.Request) -> None:
         if (value := getattr(command, name)) is not None:
             faults += fault(value)
     if faults:
-        field, message = faults[0]
-        details = [{"field": field, "message": message} for field, message in faults]
-        raise Refusal("validation_failed", message, field=field, details=details)
+        raise refusals.invalid_fields([{"field": field, "message": message} for field, message in faults])
 
 
 @cache

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.eventstore.log.store import OutcomeUnknown
 from services.platform.database import LOST, DatabaseUnavailable
@@ -28,16 +29,11 @@ def refusal_of(error: Exception) -> Refusal:
             # The traceback holds the frames that raised it, and they hold the request: a flood would fill the memory.
             return error.with_traceback(None)
         case OutcomeUnknown():
-            message = "the log went out of reach; repeat with the same command id to learn the outcome"
-            return Refusal("internal", message)
+            return refusals.outcome_unknown()
         case DatabaseUnavailable():
-            return _unavailable()
+            return refusals.database_unavailable()
         case _ if isinstance(error, LOST):
-            return _unavailable()
+            return refusals.database_unavailable()
         case _:
             log.error("request_failed", exc_info=error)
-            return Refusal("internal", "the request failed")
-
-
-def _unavailable() -> Refusal:
-    return Refusal("overloaded", "the database is out of reach; nothing was done, try again")
+            return refusals.failed()

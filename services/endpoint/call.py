@@ -14,7 +14,7 @@ from denizen.messages.base import RFC3339
 from denizen.operations import Operation
 from pydantic import ValidationError
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.endpoint import strict_json
 from services.platform import faults
 
@@ -112,7 +112,7 @@ class Call:
     def check_deadline(self) -> None:
         """Raises Refusal: `deadline_exceeded`."""
         if self.deadline is not None and time.time() > self.deadline:
-            raise Refusal("deadline_exceeded", "the deadline passed before the request was started; nothing was done")
+            raise refusals.deadline_exceeded()
 
 
 def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] | None, data: bytes) -> Call:
@@ -152,7 +152,7 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
 def _header(headers: Mapping[str, str], name: str, pattern: re.Pattern[str], form: str) -> str | None:
     value = headers.get(name)
     if value is not None and not pattern.fullmatch(value):
-        raise Refusal("validation_failed", f"the header {name} must be {form}", field=name)
+        raise refusals.invalid(f"the header {name} must be {form}", name)
     return value
 
 
@@ -162,7 +162,7 @@ def _seconds(deadline: str) -> float:
             return datetime.fromisoformat(deadline.upper()).timestamp()
     except ValueError:
         pass
-    raise Refusal("validation_failed", f"the header {h.DEADLINE} must be a time as in RFC 3339", field=h.DEADLINE)
+    raise refusals.invalid(f"the header {h.DEADLINE} must be a time as in RFC 3339", h.DEADLINE)
 
 
 def understand_body(model: type[R], body: dict[str, Any]) -> R:
@@ -176,5 +176,4 @@ def understand_body(model: type[R], body: dict[str, Any]) -> R:
             {"field": ".".join(map(str, fault["loc"]))[:128], "message": faults.message(fault)}
             for fault in error.errors(include_input=False, include_url=False)[:20]
         ]
-    first = found[0]
-    raise Refusal("validation_failed", first["message"], field=first["field"] or None, details=found)
+    raise refusals.invalid_fields(found)

@@ -11,7 +11,7 @@ from denizen import headers as h
 from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.endpoint.call import Call
 from services.eventstore.keys.data_keys import KeyRing
 
@@ -37,7 +37,7 @@ class Positions:
                 raise ValueError(text)
             return int.from_bytes(self._box.decrypt(int(text[1:]).to_bytes(_OCTETS)))
         except (CryptoError, ValueError, OverflowError):
-            raise Refusal("validation_failed", "not a position that this service gave out", field=field) from None
+            raise refusals.invalid("not a position that this service gave out", field) from None
 
     def introduce(self, call: Call) -> None:
         """Prepare a call to name positions as its caller may see them. Raises Refusal."""

@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call, understand
@@ -34,13 +35,13 @@ _INBOX = re.compile(r"_INBOX\.[^\s*>]{1,4070}")
 QUEUE_GROUP = "users"
 _TOGETHER_SECONDS = 0.01
 """How long requests that are refused unread gather."""
-_OVERLOADED = Refusal("overloaded", "too many requests are waiting; nothing was done, try again")
+_OVERLOADED = refusals.too_many_requests()
 _OVERLOADED_BODY, _OVERLOADED_HEADERS = orjson.dumps(_OVERLOADED.body()), _OVERLOADED.headers()
-_UNREADABLE = Refusal("validation_failed", "the headers cannot be read; nothing was done")
+_UNREADABLE = refusals.headers_unreadable()
 _HEADER_OCTETS = 1024
 """Room for the headers of an answer, which count as it does."""
-_TOO_LARGE = Refusal("validation_failed", "the answer is larger than NATS takes: ask for fewer at a time (count)")
-_DONE = Refusal("internal", "it is done, but its answer is larger than NATS takes")
+_TOO_LARGE = refusals.answer_too_large()
+_DONE = refusals.done_but_answer_too_large()
 
 
 class Server:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 
 import orjson
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 
 MAX_DEPTH = 32
 """Levels of arrays and objects in a request's body."""
@@ -32,16 +32,16 @@ def parse(data: bytes, most: int) -> dict[str, Any]:
     Raises Refusal: `malformed_message`.
     """
     if len(data) > most:
-        raise _malformed(f"the body is larger than {most} octets")
+        raise refusals.malformed(f"the body is larger than {most} octets")
     if not data:
         return {}
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_too_deep(data):
-        raise _malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
+        raise refusals.malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
     value = _plain(data)
     if value is None:
         value = _decoded(data)
     if not isinstance(value, dict):
-        raise _malformed("the body is not a JSON object")
+        raise refusals.malformed("the body is not a JSON object")
     # Only an escape can bring in what the decoder lets pass: it refuses raw control characters itself.
     if b"\\u" in data:
         _check_text(value)
@@ -67,13 +67,9 @@ def _decoded(data: bytes) -> Any:
     try:
         return _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise _malformed("the body is not UTF-8") from None
+        raise refusals.malformed("the body is not UTF-8") from None
     except ValueError:
-        raise _malformed("the body is not JSON") from None
-
-
-def _malformed(message: str) -> Refusal:
-    return Refusal("malformed_message", message)
+        raise refusals.malformed("the body is not JSON") from None
 
 
 def _is_too_deep(data: bytes) -> bool:
@@ -96,33 +92,33 @@ def _is_too_deep(data: bytes) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise _malformed("an object has a key twice")
+        raise refusals.malformed("an object has a key twice")
     return result
 
 
 def _integer(text: str) -> int:
     # PostgreSQL and JavaScript would take a larger one and give back another.
     if len(text) > 20 or abs(value := int(text)) > _MAX_INTEGER:
-        raise _malformed("a number is out of range")
+        raise refusals.malformed("a number is out of range")
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise _malformed("a number is out of range")
+        raise refusals.malformed("a number is out of range")
     return value
 
 
 def _constant(_: str) -> NoReturn:
-    raise _malformed("NaN and Infinity are not JSON")
+    raise refusals.malformed("NaN and Infinity are not JSON")
 
 
 def _check_text(value: Any) -> None:
     """Refuse NUL and half a surrogate pair, which PostgreSQL does not store."""
     if isinstance(value, str):
         if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-            raise _malformed("a string holds NUL or half a surrogate pair")
+            raise refusals.malformed("a string holds NUL or half a surrogate pair")
     elif isinstance(value, dict):
         for key, item in cast(dict[str, Any], value).items():
             _check_text(key)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.passwords import argon2id
 from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.platform.settings import Settings
@@ -42,9 +42,9 @@ class _Job(Generic[T]):
             return
         try:
             if self.deadline is not None and time.time() > self.deadline:
-                raise Refusal("deadline_exceeded", "the deadline passed before the password's turn came")
+                raise refusals.deadline_exceeded_in_queue()
             if time.monotonic() - self.queued > _LATE_SECONDS:
-                raise _overloaded()
+                raise refusals.too_many_passwords()
             result = self.work()
         except Exception as error:  # noqa: BLE001 - it is the caller's
             self.future.set_exception(error)
@@ -122,7 +122,7 @@ class HashingPool:
             self._changed.notify_all()
         for job in waiting:
             if job.future.set_running_or_notify_cancel():
-                job.future.set_exception(Refusal("overloaded", "the service ends; nothing was done, try again"))
+                job.future.set_exception(refusals.service_ends())
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
@@ -130,7 +130,7 @@ class HashingPool:
         queue = self._queues[kind]
         with self._changed:
             if self._closed or self.full(kind):
-                raise _overloaded()
+                raise refusals.too_many_passwords()
             queue.append(job)
             self._changed.notify()
         try:
@@ -157,10 +157,6 @@ class HashingPool:
                 if queue:
                     return queue.popleft()
             return None
-
-
-def _overloaded() -> Refusal:
-    return Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
 
 
 def _give_way() -> None:

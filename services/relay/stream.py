@@ -12,6 +12,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, PersistMode, RawStreamMsg, StreamConfig
 from nats.js.errors import NotFoundError
 
+from services.domain.values import rfc3339
 from services.relay.feed import PublicEvent
 
 _PREFIX = "users.v1.event"
@@ -134,7 +135,7 @@ def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
         "ce-type": f"users.v1.{event.type}",
         "ce-source": source,
         "ce-subject": event.user_id,
-        "ce-time": event.recorded_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "ce-time": rfc3339(event.recorded_at),
         "ce-sequence": str(event.position),
         "content-type": "application/json",
         h.COMMAND_ID: event.event_id,

@@ -10,6 +10,7 @@ from denizen.tokens import ALGORITHM, REGISTRY, TYPE, TokenClaims, UnknownKey, c
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
@@ -46,7 +47,7 @@ async def verify(token: str, keys: ServerKeys, settings: Settings, now: float | 
             fresh = await keys.verifying(unknown=True)
             return check(token, fresh, issuer=settings.issuer, audience=settings.audience, now=now)
     except TokenInvalid as error:
-        raise Refusal("token_invalid", error.message) from None
+        raise refusals.access_token_invalid(error.message) from None
 
 
 async def recognized(token: str, keys: ServerKeys, settings: Settings) -> TokenClaims | None:

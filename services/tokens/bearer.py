@@ -2,7 +2,7 @@
 
 from denizen.tokens import TokenClaims
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
@@ -30,10 +30,10 @@ class Bearers:
     async def identify(self, authorization: str | None) -> TokenClaims:
         """By the header `Authorization: Bearer <access token>` (RFC 6750)."""
         if authorization is None:
-            raise Refusal("unauthenticated", "the header Authorization is missing", field="Authorization")
+            raise refusals.no_token()
         token = bearer_token(authorization)
         if token is None:
-            raise Refusal("unauthenticated", "the header Authorization must be: Bearer <token>", field="Authorization")
+            raise refusals.no_bearer_token()
         return await self.check(token)
 
     async def check(self, token: str) -> TokenClaims:
@@ -41,5 +41,5 @@ class Bearers:
         claims = await access.verify(token, self._keys, self._settings)
         parameters = [claims.session_id, claims.user_id]
         if not await self._database.fetch(sql.load("services.tokens", "session_alive"), parameters):
-            raise Refusal("token_invalid", "the session has ended")
+            raise refusals.session_ended()
         return claims

@@ -15,7 +15,7 @@ from denizen.tokens import ALGORITHM, KeySet, key_set
 from joserfc.jwk import OKPKey
 from nacl.public import PrivateKey
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
 from services.platform.database import Database
@@ -144,7 +144,7 @@ class ServerKeys:
         """The reply of GetSealingKey. Raises Refusal: `overloaded`."""
         key = await (await self._read(_FRESH_SECONDS)).ripe("sealing")
         if key is None:
-            raise Refusal("overloaded", "there is no key to seal for until the accounts service has started")
+            raise refusals.no_sealing_key()
         return SealingKey(key_id=key.key_id, public_key=_base64url(key.public))
 
     # --- rotation ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from denizen.sealing import PREFIX
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.tokens.keys import ServerKeys
 
 _FORM = re.compile(r"sealed:([A-Za-z0-9_-]{1,64}):([A-Za-z0-9_-]{64,4096})")
@@ -23,12 +23,12 @@ async def unseal(text: str, command_id: str | None, keys: ServerKeys) -> str:
         return text
     form = _FORM.fullmatch(text)
     if form is None:
-        raise _malformed("a sealed secret is sealed:<keyId>:<base64url>")
+        raise refusals.malformed("a sealed secret is sealed:<keyId>:<base64url>")
     if command_id is None:
-        raise _malformed("a command with a sealed secret needs the Nats-Msg-Id that it was sealed for")
+        raise refusals.malformed("a command with a sealed secret needs the Nats-Msg-Id that it was sealed for")
     key = await keys.sealing(form[1])
     if key is None:
-        raise _malformed("a secret is sealed for a key that is not in use: ask GetSealingKey again")
+        raise refusals.malformed("a secret is sealed for a key that is not in use: ask GetSealingKey again")
     return _open(key, form[2], command_id)
 
 
@@ -37,15 +37,11 @@ def _open(key: PrivateKey, box: str, command_id: str) -> str:
     try:
         opened = SealedBox(key).decrypt(base64.urlsafe_b64decode(box + "=" * (-len(box) % 4))).decode()
     except (CryptoError, ValueError):
-        raise _malformed("a sealed secret cannot be opened") from None
+        raise refusals.malformed("a sealed secret cannot be opened") from None
     if not opened.startswith(bound_to):
-        raise _malformed("a secret is sealed for another command")
+        raise refusals.malformed("a secret is sealed for another command")
     secret = opened.removeprefix(bound_to)
     # What the door checks of every other text: it could not see this one.
     if not secret or "\0" in secret:
-        raise _malformed("a sealed secret is empty or holds NUL")
+        raise refusals.malformed("a sealed secret is empty or holds NUL")
     return secret
-
-
-def _malformed(message: str) -> Refusal:
-    return Refusal("malformed_message", message)

@@ -1,4 +1,4 @@
-"""What tells one chunk of an import from another."""
+"""Digests of chunks: they tell a chunk that is repeated from one with other rows."""
 
 from hashlib import sha256
 from typing import Any
@@ -11,9 +11,10 @@ from services.eventstore.keys.data_keys import KeyRing
 
 
 def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:
-    """HMAC-SHA256 of the rows and of how they are to be taken, 32 octets: a bare hash of people could be guessed.
+    """HMAC-SHA256 of the rows and of the choice on conflicts, 32 octets: a bare hash of personal data could be guessed.
 
-    Passwords are left out: they are sealed anew each time, and nothing that is quickly computed is to tell them.
+    Passwords are left out: they are sealed anew each time, and a reader of a digest that is quickly computed could try
+    passwords on it.
     """
     rows = [_lasting(row) for row in request.users]
     octets = orjson.dumps([request.on_conflict, rows], option=orjson.OPT_SORT_KEYS)
@@ -21,7 +22,7 @@ def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:
 
 
 def _lasting(row: dict[str, Any]) -> dict[str, Any]:
-    """What is the same in a repeat."""
+    """The part of a row that is the same in a repeat."""
     hashed = row.get("passwordHash")
     is_sealed = isinstance(hashed, str) and hashed.startswith(PREFIX)
     if not is_sealed and "password" not in row:

@@ -15,7 +15,9 @@ from denizen import headers as h
 from denizen import messages as m
 
 from services.directory.search.terms import condition, exactly
+from services.domain import refusals
 from services.domain.refusals import Refusal
+from services.domain.values import rfc3339
 from services.endpoint import strict_json
 from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call
@@ -73,7 +75,7 @@ class Exports:
         check(request.fields, hashes=call.operation.name == "ExportUsersWithHashes")
         chosen = _chosen(request)
         if sum(not export.read for export in self._running.values()) >= _AT_ONCE:
-            raise Refusal("overloaded", "too many exports are under way; try again later")
+            raise refusals.too_many_exports()
         subject = f"{call.operation.subject}-{token_hex(12)}"
         export = _Export(self._settings, request, chosen, subject)
 
@@ -145,7 +147,7 @@ class _Export:
         except TimeoutError:
             raise
         except psycopg.errors.UndefinedTable:
-            return Refusal("overloaded", "the table of users is being built from the log, try again")
+            return refusals.projection_missing()
         except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it is
             return refusal_of(error)
         return None
@@ -159,9 +161,9 @@ class _Export:
                 self._number += 1
                 self._last = piece
                 return piece
-            # A client with a part of the file gains nothing by asking for this piece again.
+            # A caller that has a part of the file gains nothing by asking for this piece again.
             begun = self._number >= 0 and piece.code == "overloaded"
-            self._refusal = Refusal("internal", f"{piece.message}; begin the export again") if begun else piece
+            self._refusal = refusals.export_interrupted(piece.message) if begun else piece
         raise self._refusal
 
     async def answer(self, number: object) -> Piece:
@@ -170,7 +172,7 @@ class _Export:
             if number == self._number:
                 return self._last
             if number != self._number + 1 or h.EXPORT not in self._last[1]:
-                raise Refusal("validation_failed", "pieces are asked for in order", field="piece")
+                raise refusals.piece_out_of_order()
             return await self.next()
 
     async def _read(self, min_position: int | None) -> AsyncGenerator[Piece]:
@@ -207,8 +209,7 @@ class _Export:
         until = time.monotonic() + _PATIENCE_SECONDS
         while (lag := wanted - await _position(connection)) > 0:
             if time.monotonic() > until:
-                details = [{"position": wanted - lag, "lag": lag}]
-                raise Refusal("stale_read", f"the projection is {lag} positions behind", details=details)
+                raise refusals.projection_behind(wanted - lag, lag)
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -258,8 +259,8 @@ def _time(text: str | None, field: str) -> str | None:
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refusal("validation_failed", "must be a time as in RFC 3339", field=field) from None
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        raise refusals.not_a_time(field) from None
+    return rfc3339(at)
 
 
 def _sql(name: str) -> LiteralString:

@@ -9,7 +9,7 @@ import orjson
 from denizen import messages as m
 from denizen.importing.formulas import STARTS, defused
 
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.domain.values import Json
 
 Form = Literal["csv", "jsonl", "json"]
@@ -35,9 +35,9 @@ def check(fields: Sequence[str], *, hashes: bool) -> None:
             or (dot and (not rest or top not in _NESTED))
             or (top == "profile" and dot and rest not in _PROFILE)
         ):
-            raise Refusal("validation_failed", _NO_SUCH_FIELD, field=f"fields.{index}")
+            raise refusals.invalid(_NO_SUCH_FIELD, f"fields.{index}")
         if top == HASH and not hashes:
-            raise Refusal("forbidden", "password hashes are exported by ExportUsersWithHashes alone", field="fields")
+            raise refusals.hashes_not_exported()
 
 
 class Encoder:

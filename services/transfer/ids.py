@@ -16,8 +16,9 @@ _EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Numbered from a UUIDv7 upwards: who knows the first knows which row became which user, and one transaction's
-    users lie beside each other in every index.
+    """Ids numbered from a UUIDv7 upwards: the first tells which row became which user.
+
+    The users of one transaction lie beside each other in every index.
     """
 
     first: UUID
@@ -27,7 +28,7 @@ class Ids:
         return cls(UUID(int=uuid_utils.uuid7().int >> _BITS << _BITS))
 
     def of(self, index: int, created_at: datetime | None) -> str:
-        """The id of a row's user, as a TypeID; of the time of the creation, for lists are in the order of ids."""
+        """The id of a row's user, as a TypeID. It has the time of their creation: lists are in the order of ids."""
         number = self.first.int + index + 1
         if created_at is not None:
             number = (created_at - _EPOCH) // _MILLISECOND << _REST | number & ((1 << _REST) - 1)

@@ -9,7 +9,7 @@ from typing import Literal, LiteralString
 import orjson
 from denizen import messages as m
 
-from services.accounts.repeats import id_used
+from services.domain import refusals
 from services.domain.decision import Facts
 from services.domain.refusals import Refusal
 from services.domain.values import Json
@@ -24,14 +24,13 @@ from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.transfer.digest import digest
 from services.transfer.ids import Ids
+from services.transfer.import_rows import RowImport, RowOutcome, failed, passing
 from services.transfer.pace import Pace
+from services.transfer.reading import ImportRow, RowReader
 from services.transfer.rehearsal import Rehearsal
-from services.transfer.rows import Reader, Row
-from services.transfer.taking import Said, Taking, failed, passing
 
 _READ_AT_ONCE = 32
 """Rows that are read before exports have their turn."""
-_ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
 _STATUSES = ("created", "updated", "skipped", "failed")
 
 Appended = Callable[[bool], Awaitable[None]]
@@ -83,8 +82,8 @@ class Imports:
         """What would become of the rows. No outcome is kept, and none of an earlier run is looked for."""
         wanted, results = await self._read(call, request, Ids.drawn())
         rehearsal = Rehearsal(self._store, self._secrets)
-        taking = Taking(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _ignored)
-        results |= await taking.take(wanted, request.on_conflict)
+        importing = RowImport(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _nobody)
+        results |= await importing.run(wanted, request.on_conflict)
         for row in wanted:
             if row.user.id is None and results[row.index]["status"] == "created":
                 del results[row.index]["userId"]  # No user gets it.
@@ -95,15 +94,15 @@ class Imports:
         job = _of_job(call, request)
         begun = await self._begin(job, request)
         wanted, results = await self._read(call, request, begun.ids)  # Secrets are sealed for the message.
-        taking = Taking(self._store, self._secrets, job, self._pace, self._appended)
+        importing = RowImport(self._store, self._secrets, job, self._pace, self._appended)
         if begun.state == "done":
-            return results | await taking.answer_again(wanted, request.on_conflict)
+            return results | await importing.answer_again(wanted, request.on_conflict)
         try:
-            earlier = await taking.earlier(wanted) if begun.state == "repeated" else {}
+            earlier = await importing.earlier(wanted) if begun.state == "repeated" else {}
             wanted = await self._hashed(call, wanted, earlier)
-            results |= await taking.take(wanted, request.on_conflict, earlier)
+            results |= await importing.run(wanted, request.on_conflict, earlier)
         except OutcomeUnknown:
-            refusal = Refusal("internal", "the log went out of reach; repeat with the same id to learn the outcome")
+            refusal = refusals.outcome_unknown()
             raise passing(refusal, job) from None
         await self._keep_progress(request, begun, results)
         return results
@@ -123,14 +122,14 @@ class Imports:
                 break
         state, first, before = found
         if before is not None and bytes(before) != mark:
-            raise id_used() if request.import_id is None else Refusal("validation_failed", _ANOTHER, field="importId")
+            raise refusals.command_id_used() if request.import_id is None else refusals.chunk_differs()
         return _Begun(state, Ids(first), mark)
 
-    async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[Row], dict[int, Json]]:
+    async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[ImportRow], dict[int, Json]]:
         """The rows that can be, and the results of the others."""
-        wanted: list[Row] = []
+        wanted: list[ImportRow] = []
         results: dict[int, Json] = {}
-        reader = Reader(call, ids, self._keys, self._settings.password_min_length)
+        reader = RowReader(call, ids, self._keys, self._settings.password_min_length)
         for index, raw in enumerate(request.users):
             if index % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -140,7 +139,7 @@ class Imports:
                 results[index] = failed(index, refusal)
         return wanted, results
 
-    async def _hashed(self, call: Call, wanted: list[Row], earlier: Mapping[int, Said]) -> list[Row]:
+    async def _hashed(self, call: Call, wanted: list[ImportRow], earlier: Mapping[int, RowOutcome]) -> list[ImportRow]:
         """The rows, and the hashes of passwords: but for a row that ran before, which is only answered again."""
         plain = {row.index: row for row in wanted if row.password is not None and row.index not in earlier}
         if not plain:

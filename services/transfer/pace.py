@@ -1,4 +1,4 @@
-"""How fast an import goes: all out while no other caller is there, else as one of many."""
+"""How fast an import goes: at full speed while no other process appends, else as one of many."""
 
 import asyncio
 import time
@@ -6,14 +6,14 @@ import time
 _ALONE, _IN_COMPANY = 500, 64
 """Rows of one append: how long others wait for the head of the log is how long that takes."""
 _COMPANY_SECONDS = 2.0
-"""How long we are not alone after another process appended."""
+"""How long an import is in company after another process appended."""
 _REST = 1.0
-"""How long it rests in company, for the time that it worked."""
+"""How long it rests in company, in relation to the time that it worked."""
 _LONGEST_REST = 0.25  # seconds
 
 
 class Pace:
-    """Knows of others by the log: its positions go up by more than was appended here."""
+    """Notices other processes by the positions of the log: they go up by more than was appended here."""
 
     def __init__(self) -> None:
         self._position = 0
@@ -29,18 +29,18 @@ class Pace:
         return time.monotonic() - self._met < _COMPANY_SECONDS
 
     def appended(self, count: int, position: int) -> None:
-        """So many events were appended here, the last at this position."""
+        """Note that `count` events were appended here, the last at this position."""
         now = time.monotonic()
         if now - self._counted < _COMPANY_SECONDS and position - count != self._position:
             self._met = now
         self._position, self._counted = position, now
 
     def lose_count(self) -> None:
-        """Nobody counted what was appended here."""
+        """Note that events were appended here which were not counted."""
         self._counted = float("-inf")
 
     async def rest(self) -> None:
-        """Let others have the machine, where there are others."""
+        """Leave the machine to the others, where there are others."""
         worked = time.monotonic() - self._resumed
         if self._in_company():
             await asyncio.sleep(min(_REST * worked, _LONGEST_REST))

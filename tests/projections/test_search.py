@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from typeid import TypeID
 
-from projections.folding import fold, folded
+from projections.search_text import normalize, search_text
 from services.directory.search.terms import Condition, condition
 from services.domain.refusals import Refusal
 from services.platform import sql
@@ -39,7 +39,7 @@ def holds(search: str, found: Condition) -> bool:
 @example(first="ab.ba", last="", search=".ba")
 def test_found_users_have_the_words(first: str, last: str, search: str | list[int]) -> None:
     """And every user who has the one word of a plain search is found."""
-    user = folded({"email": "x@b.example", "profile": {"firstName": first, "lastName": last}})
+    user = search_text({"email": "x@b.example", "profile": {"firstName": first, "lastName": last}})
     term = search if isinstance(search, str) else f"x@b.example {first} {last}"[min(search) : max(search)]
     try:
         found = condition(term)
@@ -75,9 +75,9 @@ def test_search_finds_any_part_of_a_name(data: st.DataObject) -> None:
     name = data.draw(st.text("".join(_SCRIPTS) + "-' ", min_size=1, max_size=12))
     begin = data.draw(st.integers(0, len(name) - 1))
     part = name[begin : data.draw(st.integers(begin + 1, len(name)))]
-    terms = [term for term in fold(part).split() if any(each.isalnum() for each in term)]
+    terms = [term for term in normalize(part).split() if any(each.isalnum() for each in term)]
     assume(terms and all(len(term) >= 3 or not term.isascii() for term in terms))
-    user = folded({"email": "x@b.example", "profile": {"displayName": name}})
+    user = search_text({"email": "x@b.example", "profile": {"displayName": name}})
     found = condition(part)
     assert holds(user.search, found)
     assert all(any(like(word, pattern) for word in words(user.search)) for pattern in found.parts)

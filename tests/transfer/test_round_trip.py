@@ -23,7 +23,7 @@ from services.eventstore.log.ids import new_event_id
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids
-from services.transfer.rows import Reader
+from services.transfer.reading import RowReader
 from tests.support.accounts import Json, ask
 from tests.support.decisions import decide
 from tests.transfer.support import HASHES
@@ -132,7 +132,7 @@ def runner() -> Iterator[asyncio.Runner]:
 async def _became(raw: Mapping[str, Any], at: datetime) -> tuple[Json, str | None]:
     """The user that a row becomes, as an export shows them, and the hash."""
     # None of the rows has anything sealed, for which alone it needs keys.
-    reader = Reader(ask("ImportUsers", {"users": [{}]}), Ids.drawn(), cast(ServerKeys, None), 8)
+    reader = RowReader(ask("ImportUsers", {"users": [{}]}), Ids.drawn(), cast(ServerKeys, None), 8)
     row = await reader.read(0, dict(raw))
     assert row.password is None
     events = decide(None, ImportUser(row.user, row.user_id), row.facts)

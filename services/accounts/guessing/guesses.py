@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.guessing.window import Window
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.eventstore.credentials.session import Session
 from services.eventstore.credentials.store import Credential, SecretStore
 from services.passwords.hasher import Verified
@@ -68,7 +68,7 @@ class Guesses:
     def reserve(self, whence: str) -> None:
         """A place for one guess, to be used by `reserved`. Raises Refusal (`overloaded`) where there is none."""
         if self.full(whence):
-            raise Refusal("overloaded", "too many passwords are waiting; nothing was done, try again")
+            raise refusals.too_many_passwords()
         self._waiting += 1
         self._held[whence] += 1
 
@@ -95,7 +95,7 @@ class Guesses:
         """
         opened = await self._openings.ask(guess)
         if opened is None:
-            raise Refusal("too_many_attempts", "too many attempts; wait a little and try again")
+            raise refusals.too_many_attempts()
         counted, credential = opened
         self._comparing += 1
         asked = time.monotonic()

@@ -9,7 +9,6 @@ from denizen.tokens import TokenClaims
 
 from services.accounts.tools import Tools
 from services.domain import refusals
-from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 
 _FIELD = "currentPassword"
@@ -29,7 +28,6 @@ async def prove(tools: Tools, call: Call, claims: TokenClaims, request: m.Guarde
         return
     session = await tools.secrets.session(claims.session_id)
     if session is None:
-        raise Refusal("token_invalid", "the session has ended")
+        raise refusals.session_ended()
     if datetime.now(UTC) - session.created_at > timedelta(minutes=minutes):
-        message = f"the user signed in more than {minutes} minutes ago: send {_FIELD}, or sign in again"
-        raise Refusal("forbidden", message, field=_FIELD)
+        raise refusals.sign_in_too_long_ago(minutes, _FIELD)

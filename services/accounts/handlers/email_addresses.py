@@ -7,7 +7,7 @@ from denizen import messages as m
 
 from services.accounts.handlers.handler import Handler, OwnAccount, Prepared
 from services.accounts.pending import PendingCommand
-from services.accounts.tools import CODE_DIGITS, Tools, too_many_attempts
+from services.accounts.tools import CODE_DIGITS, Tools
 from services.domain import fields, refusals
 from services.domain.decide import credentials
 from services.domain.decision import Facts
@@ -22,7 +22,7 @@ async def _change_email(tools: Tools, call: Call, command: m.ChangeEmail) -> Pre
         raise refusals.taken("email")
     stays = command.email == await tools.address(command.user_id)
     if not stays and not await tools.rate_limits.mail(key):
-        raise too_many_attempts()
+        raise refusals.too_many_attempts()
     return PendingCommand(call, command, tools.drawn_code())
 
 
@@ -38,7 +38,7 @@ async def _change_my_email(tools: Tools, call: Call, request: m.ChangeMyEmail) -
     key = fields.email_key(request.email)
     stays = request.email == await tools.address(user_id)
     if not stays and not await tools.rate_limits.mail(key, user_id):
-        raise too_many_attempts()
+        raise refusals.too_many_attempts()
     call.check_deadline()
     discreet = tools.settings.register_discreet
     call.deadline = None if discreet else call.deadline
@@ -71,7 +71,7 @@ async def _send_verification(tools: Tools, call: Call, command: m.SendVerificati
         address = user.wanted_email[1] if user.wanted_email else user.email_key
         # The code for an address that is not the user's yet is a mail to a stranger.
         if not await tools.rate_limits.mail(address, user.id if user.wanted_email else None):
-            raise too_many_attempts()
+            raise refusals.too_many_attempts()
         owner = await tools.secrets.by_email(address)
         taken = owner is not None and owner.user_id != user.id
     return PendingCommand(call, command, replace(tools.drawn_code(), taken=taken))
@@ -86,7 +86,7 @@ async def _verify_email(tools: Tools, call: Call, command: m.VerifyEmail) -> Pre
         version = await tools.secrets.attempt_long(command.user_id, code)
     # Asked only now: what strangers tried in vain must not keep out the owner, whose next code can be tried five times.
     if version is None and not await tools.rate_limits.code(command.user_id):
-        raise too_many_attempts()
+        raise refusals.too_many_attempts()
     user = None if version is None else (await tools.user(command.user_id)).user
     if user is not None:
         await tools.rate_limits.proved([user.wanted_email[1] if user.wanted_email else user.email_key])

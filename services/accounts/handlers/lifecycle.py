@@ -8,12 +8,11 @@ from pydantic import SecretStr
 
 from services.accounts.handlers.handler import Handler, Prepared
 from services.accounts.pending import PendingCommand, accepted
-from services.accounts.tools import Tools, too_many_attempts
-from services.domain import fields
+from services.accounts.tools import Tools
+from services.domain import fields, refusals
 from services.domain.commands import TellOwner
 from services.domain.decide import lifecycle
 from services.domain.decision import Facts
-from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.passwords import formats
 
@@ -31,7 +30,7 @@ async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
     if command.password is not None:
         password = await tools.opened(command.password, call)
         if hashed is not None:
-            raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
+            raise refusals.password_given_twice()
         if not password.startswith(_HASHED):
             new = await tools.new_hash(command.password, call, "password", command.email)
             return PendingCommand(call, command, Facts(password_hash=new))
@@ -41,7 +40,7 @@ async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
     try:
         known = formats.accepted(await tools.opened(hashed, call))
     except formats.HashRejected as error:
-        raise Refusal("validation_failed", str(error), field="passwordHash") from None
+        raise refusals.invalid(str(error), "passwordHash") from None
     return PendingCommand(call, command, Facts(password_hash=known))
 
 
@@ -55,7 +54,7 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
     call.deadline = None  # Likewise, where it passes between here and the answer.
     key = fields.email_key(command.email)
     if not await tools.rate_limits.mail(key):
-        raise too_many_attempts()
+        raise refusals.too_many_attempts()
     owner = await tools.secrets.by_email(key)
     if owner is not None:
         return PendingCommand(call, TellOwner(owner.user_id), reply=accepted, began=began, discreet=True)

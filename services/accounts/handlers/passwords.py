@@ -8,7 +8,7 @@ from typeid import TypeID
 
 from services.accounts.handlers.handler import Handler, Prepared
 from services.accounts.pending import PendingCommand
-from services.accounts.tools import Tools, accounts, too_many_attempts
+from services.accounts.tools import Tools, accounts
 from services.domain import fields, refusals
 from services.domain.commands import RecoverPassword, RequestPasswordReset
 from services.domain.decide import credentials
@@ -45,7 +45,7 @@ async def _send_reset(tools: Tools, call: Call, command: m.SendPasswordResetEmai
     call.expected_version = None  # The caller does not know whose.
     key = fields.email_key(command.email)
     if not await tools.rate_limits.mail(key):
-        raise too_many_attempts()
+        raise refusals.too_many_attempts()
     call.check_deadline()
     call.deadline = None  # From here on it would tell which of the two takes longer.
     owner = await tools.secrets.by_email(key)

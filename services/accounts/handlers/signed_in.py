@@ -7,9 +7,9 @@ import orjson
 from joserfc.jwk import OKPKey
 
 from services.accounts.pending import Answer, Reply
-from services.accounts.repeats import id_used, is_repeat
+from services.accounts.repeats import is_repeat
 from services.accounts.tools import Tools
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.domain.sessions import NewSession, place
 from services.domain.state import UserState
 from services.endpoint.call import Call
@@ -27,9 +27,9 @@ async def again(tools: Tools, call: Call, session: Session | None) -> Answer:
     """The answer to a command whose id was there before: the tokens of the session that it began, if it is the same."""
     outcome = (await tools.store.outcomes([call.key])).get(call.key)
     if outcome is not None and not is_repeat(call, outcome):
-        return Answer(id_used())
+        return Answer(refusals.command_id_used())
     if session is None:
-        return Answer(Refusal("invalid_credentials", "this command id was used, and no session is as it began by it"))
+        return Answer(refusals.sign_in_not_repeatable())
     began_at = outcome and outcome.position
     if call.is_opaque and began_at is not None:
         began_at = await tools.store.head()
@@ -40,7 +40,7 @@ async def signed_in(tools: Tools, call: Call, session: Session, began_at: int | 
     """New tokens of a session. `began_at`: a position that shows its login; a refresh changes nothing that is shown."""
     stream = await tools.user(session.user_id)
     if stream.user is None or stream.user.status != "ACTIVE":
-        return Answer(refresh_invalid())
+        return Answer(refusals.refresh_token_invalid())
     issued_at = session.refreshed_at if is_in_grace(tools, session) else None
     signed = _body(tools, await tools.keys.signing(), session, session.generation, issued_at)
     if began_at is None and not call.is_opaque:
@@ -57,12 +57,6 @@ def is_in_grace(tools: Tools, session: Session) -> bool:
     """Whether the session was refreshed, or began, so lately that its newest tokens are given once more."""
     grace = tools.settings.refresh_grace_seconds
     return grace > 0 and datetime.now(UTC) - session.refreshed_at <= timedelta(seconds=grace)
-
-
-def refresh_invalid() -> Refusal:
-    return Refusal(
-        "token_invalid", "the refresh token is not good, or was used, or the session has ended", field="refreshToken"
-    )
 
 
 def _body(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import orjson
 from denizen.messages import Sort
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 
 _USER_ID = re.compile(r"user_[0-7][0-9a-hjkmnp-tv-z]{25}")
@@ -61,4 +62,4 @@ def decode(text: str, sort: Sort) -> Cursor:
 
 
 def _refusal(message: str) -> Refusal:
-    return Refusal("validation_failed", message, field="cursor")
+    return refusals.invalid(message, "cursor")

@@ -14,7 +14,7 @@ from services.directory.search import selectivity
 from services.directory.search.cursor import Cursor, decode
 from services.directory.search.planner import NEAR, Plan, choose_plan
 from services.directory.search.terms import Condition, condition, exactly
-from services.domain.refusals import Refusal
+from services.domain import refusals
 from services.endpoint.answer_size import fitting, listed
 from services.platform import sql
 from services.platform.database import Database, DatabaseUnavailable, Row
@@ -56,7 +56,7 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
 
 async def _listed(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
     if request.cursor is not None and request.offset:
-        raise Refusal("validation_failed", "cannot be given together with a cursor", field="offset")
+        raise refusals.invalid("cannot be given together with a cursor", "offset")
     cursor = Cursor(request.sort, "", "") if request.cursor is None else decode(request.cursor, request.sort)
     page = first = await _page(database, request, cursor)
     until = time.monotonic() + _PATIENCE_SECONDS

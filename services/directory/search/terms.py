@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import LiteralString
 
-from projections import folding
-from services.domain import email_address
-from services.domain.refusals import Refusal
+from projections import search_text
+from services.domain import email_address, refusals
 
 _LETTER = re.compile(r"[^\W_]")
 _ANYWHERE = re.compile(r"[^\W_]{3}|[^\W_]{2}[\W_]|[\W_][^\W_]")
@@ -67,18 +66,18 @@ def exactly(search: str) -> Mapping[str, str | None]:
 
 def _words(search: str, field: str) -> list[str]:
     if any(unicodedata.category(character) == "Cc" for character in search):
-        raise Refusal("validation_failed", "must not hold control characters", field=field)
-    found = [word for word in dict.fromkeys(folding.fold(search).split()) if _LETTER.search(word)]
+        raise refusals.invalid("must not hold control characters", field)
+    found = [word for word in dict.fromkeys(search_text.normalize(search).split()) if _LETTER.search(word)]
     if not found:
-        raise Refusal("validation_failed", "must hold a letter or digit", field=field)
+        raise refusals.invalid("must hold a letter or digit", field)
     if len(found) > len(_NAMES):
-        raise Refusal("validation_failed", f"must not hold more than {len(_NAMES)} words", field=field)
+        raise refusals.invalid(f"must not hold more than {len(_NAMES)} words", field)
     return found
 
 
 def _begins(word: str) -> bool:
     """Whether a word is searched for at the beginning of words alone."""
-    indexed = folding.indexable(word)
+    indexed = search_text.indexable(word)
     return len(indexed) < 3 or not _ANYWHERE.search(indexed)
 
 
@@ -94,7 +93,7 @@ def _parts(word: str) -> list[str]:
 
 
 def _runs(text: str, *, begins: bool) -> list[str]:
-    text = folding.indexable(text)
+    text = search_text.indexable(text)
     patterns: list[str] = []
     for run in _RUN.finditer(text):
         before = "%" if run.start() == 0 and not begins else ""
@@ -105,4 +104,4 @@ def _runs(text: str, *, begins: bool) -> list[str]:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"[\\%_]", r"\\\g<0>", folding.indexable(text))
+    return re.sub(r"[\\%_]", r"\\\g<0>", search_text.indexable(text))

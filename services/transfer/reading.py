@@ -1,4 +1,4 @@
-"""A row of an import, and what it must be."""
+"""Reads the rows of an import: each is validated, or refused with the reason."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,8 @@ from typing import Any
 from denizen import messages as m
 from pydantic import SecretStr
 
-from services.domain import fields
+from services.domain import fields, refusals
 from services.domain.decision import Facts
-from services.domain.refusals import Refusal
 from services.domain.values import rfc3339
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
@@ -18,7 +17,7 @@ from services.tokens.sealing import unseal
 from services.transfer.ids import Ids
 
 _EMPTY: dict[str, Any] = {"profile": {}, "metadata": {}, "appMetadata": {}, "identities": []}
-"""What is the same as nothing: pydantic would make it by copy.deepcopy, a tenth of a row's time."""
+"""Defaults of absent fields: pydantic would make them by copy.deepcopy, which takes a tenth of a row's time."""
 _HASHED = "hashed:"
 _FIRST_YEAR = datetime(1970, 1, 1, tzinfo=UTC)
 _SKEW = timedelta(minutes=5)
@@ -26,14 +25,14 @@ _SKEW = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
-class Row:
-    """A row that can be.
+class ImportRow:
+    """An import row that passed validation.
 
     Attributes:
         index: its place in the message.
-        user_id: the one that it is to have.
-        password: one that is still to be hashed.
-        facts: the hash that it came with.
+        user_id: the id that its user gets.
+        password: a password that is still to be hashed.
+        facts: the hash that the row came with.
     """
 
     index: int
@@ -44,8 +43,8 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
-    """Understands the rows of one message: its secrets may be sealed for it."""
+class RowReader:
+    """Validates the rows of one message, whose secrets may be sealed for the message."""
 
     call: Call
     ids: Ids
@@ -53,32 +52,32 @@ class Reader:
     min_length: int
     """Of passwords."""
 
-    async def read(self, index: int, raw: dict[str, Any]) -> Row:
-        """Raises Refusal where the row cannot be, DatabaseUnavailable."""
+    async def read(self, index: int, raw: dict[str, Any]) -> ImportRow:
+        """Validate a row. Raises Refusal where it is invalid, DatabaseUnavailable."""
         user = _timed(understand_body(m.ImportedUser, {**_EMPTY, **raw}))
         fields.check(user)
         if user.identities:
             _check_identities(user.identities)
         password, facts = await self._secret(user)
         created_at = None if user.created_at is None else datetime.fromisoformat(user.created_at)
-        return Row(index, user, user.id or self.ids.of(index, created_at), password, facts)
+        return ImportRow(index, user, user.id or self.ids.of(index, created_at), password, facts)
 
     async def _secret(self, user: m.ImportedUser) -> tuple[str | None, Facts]:
         """A password that is to be hashed, or the hash, as it is."""
         hashed = None if user.password_hash is None else await self._opened(user.password_hash)
         password = None if user.password is None else await self._opened(user.password)
         if hashed is not None and password is not None:
-            raise Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
+            raise refusals.password_given_twice()
         if password is not None and password.startswith(_HASHED):
             hashed = password.removeprefix(_HASHED)
         elif password is not None:
             if fault := policy.fault(password, self.min_length, email=user.email):
-                raise Refusal("weak_password", fault, field="password")
+                raise refusals.weak_password(fault, "password")
             return password, Facts()
         try:
             return None, Facts(password_hash=None if hashed is None else formats.accepted(hashed))
         except formats.HashRejected as error:
-            raise Refusal("validation_failed", str(error), field="passwordHash") from None
+            raise refusals.invalid(str(error), "passwordHash") from None
 
     async def _opened(self, secret: SecretStr) -> str:
         command_id = self.call.command_id if self.call.repeatable else None
@@ -90,7 +89,7 @@ def _check_identities(identities: list[m.LinkedIdentity]) -> None:
     for identity in identities:
         fields.check(m.LinkIdentity.model_construct(**dict(identity)))
     if len({(each.provider, each.provider_id) for each in identities}) < len(identities):
-        raise Refusal("validation_failed", "an identity is there twice", field="identities")
+        raise refusals.invalid("an identity is there twice", "identities")
 
 
 def _timed(row: m.ImportedUser) -> m.ImportedUser:
@@ -98,10 +97,10 @@ def _timed(row: m.ImportedUser) -> m.ImportedUser:
     created = row.created_at and _time(row.created_at, "createdAt")
     updated = row.updated_at and _time(row.updated_at, "updatedAt")
     if updated is not None and updated < (created or rfc3339(datetime.now(UTC))):
-        raise Refusal("validation_failed", "lies before createdAt, which is now where it is absent", field="updatedAt")
+        raise refusals.invalid("lies before createdAt, which is now where it is absent", "updatedAt")
     blocked = row.blocked_at and _time(row.blocked_at, "blockedAt", updated)
     if blocked is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
-        raise Refusal("validation_failed", "is of a user who is neither BLOCKED nor DEACTIVATED", field="blockedAt")
+        raise refusals.invalid("is of a user who is neither BLOCKED nor DEACTIVATED", "blockedAt")
     for index, each in enumerate(row.identities):
         linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
         vars(each)["linked_at"] = linked
@@ -114,9 +113,9 @@ def _time(text: str, field: str, latest: str | None = None) -> str:
     try:
         at = datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Refusal("validation_failed", "not a time as in RFC 3339", field=field) from None
+        raise refusals.invalid("not a time as in RFC 3339", field) from None
     if not _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW:
-        raise Refusal("validation_failed", "lies in the future, or before 1970", field=field)
+        raise refusals.invalid("lies in the future, or before 1970", field)
     if latest is not None and rfc3339(at) > latest:
-        raise Refusal("validation_failed", "lies behind updatedAt", field=field)
+        raise refusals.invalid("lies behind updatedAt", field)
     return rfc3339(at)

@@ -33,8 +33,8 @@ class _Marks(dict[int, int | None]):
 _MARKS = _Marks()
 
 
-def fold(text: str) -> str:
-    """`Łukasz Müller` as `lukasz muller`: NFKD, marks dropped, casefold. Folding it again changes nothing."""
+def normalize(text: str) -> str:
+    """`Łukasz Müller` as `lukasz muller`: NFKD, marks dropped, casefold. Normalizing it again changes nothing."""
     # Folding can undo the normal form, and what comes of it can be folded again (Unicode 3.13): twice.
     for _ in range(2):
         if text.isascii():
@@ -43,13 +43,13 @@ def fold(text: str) -> str:
     return text
 
 
-def indexable(folded: str) -> str:
-    """Folded text as the index has it: what is not ASCII becomes capital letters, one of A to M and then N to Z.
+def indexable(normalized: str) -> str:
+    """Normalized text as the index has it: what is not ASCII becomes capital letters, one of A to M and then N to Z.
 
     pg_trgm knows as letters those of the database's locale, which may be ASCII's alone. A text is part of another where
     that is so of these.
     """
-    return folded if folded.isascii() else folded.translate(_LETTERS_OF)
+    return normalized if normalized.isascii() else normalized.translate(_LETTERS_OF)
 
 
 class _Letters(dict[int, str]):
@@ -73,8 +73,8 @@ def _letters(number: int) -> str:
     return ("ABCDEFGHIJKL"[number] if short else "M") + digits
 
 
-class Folded(NamedTuple):
-    """A user as lists see them.
+class SearchText(NamedTuple):
+    """A user as searches and sorted lists see them.
 
     Attributes:
         email: what a list by e-mail is sorted by.
@@ -91,8 +91,8 @@ class Folded(NamedTuple):
     words: Iterable[str]
 
 
-def folded(document: dict[str, Any]) -> Folded:
-    """What becomes of a user's document."""
+def search_text(document: dict[str, Any]) -> SearchText:
+    """The search text of a user, from the document that queries show."""
     profile = document["profile"]
     get = profile.get
     email = _field(document["email"])
@@ -101,7 +101,7 @@ def folded(document: dict[str, Any]) -> Folded:
     text = f"{email} {first} {last} {display}"
     found = _WORD.findall(text)
     search = " ".join(dict.fromkeys(text.split() + found))
-    return Folded(
+    return SearchText(
         email[:_KEY_LENGTH],
         name[:_KEY_LENGTH] or _NO_NAME,
         indexable(f" {search}"),
@@ -111,7 +111,7 @@ def folded(document: dict[str, Any]) -> Folded:
 
 
 def _field(text: str | None) -> str:
-    return fold(text)[:_FIELD_LENGTH] if text else ""
+    return normalize(text)[:_FIELD_LENGTH] if text else ""
 
 
 def words(search: str) -> set[str]:

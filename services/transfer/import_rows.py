@@ -1,4 +1,4 @@
-"""What becomes of the rows of one message, over a log or over what only looks like one."""
+"""Imports the rows of one message: into the log, or into the rehearsal of a dry run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,21 +21,21 @@ from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
 from services.eventstore.log.tails import Wanted
 from services.transfer.pace import Pace
+from services.transfer.reading import ImportRow
 from services.transfer.rehearsal import Holders
-from services.transfer.rows import Row
 
-Said = str | Refusal
-"""The id of a row's new user, or why there is none."""
+RowOutcome = str | Refusal
+"""The id of the user that a row became, or why it became none."""
 
 _UPDATES = 64
 """Rows of one append."""
 _TAKEN = ("email_taken", "external_id_taken", "identity_taken")
 _PASSING = ("overloaded", "internal")
-"""Refusals that say nothing about a row."""
+"""Codes of refusals that say nothing about a row: the message is to be sent again."""
 
 
-class Taking:
-    """Takes rows for a call; its methods raise Refusal where the message is to be sent again, DatabaseUnavailable and
+class RowImport:
+    """Imports the rows of a call. Methods raise Refusal where the message is to be sent again, DatabaseUnavailable and
     OutcomeUnknown.
     """
 
@@ -51,11 +51,11 @@ class Taking:
         self._prefix = f"{call.key}/"
         self._appended = appended
 
-    async def earlier(self, wanted: Sequence[Row]) -> dict[int, Said]:
-        """What became of those rows that ran before, by their index; of a call that is repeated."""
+    async def earlier(self, wanted: Sequence[ImportRow]) -> dict[int, RowOutcome]:
+        """The outcomes of rows that a repeated call imported before, by their index."""
         outcomes = await self._store.outcomes([self._key(row) for row in wanted])
         made_by = await self._made_by(wanted)
-        said: dict[int, Said] = {}
+        said: dict[int, RowOutcome] = {}
         for row in wanted:
             outcome = outcomes.get(self._key(row))
             if outcome is not None and outcome.refusal is not None:
@@ -64,12 +64,12 @@ class Taking:
                 said[row.index] = row.user_id
         return said
 
-    async def answer_again(self, wanted: Sequence[Row], on_conflict: m.OnConflict) -> dict[int, Json]:
-        """The result of each row of a chunk that is done, so far as it is still kept: nothing is run again."""
+    async def answer_again(self, wanted: Sequence[ImportRow], on_conflict: m.OnConflict) -> dict[int, Json]:
+        """The result of each row of a chunk that is done, as far as it is still kept. No row is imported again."""
         said = await self.earlier(wanted)
         updates = await self._store.outcomes([self._update_id(row) for row in wanted])
         results: dict[int, Json] = {}
-        left: list[Row] = []
+        left: list[ImportRow] = []
         for row in wanted:
             what = said.get(row.index)
             if (update := updates.get(self._update_id(row))) is not None:
@@ -80,17 +80,17 @@ class Taking:
                 results[row.index] = failed(row.index, what)  # Or there would be the outcome of an update.
             else:
                 left.append(row)
-        return results | await self.take(left, on_conflict, said)
+        return results | await self.run(left, on_conflict, said)
 
-    async def take(
-        self, wanted: Sequence[Row], on_conflict: m.OnConflict, earlier: Mapping[int, Said] | None = None
+    async def run(
+        self, wanted: Sequence[ImportRow], on_conflict: m.OnConflict, earlier: Mapping[int, RowOutcome] | None = None
     ) -> dict[int, Json]:
-        """The result of each row, by its index."""
+        """Import rows. Returns the result of each, by its index."""
         self._call.check_deadline()  # Here alone: later it would be refused as if nothing had been done.
         results: dict[int, Json] = {}
         said = dict(earlier or {})
         said |= await self._create([row for row in wanted if row.index not in said])
-        conflicts: list[tuple[Row, Refusal]] = []
+        conflicts: list[tuple[ImportRow, Refusal]] = []
         for row in wanted:
             what = said[row.index]
             if not isinstance(what, Refusal):
@@ -101,14 +101,16 @@ class Taking:
                 results[row.index] = failed(row.index, what)
         return results | await self._settle(conflicts, on_conflict) if conflicts else results
 
-    async def _settle(self, conflicts: Sequence[tuple[Row, Refusal]], on_conflict: m.OnConflict) -> dict[int, Json]:
-        """Skip or update those who are there already."""
+    async def _settle(
+        self, conflicts: Sequence[tuple[ImportRow, Refusal]], on_conflict: m.OnConflict
+    ) -> dict[int, Json]:
+        """Skip or update the users that exist already."""
         results: dict[int, Json] = {}
         holders = await self._holders.holders([_email(row) for row, _ in conflicts])
-        updates: list[tuple[Row, str]] = []
+        updates: list[tuple[ImportRow, str]] = []
         for row, said in conflicts:
             holder = holders.get(_email(row))
-            # An id that is taken is a conflict like the others where the user with the address has it.
+            # An id that is taken is a conflict like the others where the user with this address has it.
             if said.field == "id" and holder != row.user.id:
                 results[row.index] = failed(row.index, said)
             elif on_conflict == "skip":
@@ -122,8 +124,8 @@ class Taking:
             results |= await self._update(updates[first : first + _UPDATES])
         return results
 
-    async def _update(self, wanted: Sequence[tuple[Row, str]]) -> dict[int, Json]:
-        """By commands with ids of their own, like other callers'; each row, and the user with its address."""
+    async def _update(self, wanted: Sequence[tuple[ImportRow, str]]) -> dict[int, Json]:
+        """Update users by commands with ids of their own. `wanted`: each row, and the user who has its address."""
         results: dict[int, Json] = {}
         tasks = [
             PendingCommand(
@@ -154,20 +156,20 @@ class Taking:
 
     # --- new users ----------------------------------------------------------------------------------------------
 
-    async def _create(self, wanted: Sequence[Row]) -> dict[int, Said]:
-        """Append the users that rows become, some at a time."""
-        said: dict[int, Said] = {}
+    async def _create(self, wanted: Sequence[ImportRow]) -> dict[int, RowOutcome]:
+        """Append the users that rows become, as many at a time as the pace says."""
+        said: dict[int, RowOutcome] = {}
         while len(said) < len(wanted):
             await self._pace.rest()
             said |= await self._create_some(wanted[len(said) : len(said) + self._pace.rows])
         return said
 
-    async def _create_some(self, wanted: Sequence[Row]) -> dict[int, Said]:
+    async def _create_some(self, wanted: Sequence[ImportRow]) -> dict[int, RowOutcome]:
         at = datetime.now(UTC)
         appends = [self._append(row, at) for row in wanted]
         results = await self._store.append(appends)
-        said: dict[int, Said] = {}
-        lost: list[tuple[Row, ClaimKind | None]] = []
+        said: dict[int, RowOutcome] = {}
+        lost: list[tuple[ImportRow, ClaimKind | None]] = []
         count = position = 0
         for row, append, result in zip(wanted, appends, results, strict=True):
             if isinstance(result, Appended):
@@ -181,13 +183,14 @@ class Taking:
             await self._appended(False)
         return said | await self._explain(lost, at) if lost else said
 
-    async def _explain(self, lost: Sequence[tuple[Row, ClaimKind | None]], at: datetime) -> dict[int, Said]:
-        """Why rows made no user: a claim or the id is taken. Or they did: another service had the same
-        message, and was quicker.
+    async def _explain(self, lost: Sequence[tuple[ImportRow, ClaimKind | None]], at: datetime) -> dict[int, RowOutcome]:
+        """Find out why rows became no user: another user has the claim or the id.
+
+        Or they did become one: another process imported the same message first.
         """
         asked = [row for row, _ in lost if self._call.repeatable or row.user.id is not None]
         made_by = await self._made_by(asked) if asked else {}
-        said: dict[int, Said] = {}
+        said: dict[int, RowOutcome] = {}
         kept: list[Append] = []
         for row, kind in lost:
             if made_by.get(row.user_id) == self._key(row):
@@ -199,7 +202,7 @@ class Taking:
             await self._store.append(kept)  # A repeat is refused alike, whatever has become free since.
         return said
 
-    def _append(self, row: Row, now: datetime) -> Append:
+    def _append(self, row: ImportRow, now: datetime) -> Append:
         """A user who is new; the expected version, 0, holds that there was none of this id."""
         command, before = ImportUser(row.user, row.user_id), UserState(row.user_id)
         decision = lifecycle.import_user(command)
@@ -216,44 +219,44 @@ class Taking:
             snapshot=stored.snapshot,
         )
 
-    async def _made_by(self, wanted: Sequence[Row]) -> dict[str, str]:
-        """Of those users of rows who are there, or were: the command that made each."""
+    async def _made_by(self, wanted: Sequence[ImportRow]) -> dict[str, str]:
+        """The command that created each user of a row who exists or existed."""
         tails = await self._store.load([Wanted(row.user_id, until=1) for row in wanted])
         return {tail.stream: tail.events[0].metadata["commandId"] for tail in tails if tail.events}
 
-    def _key(self, row: Row) -> str:
+    def _key(self, row: ImportRow) -> str:
         return f"{self._prefix}{row.index}"
 
-    def _update_id(self, row: Row) -> str:
+    def _update_id(self, row: ImportRow) -> str:
         return f"{self._call.command_id}/{row.index}/update"
 
 
 def passing(refusal: Refusal, call: Call) -> Refusal:
-    """What the whole message is answered where a row's outcome is not known, or nothing was done."""
+    """The answer to the whole message where the outcome of a row is unknown, or nothing was done."""
     if refusal.code == "internal" and call.repeatable:
-        # Some rows may be in. Sent again they get the answers that they would have got.
-        return Refusal("overloaded", "the log went out of reach; repeat with the same ids")
+        # Some rows may be stored. Sent again, the message gets the answers that it would have got.
+        return refusals.import_interrupted()
     return refusal
 
 
-def _is_conflict(said: Said) -> bool:
+def _is_conflict(said: RowOutcome) -> bool:
     return isinstance(said, Refusal) and (said.code in _TAKEN or said.field == "id")
 
 
-def _updated(row: Row, outcome: Outcome) -> Json:
+def _updated(row: ImportRow, outcome: Outcome) -> Json:
     if outcome.refusal is not None:
         return failed(row.index, Refusal.of(outcome.refusal))
     return done(row.index, "updated", outcome.user_id)
 
 
 def _refusal(taken: ClaimKind | None) -> Refusal:
-    """Somebody has a claim of this kind; None: the id, or had it, for nothing comes after a tombstone."""
+    """Another user has a claim of this kind; None: another user has or had the id."""
     if taken is None:
-        return Refusal("validation_failed", "another user has or had this id", field="id")
+        return refusals.id_taken()
     return refusals.taken(taken)
 
 
-def _email(row: Row) -> Claim:
+def _email(row: ImportRow) -> Claim:
     return ("email", fields.email_key(row.user.email))
 
 
@@ -278,7 +281,7 @@ def done(index: int, status: str, user_id: str | None = None) -> Json:
 
 def forgotten(index: int) -> Json:
     """The result of a row that ran, and whose outcome is not kept any more."""
-    refusal = Refusal("command_not_found", "done before; what became of it is not kept any more")
+    refusal = refusals.row_outcome_forgotten()
     return failed(index, refusal) | {"status": "skipped"}
 
 
