@@ -82,7 +82,7 @@ class Imports:
         """What would become of the rows. No outcome is kept, and none of an earlier run is looked for."""
         wanted, results = await self._read(call, request, Ids.drawn())
         rehearsal = Rehearsal(self._store, self._secrets)
-        importing = RowImport(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _nobody)
+        importing = RowImport(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _ignored)
         results |= await importing.run(wanted, request.on_conflict)
         for row in wanted:
             if row.user.id is None and results[row.index]["status"] == "created":
