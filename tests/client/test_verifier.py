@@ -318,12 +318,12 @@ async def test_forged_jetstream_answer_revokes_no_token(
 async def test_blocking_verifier_works_as_each_nats_user(
     nats_server: NatsServer, signer: Signer, revocations: Revocations, user: str
 ) -> None:
-    user = user_id()
-    token = signer.sign(user, position=1)
+    blocked = user_id()
+    token = signer.sign(blocked, position=1)
     verifier = TokenVerifier(nats_server.url, user=user, password=nats_server.passwords[user])
     await asyncio.to_thread(verifier.connect)
-    assert verifier.verify(token).user_id == user
-    await revocations.put_ended(Ended(user, None, 2))
+    assert verifier.verify(token).user_id == blocked
+    await revocations.put_ended(Ended(blocked, None, 2))
     await within(1, lambda: refused(verifier, token))
     await asyncio.to_thread(verifier.close)
     await asyncio.to_thread(verifier.close)
