@@ -123,7 +123,7 @@ def too_many_identities(most: int) -> Refusal:
 # --- of values ----------------------------------------------------------------------------------------------------
 
 
-def invalid(fault: str, field: str) -> Refusal:
+def invalid(fault: str, field: str | None = None) -> Refusal:
     """A field whose value cannot be; `fault` says why."""
     return Refusal("validation_failed", fault, field=field)
 
@@ -312,6 +312,43 @@ def failed() -> Refusal:
 def outcome_unknown() -> Refusal:
     message = "the log went out of reach; repeat with the same command id to learn the outcome"
     return Refusal("internal", message)
+
+
+# --- of subscriptions -----------------------------------------------------------------------------------------------
+
+
+def durable_not_named() -> Refusal:
+    message = "the subject must end with a durable: 1 to 64 letters, digits, - and _"
+    return Refusal("validation_failed", message)
+
+
+def durable_differs(durable: str) -> Refusal:
+    message = f"the durable {durable} exists, and follows other events or began elsewhere"
+    return Refusal("validation_failed", message)
+
+
+def too_many_durables(stream: str) -> Refusal:
+    return Refusal("overloaded", f"the stream {stream} has as many consumers as it may: remove unused durables")
+
+
+def two_starts() -> Refusal:
+    return Refusal("validation_failed", "name one of start, startPosition and startTime", field="start")
+
+
+def not_parked() -> Refusal:
+    return Refusal("validation_failed", "no event is parked at this position", field="position")
+
+
+def too_many_parked(durable: str, parked: int) -> Refusal:
+    return Refusal("forbidden", f"the durable {durable} has {parked} parked events, as many as it may")
+
+
+def parked_event_changed() -> Refusal:
+    return Refusal("version_conflict", "the parked event has changed meanwhile", field="replaces")
+
+
+def jetstream_unavailable() -> Refusal:
+    return Refusal("overloaded", "JetStream does not answer as it should; try again")
 
 
 # --- of imports and exports ---------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from nats.js.api import ConsumerConfig
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
+from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.endpoint.call import Call
 from services.endpoint.server import Server
@@ -93,16 +94,16 @@ class Subscribers:
             refusal = error
         except (NatsError, JetStreamError) as error:
             log.warning("jetstream_refused", extra={"operation": call.operation.id, "error": str(error)})
-            refusal = Refusal("overloaded", "JetStream does not answer as it should; try again")
+            refusal = refusals.jetstream_unavailable()
         except Exception as error:
             log.exception("request_failed", extra={"operation": call.operation.id, "error": type(error).__name__})
-            refusal = Refusal("internal", "the request failed")
+            refusal = refusals.failed()
         await self._server.refuse_call(call, refusal)
 
     async def _done(self, call: Call) -> dict[str, object]:
         """The body of the reply. Raises Refusal, nats.errors.Error, nats.js.errors.Error."""
         if not _DURABLE.fullmatch(call.durable):
-            raise Refusal("validation_failed", "the subject must end with a durable: 1 to 64 letters, digits, - and _")
+            raise refusals.durable_not_named()
         if isinstance(call.request, m.FollowEvents):
             await self._follow(call.durable, call.request)
             return {"durable": call.durable}
@@ -123,7 +124,7 @@ class Subscribers:
             try:
                 durables.compare(durable, known.config, subjects, start)
             except ValueError as error:
-                raise Refusal("validation_failed", str(error)) from None
+                raise refusals.invalid(str(error)) from None
         if request.parks:
             await self._make(parking.STREAM, durable, durables.retrying(durable))
 
@@ -138,11 +139,9 @@ class Subscribers:
         if error is None:
             return
         if error.get("err_code") in _EXISTS_OTHERWISE:
-            raise Refusal(
-                "validation_failed", f"the durable {durable} exists, and follows other events or began elsewhere"
-            )
+            raise refusals.durable_differs(durable)
         if error.get("err_code") == _MOST_CONSUMERS:
-            raise Refusal("overloaded", f"the stream {stream} has as many consumers as it may: remove unused durables")
+            raise refusals.too_many_durables(stream)
         APIError.from_error(error)
 
     async def _set_parked(self, durable: str, request: m.SetParkedEvent) -> None:
@@ -153,15 +152,15 @@ class Subscribers:
             if request.state == "done":
                 return
             if request.state == "retry":
-                raise Refusal("validation_failed", "no event is parked at this position", field="position")
+                raise refusals.not_parked()
             if len(parked) >= MOST_PARKED_EACH:
-                raise Refusal("forbidden", f"the durable {durable} has {len(parked)} parked events, as many as it may")
+                raise refusals.too_many_parked(durable, len(parked))
         note = Note(**request.model_dump(exclude={"replaces"}))
         try:
             await parking.write(jetstream, durable, note, replaces=request.replaces)
         except APIError as error:
             if error.err_code == durables.WRONG_LAST_SEQUENCE:
-                raise Refusal("version_conflict", "the parked event has changed meanwhile", field="replaces") from error
+                raise refusals.parked_event_changed() from error
             raise
 
 
@@ -176,7 +175,7 @@ def _start(request: m.FollowEvents) -> Beginning | None:
         try:
             found.append(Beginning.of(datetime.fromisoformat(request.start_time.upper())))
         except ValueError:
-            raise Refusal("validation_failed", "not a time as in RFC 3339", field="startTime") from None
+            raise refusals.not_a_time("startTime") from None
     if len(found) > 1:
-        raise Refusal("validation_failed", "name one of start, startPosition and startTime", field="start")
+        raise refusals.two_starts()
     return found[0] if found else None
