@@ -68,6 +68,7 @@ check: lint typecheck  ## Everything short of the tests: style, types, contract,
 	$(BIN)/python -m scripts.check_contract
 	$(BIN)/python -m scripts.check_licences
 	$(BIN)/python -m scripts.reference --check
+	$(BIN)/python -m scripts.schema --check
 	$(BIN)/python -m scripts.check_docs
 
 check-locks: install  ## Check that what is pinned can be installed by every Python and on every platform of the README.

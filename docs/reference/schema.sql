@@ -1,4 +1,5 @@
 -- Made by `make reference` from the migrations. Change those instead; the projector makes further tables.
+-- Of the migrations with the digest a537eae42fe6d27b.
 
 CREATE SCHEMA denizen;
 
