@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import projections
-from bench import directory, load, logins, moving, report, revocation, store, streams, system, transfer
+from bench import cost, directory, load, logins, moving, report, revocation, store, streams, system, transfer
 from bench.load import Kind, Load, Result
 from bench.report import Row
 
@@ -29,6 +29,7 @@ PARTS = [
     "transfer",
     "moving",
     "streams",
+    "cost",
 ]
 MILLISECONDS = "ms"
 
@@ -50,6 +51,7 @@ def main(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="One short round: does it run? No figures to quote.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"Some parts only: {', '.join(PARTS)}.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="For the part cost: another version's tree, installed.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Where to write the results.")] = None,
     as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Where to write the table.")] = None,
 ) -> None:
@@ -59,7 +61,7 @@ def main(
         raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
     plan = QUICK if quick else FULL
     began = time.perf_counter()
-    rows = _measure(plan, only or PARTS)
+    rows = _measure(plan, only or PARTS, beside)
     report.show(rows)
     facts = report.machine() | {"quick": quick, "seconds": round(time.perf_counter() - began)}
     path = as_json or Path("bench/results") / f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}.json"
@@ -69,7 +71,7 @@ def main(
     typer.echo(f"written to {path}", err=True)
 
 
-def _measure(plan: Plan, parts: list[str]) -> list[Row]:
+def _measure(plan: Plan, parts: list[str], beside: Path | None) -> list[Row]:
     rows: list[Row] = []
     with system.fresh() as denizen:
         typer.echo("start", err=True)
@@ -89,6 +91,7 @@ def _measure(plan: Plan, parts: list[str]) -> list[Row]:
             "transfer": lambda: transfer.measure(denizen, 4 * plan.rows),
             "streams": lambda: streams.attack(denizen, 2000, plan.seconds) + streams.lengths(denizen, 10 * plan.rounds),
             "moving": lambda: moving.exports(20 * plan.rows) + moving.round_trip(2 * plan.rows),
+            "cost": lambda: cost.measure(denizen, beside, plan.rounds, plan.seconds / 2, plan.rows // 5),
         }
         for part, measure in measured.items():
             if part in parts:

@@ -68,13 +68,16 @@ class Load:
 
 @dataclass
 class Result:
-    """What came of it: rate a second, latencies in milliseconds, refusals, the client's share of one core."""
+    """What came of it: rate a second, latencies in milliseconds, refusals, the client's share of one core, and how many
+    answers.
+    """
 
     rate: float
     p50: float
     p99: float
     errors: int
     cpu: float
+    count: int
 
 
 def finish(process: "subprocess.Popen[bytes]") -> Result:
@@ -122,6 +125,7 @@ async def main(load: Load) -> Result:
         1000 * ordered[min(len(ordered) * 99 // 100, len(ordered) - 1)],
         errors,
         share,
+        len(ordered),
     )
 
 

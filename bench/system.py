@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,11 @@ ROOT = Path(__file__).parent.parent
 class System:
     """A running Denizen."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tree: Path = ROOT) -> None:
+        """`tree`: of which version, with its own .venv where it is not this one."""
         self.home = home
+        self.tree = tree
+        self.python = sys.executable if tree == ROOT else str(tree / ".venv/bin/python")
         self._process: subprocess.Popen[bytes] | None = None
         self.nats_url = ""
         self.database_url = ""
@@ -32,8 +35,8 @@ class System:
         began = time.perf_counter()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "up", "--json"],
-            cwd=ROOT,
+            [self.python, "-m", "services.cli", "up", "--json"],
+            cwd=self.tree,
             env={**environment, "DENIZEN_HOME": str(self.home), "DENIZEN_NATS_PORT": "0"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -68,6 +71,12 @@ class System:
         """Of one process and what it started, in a tenth of the time; not of PostgreSQL."""
         return _resident(self._processes()[name]) / 1e6
 
+    def processor_seconds(self) -> dict[str, float]:
+        """That each process and what it started have spent."""
+        assert self._process is not None
+        result = {name: _spent(process) for name, process in self._processes().items()}
+        return result | {"up": sum(psutil.Process(self._process.pid).cpu_times()[:4])}
+
     def _processes(self) -> dict[str, psutil.Process]:
         children: dict[str, dict[str, Any]] = orjson.loads((self.home / "children.json").read_bytes())
         return {name: psutil.Process(child["pid"]) for name, child in children.items()}
@@ -77,11 +86,20 @@ def _resident(process: psutil.Process) -> int:
     return sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))
 
 
+def _spent(process: psutil.Process) -> float:
+    """Seconds, those of children that have ended included."""
+    spent = 0.0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):
+            spent += sum(each.cpu_times()[:4])
+    return spent
+
+
 @contextmanager
-def fresh() -> Generator[System]:
+def fresh(tree: Path = ROOT) -> Generator[System]:
     """A Denizen on an empty directory, not started yet; stopped and removed in the end."""
     home = Path(tempfile.mkdtemp(prefix="denizen-bench-"))
-    system = System(home)
+    system = System(home, tree)
     try:
         yield system
     finally:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,7 +20,7 @@ import psycopg
 from bench import load, population
 from bench.load import Load
 from bench.report import Row
-from bench.system import ROOT, System
+from bench.system import System
 
 _HASH = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW"
 _MILLISECONDS = "ms"
@@ -171,8 +170,8 @@ def command(denizen: System, *arguments: str) -> "subprocess.Popen[bytes]":
     """A command of `denizen` beside it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "services.cli", *arguments],
-        cwd=ROOT,
+        [denizen.python, "-m", "services.cli", *arguments],
+        cwd=denizen.tree,
         env={**environment, "DENIZEN_HOME": str(denizen.home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

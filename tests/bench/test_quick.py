@@ -14,13 +14,14 @@ from tests.support.servers import REPOSITORY
 def test_quick_run_writes_its_results(tmp_path: Path) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "bench", "--quick", "--only", "start", "--only", "store"),
+            *(sys.executable, "-m", "bench", "--quick", "--only", "start", "--only", "store", "--only", "cost"),
+            *("--beside", str(REPOSITORY)),
             *("--json", str(tmp_path / "results.json"), "--markdown", str(tmp_path / "table.md")),
         ],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -28,6 +29,7 @@ def test_quick_run_writes_its_results(tmp_path: Path) -> None:
     assert results["machine"]["cores"] > 0
     rows = {row["name"]: row for row in results["results"]}
     assert rows["append, 100 in flight"]["ratio"] > 0
+    assert rows["CreateUser, processor time"]["ratio"] > 0
     assert all(row["median"] > 0 for row in rows.values())
     assert "append, 100 in flight" in done.stdout
     assert (tmp_path / "table.md").read_text().count("\n") == len(results["results"]) + 2
