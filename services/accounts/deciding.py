@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from typeid import TypeID
-
 from services.accounts.handlers import handler_of
 from services.accounts.handlers.handler import Handler
 from services.accounts.pending import PendingCommand, Repeat, named_user
@@ -19,7 +17,7 @@ from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.domain.streams import logins_of
 from services.domain.user import User
-from services.eventstore.log.ids import new_event_id
+from services.eventstore.log.ids import new_event_id, new_user_id
 from services.eventstore.log.store import Append
 
 
@@ -44,7 +42,7 @@ def decide(pending: PendingCommand, streams: dict[str, UserState]) -> Decided | 
     except Refusal as refusal:
         return refusal
     handler = handler_of(pending)
-    user_id = named_user(pending.command) or str(TypeID("user"))
+    user_id = named_user(pending.command) or new_user_id()
     before = streams.get(user_id) or UserState(user_id)
     decision, refused = _decision(pending, handler, before.user)
     expected = call.expected_version
