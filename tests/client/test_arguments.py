@@ -171,7 +171,8 @@ def arguments() -> Iterator[tuple[type, str, str]]:
                 continue
             for each in list(inspect.signature(method).parameters.values())[1:]:
                 if each.kind is each.VAR_KEYWORD:
-                    yield from ((owner, name, option) for option in OPTIONS.get(name, CommandOptions.__optional_keys__))
+                    options = sorted(OPTIONS.get(name, CommandOptions.__optional_keys__))
+                    yield from ((owner, name, option) for option in options)
                 else:
                     yield owner, name, each.name
 
