@@ -207,11 +207,12 @@ async def test_rebuild_waits_for_a_running_export(database_url: str, monkeypatch
 
 
 async def test_export_waits_for_a_running_swap(filled: str) -> None:
-    async with exporter(filled) as one, await psycopg.AsyncConnection.connect(filled, options=_APP) as swap:
-        await swap.execute("create table users_new (like users including all)")
-        await swap.execute("insert into users_new select * from users")
-        await swap.execute("drop table users")
-        await swap.execute("alter table users_new rename to users")
+    """A swap by the owner, whose tables in the scratch schema the services may read."""
+    async with exporter(filled) as one, await psycopg.AsyncConnection.connect(filled) as swap:
+        await swap.execute("create table denizen_rebuild.users (like denizen.users including all)")
+        await swap.execute("insert into denizen_rebuild.users select * from denizen.users")
+        await swap.execute("drop table denizen.users")
+        await swap.execute("alter table denizen_rebuild.users set schema denizen")
         exporting = asyncio.create_task(one.lines(fields=["id"]))
         await until(one.waits, "the export waits for the table")
         await swap.commit()
