@@ -47,7 +47,7 @@ class _Measured:
             load = Load(self.denizen.nats_url, kind, seconds, in_flight)
             self._note(kind, partial(_answered, load))
         some = Logins(self.denizen.nats_url, self._accounts, _ACCOUNTS, seconds, _LOGINS_IN_FLIGHT)
-        self._note("login", lambda: some.run().rate * seconds)
+        self._note("login", lambda: some.run().answers)
         self._imports += 1
         file = self.denizen.home / f"import-{self._imports}.jsonl"
         transfer.write(file, self._rows, self._imports * self._rows)

@@ -103,6 +103,7 @@ class Outcome:
 
     Attributes:
         rate: sessions that began, a second.
+        answers: to all logins, also those that came after the time was over.
         p99: milliseconds of those.
         overloaded: of all logins, the share that was refused as `overloaded`.
         overloaded_p99: milliseconds of those refusals.
@@ -111,6 +112,7 @@ class Outcome:
     """
 
     rate: float
+    answers: int
     p99: float
     overloaded: float
     overloaded_p99: float
@@ -245,6 +247,7 @@ async def main(logins: Logins) -> Outcome:
     others = Counter(code for _, _, code in client.answers if code not in ("", "overloaded"))
     return Outcome(
         rate=len(good) / (until - since),
+        answers=len(client.answers),
         p99=_p99(good),
         overloaded=len(refused) / len(client.answers),
         overloaded_p99=_p99(refused),
