@@ -22,7 +22,7 @@ KNOWN: Mapping[str, set[str]] = {
     "nats": {
         f"DENIZEN_NATS_{user}_PASSWORD"
         for user in (
-            *("SYSTEM", "RESPONDER", "SIGNAL", "RELAY", "REVOKER"),
+            *("SYSTEM", "RESPONDER", "REGISTRAR", "SIGNAL", "RELAY", "REVOKER"),
             *("BACKEND", "FRONTEND", "SUBSCRIBER", "OPERATOR"),
         )
     },
@@ -30,7 +30,7 @@ KNOWN: Mapping[str, set[str]] = {
     "directory": {*FOR_ALL, SIGNAL, RESPONDER},
     "transfer": {*FOR_ALL, SIGNAL, RESPONDER},
     "projector": {*FOR_ALL, SIGNAL},
-    "relay": {*FOR_ALL, SIGNAL, "DENIZEN_NATS_RELAY_PASSWORD"},
+    "relay": {*FOR_ALL, SIGNAL, "DENIZEN_NATS_RELAY_PASSWORD", "DENIZEN_NATS_REGISTRAR_PASSWORD"},
     "mailer": {*FOR_ALL, SIGNAL, "DENIZEN_SMTP_URL"},
 }
 """By child: the variables DENIZEN_… that it has, where the keys are files."""
