@@ -179,7 +179,7 @@ def _call(kind: Kind, number: int, turn: int, users: list[User]) -> Call:
 
 
 def _new_user(unique: str) -> bytes:
-    """As on the product page, with an external id."""
+    """A user with a profile, metadata and an external id."""
     return orjson.dumps(
         {
             "email": f"{unique}@example.com",

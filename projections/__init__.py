@@ -1,4 +1,7 @@
-"""The read models: one module for each, with its table and what the events do to it."""
+"""The read models: one module for each, with its table and what the events do to it.
+
+Imports the contract package `denizen`, the domain and the database driver (a rule in pyproject.toml).
+"""
 
 from projections.by_email import BY_EMAIL
 from projections.by_external_id import BY_EXTERNAL_ID

@@ -1,4 +1,4 @@
-"""Who has an address: its canonical key, and the user."""
+"""The projection `by_email`: the user who has an address, by its canonical key."""
 
 from collections.abc import Sequence
 

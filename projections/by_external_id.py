@@ -1,4 +1,4 @@
-"""Who has an id of another system."""
+"""The projection `by_external_id`: the user who has an id of another system."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a projection is."""
+"""The form of a projection: its tables, and the function that applies events to them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass

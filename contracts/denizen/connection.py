@@ -1,4 +1,4 @@
-"""The connection to NATS: TLS wherever it is asked for, and a refusal is told at once as what it is.
+"""The connection to NATS: it insists on TLS where TLS is asked for, and raises a refusal at once, by its cause.
 
 nats-py 2.16 starts TLS only where the server's INFO asks for it, whatever the address or `tls` say: the password would
 go to any server in the clear (docs/decisions/0032).

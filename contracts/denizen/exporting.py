@@ -82,7 +82,7 @@ async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
 
 
 async def end(transport: Transport, piece: ExportPiece) -> None:
-    """Tell the service that the pieces after this one are not needed, so that it drops its snapshot at once."""
+    """End the export early, so that the service drops its snapshot at once."""
     if piece.follows is not None:
         await transport.tell(piece.follows, {"end": True})
 

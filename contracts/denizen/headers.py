@@ -1,4 +1,4 @@
-"""Names of the NATS headers on requests, replies and events (design section 3)."""
+"""Names of the NATS headers on requests, replies and events (docs/reference/operations.md)."""
 
 COMMAND_ID = "Nats-Msg-Id"
 """Request: the command id. A repeat within 24 h gets the first reply and changes nothing. Event: the event id."""

@@ -1,4 +1,4 @@
-"""What it means that JetStream does not answer, or answers with an error."""
+"""Turns failures of JetStream into the client's exceptions."""
 
 from collections.abc import Mapping
 from typing import Any

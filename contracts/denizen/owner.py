@@ -1,4 +1,4 @@
-"""Whose a connection is: one process's, and one event loop's."""
+"""The owner of a connection: the process and the event loop that used it first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who was signed out: the bucket `users_revocations` of NATS, followed so that one can tell whether all of it is known.
+"""Follows the NATS bucket `users_revocations`, which says whose tokens are refused, and proves that nothing is missing.
 
 Its entries are `user.<userId>` with `{"position": P}` (sessions that began before place P of the user's own history,
 the claim `pos` of their tokens, have ended), `session.<sessionId>` and `key.<keyId>` with `{}` (that session, or what

@@ -1,4 +1,4 @@
-"""What a client has seen of the log: what it asks from now on shows as much, so it reads its own writes."""
+"""Remembers the newest log position that a client has seen, so that its queries show its own writes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 
 class Sessions:
-    """Who is in. Each method raises DenizenError."""
+    """Signs users in, refreshes and ends sessions. Each method raises DenizenError."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

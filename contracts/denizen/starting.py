@@ -1,4 +1,4 @@
-"""Where a new subscription begins in the feed of events."""
+"""The place in the feed of events where a new subscription begins."""
 
 from __future__ import annotations
 

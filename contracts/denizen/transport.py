@@ -240,7 +240,7 @@ class Transport:
         return seal(secret, command_id, key.key_id, base64.urlsafe_b64decode(f"{key.public_key}="))
 
     def seen(self, position: int) -> None:
-        """Note that the client knows the log up to here: what it asks from now on shows as much."""
+        """Note a log position that the client has seen: its later queries show at least that."""
         self._seen.number(position)
 
     async def _ask(

@@ -284,7 +284,7 @@ class Users:
     async def export(self, **options: Unpack[ExportOptions]) -> AsyncGenerator[ExportPiece]:
         """A file of all users that match, as they were at one position of the log, piece by piece.
 
-        Who stops before its end does well to close it (contextlib.aclosing): the service need not hold it any more.
+        If you stop before its end, close it (contextlib.aclosing), so that the service lets go of its snapshot at once.
         """
         piece: ExportPiece | None = None
         try:

@@ -1,4 +1,4 @@
-"""Sends answers: none before verifiers know of the sessions that it ended, none at a time that tells of an account."""
+"""Sends answers: after verifiers know of sessions that ended, and at a time that does not reveal an account."""
 
 import asyncio
 import math

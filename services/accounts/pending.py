@@ -83,7 +83,7 @@ class PendingCommand:
 
     @property
     def replies(self) -> Reply:
-        """What makes the answer where it succeeds."""
+        """The function that makes the answer of a successful command."""
         return self.reply or REPLIES.get(self.call.operation.reply, with_user)
 
 

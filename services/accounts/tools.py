@@ -1,4 +1,4 @@
-"""What handlers work with, and what several of them do with it: open secrets, hash passwords, draw codes."""
+"""The tools that handlers share: they open secrets, hash passwords and draw codes."""
 
 from dataclasses import dataclass
 from secrets import randbelow, token_hex

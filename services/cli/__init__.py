@@ -1,4 +1,7 @@
-"""The command `denizen`. Each command is a module of this package, imported only when it is called."""
+"""The command `denizen`. Each command is a module of this package, imported only when it is called.
+
+May import every folder, because it starts all programs and serves operators.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Those of `denizen users` that are about passwords and addresses."""
+"""Commands of `denizen users` on passwords and addresses."""
 
 from typing import TYPE_CHECKING, Annotated
 

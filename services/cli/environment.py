@@ -1,4 +1,4 @@
-"""What commands share: the settings that hold here, and a client of the Denizen that runs here."""
+"""The settings of a command, and clients of the Denizen that they name."""
 
 import os
 from collections.abc import Generator

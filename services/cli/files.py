@@ -1,4 +1,4 @@
-"""What commands share that read and write files."""
+"""Errors of files, for commands that read and write them."""
 
 from contextlib import suppress
 from typing import IO

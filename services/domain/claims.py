@@ -1,4 +1,4 @@
-"""Claims: what one user at a time can hold, so that two users never have the same."""
+"""Kinds of claims: values that one user at a time can hold. Appends take them (eventstore/log/sql/take_claims.sql)."""
 
 from collections.abc import Mapping
 from typing import Literal

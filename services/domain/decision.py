@@ -1,4 +1,4 @@
-"""What a decision is made from, beside the user, and what comes of it."""
+"""The facts that a decision needs beside the user and the command, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is stored with an event that is no event: the secrets that it is about, the sessions that it ends, the mails."""
+"""The effects of events: passwords, codes, sessions and mails that are stored with them and are no events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

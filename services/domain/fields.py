@@ -1,4 +1,4 @@
-"""What values a user's fields can have, beyond what the contract's types say."""
+"""Checks the values of a user's fields, beyond what the contract's types check."""
 
 import re
 import zoneinfo

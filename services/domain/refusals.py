@@ -20,7 +20,7 @@ class Refusal(Exception):
         self.details = details
 
     def body(self) -> dict[str, Any]:
-        """The reply's body (design section 3)."""
+        """The reply's body (docs/reference/errors.md)."""
         error: dict[str, Any] = {"code": self.code, "message": self.message}
         if self.field is not None:
             error["field"] = self.field

@@ -1,4 +1,4 @@
-"""What the supervisor knows of a program that it runs."""
+"""The form of a program that the supervisor can run, and how it is launched."""
 
 import os
 import signal

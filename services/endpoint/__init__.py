@@ -1,4 +1,4 @@
 """Receives requests over NATS, checks them against the contract, and answers every one.
 
-Imports the domain, the event store's keys and errors, tokens and the platform.
+Imports the domain, the event store's keys and errors, and the platform.
 """

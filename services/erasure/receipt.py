@@ -1,4 +1,4 @@
-"""What a search for the traces of an erased user has found."""
+"""The receipt of an erasure: the result of a search for traces of a user."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field

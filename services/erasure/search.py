@@ -1,4 +1,4 @@
-"""`denizen erasure verify`: one look through everything that is ours."""
+"""Searches tables, streams and files for an erased user, for `denizen erasure verify`."""
 
 import asyncio
 import time

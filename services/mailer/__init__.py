@@ -1,1 +1,1 @@
-"""Sends the mails that the write side has queued. Imports the event store's keys and the platform."""
+"""Sends the mails that the write side has queued. Imports the domain, the event store and the platform."""

@@ -1,4 +1,4 @@
 """Creates the NATS users of an installation: one for each front end, back end, subscriber and verifier (decision 27).
 
-Imports the platform.
+Imports no other folder.
 """

@@ -1,4 +1,4 @@
-"""What the dearest password hash that we accept costs on this machine.
+"""Measures the most expensive password hash that we accept, on this machine.
 
 A refusal must not tell by its time which kind of hash was compared, so it goes out no sooner than the dearest of them
 takes (services/accounts/answers.py). Each format is timed far below its bound and scaled up: to compute all of them at

@@ -1,4 +1,4 @@
-"""Hashes of passwords as they are stored, those that came from elsewhere too: which are let in, and does one fit.
+"""The formats of password hashes: decides which imported hashes are accepted, and verifies passwords against hashes.
 
 Only the hash itself says what it costs to verify. So its parameters are bounded before anything is computed or
 allocated from them, at the door and again at each sign-in: each limit is the largest cost of real exports that takes

@@ -1,4 +1,4 @@
-"""What a new password must be (NIST SP 800-63B-4, section 3.1.1.2): long, and not a common one."""
+"""The policy for new passwords (NIST SP 800-63B-4, section 3.1.1.2): long, and not a common one."""
 
 import unicodedata
 from functools import cache

@@ -1,4 +1,4 @@
-"""What every program needs: settings, process, logging, database, broker.
+"""The base of every program: settings, process, logging, database, broker.
 
-Imports no other folder of services, but the schema's version.
+Imports no other folder of services, except the schema's version (`eventstore.migrations.schema`).
 """

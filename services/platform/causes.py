@@ -1,4 +1,4 @@
-"""What an error means, in a sentence for the operator: what is wrong, and what to do next."""
+"""Explains errors to operators: one sentence on what is wrong and what to do next."""
 
 import re
 from typing import cast

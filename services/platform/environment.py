@@ -1,4 +1,4 @@
-"""What each program may know: the secrets that a service needs, and what a child process inherits.
+"""The environment of each program: the secrets that a service needs, and the variables that a child process inherits.
 
 `denizen up` gives each child these variables and no others, and compose.yaml follows the same table. PostgreSQL shows
 its own environment to every superuser of it (`/proc/<pid>/environ`), so no secret of ours is in there.

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in our words: those of pydantic are for programmers, and never reach a caller."""
+"""Words faults of values for callers, because pydantic's messages are for programmers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The start of a service: what it waits for, which it tells at once, and for how long."""
+"""The start of a service: it reports what the service waits for, and gives up after a time."""
 
 import asyncio
 import logging

@@ -1,1 +1,3 @@
-"""Feeds the log through the projections, and rebuilds them. Imports projections, the event store and the platform."""
+"""Feeds the log through the projections, and rebuilds them. Imports the domain, projections, the event store
+and the platform.
+"""

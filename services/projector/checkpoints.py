@@ -1,4 +1,4 @@
-"""How far each projection is, and the step that takes it further."""
+"""Checkpoints of projections, and the step that applies a batch of events and moves them."""
 
 from collections.abc import Mapping, Sequence
 

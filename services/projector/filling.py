@@ -1,4 +1,4 @@
-"""Fills new tables with what users have come to; where there are many, two processes do, each with half of them."""
+"""Fills new tables user by user from the log; two processes share the work where there are many users."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""Whose access token is it, and is the session alive? Asked of PostgreSQL: an ended session is refused at once."""
+"""Identifies the user of an access token, and asks PostgreSQL whether the session is alive."""
 
 from denizen.tokens import TokenClaims
 

@@ -182,7 +182,7 @@ class ServerKeys:
     # --- the table --------------------------------------------------------------------------------------------------
 
     async def _read(self, oldest: float) -> _Snapshot:
-        """The keys as they were at most `oldest` seconds ago. Who asks while they are read shares what comes of it."""
+        """The keys as they were at most `oldest` seconds ago. Concurrent callers share one read."""
         since = time.monotonic() - oldest
         while self._snapshot is None or self._snapshot.read_at < since:
             if self._reading is None or self._reading.done():

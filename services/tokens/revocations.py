@@ -1,4 +1,4 @@
-"""Puts what was revoked into the NATS bucket `users_revocations`, whence every verifier has it at once."""
+"""Writes revocations into the NATS bucket `users_revocations`, which every verifier follows."""
 
 import asyncio
 import re

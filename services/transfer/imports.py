@@ -90,7 +90,7 @@ class Imports:
         return results
 
     async def _take(self, call: Call, request: m.ImportUsers) -> dict[int, Json]:
-        """What became of the rows, now or before."""
+        """Import the rows, or look up what an earlier run did with them. Returns the result of each, by its index."""
         job = _of_job(call, request)
         begun = await self._begin(job, request)
         wanted, results = await self._read(call, request, begun.ids)  # Secrets are sealed for the message.
@@ -126,7 +126,7 @@ class Imports:
         return _Begun(state, Ids(first), mark)
 
     async def _read(self, call: Call, request: m.ImportUsers, ids: Ids) -> tuple[list[ImportRow], dict[int, Json]]:
-        """The rows that can be, and the results of the others."""
+        """The rows that passed validation, and the results of those that were refused."""
         wanted: list[ImportRow] = []
         results: dict[int, Json] = {}
         reader = RowReader(call, ids, self._keys, self._settings.password_min_length)
@@ -177,7 +177,7 @@ class Imports:
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A message, and what is known of it from before.
+    """A message of an import, and whether an earlier run began or finished it.
 
     Attributes:
         digest: of the rows; None where the message cannot be repeated.
@@ -197,7 +197,7 @@ def _of_job(call: Call, request: m.ImportUsers) -> Call:
 
 
 async def _ignored(_: bool) -> None:
-    """Nothing was appended that a reader could see."""
+    """Called after commits of a rehearsal, which no service follows."""
 
 
 def _sql(name: str) -> LiteralString:

@@ -1,4 +1,4 @@
-"""How fast an import goes: at full speed while no other process appends, else as one of many."""
+"""The pace of an import: full speed while no other process appends, otherwise with rests."""
 
 import asyncio
 import time
@@ -6,9 +6,9 @@ import time
 _ALONE, _IN_COMPANY = 500, 64
 """Rows of one append: how long others wait for the head of the log is how long that takes."""
 _COMPANY_SECONDS = 2.0
-"""How long an import is in company after another process appended."""
+"""For so long after another process has appended, batches are small, and a rest follows each."""
 _REST = 1.0
-"""How long it rests in company, in relation to the time that it worked."""
+"""The length of such a rest, in relation to the time that the batch took."""
 _LONGEST_REST = 0.25  # seconds
 
 

@@ -390,7 +390,7 @@ async def twenty(url: str) -> AsyncGenerator[Verifiers]:
 async def test_revocation_reaches_twenty_processes_at_once(
     nats_server: NatsServer, signer: Signer, revocations: Revocations
 ) -> None:
-    """From the put to the last refusal; the bound is that of design section 1, with the machine's other work on top."""
+    """From the put to the last refusal; the bound leaves room for the machine's other work."""
     async with twenty(nats_server.url) as them:
         users = [user_id() for _ in range(200)]
         for user in users:

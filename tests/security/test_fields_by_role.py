@@ -81,7 +81,7 @@ FIELDS: dict[str, set[str]] = {
     "self.GetLoginHistory": {"count", "cursor"},
     "self.DeleteUser": {"currentPassword"},
 }
-"""Design section 3: what those who are not trusted may say. Another field here is another privilege."""
+"""The fields that callers who are not trusted may send. Another field here is another privilege."""
 OPERATIONS = [*PUBLIC.values(), *SELF.values()]
 
 

@@ -1,4 +1,4 @@
-"""ImportUsers over NATS: what the product page promises of it, and who comes of it."""
+"""ImportUsers over NATS: results of rows, and the users that they become."""
 
 import base64
 import json

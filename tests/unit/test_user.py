@@ -47,7 +47,7 @@ PENDING = do(None, CREATE)
 ACTIVE = do(None, CREATE.model_copy(update={"email_verified": True}))
 
 
-# --- status (design section 3) ----------------------------------------------------------------------------------
+# --- status -----------------------------------------------------------------------------------------------------
 
 BY_PATH: dict[str, tuple[User, str]] = {
     "pending": (PENDING, "PENDING_VERIFICATION"),

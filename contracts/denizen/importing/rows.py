@@ -17,7 +17,7 @@ class Row:
     """A user to import.
 
     Attributes:
-        line: of the file, where the row begins, from 1; of an iterable, how manieth it is.
+        line: the line of the file where the row begins, or the number of the item in an iterable; from 1.
         user: fields as in `denizen.messages.ImportedUser`, camelCase; their values are checked by the service.
     """
 

@@ -1,4 +1,4 @@
-"""Where rows come from: files, standard input, gzip; and in which format they seem to be."""
+"""Opens the source of an import (file, standard input, gzip), and guesses its format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What other systems write, as our values. Each raises Unfit, whose message holds no input."""
+"""Converts values that other systems write. Each function raises Unfit, whose message holds no input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bodies of requests and replies: JSON in UTF-8, camelCase (design section 3)."""
+"""The bodies of requests and replies: JSON in UTF-8, camelCase (docs/reference/messages.md)."""
 
 from denizen.messages.base import *
 from denizen.messages.credentials import *

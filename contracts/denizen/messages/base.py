@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Otherwise:
-    """What a field is answered that has not its form: people do not read regular expressions."""
+    """The message for a value that does not match its pattern, instead of the regular expression."""
 
     message: LiteralString
 

@@ -1,4 +1,4 @@
-"""What happened to a user, and the attempts to sign in."""
+"""The history of a user, and the attempts to sign in."""
 
 from __future__ import annotations
 

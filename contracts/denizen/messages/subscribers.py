@@ -1,4 +1,4 @@
-"""What a service that follows the events asks for, on subjects that end with the name of its durable."""
+"""Requests of a service that follows the events, on subjects that end with the name of its durable."""
 
 from __future__ import annotations
 

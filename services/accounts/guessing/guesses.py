@@ -1,4 +1,4 @@
-"""Guesses at passwords: how many may wait; and the statements that many of them share.
+"""The queue of guesses at passwords, and the statements that they share. The limits are in rate_limits.py.
 
 Each costs an argon2id hash; beside it a login is cheap only where logins share statements
 (docs/decisions/0020-logins-in-windows.md).

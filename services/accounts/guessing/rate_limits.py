@@ -72,9 +72,9 @@ class _Asked:
     """The limits that apply to a request, by their keys.
 
     Attributes:
-        known: where it is kept that the caller got in before.
-        proof: where it is kept that the mailbox of the account was proved.
-        gets_in: what is given back was right, and the caller is known from now on.
+        known: the key of the note that the caller signed in from here before.
+        proof: the key of the note that the mailbox of the account was proved.
+        gets_in: a guess that is given back was right, so the caller is known from now on.
     """
 
     limits: Mapping[bytes, Limit]

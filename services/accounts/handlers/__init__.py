@@ -1,7 +1,8 @@
 """The handlers of requests: one row for each request, in modules by noun.
 
 A row and the request's operation in `denizen.operations` are all that accounts knows of a command. Imports the domain,
-what prepares commands, and nothing that runs them.
+the event store's credentials, passwords, tokens and the endpoint; of accounts only the modules that prepare a command
+(`tools`, `guessing`, `fingerprint`) or describe its answer (`pending`, `repeats`), and none that runs commands.
 """
 
 from collections.abc import Mapping

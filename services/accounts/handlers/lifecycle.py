@@ -20,7 +20,7 @@ _HASHED = "hashed:"
 
 
 def _has_secret(request: m.CreateUser) -> bool:
-    """Most have none."""
+    """Whether a password must be hashed, or a hash checked, before the decision."""
     return request.password is not None or request.password_hash is not None
 
 

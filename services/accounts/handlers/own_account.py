@@ -40,7 +40,7 @@ def _delete(claims: TokenClaims, _: m.DeleteMe) -> m.Request:
 
 
 def _given(request: m.Request) -> dict[str, Any]:
-    """The fields that were sent, as they were understood; without what proves that the user may."""
+    """The fields that were sent, parsed; without `currentPassword`."""
     proof = m.GuardedRequest.model_fields.keys() if isinstance(request, m.GuardedRequest) else ()
     return {name: getattr(request, name) for name in request.model_fields_set.difference(proof)}
 

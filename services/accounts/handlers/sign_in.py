@@ -95,7 +95,7 @@ async def _rehash(tools: Tools, password: str, call: Call) -> str | None:
 
 
 async def _begun(tools: Tools, call: Call, user_id: str, command_id: str) -> Answer:
-    """What a command is answered whose id is there already."""
+    """The answer to a command whose id was used before."""
     return await again(tools, call, (await tools.secrets.begun([(user_id, command_id)])).get((user_id, command_id)))
 
 

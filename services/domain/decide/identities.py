@@ -12,7 +12,7 @@ MOST_IDENTITIES = 64
 
 
 def link(user: User, command: m.LinkIdentity, _: Facts) -> Decision:
-    """Linking twice is harmless. Whether another user has the identity, its claim tells when the event is stored."""
+    """Link an identity; again is harmless. The claim on the identity is checked when the event is stored."""
     if _has(user, command):
         return []
     if len(user.identities) >= MOST_IDENTITIES:

@@ -22,7 +22,7 @@ from services.domain.values import merge
 
 
 def create(_: None, command: m.CreateUser, __: Facts) -> Decision:
-    """Whether the address is free, its claim tells when the event is stored."""
+    """Create the user. The claim on the address is checked when the event is stored."""
     return [_created(command)]
 
 

@@ -21,7 +21,7 @@ class Verdict(NamedTuple):
 
 
 def decide_session(user: User | None, command: Command, facts: Facts) -> Verdict:
-    """Whether a session begins, or which ones end."""
+    """Decide a sign-in, or the end of one session or of all."""
     if user is None:
         # The caller who signs in is told the same if the user was deleted since the password was compared.
         return Verdict([], refusals.password_wrong() if isinstance(command, LogIn) else refusals.user_not_found())
@@ -33,7 +33,7 @@ def decide_session(user: User | None, command: Command, facts: Facts) -> Verdict
 
 
 def log_in(user: User, command: LogIn, facts: Facts) -> Verdict:
-    """Only an active user gets in. Why another one does not, only a caller learns who knows the user's password."""
+    """Sign an active user in. A caller learns the status of another user only with the right password."""
     refusal = _why_not(user, facts)
     if refusal is not None:
         return Verdict([LoginFailed(refusal.code, command.ip, command.user_agent)], refusal)
@@ -54,7 +54,7 @@ def _why_not(user: User, facts: Facts) -> Refusal | None:
 
 
 def held(user: User) -> Refusal | None:
-    """Why a user can do nothing, not even with a session that they still had a moment ago."""
+    """The refusal for a blocked or deactivated user, whatever session they have; None for others."""
     match user.status:
         case "BLOCKED":
             return refusals.user_blocked()

@@ -1,7 +1,8 @@
 """The events of a user, one module for each noun, and their form in the log.
 
 Each event class says what of it is private, what is published, how it changes the user that commands are decided on,
-and how it changes the document that queries show. This module imports nothing but them.
+and how it changes the document that queries show. Imports the streams, the user and the values
+of the domain.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every event says of itself: what of it is private, what is published, and what it changes."""
+"""The base class of events: its private part, its published part, and the changes that it makes."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,6 +1,7 @@
-"""Reads what users prove themselves by, and who is in.
+"""Reads password hashes, codes and live sessions.
 
-It changes in the transactions of appends, but for what is counted here: attempts, and the generations of sessions.
+Appends write these tables (rows.py). This module writes only two counters: attempts at a code, and refreshes of a
+session.
 """
 
 from collections.abc import Iterable, Sequence

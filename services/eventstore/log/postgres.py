@@ -47,7 +47,7 @@ _USERS_SECONDS = 29
 _NO_FORM = 0
 """There are no snapshots of it."""
 _LIVING_EPOCH = "living_epoch"
-"""What a new data key of a retired epoch violates (migrations/0004)."""
+"""The constraint that a new data key of a retired epoch violates (steps/0004.key_epochs.sql)."""
 
 
 def _sql(name: str) -> LiteralString:
@@ -313,7 +313,7 @@ class PostgresEventStore:
 
 
 def _lost(loser: Append, winner: Append, result: Result) -> Result | None:
-    """What becomes of an append that waited for another of its batch; None where it may try now."""
+    """The result of an append that waited for another one of its batch; None where it can be tried now."""
     if loser.command_id is not None and loser.command_id == winner.command_id:
         return Repeated() if isinstance(result, Appended | Repeated) else None
     shared = loser.take & winner.take

@@ -47,7 +47,7 @@ class DataKeys:
         return self._cache.get(user_id)
 
     def drop(self, user_id: str) -> None:
-        """The user was erased: what would open their data is not kept here either."""
+        """Forget the data key of an erased user."""
         self._cache.pop(user_id, None)
 
     def put(self, user_id: str, key: DataKey) -> None:
@@ -89,14 +89,14 @@ class Batch:
         return list(based | {append.user_id for append in self.appends.values() if append.requires is not None})
 
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
-        """The appends whose claims are not among those that the database let us have."""
+        """The appends that lost a claim to another user; `keys` are the claims that the database granted."""
         lost = self.wanted.keys() - {bytes(key) for (key,) in keys}
         # Of several the first kind by name, as in every store.
         by_kind = sorted((self.wanted[key] for key in lost), key=lambda wanted: wanted[1], reverse=True)
         return {index: ClaimTaken(kind) for index, kind in by_kind}
 
     def repeated(self, command_ids: Iterable[Row]) -> dict[int, Result]:
-        """The appends whose command id was there before."""
+        """The appends whose command id was used before; `command_ids` are the new ones."""
         new = {command_id for (command_id,) in command_ids}
         return {
             i: Repeated() for i, append in self.appends.items() if append.command_id and append.command_id not in new

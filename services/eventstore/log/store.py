@@ -1,4 +1,4 @@
-"""What an event store does, whichever keeps the log."""
+"""The interface of event stores: what is appended, the results, and how a batch is planned."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
