@@ -18,9 +18,11 @@ import typer
 from denizen import errors
 from denizen import messages as m
 from denizen.operations import ALWAYS, OPERATIONS, Operation
+from pydantic.alias_generators import to_camel
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from services import cli
+from services.domain.events import TYPES
 from services.endpoint import contract
 from services.platform import settings
 
@@ -100,7 +102,7 @@ def _operation(operation: Operation, schemas: Json) -> Iterator[str]:
     schema = schemas[operation.request.__name__]
     if note := schema.get("description"):
         yield from ("", " ".join(note.split()))
-    yield from _fields(schema)
+    yield from _fields(operation.request.__name__, schema)
 
 
 def _messages(schemas: Json) -> Iterator[str]:
@@ -111,18 +113,20 @@ def _messages(schemas: Json) -> Iterator[str]:
             yield from ("", f"## {name}")
             if note := schema.get("description"):
                 yield from ("", " ".join(note.split()))
-            yield from _fields(schema)
+            yield from _fields(name, schema)
 
 
 def _events(schemas: Json) -> Iterator[str]:
     yield "Each event is a CloudEvent 1.0 in binary mode on the JetStream stream `USERS_EVENTS`, with the subject"
     yield "`users.v1.event.<type>.<userId>`. It never holds an address, a name, metadata or a secret: ask a query for"
     yield "those, with the event's `ce-sequence` as `Denizen-Min-Position`."
-    yield from ("", "## Types", "")
-    yield from (f"- `{name}`" for name in get_args(m.EventType))
-    yield from ("", "## Headers", "")
-    yield from (f"- `{name}`" for name in ("ce-type", *contract.EVENT_HEADERS))
-    yield from ("", "## Body", *_fields(schemas["EventData"]))
+    yield from ("", "## Types", "", "| type | meaning |", "|---|---|")
+    for name in get_args(m.EventType):
+        yield f"| `{name}` | {_cell((inspect.getdoc(TYPES[name]) or '').partition(chr(10) * 2)[0])} |"
+    yield from ("", "## Headers", "", "| header | meaning |", "|---|---|", "| `ce-type` | `users.v1.<type>` |")
+    for name, header in contract.EVENT_HEADERS.items():
+        yield f"| `{name}` | {_cell(header.get('description') or header.get('const') or '')} |"
+    yield from ("", "## Body", *_fields("EventData", schemas["EventData"]))
 
 
 def _errors() -> Iterator[str]:
@@ -138,17 +142,11 @@ def _errors() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     yield "Settings are environment variables. An empty one is as good as none."
     yield from ("", "| variable | default | meaning |", "|---|---|---|")
-    fields = settings.Settings.model_fields
-    module = ast.parse(inspect.getsource(settings)).body
-    model = next(node for node in module if isinstance(node, ast.ClassDef) and node.name == "Settings")
-    for field, note in pairwise(model.body):
-        match field, note:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                yield _setting(name, fields[name].default, text)
-            case ast.AnnAssign(target=ast.Name(id=name)), _ if name in fields:
-                raise ValueError(f"the setting {name} has no docstring")
-            case _:
-                pass
+    notes = _notes(settings.Settings)
+    for name, field in settings.Settings.model_fields.items():
+        if name not in notes:
+            raise ValueError(f"the setting {name} has no docstring")
+        yield _setting(name, field.default, notes[name])
 
 
 def _setting(name: str, default: object, text: str) -> str:
@@ -187,16 +185,37 @@ def _option(option: TyperOption) -> str:
     return f"| {names} | {_cell(option.help or '')} |"
 
 
-def _fields(schema: Json) -> Iterator[str]:
+def _fields(of: str, schema: Json) -> Iterator[str]:
+    """The fields of a schema, with the docstrings that they have in the message class `of`."""
     properties: Json = schema.get("properties", {})
     if not properties:
         yield from ("", "No fields.")
         return
     required = set(schema.get("required", ()))
-    yield from ("", "| field | type | meaning |", "|---|---|---|")
+    notes = {to_camel(name): text for name, text in _notes(getattr(m, of, m.Message)).items()}
+    columns = ["field", "type", "meaning"] if notes.keys() & properties.keys() else ["field", "type"]
+    yield from ("", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
     for name, field in properties.items():
         star = "" if name in required else " (optional)"
-        yield f"| `{name}`{star} | {_type(field)} | {_cell(field.get('description', ''))} |"
+        cells = [f"`{name}`{star}", _type(field), _cell(notes.get(name, ""))]
+        yield f"| {' | '.join(cells[: len(columns)])} |"
+
+
+def _notes(model: type) -> dict[str, str]:
+    """The docstrings of the fields of a class and of its bases, by name."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if not each.__module__.startswith(("denizen.", "services.")):
+            continue
+        (node,) = ast.parse(inspect.getsource(each)).body
+        assert isinstance(node, ast.ClassDef)
+        for field, note in pairwise(node.body):
+            match field, note:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = text
+                case _:
+                    pass
+    return found
 
 
 def _type(field: Json) -> str:

@@ -36,6 +36,7 @@ class EventData(Message):
     version: int
     """The user's version after the event."""
     status: Status
+    """The user's status after the event."""
     changed: tuple[str, ...] = ()
     """Names of the fields that changed, dotted: `profile.firstName`, `metadata`."""
     session_id: str | None = None

@@ -67,21 +67,30 @@ class User(Message):
 
     id: str
     external_id: str | None = None
+    """The id that your own system gave the user. No two users have the same."""
     email: str
     email_verified: bool
+    """The user has proved that they read the mailbox, or a back end said so."""
     status: Status
+    """Only an `ACTIVE` user can sign in."""
     profile: Profile = Profile()
     metadata: Metadata = {}
+    """Free JSON, at most 16 KiB. The user may change it too."""
     app_metadata: Metadata = {}
+    """Free JSON, at most 16 KiB. Only back ends change it."""
     identities: tuple[Identity, ...] = ()
     password_change_required: bool = False
+    """The user must set another password before the next sign-in."""
     login_count: int | None = None
+    """How often the user has signed in."""
     last_login_at: datetime | None = None
     last_login_ip: str | None = None
     created_at: datetime
     updated_at: datetime
     blocked_at: datetime | None = None
+    """When the user was blocked; null for a user who is not."""
     version: int
+    """The number of events on the user, for `Denizen-Expected-Version`; sign-ins do not count."""
 
 
 class CreateUser(Request):
@@ -92,10 +101,14 @@ class CreateUser(Request):
     password_hash: Secret | None = None
     """Modular crypt or PHC string, Django's, LDAP's; its cost is bounded."""
     email_verified: bool = False
+    """Without it the user is `PENDING_VERIFICATION`, and can sign in once the address is verified."""
     external_id: ExternalId | None = None
+    """The id that your own system gave the user. No two users have the same."""
     profile: ProfileInput = ProfileInput()
     metadata: Metadata = {}
+    """Free JSON, at most 16 KiB. The user may change it too."""
     app_metadata: Metadata = {}
+    """Free JSON, at most 16 KiB. Only back ends change it."""
 
 
 class UpdateUser(UserRequest):
@@ -151,7 +164,9 @@ class CommandReply(Message):
 
     user: User
     version: int
+    """The user's version after the command."""
     position: int
+    """A query with this `Denizen-Min-Position` shows what the command did."""
 
 
 class RegisterReply(Message):

@@ -37,7 +37,7 @@ class EmailVerificationRequested(DomainEvent):
 
 @dataclass(slots=True)
 class EmailVerified(DomainEvent):
-    """The user has the mailbox of their address."""
+    """The user has proved that they read the mailbox of their address."""
 
     def changed(self) -> list[str]:
         return ["emailVerified", "status"]
@@ -53,7 +53,7 @@ class EmailVerified(DomainEvent):
 
 @dataclass(slots=True)
 class EmailChanged(DomainEvent):
-    """The user has another address, which is verified."""
+    """The user's address was replaced by another one, which is verified."""
 
     email: str
     email_key: str
@@ -80,7 +80,7 @@ class EmailChanged(DomainEvent):
 
 @dataclass(slots=True)
 class PasswordChanged(DomainEvent):
-    """The user has another password; what it is, the event does not say.
+    """The user's password was set or changed. The event does not hold it.
 
     Attributes:
         require_change: the user must change it before the next sign-in.
@@ -114,7 +114,7 @@ class PasswordChanged(DomainEvent):
 
 @dataclass(slots=True)
 class PasswordResetRequested(DomainEvent):
-    """A token was mailed, with which the user can set another password."""
+    """A token was mailed, by which the user can set another password."""
 
     def change(self, user: User, at: datetime) -> None:
         user.token_version = user.version

@@ -34,7 +34,7 @@ class IdentityEvent(DomainEvent):
 
 @dataclass(slots=True)
 class IdentityLinked(IdentityEvent):
-    """The user can be found by an account at another provider.
+    """An account at another provider was linked to the user.
 
     Attributes:
         at: RFC 3339; when another system linked that of an imported user.
@@ -64,7 +64,7 @@ class IdentityLinked(IdentityEvent):
 
 @dataclass(slots=True)
 class IdentityUnlinked(IdentityEvent):
-    """The user has an account at another provider no longer."""
+    """An account at another provider was unlinked from the user."""
 
     def change(self, user: User, at: datetime) -> None:
         user.identities = self.others(user)

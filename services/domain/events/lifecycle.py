@@ -15,7 +15,7 @@ _IMPORTED = "imported"
 
 @dataclass(slots=True)
 class UserCreated(DomainEvent):
-    """A user begins.
+    """The user was created, by a command, a registration or an import.
 
     Attributes:
         created_at, updated_at: RFC 3339; when another system created and last changed an imported user.
@@ -124,7 +124,7 @@ class UserCreated(DomainEvent):
 
 @dataclass(slots=True)
 class UserBlocked(StatusEvent):
-    """The user is kept out until an operator takes the block away.
+    """The user cannot sign in until an operator unblocks them.
 
     Attributes:
         at: RFC 3339; when another system blocked an imported user.
@@ -155,7 +155,7 @@ class UserBlocked(StatusEvent):
 
 @dataclass(slots=True)
 class UserUnblocked(StatusEvent):
-    """The user has the status again that they had without the block."""
+    """The block was removed, and the user has their earlier status again."""
 
     def change(self, user: User, at: datetime) -> None:
         user.holds = _without(user.holds, "BLOCKED")
@@ -168,7 +168,7 @@ class UserUnblocked(StatusEvent):
 
 @dataclass(slots=True)
 class UserDeactivated(StatusEvent):
-    """The user is kept out until they are reactivated.
+    """The user cannot sign in until they are reactivated.
 
     Attributes:
         at: RFC 3339; when another system deactivated an imported user.
@@ -193,7 +193,7 @@ class UserDeactivated(StatusEvent):
 
 @dataclass(slots=True)
 class UserReactivated(StatusEvent):
-    """The user has the status again that they had before they were deactivated."""
+    """The user was reactivated, and has their earlier status again."""
 
     def change(self, user: User, at: datetime) -> None:
         user.holds = _without(user.holds, "DEACTIVATED")
@@ -201,7 +201,7 @@ class UserReactivated(StatusEvent):
 
 @dataclass(slots=True)
 class UserDeleted(DomainEvent):
-    """The user ends, and what is personal is erased. No event follows it."""
+    """The user was deleted, and their personal data erased. No event of the user follows it."""
 
 
 def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:

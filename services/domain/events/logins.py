@@ -9,7 +9,7 @@ from services.domain.values import Json
 
 @dataclass(slots=True)
 class LoginSucceeded(DomainEvent):
-    """A session began."""
+    """The user signed in, and a session began."""
 
     session_id: str
     ip: str | None
@@ -32,7 +32,7 @@ class LoginSucceeded(DomainEvent):
 
 @dataclass(slots=True)
 class LoginFailed(DomainEvent):
-    """A sign-in was refused.
+    """A sign-in to the user's account was refused.
 
     Attributes:
         reason: the code of the refusal.
@@ -57,7 +57,7 @@ class LoginFailed(DomainEvent):
 
 @dataclass(slots=True)
 class SessionsRevoked(DomainEvent):
-    """A session ended, or all of them.
+    """One session of the user was ended, or all of them.
 
     Attributes:
         session_id: the session that ended; None: all of them.

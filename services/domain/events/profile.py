@@ -13,7 +13,7 @@ _SECTIONS = ("profile", "metadata", "appMetadata")
 
 @dataclass(slots=True)
 class UserUpdated(DomainEvent):
-    """What changed, and only that: a key of null was removed.
+    """The profile, metadata or external id changed. The event holds what changed; a key of null was removed.
 
     Attributes:
         external_id: the new external id, in a tuple; None where it did not change.
