@@ -45,7 +45,7 @@ __all__ = [
 
 
 class Profile(Message):
-    """The seed's profile table. In an update, a field sent as null is removed."""
+    """Names, picture, language and time zone of a user. In an update, a field sent as null is removed."""
 
     first_name: Name | None = None
     last_name: Name | None = None
