@@ -24,7 +24,7 @@ busy processes as there are cores a hash takes more than twice as long."""
 
 
 class Answers:
-    """Over the connection that answers, and the one that revokes."""
+    """Sends answers over one connection, after it has stored revocations over another."""
 
     def __init__(self, server: Server, revocations: Revocations, dearest: float) -> None:
         """`dearest`: seconds that the dearest accepted hash takes."""

@@ -104,7 +104,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 
 def _announce(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:
-    """What wakes the services that follow the log, and the mailer where mails were stored."""
+    """Makes the function that wakes the services that follow the log, and the mailer if mails were stored."""
 
     async def announce(mails: bool) -> None:
         await log.send()

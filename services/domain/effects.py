@@ -58,7 +58,7 @@ class Mail:
         to: the address as the user wrote it.
         locale: as in the user's profile; None where there is none.
         values: what the template is filled with, `code` and `long_code`, or `token`, among it.
-        expires_at: from then on what the mail says is worth nothing, and it is not sent any more.
+        expires_at: when its code or token expires; it is not sent after that.
     """
 
     kind: MailKind

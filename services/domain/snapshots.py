@@ -18,7 +18,7 @@ EVERY = 16
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a stream had come to after the event of a version, and the position and time of that event."""
+    """The state of a stream after the event of a version, with the position and time of that event."""
 
     version: int
     position: int

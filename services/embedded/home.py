@@ -1,4 +1,4 @@
-"""The directory of `denizen up` (DENIZEN_HOME): who holds it, the passwords in it, and where it answers."""
+"""The directory of `denizen up` (DENIZEN_HOME): its lock, its passwords, and the addresses where it answers."""
 
 import contextlib
 import fcntl

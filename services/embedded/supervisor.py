@@ -133,7 +133,7 @@ class Child:
             self._failed.result()
 
     async def stop(self) -> None:
-        """End it as it likes to be ended, and after ten seconds by force."""
+        """End it by the signal of its program, and after ten seconds by force."""
         self._stopping = True
         if self._task is None:
             return
@@ -173,7 +173,7 @@ class Child:
             self._failed.set_exception(CannotStart(reason))
 
     async def _live(self) -> str:
-        """One process from its start to its end; why it ended."""
+        """Run one process to its end. Returns why it ended."""
         self._process = process = await asyncio.create_subprocess_exec(
             *self.program.command(),
             env=self.program.environment(),

@@ -23,7 +23,7 @@ _CHANGED = {*_aliases(User), "password", *(f"profile.{name}" for name in _aliase
 
 
 def faults(body: Json | None, user_id: str) -> Iterator[str]:
-    """What is in a body and must not be; values are not quoted."""
+    """The faults of a body: what it holds and must not. Values are not quoted."""
     if body is None:
         yield "the body is no object"
         return

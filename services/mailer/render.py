@@ -1,4 +1,4 @@
-"""Renders mails: Jinja2 templates by locale and kind, ours or those of the operator."""
+"""Renders the text of mails: Jinja2 templates by locale and kind, ours or those of the operator."""
 
 import logging
 import re

@@ -49,7 +49,7 @@ class Reconnected(Exception):
 
 
 class Relay:
-    """Follows the log and publishes each event once, behind the one before it, and what it revokes before that."""
+    """Follows the log and publishes each event once, in order; what it revokes is stored before it is published."""
 
     def __init__(self, settings: Settings, publisher: Client, signal: Signal) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""The stream USERS_EVENTS: its configuration, its end, and publishing to it."""
+"""Publishes events to the stream USERS_EVENTS; its configuration, and its newest message."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

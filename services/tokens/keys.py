@@ -61,7 +61,7 @@ class _Key:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What a rotation did: the id of the new key, and of those that it retired or, at once, dropped."""
+    """The result of a rotation: the id of the new key, and those of the keys that it retired or dropped."""
 
     key_id: str
     old: Sequence[str]

@@ -102,7 +102,7 @@ class Exports:
 
 
 class _Export:
-    """One snapshot, read a piece ahead of who asks.
+    """One snapshot, read one piece ahead of the client.
 
     Attributes:
         read: the snapshot is not held any more.

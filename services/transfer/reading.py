@@ -1,4 +1,4 @@
-"""Reads the rows of an import: each is validated, or refused with the reason."""
+"""Validates the rows of an import. import_rows.py decides on valid rows, and may refuse them too."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

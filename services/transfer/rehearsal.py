@@ -21,7 +21,7 @@ class Holders(Protocol):
 class Rehearsal(MemoryStreams):
     """An EventStore that changes nothing, so that a decision on it is the decision that would be made on the log.
 
-    What others append to a stream after it is first appended to here, it does not see.
+    It does not see what other processes append to a stream after the first append to it here.
     """
 
     def __init__(self, store: EventStore, stored: Holders) -> None:

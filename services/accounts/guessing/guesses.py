@@ -41,7 +41,7 @@ class _Made:
 
 
 class Guesses:
-    """Methods raise Refusal and DatabaseUnavailable."""
+    """The queue of guesses. Methods raise Refusal and DatabaseUnavailable."""
 
     def __init__(self, rate_limits: RateLimits, secrets: SecretStore, pool: HashingPool, dearest: float) -> None:
         """`dearest`: seconds that the dearest accepted hash takes."""

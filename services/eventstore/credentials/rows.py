@@ -76,10 +76,10 @@ def _mail(mail: Mail, key: DataKey) -> Json:
 
 
 def session_bound_to(session_id: str) -> str:
-    """What names the row of a session where its personal data is encrypted."""
+    """The text that binds the ciphertext of a session to its row."""
     return f"session\0{session_id}"
 
 
 def mail_bound_to(mail_id: str) -> str:
-    """What names the row of a mail where it is encrypted."""
+    """The text that binds the ciphertext of a mail to its row."""
     return f"mail\0{mail_id}"

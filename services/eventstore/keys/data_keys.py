@@ -59,7 +59,7 @@ class KeyRing:
 
     @property
     def checks(self) -> Mapping[str, bytes]:
-        """What tells each key from another without telling the key, by name; 32 octets each."""
+        """A fingerprint of each key, by name: 32 octets that do not reveal the key."""
         checks = {f"kek-{epoch}": check for epoch, check in self._key_encryption.epochs().items()}
         return checks if self._claims is None else {"claims": self.claim("check", "")} | checks
 
@@ -92,7 +92,7 @@ class KeyRing:
         return self._key_encryption.unwrap(epoch, name, wrapped)
 
     def claim(self, kind: str, value: str) -> bytes:
-        """What stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets.
+        """The digest that stands for an address, external id, identity or code in a table: HMAC-SHA256, 32 octets.
 
         Raises KeysMissing where the claim key is not here.
         """

@@ -26,7 +26,7 @@ class KeyEncryption(Protocol):
     """
 
     def epochs(self) -> Mapping[int, bytes]:
-        """The epochs that there are, each with 32 octets that tell its key from another without telling the key."""
+        """The epochs, each with a fingerprint of its key: 32 octets that do not reveal the key."""
         ...
 
     def reload(self) -> None:

@@ -160,8 +160,8 @@ class Log(EventStore, Protocol):
     def users(self, until: int, first: str = "", end: str = END) -> AsyncGenerator[Sequence[FoldedEvent]]:
         """The events up to position `until` of users who are not erased, by user id; a thousand at a time at the most.
 
-        Those of a user's own stream come first, then the logins. Who is erased meanwhile may be there or not. Of the
-        users from the id `first` on, before `end`.
+        Those of a user's own stream come first, then the logins. A user who is erased meanwhile may be there or
+        not. Of the users from the id `first` on, before `end`.
         """
         ...
 
@@ -171,7 +171,7 @@ class Log(EventStore, Protocol):
 
 
 def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dict[int, Result]:
-    """The results of those without one that build on events of earlier appends of the batch which are not stored.
+    """The results of appends that have none yet and build on events of the batch that were not stored.
 
     Their versions do not tell it: another process may have stored as many events in the same place meanwhile.
     """
@@ -190,8 +190,9 @@ def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dic
 class Plan:
     """Which appends of a batch can share a transaction: of those that touch one claim or bear one id, the first.
 
-    A transaction frees all claims and then takes all, so it cannot hold two appends that touch the same one: who takes
-    a claim and frees it again in one batch would keep it for ever. Likewise it ends all sessions and then begins all.
+    A transaction frees all claims and then takes all, so it cannot hold two appends that touch the same one: a user
+    who takes a claim and frees it again in one batch would keep it for ever. Likewise it ends all sessions and then
+    begins all.
     """
 
     now: list[int] = field(default_factory=list[int])
