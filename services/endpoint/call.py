@@ -171,7 +171,7 @@ def understand_body(model: type[R], body: dict[str, Any]) -> R:
         # Strict: "true" is not true. By alias alone: `email_verified` is an unknown field.
         return model.model_validate(body, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        # Without input: a body that fails for one field still holds the others (pitfall 24).
+        # Without input: a body that fails for one field still holds the others, secrets too.
         found = [
             {"field": ".".join(map(str, fault["loc"]))[:128], "message": faults.message(fault)}
             for fault in error.errors(include_input=False, include_url=False)[:20]
