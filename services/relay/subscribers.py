@@ -174,7 +174,7 @@ def _start(request: m.FollowEvents) -> Beginning | None:
     if request.start_time is not None:
         try:
             found.append(Beginning.of(datetime.fromisoformat(request.start_time.upper())))
-        except ValueError:
+        except (ValueError, OverflowError):
             raise refusals.not_a_time("startTime") from None
     if len(found) > 1:
         raise refusals.two_starts()

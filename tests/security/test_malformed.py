@@ -122,6 +122,7 @@ INVALID: dict[str, list[dict[str, Any]]] = {
         {"startPosition": -1},
         {"startTime": "2026-13-01T00:00:00Z"},
         {"startTime": "yesterday"},
+        {"startTime": "0001-01-01T00:00:00+10:00"},
         {"sequence": 0},
         {"deliverSubject": "users.v1.command.BlockUser"},
         {"config": {"deliver_subject": "users.v1.command.BlockUser"}},

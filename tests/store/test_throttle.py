@@ -82,6 +82,15 @@ async def test_account_is_limited_from_one_address(throttle: RateLimits, owner: 
     assert await guesses(throttle, SAM, HOME) == 5, "the burst, however long the wait was"
 
 
+async def test_signed_in_user_may_guess_again_each_thirty_seconds(throttle: RateLimits, owner: Connection) -> None:
+    """The password that a change of the account demands: no share of these guesses is kept for new networks."""
+    mine = Guess("user/user_sam", None, "user_sam")
+    assert await admitted(throttle, [mine] * 6) == [True] * 5 + [False]
+    for _ in range(20):
+        await pass_time(owner, 30)
+        assert await admitted(throttle, [mine] * 2) == [True, False]
+
+
 async def test_account_is_limited_from_all_addresses(throttle: RateLimits, owner: Connection) -> None:
     async def from_new_addresses(first: int) -> int:
         for number in range(100):

@@ -163,16 +163,14 @@ class RateLimits:
     def _asked(self, guess: Guess) -> _Asked:
         whence = network(guess.ip)
         here = _here(guess.account, whence)
-        limits = {
-            self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
-            self._key(_GUESSES, guess.account): _GUESSES,
-        }
+        limits = {self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE}
         if guess.new:
-            limits = {
-                self._key(_GUESSES_FROM_ONE, here): _GUESSES_FROM_ONE,
+            limits |= {
                 self._key(_GUESSES_BY_NEW, guess.account): _GUESSES_BY_NEW,
                 self._key(_GUESSES_FROM_NEW, _here(guess.account, neighbourhood(guess.ip))): _GUESSES_FROM_NEW,
             }
+        elif guess.user_id is None:  # Else the guesser is signed in, and all that are count as one network.
+            limits[self._key(_GUESSES, guess.account)] = _GUESSES
         if guess.session is not None:
             limits = {self._key(_GUESSES_BY_SESSION, guess.session): _GUESSES_BY_SESSION}
         elif whence:
