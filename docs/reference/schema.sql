@@ -1,5 +1,5 @@
 -- Made by `make reference` from the migrations. Change those instead; the projector makes further tables.
--- Of the migrations with the digest a537eae42fe6d27b.
+-- Of the migrations with the digest d57b4ad5e4c8114a.
 
 CREATE SCHEMA denizen;
 

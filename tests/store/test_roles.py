@@ -175,6 +175,21 @@ async def test_tables_made_by_the_projector_login_are_built_anew(postgres: Postg
             assert owner.execute("select from pg_proc where proname = 'run'").fetchone() is None
 
 
+def test_migration_leaves_the_projector_login_its_rights_in_another_database(postgres: PostgresServer) -> None:
+    """Roles belong to the server: a cell of this name in another of its databases has the same."""
+    with _empty_database(postgres) as other, _empty_database(postgres) as url:
+        migrate(other, "twin", dict.fromkeys(roles.SERVICES, "a secret"))
+        name = sql.Identifier(str(conninfo_to_dict(other)["dbname"]))
+        with psycopg.connect(other, autocommit=True) as owner:
+            owner.execute(sql.SQL("revoke connect on database {} from public").format(name))
+            owner.execute(sql.SQL("grant connect on database {} to twin_projector").format(name))
+
+        migrate(url, "twin", dict.fromkeys(roles.SERVICES, "a secret"))
+
+        with psycopg.connect(roles.login(other, "twin", "projector", "a secret")) as projector:
+            assert projector.execute("select count(*) from twin.projections").fetchone() == (0,)
+
+
 async def _rebuilt(url: str, cell: str) -> int:
     """The position up to which the projector's login has built all projections anew."""
     projector = _as_service(url, cell, "projector")

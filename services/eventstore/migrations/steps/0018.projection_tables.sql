@@ -3,12 +3,18 @@
 -- functions below, which run as the owner and take no SQL from their caller.
 
 -- What the login of an earlier version's projector made could hold such code: it goes, and is built anew from the log. Tables
--- that were made under <cell>_app are taken over (services/eventstore/migrations/roles.py).
+-- that were made under <cell>_app are taken over (services/eventstore/migrations/roles.py). Only where the login owns something in
+-- this database: a cell of the same name in another one has the same login, which would lose its rights there.
 do $$
 declare
     projector text := current_schema() || '_projector';
 begin
-    if exists (select from pg_roles where rolname = projector and pg_has_role(oid, 'usage')) then
+    if exists (
+        select from pg_roles r
+        join pg_shdepend d on d.refclassid = 'pg_authid'::regclass and d.refobjid = r.oid and d.deptype = 'o'
+        where r.rolname = projector and pg_has_role(r.oid, 'usage')
+          and d.dbid = (select oid from pg_database where datname = current_database())
+    ) then
         execute format('drop owned by %I cascade', projector);
     end if;
 end
