@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from denizen.operations import OPERATIONS
+from nats.js.errors import NotFoundError
 
 from tests.support.backend import Backend, Json, connected, email
+from tests.support.log import until
 from tests.support.servers import Denizen
 
 UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
@@ -82,8 +84,15 @@ async def test_create_query_block_and_event_follow_each_other(backend: Backend) 
     assert headers["ce-subject"] == user["id"]
     assert headers["ce-sequence"] == str(blocked.body["position"])
     assert headers["ce-id"] == headers["Nats-Msg-Id"]
-    stored = await backend.client.jetstream().get_last_msg("USERS_EVENTS", subject)
-    assert stored.data == event.data
+
+    async def stored() -> bytes | None:
+        """A subscriber without JetStream may hear of an event before the stream has stored it."""
+        try:
+            return (await backend.client.jetstream().get_last_msg("USERS_EVENTS", subject)).data
+        except NotFoundError:
+            return None
+
+    assert await until(stored, "the event is on the stream") == event.data
 
     unblocked = await backend.command("UnblockUser", {"userId": user["id"]})
     assert (unblocked.body["user"]["status"], unblocked.body["version"]) == ("PENDING_VERIFICATION", 3)
