@@ -473,7 +473,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
         rest.read()
     _, err = held.communicate(timeout=60)
     assert held.returncode == 1
-    assert "begin it again" in err
+    assert "start it again" in err
     assert pipe.is_fifo()
     held = shell.start("export", "-o", str(output))
     eventually(lambda: any(part.stat().st_size > 100 for part in parts()), what="a part of the file")

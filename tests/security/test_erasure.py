@@ -223,7 +223,7 @@ async def test_deleted_user_leaves_nothing(own_denizen: Denizen) -> None:
         before = dump(url)
         assert canary.shown(life.forms, before), "a dump shows a user who is there, in its projections"
         documented = re.findall(
-            r"^pg_dump (\S+) ", (REPOSITORY / "docs" / "erasure.md").read_text("utf-8"), re.MULTILINE
+            r"^ *pg_dump (\S+) ", (REPOSITORY / "docs" / "how-to" / "erase-a-user.md").read_text("utf-8"), re.MULTILINE
         )
         backup = dump(url, documented[0].replace("'", ""))
         assert life.user.encode() in backup
