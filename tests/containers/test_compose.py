@@ -224,7 +224,8 @@ def test_operator_commands_work_in_a_container(compose: Compose, tmp_path: Path)
 
         def hangs() -> bool:
             found = json.loads(compose.admin("doctor", "--json").stdout)["checks"]
-            return [each["check"] for each in found if not each["ok"]] == ["relay"]
+            # "services": the relay's own operations have no answer.
+            return [each["check"] for each in found if not each["ok"]] == ["services", "relay"]
 
         eventually(hangs, 60, "the doctor finds the relay frozen")
     finally:
