@@ -15,6 +15,7 @@ from services.domain.state import UserState
 from services.domain.streams import logins_of
 from services.endpoint.answering import answering
 from services.eventstore.log.store import Appended, ClaimTaken, EventStore, Outcome, Repeated, VersionConflict
+from services.platform.database import LOST, DatabaseUnavailable
 from services.platform.tasks import TaskSet
 
 _ROUNDS = 8
@@ -147,7 +148,7 @@ class Rounds:
                     copies.append((each.pending, each.pending.repeat))
                 case VersionConflict() | Repeated():
                     pass  # The next round sees what happened.
-        await self._answer_stored(await self._placed(stored), waiting)
+        await self._answer_stored(await self._placed(stored, waiting), waiting)
         if kept:
             await self._store_all(kept, waiting)
         for pending, repeat in copies:
@@ -155,15 +156,31 @@ class Rounds:
             del waiting[pending]
             await self._send(pending, Answer(first.said, first.position))
 
-    async def _placed(self, stored: Stored) -> Stored:
+    async def _placed(self, stored: Stored, waiting: Waiting) -> Stored:
         """The same, but where nothing was added for a front end or a user, its position is the head of the log.
 
         A client cannot compare opaque positions: each is to be behind those that were named before the command came.
+        Where the head cannot be read, these commands are refused as of unknown outcome, for they are stored.
         """
         if all(added or not each.pending.call.is_opaque for each, _, added in stored):
             return stored
-        head = await self._store.head()
-        return [(each, head if each.pending.call.is_opaque and not added else at, added) for each, at, added in stored]
+        head = await self._head()
+        placed: list[tuple[Decided, int, bool]] = []
+        for each, at, added in stored:
+            if added or not each.pending.call.is_opaque:
+                placed.append((each, at, added))
+            elif head is None:
+                await self._refuse(each.pending, refusals.outcome_unknown(), waiting)
+            else:
+                placed.append((each, head, added))
+        return placed
+
+    async def _head(self) -> int | None:
+        """The position of the newest event; None where the log went out of reach after commands were stored."""
+        try:
+            return await self._store.head()
+        except (DatabaseUnavailable, *LOST):
+            return None
 
     async def _answer_stored(self, stored: Stored, waiting: Waiting) -> None:
         """Answer what was stored, and before all else what ends sessions."""
@@ -201,8 +218,11 @@ class Rounds:
             elif isinstance(first, Refusal):
                 await self._refuse(pending, first, waiting)
             else:
-                at = await self._store.head() if pending.call.is_opaque else outcome.position or first.position
-                await self._reply(pending, first, at, waiting, added=outcome.position is not None)
+                at = await self._head() if pending.call.is_opaque else outcome.position or first.position
+                if at is None:
+                    await self._refuse(pending, refusals.outcome_unknown(), waiting)
+                else:
+                    await self._reply(pending, first, at, waiting, added=outcome.position is not None)
 
     async def _reply(
         self, pending: PendingCommand, stream: UserState, position: int, waiting: Waiting, *, added: bool

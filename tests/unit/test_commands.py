@@ -10,6 +10,7 @@ import pytest
 from denizen import messages as m
 
 from services.accounts.pending import Answer, PendingCommand
+from services.domain import refusals
 from services.domain.commands import ImportUser
 from services.domain.decide import lifecycle
 from services.domain.events import encode
@@ -448,6 +449,31 @@ async def test_failing_log_leaves_no_command_unanswered(
     replies = await accounts.run(create("b@example.com", id="c1"), ask("BlockUser", {"userId": user}))
     assert [code(reply) for reply in replies] == [expected] * 2
     assert "canary" not in str(replies)
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["first", "repeat"])
+async def test_stored_command_without_position_is_of_unknown_outcome(
+    repeated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a user asked for themselves is stored, and then the head of the log, their position, cannot be read."""
+    accounts = Accounts()
+    user = await created(accounts)
+    other = await created(accounts, "b@example.com")
+
+    def unchanged() -> PendingCommand:
+        call = ask("SelfUpdateUser", {"metadata": {}}, id="c1")
+        return PendingCommand(call, m.UpdateUser(user_id=user, metadata={}))
+
+    async def fail() -> int:
+        raise DatabaseUnavailable
+
+    if repeated:
+        assert "user" in await accounts.one(unchanged())
+    monkeypatch.setattr(accounts.store, "head", fail)
+    replies = await accounts.run(ask("BlockUser", {"userId": other}), unchanged())
+    assert replies[0]["user"]["status"] == "BLOCKED", "the rest of the batch is answered"
+    assert len(accounts.ended) == 1
+    assert replies[1]["error"] == refusals.outcome_unknown().body()["error"]
 
 
 async def test_times_in_a_history_never_decrease() -> None:
