@@ -480,8 +480,10 @@ async def test_flood_of_one_subscriber_leaves_others_their_answers(site: Site, r
         if b'"overloaded"' in answer.data:
             refused_ones.append(answer)
 
+    over = asyncio.Event()
+
     async def flood() -> None:
-        while True:
+        while not over.is_set():
             for _ in range(200):
                 await two.publish(
                     "users.v1.subscriber.FollowEvents.subscriber_two",
@@ -496,7 +498,8 @@ async def test_flood_of_one_subscriber_leaves_others_their_answers(site: Site, r
         while not refused_ones:
             await asyncio.sleep(0.01)
     answers = [await follow(one, "subscriber_one") for _ in range(10)]
-    flooding.cancel()
+    over.set()
+    await flooding
     assert [each for each in answers if "error" in each] == []
     await asyncio.gather(one.close(), two.close())
 
