@@ -30,14 +30,16 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     publisher = await broker.connect(settings, "relay")
     relay = Relay(settings, publisher, Signal(signals, settings, "log"))
     subscribers = Subscribers(settings, publisher)
-    if settings.nats_registrar_password is None:
-        log.warning("subscribers_not_served", extra={"reason": "DENIZEN_NATS_REGISTRAR_PASSWORD is not set"})
-    else:
+    serving = settings.nats_registrar_password is not None
+    if serving:
         await subscribers.start()
+    else:
+        log.warning("subscribers_not_served", extra={"reason": "DENIZEN_NATS_REGISTRAR_PASSWORD is not set"})
     async with asyncio.TaskGroup() as tasks:
         work = tasks.create_task(relay.run(ready))
+        if serving:
+            tasks.create_task(subscribers.run(stop))
         await stop.wait()
-        await subscribers.stop()
         work.cancel()
     await relay.close()
     await broker.disconnect(publisher)

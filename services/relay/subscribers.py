@@ -9,6 +9,7 @@ import logging
 import re
 from collections import Counter
 from datetime import datetime
+from functools import partial
 
 import orjson
 from denizen import durables, parking
@@ -24,7 +25,7 @@ from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from services.domain import refusals
-from services.domain.refusals import Refusal
+from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.endpoint.server import Server
 from services.platform.batching import Batcher
@@ -57,19 +58,21 @@ class Subscribers:
         self._server = Server(settings, SUBSCRIBER.values(), None, user="registrar")
         self._calls = Batcher[Call](self._work, most=1, capacity=_WAITING)
         self._waiting = Counter[str]()
-        self._working: asyncio.Task[None] | None = None
+        self._ending = False
 
     async def start(self) -> None:
-        """Connect and serve. Raises what `broker.connect` does."""
-        self._working = asyncio.create_task(self._calls.run())
+        """Connect and take requests. Raises what `broker.connect` does."""
         await self._server.start(self._accept)
 
-    async def stop(self) -> None:
-        """Answer what was accepted, and disconnect."""
-        await self._server.stop_receiving()
-        if self._working is not None:
+    async def run(self, stop: asyncio.Event) -> None:
+        """Answer requests until `stop` is set; those that wait then are refused."""
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(self._calls.run())
+            await stop.wait()
+            self._ending = True
+            await self._server.stop_receiving()
             await self._calls.drained()
-            self._working.cancel()
+            working.cancel()
         await self._server.close()
 
     def _accept(self, call: Call) -> bool:
@@ -80,25 +83,20 @@ class Subscribers:
 
     async def _work(self, calls: list[Call]) -> None:
         for call in calls:
-            await self._answer(call)
+            await answering(self._answer(call), partial(self._server.refuse_call, call))
             self._waiting[call.durable] -= 1
             self._waiting += Counter()  # Without those that are at zero.
 
     async def _answer(self, call: Call) -> None:
-        """Answer one, whatever happens."""
+        call.check_deadline()
+        if self._ending:
+            raise refusals.service_ends()
         try:
-            call.check_deadline()
-            await self._server.answer(call, orjson.dumps(await self._done(call)))
-            return
-        except Refusal as error:
-            refusal = error
+            body = await self._done(call)
         except (NatsError, JetStreamError) as error:
             log.warning("jetstream_refused", extra={"operation": call.operation.id, "error": str(error)})
-            refusal = refusals.jetstream_unavailable()
-        except Exception as error:
-            log.exception("request_failed", extra={"operation": call.operation.id, "error": type(error).__name__})
-            refusal = refusals.failed()
-        await self._server.refuse_call(call, refusal)
+            raise refusals.jetstream_unavailable() from None
+        await self._server.answer(call, orjson.dumps(body))
 
     async def _done(self, call: Call) -> dict[str, object]:
         """The body of the reply. Raises Refusal, nats.errors.Error, nats.js.errors.Error."""

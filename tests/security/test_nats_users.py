@@ -201,14 +201,23 @@ async def relay(site: Site) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-async def subscribers(site: Site, relay: Client) -> AsyncIterator[None]:
-    """What the relay answers to subscribers."""
+async def idle(site: Site, relay: Client) -> Subscribers:
+    """What the relay answers to subscribers, connected, and not yet answering."""
     await stream.declare_parked(relay, 1)
     password = SecretStr(site.passwords["registrar"])
-    serving = Subscribers(Settings(nats_url=site.url, nats_registrar_password=password), relay)
-    await serving.start()
+    connected = Subscribers(Settings(nats_url=site.url, nats_registrar_password=password), relay)
+    await connected.start()
+    return connected
+
+
+@pytest.fixture
+async def subscribers(idle: Subscribers) -> AsyncIterator[None]:
+    """What the relay answers to subscribers."""
+    stop = asyncio.Event()
+    running = asyncio.create_task(idle.run(stop))
     yield
-    await serving.stop()
+    stop.set()
+    await running
 
 
 async def publish(relay: Client, user: str = "user_x") -> int:
@@ -502,6 +511,19 @@ async def test_flood_of_one_subscriber_leaves_others_their_answers(site: Site, r
     await flooding
     assert [each for each in answers if "error" in each] == []
     await asyncio.gather(one.close(), two.close())
+
+
+async def test_request_that_waits_when_the_relay_ends_is_refused(site: Site, idle: Subscribers) -> None:
+    one = await connect(site, "subscriber-one")
+    asking = [asyncio.create_task(follow(one, "subscriber_one")) for _ in range(2)]
+    await asyncio.sleep(0)
+    await one.flush(20)
+    stop = asyncio.Event()
+    stop.set()
+    await idle.run(stop)
+    said = [(await each)["error"]["message"] for each in asking]
+    assert said == ["the service ends; nothing was done, try again"] * 2
+    await one.close()
 
 
 @pytest.mark.usefixtures("subscribers")
