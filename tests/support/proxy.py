@@ -7,6 +7,8 @@ from typing import Literal
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.support.tcp import listening
+
 Fault = Literal["before", "after", "stall"]
 """The commit never arrives; it arrives and its answer is lost; the append stalls under its lock, as a stopped process's
 does."""
@@ -19,7 +21,6 @@ class Proxy:
 
     def __init__(self, url: str) -> None:
         self._target = conninfo_to_dict(url)
-        self._tasks: set[asyncio.Task[None]] = set()
         self.url = url
         self.fault: Fault | None = None
         self.faults = 0
@@ -29,27 +30,15 @@ class Proxy:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator["Proxy"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        self.url = make_conninfo(self.url, host="127.0.0.1", port=port)
-        try:
+        async with listening(self._serve) as port:
+            self.url = make_conninfo(self.url, host="127.0.0.1", port=port)
             yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
         if self.reachable:
             up, down = await asyncio.open_connection(str(self._target["host"]), int(str(self._target["port"])))
             connection = _Connection(self, reader, writer, up, down)
             await connection.live()
-        writer.close()
-        self._tasks.discard(task)
 
 
 class _Connection:
@@ -74,11 +63,12 @@ class _Connection:
             with contextlib.suppress(ConnectionError):
                 await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Before anything is awaited, as the end of the server may cancel this.
+            self._to_server.close()
+            self._to_client.close()
             for side in sides:
                 side.cancel()
             await asyncio.gather(*sides, return_exceptions=True)
-            self._to_server.close()
-            self._to_client.close()
 
     async def _requests(self) -> None:
         while data := await self._client.read(65536):

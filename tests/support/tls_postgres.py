@@ -11,12 +11,12 @@ import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.embedded.program import free_port, launched
 from services.platform import environment
+from tests.support.tcp import listening
 
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 """What a client of PostgreSQL may ask for before anything else (its protocol, "Message Formats")."""
@@ -34,39 +34,25 @@ class TlsFront:
         self._target = conninfo_to_dict(url)
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(certificates / "postgres.pem", certificates / "postgres.key")
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.url = url
         self.sessions = 0
         self.in_the_clear: list[bytes] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["TlsFront"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = make_conninfo(self.url, host="localhost", port=server.sockets[0].getsockname()[1])
-        try:
+        async with listening(self._serve) as port:
+            self.url = make_conninfo(self.url, host="localhost", port=port)
             yield self
-        finally:
-            server.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        try:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                while (wanted := await reader.readexactly(8)) == struct.pack("!II", 8, _GSS_REQUEST):
-                    writer.write(b"N")
-                if wanted == struct.pack("!II", 8, _SSL_REQUEST):
-                    writer.write(b"S")
-                    await self._pass_on(writer)
-                else:
-                    self.in_the_clear.append(wanted)
-        finally:
-            writer.close()
-            self._tasks.discard(task)
+        with suppress(OSError, asyncio.IncompleteReadError):
+            while (wanted := await reader.readexactly(8)) == struct.pack("!II", 8, _GSS_REQUEST):
+                writer.write(b"N")
+            if wanted == struct.pack("!II", 8, _SSL_REQUEST):
+                writer.write(b"S")
+                await self._pass_on(writer)
+            else:
+                self.in_the_clear.append(wanted)
 
     async def _pass_on(self, writer: asyncio.StreamWriter) -> None:
         # As in tests/support/tls.py: StreamWriter.start_tls of Python 3.11 fails where the client hangs up.
@@ -82,11 +68,13 @@ class TlsFront:
         try:
             await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # Before anything is awaited, as the end of the server may cancel this; and without waiting for the client's
+            # farewell, as one that was killed never sends it.
+            down.close()
+            client.transport.abort()
             for side in sides:
                 side.cancel()
             await asyncio.gather(*sides, return_exceptions=True)
-            down.close()
-            client.close()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
