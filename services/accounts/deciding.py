@@ -8,7 +8,7 @@ from services.accounts.handlers import handler_of
 from services.accounts.handlers.handler import Handler
 from services.accounts.pending import PendingCommand, Repeat, named_user
 from services.domain import refusals
-from services.domain.claims import ClaimKind
+from services.domain.claim_kinds import ClaimKind
 from services.domain.decide import logins
 from services.domain.decide.logins import Verdict
 from services.domain.events import AnyEvent

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from denizen.operations import OPERATIONS
 
 from services.accounts.answers import Answers
-from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.guess_queue import Guesses
 from services.accounts.guessing.rate_limits import RateLimits
 from services.accounts.handlers import ROWS
 from services.accounts.intake import Intake

@@ -6,7 +6,7 @@ from secrets import randbelow, token_hex
 from denizen.sealing import PREFIX
 from pydantic import SecretStr
 
-from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.guess_queue import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.users import Users
 from services.domain import refusals

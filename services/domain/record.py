@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.domain import snapshots
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.commands import Command
 from services.domain.decision import Facts
 from services.domain.effects import Effects, effects_of

@@ -6,7 +6,7 @@ from typing import Any
 from denizen import headers
 from denizen.errors import BY_CODE
 
-from services.domain.claims import TAKEN, ClaimKind
+from services.domain.claim_kinds import TAKEN, ClaimKind
 
 
 class Refusal(Exception):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.user import User
 from services.domain.values import Json
 

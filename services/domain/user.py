@@ -7,7 +7,7 @@ from typing import Literal
 
 from denizen.messages import Status
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.values import Json, rfc3339
 
 Hold = Literal["BLOCKED", "DEACTIVATED"]

@@ -16,7 +16,7 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
-from services.mailer.letter import Letter
+from services.mailer.envelope import Envelope
 from services.mailer.render import NotConfigured
 from services.platform import urls
 
@@ -55,22 +55,22 @@ class ServerFailed(Exception):
 
 
 class Sender:
-    """Sends letters, one at a time, over a connection that is opened when first needed and again after it was lost."""
+    """Sends mails, one at a time, over a connection that is opened when first needed and again after it was lost."""
 
     def __init__(self, url: SecretStr | None) -> None:
         """Raises NotConfigured."""
         self._smtp = _client(url)
         self._used = 0.0
 
-    async def send(self, letter: Letter) -> None:
-        """Returns once the server has taken the letter. Raises Refused, NotNow, ServerFailed."""
+    async def send(self, envelope: Envelope) -> None:
+        """Returns once the server has taken it. Raises Refused, NotNow, ServerFailed."""
         begun = False
         try:
             async with asyncio.timeout(SECONDS):
                 await self._connect()
             begun = True
             async with asyncio.timeout(SECONDS):
-                await self._hand_over(letter)
+                await self._hand_over(envelope)
         except SMTPNotSupported:
             raise Refused(550, "5.6.7") from None  # RFC 6531 section 3.5: non-ASCII addresses not permitted
         except SMTPRecipientsRefused as error:
@@ -95,9 +95,9 @@ class Sender:
         if not self._smtp.is_connected:
             await self._smtp.connect()
 
-    async def _hand_over(self, letter: Letter) -> None:
-        options = ["SMTPUTF8", "BODY=8BITMIME"] if letter.utf8 else []
-        await self._smtp.sendmail(letter.sender, [letter.recipient], letter.content, mail_options=options)
+    async def _hand_over(self, envelope: Envelope) -> None:
+        options = ["SMTPUTF8", "BODY=8BITMIME"] if envelope.utf8 else []
+        await self._smtp.sendmail(envelope.sender, [envelope.recipient], envelope.content, mail_options=options)
 
     async def close(self) -> None:
         with suppress(*_FAILURES):

@@ -11,8 +11,8 @@ from uuid import UUID
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.postgres import PostgresEventStore
-from services.mailer import letter, sender
-from services.mailer.letter import Letter, Unsendable
+from services.mailer import envelope, sender
+from services.mailer.envelope import Envelope, Unsendable
 from services.mailer.outbox import Erased, Lease, Outbox
 from services.mailer.render import NotConfigured, Renderer
 from services.mailer.sender import NotNow, Refused, Sender, ServerFailed
@@ -64,7 +64,7 @@ class Mailer:
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         """Raises NotConfigured."""
         try:
-            self._from = letter.sender(settings.mail_from)
+            self._from = envelope.sender(settings.mail_from)
         except ValueError:
             raise NotConfigured("DENIZEN_MAIL_FROM is not one address") from None
         self._outbox = Outbox(settings, ring)
@@ -135,11 +135,11 @@ class Mailer:
         self._settled.append(lease.mail_id)
         await self._delete_settled()
 
-    def _write(self, lease: Lease) -> Letter:
+    def _write(self, lease: Lease) -> Envelope:
         """Raises Erased, Unsendable, Unwritten."""
         try:
             mail = self._outbox.open(lease)
-            return letter.write(lease.mail_id, self._from, mail.to, self._renderer.render(mail))
+            return envelope.write(lease.mail_id, self._from, mail.to, self._renderer.render(mail))
         except (Erased, Unsendable):
             raise
         except Exception as error:

@@ -14,7 +14,7 @@ from services.platform import broker
 from services.platform.leadership import Leadership
 from services.platform.settings import Settings
 from services.platform.signal import Rest, Signal
-from services.relay import stream
+from services.relay import publishing
 from services.relay.feed import Feed, PublicEvent
 from services.relay.subscribers import Subscribers
 from services.tokens.revocations import Revocation, RevocationFailed, Revocations
@@ -65,7 +65,7 @@ class Relay:
         """Publish; after a failure begin anew from the end of the stream."""
         await self._signal.listen()
         failures = (
-            stream.NotInOrder, Reconnected, RevocationFailed, nats.errors.Error, APIError, ServiceUnavailableError
+            publishing.NotInOrder, Reconnected, RevocationFailed, nats.errors.Error, APIError, ServiceUnavailableError
         )  # fmt: skip
         await self._leadership.lead(lambda: self._follow(ready), failures)
 
@@ -74,9 +74,9 @@ class Relay:
         await self._revocations.declare(self._settings.stream_replicas)
         # The process that appended them has stored them already, unless it died in between or NATS lost them.
         await self._revocations.fill(await self._feed.revoked())
-        await stream.declare(self._publisher, self._settings.stream_replicas)
+        await publishing.declare(self._publisher, self._settings.stream_replicas)
         await self._declare_parked()
-        tip = await stream.tip(self._publisher)
+        tip = await publishing.tip(self._publisher)
         ready()
         source = f"/denizen/{self._settings.cell}"
         while True:
@@ -87,7 +87,7 @@ class Relay:
                 raise Reconnected
             if events:
                 await self._revoke(events)
-                tip = await stream.publish(self._publisher, source, events, tip)
+                tip = await publishing.publish(self._publisher, source, events, tip)
             if len(events) < _BATCH:
                 await rest.take(len(events))
                 await self._signal.wait()
@@ -95,7 +95,7 @@ class Relay:
     async def _declare_parked(self) -> None:
         """Publishing does not depend on it: a NATS whose permissions are older than this version refuses it."""
         try:
-            await stream.declare_parked(self._publisher, self._settings.stream_replicas)
+            await publishing.declare_parked(self._publisher, self._settings.stream_replicas)
         except (nats.errors.Error, APIError) as error:
             log.warning("subscriptions cannot park events: the stream cannot be made (%s)", type(error).__name__)
 

@@ -9,7 +9,7 @@ from denizen import messages as m
 from services.accounts.pending import Answer, PendingCommand
 from services.accounts.rounds import Rounds
 from services.domain import fields, refusals
-from services.domain.claims import Claim, ClaimKind
+from services.domain.claim_kinds import Claim, ClaimKind
 from services.domain.commands import ImportUser
 from services.domain.decide import lifecycle
 from services.domain.record import record
@@ -21,8 +21,8 @@ from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
 from services.eventstore.log.tails import Wanted
 from services.transfer.pace import Pace
-from services.transfer.reading import ImportRow
 from services.transfer.rehearsal import Holders
+from services.transfer.validation import ImportRow
 
 RowOutcome = str | Refusal
 """The id of the user that a row became, or why it became none."""

@@ -26,8 +26,8 @@ from services.transfer.digest import digest
 from services.transfer.ids import Ids
 from services.transfer.import_rows import RowImport, RowOutcome, failed, passing
 from services.transfer.pace import Pace
-from services.transfer.reading import ImportRow, RowReader
 from services.transfer.rehearsal import Rehearsal
+from services.transfer.validation import ImportRow, RowReader
 
 _READ_AT_ONCE = 32
 """Rows that are read before exports have their turn."""

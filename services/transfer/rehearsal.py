@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.streams import StoredEvent
 from services.eventstore.log.memory import MemoryStreams
 from services.eventstore.log.store import Append, EventStore, Outcome, Result

@@ -552,13 +552,13 @@ def test_blocking_client_parks_and_retries(denizen: Denizen) -> None:
 
 
 async def test_subscriber_may_park_and_a_front_end_may_not(nats_server: NatsServer) -> None:
-    from services.relay import stream
+    from services.relay import publishing
 
     relay = await nats.connect(
         nats_server.url, user="relay", password=nats_server.passwords["relay"], inbox_prefix="_INBOX.relay"
     )
-    await stream.declare(relay, 1)
-    await stream.declare_parked(relay, 1)
+    await publishing.declare(relay, 1)
+    await publishing.declare_parked(relay, 1)
     last = (await relay.jetstream().stream_info(STREAM)).state.last_seq
     headers = {
         "ce-id": "1",

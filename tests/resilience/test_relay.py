@@ -15,7 +15,7 @@ from services.embedded.nats import Nats
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.settings import Settings
 from services.platform.signal import Signal
-from services.relay import stream
+from services.relay import publishing
 from services.relay.feed import Feed
 from services.relay.service import Relay
 from tests.support import log
@@ -45,7 +45,7 @@ async def _relaying(settings: Settings, publisher: Client, signals: Client) -> A
 
 
 async def _count(client: Client) -> int:
-    return (await client.jetstream().stream_info(stream.STREAM)).state.messages
+    return (await client.jetstream().stream_info(publishing.STREAM)).state.messages
 
 
 @pytest.mark.embedded
@@ -61,14 +61,14 @@ async def test_event_of_unknown_outcome_is_once_on_the_stream(database_url: str,
         relay, signals = await _connected(server, "relay"), await _connected(server, "signal")
         user_id = log.user_id()
         await store.append([log.append(user_id, 0, 3)])
-        await stream.declare(relay, 1)
-        feed, before = Feed(settings), await stream.tip(relay)
+        await publishing.declare(relay, 1)
+        feed, before = Feed(settings), await publishing.tip(relay)
         events = await feed.read(0, 10)
-        await stream.publish(relay, "/denizen/test", events, before)
+        await publishing.publish(relay, "/denizen/test", events, before)
 
         await asyncio.sleep(_FORGOTTEN_SECONDS)
-        with pytest.raises(stream.NotInOrder):
-            await stream.publish(relay, "/denizen/test", events, before)
+        with pytest.raises(publishing.NotInOrder):
+            await publishing.publish(relay, "/denizen/test", events, before)
         assert await _count(relay) == 3
         async with _relaying(settings, relay, signals):
             await store.append([log.append(user_id, 3)])
@@ -77,7 +77,9 @@ async def test_event_of_unknown_outcome_is_once_on_the_stream(database_url: str,
                 return await _count(relay) > 3
 
             await log.until(published, "the next event")
-        messages = [await relay.jetstream().get_msg(stream.STREAM, seq) for seq in range(1, await _count(relay) + 1)]
+        messages = [
+            await relay.jetstream().get_msg(publishing.STREAM, seq) for seq in range(1, await _count(relay) + 1)
+        ]
         assert [(each.headers or {})["ce-sequence"] for each in messages] == ["1", "2", "3", "4"]
         await feed.close()
         await relay.close()

@@ -9,7 +9,7 @@ from nats.js.errors import APIError
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats, accounts_file
-from services.relay import stream
+from services.relay import publishing
 from tests.support.people import talking
 from tests.support.permissions import connect
 from tests.support.servers import Denizen, running
@@ -54,8 +54,8 @@ async def test_client_that_may_not_ask_the_relay_makes_its_durable_itself(tmp_pa
     server = WithoutSubscribers(home)
     with running(server, tmp_path / "nats.log"):
         relay = await connect(server, "relay")
-        await stream.declare(relay, 1)
-        await stream.declare_parked(relay, 1)
+        await publishing.declare(relay, 1)
+        await publishing.declare_parked(relay, 1)
         login = {"user": "subscriber", "password": server.passwords["subscriber"]}
         async with AsyncClient(server.url, timeout=20, **login) as client:
             await client.auth.events.subscribe("UserBlocked", durable="own", park_after=2, handler=lambda _: None)

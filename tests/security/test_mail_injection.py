@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from services.domain.email_address import InvalidEmail, canonical
-from services.mailer import letter
-from services.mailer.letter import Letter, Unsendable
+from services.mailer import envelope
+from services.mailer.envelope import Envelope, Unsendable
 from services.mailer.render import Content
 from services.mailer.sender import Sender
 from tests.support.smtp import Clerk, served
 
-ORIGIN = letter.sender("Denizen <no-reply@example.com>")
+ORIGIN = envelope.sender("Denizen <no-reply@example.com>")
 HEADERS = [
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
 ]  # fmt: skip
@@ -85,11 +85,11 @@ ADDRESSES = [
 ]
 
 
-def write(to: str, subject: str = "Subject", text: str = "Text\n", html: str = "<p>Text</p>\n") -> Letter:
-    return letter.write(uuid4(), ORIGIN, to, Content(subject, text, html))
+def write(to: str, subject: str = "Subject", text: str = "Text\n", html: str = "<p>Text</p>\n") -> Envelope:
+    return envelope.write(uuid4(), ORIGIN, to, Content(subject, text, html))
 
 
-def parsed(written: Letter) -> EmailMessage:
+def parsed(written: Envelope) -> EmailMessage:
     message = email.message_from_string(written.content.decode(), policy=policy.SMTPUTF8)
     assert message.keys() == HEADERS
     assert written.utf8 or written.content.isascii()
@@ -189,5 +189,5 @@ async def test_body_begins_no_second_mail(smuggled: str) -> None:
         await sender.send(write("grace@example.com"))
         await sender.close()
     assert clerk.recipients == ["ada@example.com", "grace@example.com"]
-    for envelope in clerk.taken:
-        assert not re.search(rb"(?<!\r)\n|\r(?!\n)", envelope.original_content or b"")
+    for taken in clerk.taken:
+        assert not re.search(rb"(?<!\r)\n|\r(?!\n)", taken.original_content or b"")

@@ -9,7 +9,7 @@ from denizen import AsyncClient, Event
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from services.relay import stream
+from services.relay import publishing
 from tests.support.permissions import refused
 from tests.support.servers import NatsServer
 
@@ -406,7 +406,7 @@ async def test_subscriber_follows_events_by_a_durable_consumer(nats_server: Nats
     relay = await nats.connect(
         nats_server.url, user="relay", password=nats_server.passwords["relay"], inbox_prefix="_INBOX.relay"
     )
-    await stream.declare(relay, 1)
+    await publishing.declare(relay, 1)
     last = (await relay.jetstream().stream_info("USERS_EVENTS")).state.last_seq
     body = b'{"userId":"user_x","version":1,"status":"BLOCKED"}'
     headers = {

@@ -21,7 +21,7 @@ from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
 from services.nats_users.user import KINDS, Kind, NatsUser, new_password
 from services.platform.settings import Settings
-from services.relay import stream
+from services.relay import publishing
 from services.relay.subscribers import MOST_PARKED_EACH, Subscribers
 from services.tokens.revocations import Revocations
 from tests.support.permissions import connect, refused
@@ -195,7 +195,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 async def relay(site: Site) -> AsyncIterator[Client]:
     client = await connect(site, "relay")
-    await stream.declare(client, 1)
+    await publishing.declare(client, 1)
     yield client
     await client.close()
 
@@ -203,7 +203,7 @@ async def relay(site: Site) -> AsyncIterator[Client]:
 @pytest.fixture
 async def idle(site: Site, relay: Client) -> Subscribers:
     """What the relay answers to subscribers, connected, and not yet answering."""
-    await stream.declare_parked(relay, 1)
+    await publishing.declare_parked(relay, 1)
     password = SecretStr(site.passwords["registrar"])
     connected = Subscribers(Settings(nats_url=site.url, nats_registrar_password=password), relay)
     await connected.start()

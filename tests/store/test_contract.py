@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.effects import Effects
 from services.domain.snapshots import Snapshot
 from services.domain.streams import StoredEvent, logins_of

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.accounts.guessing.guesses import Guesses
+from services.accounts.guessing.guess_queue import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits, network
 from services.domain.effects import Effects
 from services.domain.refusals import Refusal
@@ -199,7 +199,7 @@ async def test_late_guess_does_not_wait_for_others(
     guesses: Guesses, hasher: Hasher, pool: HashingPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its answer would go out half a second after those that it must look like."""
-    monkeypatch.setattr("services.accounts.guessing.guesses._SECONDS", 3600)
+    monkeypatch.setattr("services.accounts.guessing.guess_queue._SECONDS", 3600)
     others = [asyncio.create_task(compared(guesses, stranger(n), "wrong")) for n in range(3)]
 
     async def busy() -> bool:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
 from tests.store.conftest import OpenStore

@@ -11,7 +11,7 @@ import pytest_asyncio
 from psycopg import sql
 
 from services.accounts.pending import Answer, PendingCommand
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.commands import LogIn
 from services.domain.decision import Facts
 from services.domain.effects import Code, Effects, Mail

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import SecretStr
 from typeid import TypeID
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.streams import NewEvent, StoredEvent
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.ids import new_event_id

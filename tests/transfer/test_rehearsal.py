@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest_asyncio
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore

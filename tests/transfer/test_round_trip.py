@@ -23,7 +23,7 @@ from services.eventstore.log.ids import new_event_id
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder
 from services.transfer.ids import Ids
-from services.transfer.reading import RowReader
+from services.transfer.validation import RowReader
 from tests.support.accounts import Json, ask
 from tests.support.decisions import decide
 from tests.transfer.support import HASHES

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.commands import Command, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.decision import Facts
 from services.domain.events import (

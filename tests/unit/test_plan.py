@@ -1,6 +1,6 @@
 """Which appends of a batch share a transaction, and who waits for whom."""
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.eventstore.log.store import Append, Plan, plan
 from tests.support.log import append
 

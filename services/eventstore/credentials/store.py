@@ -12,7 +12,7 @@ from typing import LiteralString
 
 import psycopg
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.eventstore.credentials.rows import session_bound_to
 from services.eventstore.credentials.session import Session
 from services.eventstore.keys.data_keys import KeyRing

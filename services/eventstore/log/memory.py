@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.snapshots import Snapshot
 from services.domain.streams import StoredEvent, user_of
 from services.eventstore.log.store import (

@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from services.domain.claims import Claim
+from services.domain.claim_kinds import Claim
 from services.domain.snapshots import FORM, Snapshot
 from services.domain.streams import ReplayedEvent, StoredEvent
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import orjson
 from cryptography.exceptions import InvalidTag
 
-from services.domain.claims import ClaimKind
+from services.domain.claim_kinds import ClaimKind
 from services.domain.sessions import place
 from services.domain.snapshots import FORM, Snapshot
 from services.domain.streams import ReplayedEvent, StoredEvent, user_of

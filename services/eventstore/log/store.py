@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from services.domain.claims import Claim, ClaimKind
+from services.domain.claim_kinds import Claim, ClaimKind
 from services.domain.effects import Effects
 from services.domain.snapshots import Snapshot
 from services.domain.streams import FoldedEvent, NewEvent, StoredEvent, user_of

@@ -23,12 +23,12 @@ class Unsendable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Envelope:
     """The envelope and what is in it.
 
     Attributes:
         utf8: the server must know SMTPUTF8 (RFC 6531), for the local part is not ASCII.
-        content: headers and body, ASCII but for the headers of a `utf8` letter, lines of at most 998 octets.
+        content: headers and body, ASCII but for the headers where `utf8` is set, lines of at most 998 octets.
     """
 
     sender: str
@@ -51,8 +51,8 @@ def sender(value: str) -> Address:
     return Address(address.display_name, address.username, _ascii_domain(address.domain))
 
 
-def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Letter:
-    """The letter to `to` alone. Raises Unsendable."""
+def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Envelope:
+    """The mail to `to` alone. Raises Unsendable."""
     recipient = _recipient(to)
     utf8 = not recipient.username.isascii()
     message = EmailMessage(policy=policy.SMTPUTF8 if utf8 else policy.SMTP)
@@ -66,7 +66,7 @@ def write(mail_id: UUID, origin: Address, to: str, content: Content) -> Letter:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notice answers it
     message.set_content(content.text, cte=_transfer_encoding(content.text))
     message.add_alternative(content.html, subtype="html", cte=_transfer_encoding(content.html))
-    return Letter(origin.addr_spec, recipient.addr_spec, utf8, message.as_bytes())
+    return Envelope(origin.addr_spec, recipient.addr_spec, utf8, message.as_bytes())
 
 
 def _recipient(to: str) -> Address:
