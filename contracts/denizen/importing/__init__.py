@@ -5,7 +5,8 @@ Needs nothing but the standard library. Memory is bounded whatever a file holds.
 """
 
 from denizen.importing.firebase import HashConfig
-from denizen.importing.presets import PRESETS, Preset, firebase
+from denizen.importing.presets import PRESETS, Preset
+from denizen.importing.presets.firebase import firebase
 from denizen.importing.reading import Format, read
 from denizen.importing.rows import BadRow, Row
 

@@ -1,0 +1,25 @@
+"""Presets: the exports of other systems, one module each, and the table of these systems.
+
+What a system lets users change becomes `metadata`, all else `appMetadata`, so that no user gains a right by moving.
+Their ids become external ids. What each reads: docs/reference/import-files.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from denizen.importing.presets import auth0, clerk, django, firebase, keycloak, supabase
+from denizen.importing.presets.system import Preset, System
+
+SYSTEMS = (
+    System("auth0", "Auth0", auth0.MARKS, auth0.user),
+    System("keycloak", "Keycloak", keycloak.MARKS, keycloak.user),
+    System("supabase", "Supabase", supabase.MARKS, supabase.user),
+    System("clerk", "Clerk", clerk.MARKS, clerk.user),
+    System("django", "Django", django.MARKS, django.user),
+    System("firebase", "Firebase", firebase.MARKS, firebase.firebase(None)),
+)
+"""Users of Firebase with passwords need `firebase(HashConfig(…))`."""
+
+PRESETS: Mapping[str, Preset] = {system.name: system.user for system in SYSTEMS}
+"""By name."""

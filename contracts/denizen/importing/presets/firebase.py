@@ -1,0 +1,36 @@
+"""Firebase."""
+
+from __future__ import annotations
+
+from denizen.importing import hashes
+from denizen.importing.firebase import HashConfig
+from denizen.importing.presets.system import Preset, kept_with
+from denizen.importing.rows import Json, Unfit
+from denizen.importing.values import array, compact, flag, identities, mapping, text, time
+
+MARKS = frozenset({"customAttributes", "lastSignedInAt", "localId", "photoUrl", "providerUserInfo"})
+
+
+def firebase(config: HashConfig | None) -> Preset:
+    """`users` of `firebase auth:export`; `config` is needed where they have passwords."""
+
+    def preset(raw: Json) -> Json:
+        key, salt = text(raw, "passwordHash"), text(raw, "salt")
+        if key and config is None:
+            raise Unfit("a hash of Firebase, for which the hash parameters of the project are needed", "passwordHash")
+        links = [(item["providerId"], item["rawId"]) for item in array(raw, "providerUserInfo") if "rawId" in item]
+        return compact(
+            {
+                "email": text(raw, "email"),
+                "emailVerified": flag(raw, "emailVerified"),
+                "passwordHash": hashes.firebase(config, salt or "", key) if key and config else None,
+                "externalId": text(raw, "localId"),
+                "profile": {"displayName": text(raw, "displayName"), "picture": text(raw, "photoUrl")},
+                "appMetadata": kept_with(mapping(raw, "customAttributes"), raw, phone="phoneNumber"),
+                "status": "BLOCKED" if flag(raw, "disabled") else None,
+                "createdAt": time(raw, "createdAt"),
+                "identities": identities(link for link in links if link[0] not in ("password", "phone")),
+            }
+        )
+
+    return preset

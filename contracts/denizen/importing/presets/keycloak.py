@@ -1,0 +1,60 @@
+"""Keycloak."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denizen.importing import hashes
+from denizen.importing.presets.system import kept_with
+from denizen.importing.rows import Json
+from denizen.importing.values import array, compact, flag, identities, locale, mapping, text, time
+
+MARKS = frozenset(
+    {
+        "createdTimestamp", "credentials", "disableableCredentialTypes", "enabled", "federatedIdentities",
+        "realmRoles", "requiredActions", "serviceAccountClientId", "totp",
+    }
+)  # fmt: skip
+
+
+def user(raw: Json) -> Json | None:
+    """`users` of a realm's export. Attributes become appMetadata: most realms do not let users change them."""
+    if "serviceAccountClientId" in raw:
+        return None
+    attributes: Json = {
+        name: values[0] if isinstance(values, list) and len(values) == 1 else values  # pyright: ignore[reportUnknownArgumentType]
+        for name, values in mapping(raw, "attributes").items()
+    }
+    actions = array(raw, "requiredActions")
+    profile = {
+        "firstName": text(raw, "firstName"),
+        "lastName": text(raw, "lastName"),
+        "picture": text(attributes, "picture"),
+        "locale": locale(attributes, "locale"),
+        "timezone": text(attributes, "zoneinfo"),
+    }
+    kept = {name: value for name, value in attributes.items() if name not in ("picture", "locale", "zoneinfo")}
+    lists = {"roles": array(raw, "realmRoles"), "groups": array(raw, "groups")}
+    kept.update({name: value for name, value in lists.items() if value})
+    links = [(item["identityProvider"], item["userId"]) for item in array(raw, "federatedIdentities")]
+    return compact(
+        {
+            "email": text(raw, "email"),
+            "emailVerified": flag(raw, "emailVerified") and "VERIFY_EMAIL" not in actions,
+            "passwordHash": _keycloak_hash(array(raw, "credentials")),
+            "passwordChangeRequired": "UPDATE_PASSWORD" in actions or None,
+            "externalId": text(raw, "id"),
+            "profile": profile,
+            "appMetadata": kept_with(kept, raw, username="username"),
+            "status": None if flag({"enabled": True, **raw}, "enabled") else "BLOCKED",
+            "createdAt": time(raw, "createdTimestamp"),
+            "identities": identities(links),
+        }
+    )
+
+
+def _keycloak_hash(credentials: list[Any]) -> str | None:
+    for credential in credentials:
+        if credential["type"] == "password":
+            return hashes.keycloak(mapping(credential, "secretData"), mapping(credential, "credentialData"))
+    return None

@@ -1,0 +1,48 @@
+"""Supabase."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from denizen.importing.presets.system import kept_with
+from denizen.importing.rows import Json
+from denizen.importing.values import array, compact, identities, mapping, text, time
+
+MARKS = frozenset(
+    {
+        "banned_until", "email_confirmed_at", "encrypted_password", "instance_id", "is_anonymous",
+        "is_sso_user", "raw_app_meta_data", "raw_user_meta_data",
+    }
+)  # fmt: skip
+
+
+def user(raw: Json) -> Json | None:
+    """Rows of `auth.users`, with the rows of `auth.identities` as `identities` where they were joined."""
+    if text(raw, "deleted_at"):
+        return None
+    metadata = mapping(raw, "raw_user_meta_data") or mapping(raw, "user_metadata")
+    app_metadata = mapping(raw, "raw_app_meta_data") or mapping(raw, "app_metadata")
+    banned = time(raw, "banned_until")
+    links = [(item["provider"], _supabase_id(item)) for item in array(raw, "identities")]
+    return compact(
+        {
+            "email": text(raw, "email"),
+            "emailVerified": bool(text(raw, "email_confirmed_at")),
+            "passwordHash": text(raw, "encrypted_password"),
+            "externalId": text(raw, "id"),
+            "profile": {
+                "displayName": text(metadata, "full_name") or text(metadata, "name"),
+                "picture": text(metadata, "avatar_url"),
+            },
+            "metadata": metadata,
+            "appMetadata": kept_with(app_metadata, raw, phone="phone"),
+            "status": "BLOCKED" if banned and datetime.fromisoformat(banned) > datetime.now(UTC) else None,
+            "createdAt": time(raw, "created_at"),
+            "identities": identities(link for link in links if link[0] not in ("email", "phone")),
+        }
+    )
+
+
+def _supabase_id(identity: Json) -> str | None:
+    # `id` was the provider's until GoTrue 2.128, and is a row's key since.
+    return text(identity, "provider_id") or text(mapping(identity, "identity_data"), "sub") or text(identity, "id")

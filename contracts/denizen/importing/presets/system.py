@@ -1,0 +1,35 @@
+"""What a preset is: a system whose exports are read, and the function that makes a user of ours of one of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from denizen.importing.rows import Json
+from denizen.importing.values import text
+
+Preset = Callable[[Json], Json | None]
+"""Raises Unfit, or what Python does of an unexpected form; for a user, the fields of `ImportedUser`."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A system whose exports are read.
+
+    Attributes:
+        name: as it is given to `--from`.
+        title: as people write it.
+        marks: names of fields; a row that has one of them can be a row of this system.
+        user: makes a user of a row.
+    """
+
+    name: str
+    title: str
+    marks: frozenset[str]
+    user: Preset
+
+
+def kept_with(kept: Json, raw: Json, **names: str) -> Json:
+    """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
+    more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
+    return {**kept, **more}
