@@ -1,7 +1,6 @@
 """Takes requests over: prepares those that need it, beside each other, and queues all of them to be decided."""
 
 import time
-from collections.abc import Callable
 from functools import partial
 
 from denizen import messages as m
@@ -20,6 +19,7 @@ from services.domain.refusals import Refusal
 from services.domain.sessions import ENDING_COMMANDS
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
+from services.platform.batching import Batcher
 from services.platform.tasks import TaskSet
 from services.tokens.bearer import Bearers
 
@@ -30,13 +30,11 @@ _AT_ONCE = 1024
 class Intake:
     """What stands between the endpoint and the queue of commands."""
 
-    def __init__(
-        self, tools: Tools, bearers: Bearers, queue: Callable[[PendingCommand], bool], answers: Answers
-    ) -> None:
-        """`queue` returns False where it is full."""
+    def __init__(self, tools: Tools, bearers: Bearers, decisions: Batcher[PendingCommand], answers: Answers) -> None:
+        """`decisions` is the queue of commands that wait to be decided."""
         self._tools = tools
         self._bearers = bearers
-        self._queue = queue
+        self._decisions = decisions
         self._answers = answers
         self._preparing = TaskSet(_AT_ONCE)
 
@@ -71,6 +69,10 @@ class Intake:
             await self._answers.at_once(call, prepared)
         elif not self._queue(prepared):
             raise refusals.too_many_requests()
+
+    def _queue(self, pending: PendingCommand) -> bool:
+        """Whether there is room for a command among those that wait to be decided; it is queued if so."""
+        return self._decisions.put(pending, urgent=pending.is_urgent)
 
     async def _refuse(self, call: Call, refusal: Refusal) -> None:
         await self._answers.at_once(call, Answer(refusal))

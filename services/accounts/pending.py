@@ -11,7 +11,7 @@ from denizen import messages as m
 from services.domain.commands import Command, OnUser
 from services.domain.decision import NOTHING, Facts
 from services.domain.refusals import Refusal
-from services.domain.sessions import Ended
+from services.domain.sessions import ENDING_COMMANDS, Ended
 from services.domain.state import UserState
 from services.endpoint.call import Call
 
@@ -85,6 +85,11 @@ class PendingCommand:
     def replies(self) -> Reply:
         """The function that makes the answer of a successful command."""
         return self.reply or REPLIES.get(self.call.operation.reply, with_user)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it ends sessions: every verifier learns of it before anything else is done."""
+        return type(self.command) in ENDING_COMMANDS
 
 
 @dataclass(frozen=True, slots=True)

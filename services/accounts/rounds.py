@@ -10,7 +10,7 @@ from services.accounts.repeats import first_result
 from services.accounts.users import Users
 from services.domain import refusals
 from services.domain.refusals import Refusal
-from services.domain.sessions import ENDING_COMMANDS, ended_by_command
+from services.domain.sessions import ended_by_command
 from services.domain.state import UserState
 from services.domain.streams import logins_of
 from services.endpoint.answering import answering
@@ -184,7 +184,7 @@ class Rounds:
 
     async def _answer_stored(self, stored: Stored, waiting: Waiting) -> None:
         """Answer what was stored, and before all else what ends sessions."""
-        urgent = [each for each in stored if is_urgent(each[0].pending)]
+        urgent = [each for each in stored if each[0].pending.is_urgent]
         for each, position, added in urgent:
             await self._answer(each, position, waiting, added=added)
         if urgent:
@@ -236,11 +236,6 @@ class Rounds:
     async def _refuse(self, pending: PendingCommand, refusal: Refusal, waiting: Waiting) -> None:
         del waiting[pending]
         await self._send(pending, Answer(refusal))
-
-
-def is_urgent(pending: PendingCommand) -> bool:
-    """Whether it ends sessions: every verifier learns of it before anything else is done."""
-    return type(pending.command) in ENDING_COMMANDS
 
 
 def _first_of_each_id(waiting: Iterable[PendingCommand]) -> list[PendingCommand]:

@@ -13,7 +13,7 @@ from services.accounts.handlers import ROWS
 from services.accounts.intake import Intake
 from services.accounts.long_streams import fold_long
 from services.accounts.pending import PendingCommand
-from services.accounts.rounds import Rounds, is_urgent
+from services.accounts.rounds import Rounds
 from services.accounts.tools import Tools
 from services.endpoint.server import Server
 from services.eventstore.credentials.store import SecretStore
@@ -75,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         guesses=Guesses(rate_limits, secrets, pool, dearest),
     )
     bearers = Bearers(sessions, tools.keys, settings)
-    intake = Intake(tools, bearers, lambda pending: batcher.put(pending, urgent=is_urgent(pending)), answers)
+    intake = Intake(tools, bearers, batcher, answers)
     await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:
