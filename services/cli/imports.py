@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 
 import orjson
 import typer
@@ -65,9 +65,11 @@ def import_users(
     with ExitStack() as stack:
         stack.enter_context(_stopping(resumable=name is not None and not dry_run))
         told, note = stack.enter_context(_results(results, path, name, dry_run=dry_run))
-        advance = stack.enter_context(_bar(path))
         denizen = stack.enter_context(client())
         stack.enter_context(_reading(file))
+        if path is not None:
+            source = stack.enter_context(path.open("rb"))
+        advance = stack.enter_context(_bar(source, path))
         summary = denizen.auth.users.import_users(
             source,
             format=format,
@@ -95,11 +97,17 @@ def _regular(file: str) -> Path | None:
 
 @contextmanager
 def _reading(file: str) -> Generator[None]:
-    """Says so where it cannot be read, or not to its end."""
+    """Say so if the file cannot be read, or not to its end, or if nothing can be taken from it."""
+    from denizen.importing import RefusedFile
+
+    name = "standard input" if file == "-" else file
     try:
         yield
     except OSError as error:
-        raise stopped("standard input" if file == "-" else file, "read", error) from error
+        raise stopped(name, "read", error) from error
+    except RefusedFile as error:
+        show.say(show.plain(f"{name}: {error}"), err=True)
+        raise typer.Exit(1) from error
 
 
 @contextmanager
@@ -218,32 +226,27 @@ def _written(path: Path, head: bytes) -> tuple[int, int]:
 
 
 @contextmanager
-def _bar(file: Path | None) -> "Generator[Callable[[ImportSummary], None] | None]":
-    """Rows, their rate and the time left, on a terminal."""
+def _bar(source: BinaryIO, path: Path | None) -> "Generator[Callable[[ImportSummary], None] | None]":
+    """The share of the file that was read, the rows and their rate, and the time left, on a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    rate = TextColumn("{task.fields[rate]:,.0f} rows/s")
-    columns = TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn()
+    rows = TextColumn("{task.fields[rows]:,} rows, {task.fields[rate]:,.0f}/s")
+    columns = TextColumn("Importing"), BarColumn(), TaskProgressColumn(), rows, TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None if file is None else _lines(file), rate=0.0)
+        size = None if path is None else path.stat().st_size
+        task = progress.add_task("", total=size, rows=0, rate=0.0)
 
         def advance(summary: "ImportSummary") -> None:
-            progress.update(task, completed=summary.success + summary.failed, rate=progress.tasks[0].speed or 0.0)
+            rows = summary.success + summary.failed
+            rate = rows / (progress.tasks[0].elapsed or 1.0)
+            # Whole octets of the file, gzipped or not, whatever its lines hold: a JSON array may be one line.
+            progress.update(task, completed=0 if size is None else source.tell(), rows=rows, rate=rate)
 
         yield advance
-
-
-def _lines(file: Path) -> int | None:
-    """About how many rows there are; None where the file does not tell."""
-    with file.open("rb") as content:
-        if content.read(2) == b"\x1f\x8b":
-            return None
-        content.seek(0)
-        return sum(block.count(b"\n") for block in iter(lambda: content.read(1 << 20), b"")) or None
 
 
 def _tell(summary: "ImportSummary", results: Path | None, *, dry_run: bool, as_json: bool) -> None:

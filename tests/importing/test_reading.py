@@ -244,5 +244,10 @@ def test_iterable_of_dicts_yields_rows() -> None:
     assert list(read(iter([ADA, GRACE]))) == [Row(1, ADA), Row(2, GRACE)]
 
 
+def test_rows_that_were_read_are_passed_on() -> None:
+    rows = list(read(io.BytesIO(jsonl([ADA]) + b"x\n"), format="jsonl"))
+    assert list(read(iter(rows))) == rows
+
+
 def test_repr_of_a_row_hides_its_values() -> None:
     assert repr(Row(1, ADA)) == "Row(line=1)"

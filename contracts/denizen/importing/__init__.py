@@ -8,6 +8,6 @@ from denizen.importing.firebase import HashConfig
 from denizen.importing.presets import PRESETS, Preset
 from denizen.importing.presets.firebase import firebase
 from denizen.importing.reading import Format, read
-from denizen.importing.rows import BadRow, Row
+from denizen.importing.rows import BadRow, RefusedFile, Row
 
-__all__ = ["PRESETS", "BadRow", "Format", "HashConfig", "Preset", "Row", "firebase", "read"]
+__all__ = ["PRESETS", "BadRow", "Format", "HashConfig", "Preset", "RefusedFile", "Row", "firebase", "read"]

@@ -12,14 +12,15 @@ from denizen.importing.rows import BadRow, Json, Row, Unfit, user
 from denizen.importing.sources import Format, Octets, guessed, opened
 from denizen.importing.strict import Malformed, checked
 
-Source = str | os.PathLike[str] | Octets | Iterable[Json]
-_Read = Iterator[tuple[int, Any] | BadRow]
+Source = str | os.PathLike[str] | Octets | Iterable[Json] | Iterable[Row | BadRow]
+_Read = Iterator[tuple[int, Any] | Row | BadRow]
 
 
 def read(source: Source, *, format: Format | None = None, preset: str | Preset | None = None) -> Iterator[Row | BadRow]:
     """The users of a file, or of anything that yields dicts.
 
-    source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable.
+    source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable. Rows that `read`
+        made already are passed on as they are.
     format: guessed from the name and the first octets where it is not given.
     preset: whose export it is, by name (`PRESETS`) or as a function; without one the rows are Denizen's own.
 
@@ -53,8 +54,11 @@ def _of_octets(source: str | os.PathLike[str] | Octets, format: Format | None, o
                 yield from tables.plain_rows(stream) if others else tables.rows(stream)
 
 
-def _of_dicts(source: Iterable[Json]) -> _Read:
+def _of_dicts(source: Iterable[Any]) -> _Read:
     for number, raw in enumerate(source, 1):
+        if isinstance(raw, Row | BadRow):
+            yield raw
+            continue
         try:
             yield number, checked(raw)
         except Malformed as malformed:
@@ -63,7 +67,7 @@ def _of_dicts(source: Iterable[Json]) -> _Read:
 
 def _users(rows: _Read, preset: Callable[[Json], Json | None] | None) -> Iterator[Row | BadRow]:
     for row in rows:
-        if isinstance(row, BadRow):
+        if isinstance(row, Row | BadRow):
             yield row
             continue
         line, raw = row

@@ -42,6 +42,10 @@ class BadRow:
     field: str | None = None
 
 
+class RefusedFile(ValueError):
+    """A file from which nothing is taken. The message is one sentence that says what to do, and holds no value."""
+
+
 class Unfit(ValueError):
     """A row that was parsed, and is no user. `message` holds no input."""
 

@@ -23,3 +23,6 @@ SYSTEMS = (
 
 PRESETS: Mapping[str, Preset] = {system.name: system.user for system in SYSTEMS}
 """By name."""
+
+DATABASES = frozenset({"supabase", "django"})
+"""Presets of files that tools of databases write: the texts NULL, null and \\N are no values in their CSV."""
