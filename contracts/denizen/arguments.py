@@ -30,6 +30,15 @@ def texts(name: str, value: Any) -> list[str]:
     return [text(name, each) for each in cast(Iterable[Any], value)]
 
 
+def mapping(name: str, value: Any) -> Mapping[str, Any]:
+    """Raises TypeError where the value is not a mapping whose keys are strings."""
+    if not isinstance(value, Mapping):
+        raise _wrong(name, "a mapping", value)
+    for key in cast(Mapping[Any, Any], value):
+        text(f"{name}, a key", key)
+    return cast(Mapping[str, Any], value)
+
+
 def function(name: str, value: F) -> F:
     """Raises TypeError where the value is neither callable nor None."""
     if value is not None and not callable(value):

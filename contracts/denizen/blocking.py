@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
+import types
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -87,22 +89,19 @@ class Blocking(Generic[S]):
 
 
 class blocking(Generic[P, T]):  # noqa: N801 - it is used like a decorator
-    """A method of a Blocking, made of the async one of its resource: the same arguments, documentation and result."""
+    """A method of a Blocking, made of the async one of its resource: the same signature, documentation and result."""
 
     def __init__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]]) -> None:
-        self._method = method
+        def call(self: Blocking[Any], *args: P.args, **kwargs: P.kwargs) -> T:
+            return self._thread.run(method(self._resource, *args, **kwargs))  # pyright: ignore[reportPrivateUsage]
+
+        # A function with the signature of the async method, so that `help` and editors show its arguments.
+        self._call = functools.wraps(method)(call)
         self.__doc__ = method.__doc__
 
     @overload
-    def __get__(self, instance: None, owner: type) -> blocking[P, T]: ...
+    def __get__(self, instance: None, owner: type) -> Callable[Concatenate[Any, P], T]: ...
     @overload
     def __get__(self, instance: Blocking[Any], owner: type) -> Callable[P, T]: ...
-    def __get__(self, instance: Blocking[Any] | None, owner: type) -> blocking[P, T] | Callable[P, T]:
-        if instance is None:
-            return self
-
-        def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            return instance._thread.run(self._method(instance._resource, *args, **kwargs))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-
-        call.__doc__ = self.__doc__
-        return call
+    def __get__(self, instance: Blocking[Any] | None, owner: type) -> Callable[Concatenate[Any, P], T] | Callable[P, T]:
+        return self._call if instance is None else types.MethodType(self._call, instance)

@@ -66,10 +66,19 @@ async def wait_for(awaitable: Awaitable[T], timeout: float | None) -> T:
         return await awaitable
 
 
+class _OverTls(asyncio.StreamReaderProtocol):
+    """A protocol over TLS. asyncio logs a warning when one of these wants to stay half open after the server's end."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False
+
+
 class _Asyncio(ModuleType):
-    """asyncio, with the wait_for of Python 3.12."""
+    """asyncio, with the wait_for of Python 3.12, and a protocol for connections that are upgraded to TLS."""
 
     wait_for = staticmethod(wait_for)
+    StreamReaderProtocol = _OverTls
 
     def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
@@ -80,14 +89,12 @@ if TYPE_CHECKING:
     from nats.aio.transport import TcpTransport
 else:
     _seen = {"Parser": with_globals(nats.protocol.parser.Parser, **_PATTERNS)}
-    TcpTransport = nats.aio.transport.TcpTransport
+    _corrected = {"asyncio": _Asyncio("asyncio")}
+    # Its only StreamReaderProtocol is that of a connection that is upgraded to TLS.
+    TcpTransport = with_globals(nats.aio.transport.TcpTransport, **_corrected)
+    _seen |= {"TcpTransport": TcpTransport}
     # In Python 3.11 asyncio.wait_for loses a cancellation that comes together with the result (cpython issue 86296),
     # and nats-py waits so for every reply: loops would go on for ever when their time is over.
     if sys.version_info < (3, 12):
-        _later = {"asyncio": _Asyncio("asyncio")}
-        TcpTransport = with_globals(TcpTransport, **_later)
-        _seen |= _later | {
-            "Subscription": with_globals(nats.aio.subscription.Subscription, **_later),
-            "TcpTransport": TcpTransport,
-        }
+        _seen |= _corrected | {"Subscription": with_globals(nats.aio.subscription.Subscription, **_corrected)}
     Client = with_globals(nats.aio.client.Client, **_seen)

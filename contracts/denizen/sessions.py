@@ -9,7 +9,7 @@ from denizen import arguments
 from denizen.blocking import Blocking, blocking
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
-from denizen.users import sections
+from denizen.users import sections, with_changes
 
 Json = Mapping[str, Any]
 
@@ -87,10 +87,15 @@ class Me:
         return User.model_validate_json(await self._transport.query("GetMe", {}, timeout, token=self._token))
 
     async def update(
-        self, *, profile: Json | Profile | None = None, metadata: Json | None = None, **options: Unpack[CommandOptions]
+        self,
+        changes: Json | None = None,
+        *,
+        profile: Json | Profile | None = None,
+        metadata: Json | None = None,
+        **options: Unpack[CommandOptions],
     ) -> User:
         """Change profile or metadata, as `Users.update`."""
-        return await self._change("UpdateUser", sections(profile, metadata, None), options)
+        return await self._change("UpdateUser", with_changes(sections(profile, metadata, None), changes), options)
 
     async def change_email(
         self, email: str, *, current_password: str | None = None, **options: Unpack[CommandOptions]

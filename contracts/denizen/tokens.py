@@ -1,6 +1,6 @@
 """Access tokens: what one says, and the check of it that Denizen and your own services share.
 
-Needs joserfc: `pip install denizen[verifier]`. `denizen.TokenVerifier` fetches the keys and knows who was signed out;
+Needs joserfc: `pip install 'denizen[verifier]'`. `denizen.TokenVerifier` fetches the keys and knows who was signed out;
 what is here is pure.
 """
 
@@ -18,11 +18,17 @@ from typing import Annotated, Any, NoReturn, cast
 from denizen import arguments
 from denizen.errors import TokenInvalid
 from denizen.messages import Jwks, SessionId, UserId
-from joserfc import jwt
-from joserfc.errors import JoseError, UnsupportedAlgorithmError
-from joserfc.jwk import OKPKey
-from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, ConfigDict, Field
+
+try:
+    from joserfc import jwt
+    from joserfc.errors import JoseError, UnsupportedAlgorithmError
+    from joserfc.jwk import OKPKey
+    from joserfc.jws import JWSRegistry
+except ModuleNotFoundError as error:
+    if error.name != "joserfc":
+        raise
+    raise ImportError("checking access tokens needs joserfc: pip install 'denizen[verifier]'") from None
 
 ALGORITHM = "EdDSA"
 """RFC 8037, and with Ed25519 alone. RFC 9864 would have it `Ed25519`, which few JOSE libraries know yet."""

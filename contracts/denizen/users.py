@@ -61,6 +61,7 @@ class Users:
     async def update(
         self,
         user_id: str,
+        changes: Json | None = None,
         *,
         profile: Json | Profile | None = None,
         metadata: Json | None = None,
@@ -70,12 +71,13 @@ class Users:
     ) -> User:
         """Change what is given. The sections merge at their top level: a key of None is removed, absent ones stay.
 
-        `external_id=None` removes it. Raises UserNotFound, ExternalIdTaken.
+        `changes` has the fields by their names on the wire (`{"profile": {…}, "appMetadata": {…}}`); a field is given
+        there or by its own argument. `external_id=None` removes it. Raises UserNotFound, ExternalIdTaken.
         """
         body = {"userId": user_id} | sections(profile, metadata, app_metadata)
         if not isinstance(external_id, _Unset):
             body["externalId"] = external_id
-        return await self._change("UpdateUser", body, options)
+        return await self._change("UpdateUser", with_changes(body, changes), options)
 
     async def block(self, user_id: str, *, reason: str | None = None, **options: Unpack[CommandOptions]) -> User:
         """Block a user, whatever the status. The reason is kept encrypted. Raises UserNotFound."""
@@ -322,6 +324,18 @@ def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata
         profile = profile.model_dump(by_alias=True, exclude_unset=True)
     sections = {"profile": profile, "metadata": metadata, "appMetadata": app_metadata}
     return {name: section for name, section in sections.items() if section is not None}
+
+
+def with_changes(body: dict[str, Any], changes: Json | None) -> dict[str, Any]:
+    """The body with `changes`, fields as on the wire. Raises TypeError where one is in both."""
+    if changes is None:
+        return body
+    given = dict(arguments.mapping("changes", changes))
+    if twice := sorted(body.keys() & given.keys()):
+        raise TypeError(f"{twice[0]}: given both in changes and by its own argument")
+    if isinstance(given.get("profile"), Profile):
+        given |= sections(given["profile"], None, None)
+    return body | given
 
 
 class BlockingUsers(Blocking[Users]):

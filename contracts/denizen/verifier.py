@@ -1,6 +1,6 @@
 """Checks access tokens in your own process: `AsyncTokenVerifier`, and `TokenVerifier` for programs that block.
 
-Needs joserfc: `pip install denizen[verifier]`.
+Needs joserfc: `pip install 'denizen[verifier]'`.
 """
 
 from __future__ import annotations

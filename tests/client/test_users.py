@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
+from typing import Any
 
 import pytest
 from denizen import (
@@ -75,6 +76,33 @@ def test_snippets_of_the_product_page_work(client: Client) -> None:
     assert client.auth.users.block(user.id).status == "BLOCKED"
     assert client.auth.users.get(user.id).blocked_at is not None
     assert client.auth.users.unblock(user.id).status == "PENDING_VERIFICATION"
+
+
+def test_update_takes_the_fields_as_the_product_page_writes_them(client: Client) -> None:
+    user = client.auth.users.create(email=address(), external_id=address(), app_metadata={"plan": "pro"})
+    changes = {"profile": {"firstName": "John"}, "metadata": {"theme": "dark"}, "appMetadata": {"plan": None}}
+    updated = client.auth.users.update(user.id, changes)
+    assert (updated.profile.first_name, updated.metadata, updated.app_metadata) == ("John", {"theme": "dark"}, {})
+    updated = client.auth.users.update(user.id, {"profile": Profile(last_name="Doe")}, metadata={"theme": "light"})
+    assert (updated.profile.first_name, updated.profile.last_name) == ("John", "Doe")
+    assert updated.metadata == {"theme": "light"}
+    assert client.auth.users.update(user.id, {"externalId": None}).external_id is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"metadata": {}}, {"userId": "user_01h455vb4pex5vsknk084sn02q"}, {1: 2}, "profile"]
+)
+def test_update_refuses_changes_that_are_ambiguous_or_none(client: Client, changes: Any) -> None:
+    user = client.auth.users.create(email=address())
+    with pytest.raises(TypeError, match=r"metadata: given both|userId: given both|changes"):
+        client.auth.users.update(user.id, changes, metadata={"theme": "dark"})
+    assert client.auth.users.get(user.id).metadata == {}
+
+
+def test_update_refuses_a_field_that_does_not_exist(client: Client) -> None:
+    user = client.auth.users.create(email=address())
+    with pytest.raises(ValidationFailed, match="app_metadata"):
+        client.auth.users.update(user.id, {"app_metadata": {"plan": "pro"}})
 
 
 def test_user_is_found_by_external_id(client: Client) -> None:

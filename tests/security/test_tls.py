@@ -387,3 +387,21 @@ async def test_server_with_tls_lets_clients_and_services_in(
         await serving.stop_receiving()
         await serving.close()
         await broker.disconnect(await broker.connect(settings, "signal"))
+
+
+@pytest.mark.embedded
+async def test_end_of_a_connection_with_tls_is_not_logged_as_a_fault(
+    certificates: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = Home(tmp_path)
+    home.create()
+    server = TlsNats(home, certificates)
+    with running(server, tmp_path / "nats.log") as process:
+        client = AsyncClient(f"tls://localhost:{server.port}", tls=trusting(certificates), timeout=1)
+        await client.connect()
+        process.kill()
+        process.wait()
+        for _ in range(10):  # Turns of the loop, in which the client reads the end of its connection.
+            await asyncio.sleep(0)
+    await client.close()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []

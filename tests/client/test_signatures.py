@@ -1,0 +1,51 @@
+"""What a program's author sees of the clients: signatures, documentation, and what is missing."""
+
+import inspect
+import pydoc
+import subprocess
+import sys
+
+import pytest
+from denizen import Client
+from denizen.sessions import BlockingMe, BlockingSessions, Me, Sessions
+from denizen.users import BlockingUsers, Users
+
+CALLS = [
+    (blocking, resource, name)
+    for blocking, resource in ((BlockingUsers, Users), (BlockingSessions, Sessions), (BlockingMe, Me))
+    for name, _ in inspect.getmembers(resource, inspect.iscoroutinefunction)
+    if not name.startswith("_") and hasattr(blocking, name)
+]
+
+
+def test_list_of_blocking_calls_is_whole() -> None:
+    assert len(CALLS) > 35
+
+
+@pytest.mark.parametrize(("blocking", "resource", "name"), CALLS)
+def test_blocking_call_shows_the_arguments_and_text_of_the_async_one(blocking: type, resource: type, name: str) -> None:
+    shown, original = getattr(blocking, name), getattr(resource, name)
+    assert inspect.signature(shown) == inspect.signature(original)
+    assert shown.__doc__ == original.__doc__
+    assert not inspect.iscoroutinefunction(shown)
+
+
+def test_help_of_a_blocking_call_shows_its_arguments_and_text() -> None:
+    said = pydoc.plain(pydoc.render_doc(Client("nats://127.0.0.1:1").auth.users.create))
+    assert "create(*, email: 'str', password: 'str | None' = None" in said
+    assert "-> 'User'" in said
+    assert "Create a user." in said
+
+
+def test_help_of_the_blocking_users_lists_their_calls() -> None:
+    said = pydoc.plain(pydoc.render_doc(BlockingUsers))
+    assert "update(self, user_id: 'str', changes: 'Json | None' = None" in said
+    assert "Change what is given." in said
+
+
+@pytest.mark.parametrize("name", ["TokenVerifier", "AsyncTokenVerifier"])
+def test_verifier_without_its_library_names_the_extra(name: str) -> None:
+    program = f"import sys; sys.modules['joserfc'] = None; from denizen import {name}"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().endswith("pip install 'denizen[verifier]'")
