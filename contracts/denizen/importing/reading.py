@@ -8,6 +8,7 @@ from typing import Any
 
 from denizen.importing import arrays, lines, tables
 from denizen.importing.presets import PRESETS, Preset
+from denizen.importing.recognition import recognised
 from denizen.importing.rows import BadRow, Json, Row, Unfit, user
 from denizen.importing.sources import Format, Octets, guessed, opened
 from denizen.importing.strict import Malformed, checked
@@ -66,7 +67,7 @@ def _of_dicts(source: Iterable[Any]) -> _Read:
 
 
 def _users(rows: _Read, preset: Callable[[Json], Json | None] | None) -> Iterator[Row | BadRow]:
-    for row in rows:
+    for row in recognised(rows, preset):
         if isinstance(row, Row | BadRow):
             yield row
             continue

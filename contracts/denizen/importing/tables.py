@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from denizen.importing.formulas import restored
 from denizen.importing.lines import lines
+from denizen.importing.recognition import check_own
 from denizen.importing.rows import BadRow, Json, Unfit
 from denizen.importing.strict import LONGEST, Malformed, parsed
 
@@ -113,6 +114,8 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
         return
     columns = _columns(header) if not isinstance(header, BadRow) else header
     if isinstance(columns, BadRow):
+        if not isinstance(header, BadRow):
+            check_own(header[1])
         yield columns
         return
     plan = list(enumerate(columns))

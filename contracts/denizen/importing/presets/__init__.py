@@ -12,12 +12,12 @@ from denizen.importing.presets import auth0, clerk, django, firebase, keycloak, 
 from denizen.importing.presets.system import Preset, System
 
 SYSTEMS = (
-    System("auth0", "Auth0", auth0.MARKS, auth0.user),
-    System("keycloak", "Keycloak", keycloak.MARKS, keycloak.user),
-    System("supabase", "Supabase", supabase.MARKS, supabase.user),
-    System("clerk", "Clerk", clerk.MARKS, clerk.user),
-    System("django", "Django", django.MARKS, django.user),
-    System("firebase", "Firebase", firebase.MARKS, firebase.firebase(None)),
+    System("auth0", "Auth0", auth0.MARKS, auth0.FIELDS, auth0.user),
+    System("keycloak", "Keycloak", keycloak.MARKS, keycloak.FIELDS, keycloak.user),
+    System("supabase", "Supabase", supabase.MARKS, supabase.FIELDS, supabase.user),
+    System("clerk", "Clerk", clerk.MARKS, clerk.FIELDS, clerk.user),
+    System("django", "Django", django.MARKS, django.FIELDS, django.user),
+    System("firebase", "Firebase", firebase.MARKS, firebase.FIELDS, firebase.firebase(None)),
 )
 """Users of Firebase with passwords need `firebase(HashConfig(…))`."""
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import kept_with
+from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.values import array, compact, flag, identities, locale, mapping, text, time
 
-MARKS = frozenset(
-    {
-        "_id", "app_metadata", "blocked", "custom_password_hash", "email_verified", "family_name", "given_name",
-        "identifiers", "last_ip", "logins_count", "nickname", "password_hash", "user_id", "user_metadata",
-    }
-)  # fmt: skip
+MARKS = names(
+    """
+    _tmp_is_unique custom_password_hash guardian_authenticators identifiers last_ip logins_count mfa_factors
+    multifactor password_set_date user_metadata
+    """
+)
+FIELDS = names(
+    """
+    _id alt_id app_metadata blocked connection created_at email email_verified family_name given_name identities
+    last_login last_password_reset locale multifactor_last_modified name nickname passwordHash password_hash
+    phone_number phone_verified picture provider tenant updated_at user_id username
+    """
+)
 
 
 def user(raw: Json) -> Json:

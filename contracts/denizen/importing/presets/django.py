@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from denizen.importing.presets.system import names
 from denizen.importing.rows import Json
 from denizen.importing.values import array, compact, flag, mapping, text, time
 
-MARKS = frozenset({"date_joined", "is_active", "is_staff", "is_superuser", "model"})
+MARKS = names("date_joined is_staff")
+FIELDS = names(
+    """
+    email fields first_name groups id is_active is_superuser last_login last_name model password pk
+    user_permissions username
+    """
+)
 
 
 def user(raw: Json) -> Json | None:

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
-from denizen.importing.presets.system import Preset, kept_with
+from denizen.importing.presets.system import Preset, kept_with, names
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.values import array, compact, flag, identities, mapping, text, time
 
-MARKS = frozenset({"customAttributes", "lastSignedInAt", "localId", "photoUrl", "providerUserInfo"})
+MARKS = names(
+    """
+    customAttributes customClaims lastSignedInAt localId passwordSalt photoUrl providerData providerUserInfo
+    tokensValidAfterTime
+    """
+)
+FIELDS = names(
+    """
+    createdAt disabled displayName email emailVerified initialEmail kind lastLoginAt lastRefreshAt metadata mfaInfo
+    multiFactor passwordHash passwordUpdatedAt phoneNumber salt tenantId uid validSince
+    """
+)
 
 
-def firebase(config: HashConfig | None) -> Preset:
+@dataclass(frozen=True, slots=True)
+class Firebase:
     """`users` of `firebase auth:export`; `config` is needed where they have passwords."""
 
-    def preset(raw: Json) -> Json:
+    config: HashConfig | None
+
+    def __call__(self, raw: Json) -> Json:
         key, salt = text(raw, "passwordHash"), text(raw, "salt")
-        if key and config is None:
+        if key and self.config is None:
             raise Unfit("a hash of Firebase, for which the hash parameters of the project are needed", "passwordHash")
         links = [(item["providerId"], item["rawId"]) for item in array(raw, "providerUserInfo") if "rawId" in item]
         return compact(
             {
                 "email": text(raw, "email"),
                 "emailVerified": flag(raw, "emailVerified"),
-                "passwordHash": hashes.firebase(config, salt or "", key) if key and config else None,
+                "passwordHash": hashes.firebase(self.config, salt or "", key) if key and self.config else None,
                 "externalId": text(raw, "localId"),
                 "profile": {"displayName": text(raw, "displayName"), "picture": text(raw, "photoUrl")},
                 "appMetadata": kept_with(mapping(raw, "customAttributes"), raw, phone="phoneNumber"),
@@ -33,4 +49,7 @@ def firebase(config: HashConfig | None) -> Preset:
             }
         )
 
-    return preset
+
+def firebase(config: HashConfig | None) -> Preset:
+    """The preset for a project with these hash parameters."""
+    return Firebase(config)

@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import kept_with
+from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.values import array, compact, flag, identities, locale, mapping, text, time
 
-MARKS = frozenset(
-    {
-        "createdTimestamp", "credentials", "disableableCredentialTypes", "enabled", "federatedIdentities",
-        "realmRoles", "requiredActions", "serviceAccountClientId", "totp",
-    }
-)  # fmt: skip
+MARKS = names(
+    """
+    clientRoles createdTimestamp disableableCredentialTypes federatedIdentities realmRoles requiredActions
+    serviceAccountClientId totp
+    """
+)
+FIELDS = names(
+    """
+    access applicationRoles attributes clientConsents credentials email emailVerified enabled federationLink
+    firstName groups id lastName notBefore origin self socialLinks userProfileMetadata username
+    """
+)
 
 
 def user(raw: Json) -> Json | None:

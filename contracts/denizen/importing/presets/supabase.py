@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from denizen.importing.presets.system import kept_with
+from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.values import array, compact, identities, mapping, text, time
 
-MARKS = frozenset(
-    {
-        "banned_until", "email_confirmed_at", "encrypted_password", "instance_id", "is_anonymous",
-        "is_sso_user", "raw_app_meta_data", "raw_user_meta_data",
-    }
-)  # fmt: skip
+MARKS = names(
+    """
+    banned_until email_change_confirm_status email_confirmed_at instance_id is_anonymous is_sso_user
+    raw_app_meta_data raw_user_meta_data
+    """
+)
+FIELDS = names(
+    """
+    app_metadata aud confirmation_sent_at confirmation_token confirmed_at created_at deleted_at email email_change
+    email_change_sent_at email_change_token_current email_change_token_new encrypted_password factors first_name id
+    identities invited_at is_super_admin last_name last_sign_in_at phone phone_change phone_change_sent_at
+    phone_change_token phone_confirmed_at reauthentication_sent_at reauthentication_token recovery_sent_at
+    recovery_token role updated_at user_metadata
+    """
+)
 
 
 def user(raw: Json) -> Json | None:

@@ -19,13 +19,15 @@ class System:
     Attributes:
         name: as it is given to `--from`.
         title: as people write it.
-        marks: names of fields; a row that has one of them can be a row of this system.
+        marks: names of fields that other systems do not have: a row that has one of them can be of this system.
+        fields: the other names of fields at the top of its rows.
         user: makes a user of a row.
     """
 
     name: str
     title: str
     marks: frozenset[str]
+    fields: frozenset[str]
     user: Preset
 
 
@@ -33,3 +35,8 @@ def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
     more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
     return {**kept, **more}
+
+
+def names(listed: str) -> frozenset[str]:
+    """The names of fields that a text lists."""
+    return frozenset(listed.split())
