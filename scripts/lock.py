@@ -19,6 +19,7 @@ DIRECTORY = ROOT / "requirements"
 SETS = {
     "build": ["--group", "build"],
     "runtime": ["pyproject.toml"],
+    "embedded": ["pyproject.toml", "--extra", "embedded", "--group", "build"],
     "dev": ["pyproject.toml", "--all-extras", "--group", "dev"],
 }
 """File in requirements/, and what is in it. Each later set is held to the versions of those before it."""
