@@ -21,6 +21,7 @@ SAMPLES: tuple[tuple[str, int], ...] = (
     (f"$5$rounds=16400$saltstring${'.' * 43}", 40),
     (f"$6$rounds=16400$saltstring${'.' * 86}", 40),
     (f"$P$C{'.' * 30}", 32),
+    (f"$S$B{'.' * 51}", 32),
 )
 """A hash of each format whose cost has a bound, and how many times that cost the bound is."""
 

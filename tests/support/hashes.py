@@ -10,4 +10,5 @@ AT_THE_BOUND = {
     "SHA-256-crypt": f"$5$rounds=656000$saltstring${'.' * 43}",
     "SHA-512-crypt": f"$6$rounds=656000$saltstring${'.' * 86}",
     "phpass": f"$P$H{'.' * 30}",
+    "Drupal": f"$S$G{'.' * 51}",
 }

@@ -31,7 +31,7 @@ def test_sample_hash_costs_its_share_of_the_bound() -> None:
 def _cost(stored: str) -> int:
     """The number of rounds, or what stands for it, that a hash names."""
     kind, first = stored.split("$")[1:3]
-    if kind in ("2b", "P"):
+    if kind in ("2b", "P", "S"):
         log = int(first) if kind == "2b" else "./0123456789ABCDEFGH".index(first[0])
         return 1 << log
     if kind.startswith("argon2"):
