@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from denizen.importing import arrays, lines, tables
+from denizen.importing.conversion import converted
 from denizen.importing.presets import PRESETS, Preset
-from denizen.importing.recognition import recognised
-from denizen.importing.rows import BadRow, Json, Row, Unfit, user
+from denizen.importing.rows import BadRow, Json, LeftOutRow, Row
 from denizen.importing.sources import Format, Octets, guessed, opened
 from denizen.importing.strict import Malformed, checked
 
@@ -18,7 +18,14 @@ _Read = Iterator[tuple[int, Any] | Row | BadRow]
 
 
 def read(source: Source, *, format: Format | None = None, preset: str | Preset | None = None) -> Iterator[Row | BadRow]:
-    """The users of a file, or of anything that yields dicts.
+    """The users of a file, or of anything that yields dicts: `read_all` without the rows that are left out."""
+    return (row for row in read_all(source, format=format, preset=preset) if not isinstance(row, LeftOutRow))
+
+
+def read_all(
+    source: Source, *, format: Format | None = None, preset: str | Preset | None = None
+) -> Iterator[Row | BadRow | LeftOutRow]:
+    """The users of a file, or of anything that yields dicts, and the rows that are no users.
 
     source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable. Rows that `read`
         made already are passed on as they are.
@@ -36,11 +43,11 @@ def read(source: Source, *, format: Format | None = None, preset: str | Preset |
     if made is not None and not callable(made):
         raise TypeError(f"preset: must be a name or a function, not {type(preset).__name__}")
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        return _users(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
+        return converted(_of_octets(source, format, made is not None), made)
     if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
         kind = type(source).__name__  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {kind}")
-    return _users(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
+    return converted(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
 
 
 def _of_octets(source: str | os.PathLike[str] | Octets, format: Format | None, others: bool) -> _Read:
@@ -64,28 +71,3 @@ def _of_dicts(source: Iterable[Any]) -> _Read:
             yield number, checked(raw)
         except Malformed as malformed:
             yield BadRow(number, "malformed_message", str(malformed))
-
-
-def _users(rows: _Read, preset: Callable[[Json], Json | None] | None) -> Iterator[Row | BadRow]:
-    for row in recognised(rows, preset):
-        if isinstance(row, Row | BadRow):
-            yield row
-            continue
-        line, raw = row
-        try:
-            if preset is None:
-                yield Row(line, user(raw))
-            elif (made := _made(preset, raw)) is not None:
-                yield Row(line, user(made))
-        except Unfit as unfit:
-            yield BadRow(line, "validation_failed", unfit.message, unfit.field)
-
-
-def _made(preset: Preset, raw: Any) -> Json | None:
-    try:
-        return preset(raw)
-    except Unfit:
-        raise
-    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError):
-        # An export has its system's form. Where it has not, what breaks first depends on the row.
-        raise Unfit("the row has not the form of such an export") from None

@@ -1,15 +1,17 @@
-"""A row of a file of users: one that can be read, or why it cannot."""
+"""A row of a file of users: one that can be read, one that is left out, or why it cannot be read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 Json = dict[str, Any]
 Code = Literal["malformed_message", "validation_failed"]
 
-_READ_ONLY = frozenset({"version", "loginCount", "lastLoginAt", "lastLoginIp"})
-"""What an export of Denizen shows, and no caller can set."""
+_READ_ONLY = ("version", "loginCount", "lastLoginAt", "lastLoginIp")
+"""Fields that an export of Denizen shows, and no caller can set."""
+_COUNTED_ANEW = "Denizen counts versions and logins from the import on"
 
 
 @dataclass(slots=True)
@@ -19,10 +21,22 @@ class Row:
     Attributes:
         line: the line of the file where the row begins, or the number of the item in an iterable; from 1.
         user: fields as in `denizen.messages.ImportedUser`, camelCase; their values are checked by the service.
+        not_taken: paths of filled fields of the source that the user does not get, and why, where there is a reason.
+        changed: fields of the user whose value is not that of the source, each with a message.
     """
 
     line: int
     user: Json = field(repr=False)
+    not_taken: Sequence[tuple[str, str | None]] = field(default=(), repr=False)
+    changed: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(slots=True)
+class LeftOutRow:
+    """A row that is no user to import, such as a service account; `message` says what it is."""
+
+    line: int
+    message: str
 
 
 @dataclass(slots=True)
@@ -55,14 +69,21 @@ class Unfit(ValueError):
         self.field = field
 
 
+def own(line: int, raw: Any) -> Row:
+    """A row in Denizen's own form, as the service takes it. Raises Unfit."""
+    found = user(raw)
+    if found.keys().isdisjoint(_READ_ONLY):
+        return Row(line, found)
+    left = [(name, _COUNTED_ANEW) for name in _READ_ONLY if found.get(name)]
+    return Row(line, {name: value for name, value in found.items() if name not in _READ_ONLY}, left)
+
+
 def user(raw: Any) -> Json:
-    """A row of ours as the service takes it. Raises Unfit."""
+    """The fields of a row, which must have an address. Raises Unfit."""
     if not isinstance(raw, dict):
         raise Unfit("the row is not an object")
     found = cast(Json, raw)
-    if not found.keys().isdisjoint(_READ_ONLY):
-        found = {name: value for name, value in found.items() if name not in _READ_ONLY}
     email = found.get("email")
     if not isinstance(email, str) or not email:
-        raise Unfit("has no e-mail address", "email")
+        raise Unfit("has no email address", "email")
     return found

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from denizen.importing.rows import Json, Unfit
+from denizen.importing.source_row import SourceRow
 from denizen.importing.strict import Malformed, parsed
 
 _FLAGS: dict[Any, bool] = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
@@ -28,11 +29,19 @@ def text(raw: Json, name: str) -> str | None:
     return value
 
 
-def flag(raw: Json, name: str) -> bool:
-    """A boolean of JSON, PostgreSQL, SQLite, MySQL or Python; false where there is none."""
+def given(raw: Json, name: str) -> Any:
+    """A value of a profile as it is, numbers as text; what the profile cannot keep moves to appMetadata (fitting.py)."""
+    value = raw.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None if value == "" else value
+
+
+def flag(raw: Json, name: str, default: bool = False) -> bool:
+    """A boolean of JSON, PostgreSQL, SQLite, MySQL or Python; `default` where there is none."""
     value = raw.get(name)
     if value is None or value == "":
-        return False
+        return default
     found = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
     if found is None:
         raise Unfit("is neither true nor false", name)
@@ -40,7 +49,7 @@ def flag(raw: Json, name: str) -> bool:
 
 
 def mapping(raw: Json, name: str) -> Json:
-    """An object, or one in a text of JSON; an empty one where there is none."""
+    """An object, or one in a text of JSON; an empty one where there is none. All of it is taken."""
     value = _json(raw, name)
     if value is None:
         return {}
@@ -56,11 +65,11 @@ def array(raw: Json, name: str) -> list[Any]:
         return []
     if not isinstance(value, list):
         raise Unfit("is not an array", name)
-    return cast(list[Any], value)
+    return cast(list[Any], raw.put(name, value) if isinstance(raw, SourceRow) else value)
 
 
 def _json(raw: Json, name: str) -> Any:
-    value = raw.get(name)
+    value = raw.whole(name) if isinstance(raw, SourceRow) else raw.get(name)
     if not isinstance(value, str):
         return value
     try:
@@ -69,8 +78,8 @@ def _json(raw: Json, name: str) -> Any:
         raise Unfit(f"is not JSON: {malformed}", name) from None
 
 
-def time(raw: Json, name: str) -> str | None:
-    """A time as RFC 3339 has it, in UTC.
+def time(raw: Json, name: str) -> Any:
+    """A time as RFC 3339 has it, in UTC; as it is where it cannot be read: it then moves to appMetadata (fitting.py).
 
     Of ISO 8601 and PostgreSQL, without a zone taken for UTC; of milliseconds since 1970; of MongoDB's `{"$date": …}`.
     """
@@ -85,7 +94,7 @@ def time(raw: Json, name: str) -> str | None:
         else:
             found = datetime.fromisoformat(value)
     except (ArithmeticError, OSError, TypeError, ValueError):
-        raise Unfit("is not a time", name) from None
+        return raw.get(name)
     found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     return found.isoformat().replace("+00:00", "Z")
 
@@ -109,9 +118,3 @@ def compact(user: Json) -> Json:
     if isinstance(profile := user.get("profile"), dict):
         user["profile"] = {name: value for name, value in cast(Json, profile).items() if value}
     return {name: value for name, value in user.items() if value not in (None, {}, [])}
-
-
-def locale(raw: Json, name: str) -> str | None:
-    """A language tag (BCP 47): `de_AT` is `de-AT`."""
-    tag = text(raw, name)
-    return tag.replace("_", "-") if tag else None

@@ -1,0 +1,50 @@
+"""Turns the rows of a source into users: by a preset, and then fitted into the fields of Denizen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
+
+from denizen.importing.fitting import fit
+from denizen.importing.presets import Preset
+from denizen.importing.rows import BadRow, Json, LeftOutRow, Row, Unfit, own, user
+from denizen.importing.source_row import LeftOut, SourceRow
+
+_NO_USER = "the preset takes it for no user"
+
+
+def converted(
+    rows: Iterable[tuple[int, Any] | BadRow], preset: Preset | None
+) -> Iterator[Row | BadRow | LeftOutRow]:
+    """The user of each row, or why there is none. Without a preset, the rows are in Denizen's own form."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+            continue
+        line, raw = row
+        try:
+            yield own(line, raw) if preset is None else _made(preset, line, raw)
+        except LeftOut as left_out:
+            yield LeftOutRow(line, left_out.message)
+        except Unfit as unfit:
+            yield BadRow(line, "validation_failed", unfit.message, unfit.field)
+
+
+def _made(preset: Preset, line: int, raw: Any) -> Row:
+    """The user that a preset makes. Raises Unfit and LeftOut."""
+    if not isinstance(raw, dict):
+        raise Unfit("the row is not an object")
+    source = SourceRow(cast(Json, raw))
+    try:
+        made = preset(source)
+        if made is None:
+            raise LeftOut(_NO_USER)
+        found = dict(user(made))
+        not_taken = source.not_taken()
+        changes = fit(found, source)
+    except Unfit:
+        raise
+    except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError):
+        # An export has its system's form. Where it has not, what breaks first depends on the row.
+        raise Unfit("the row has not the form of such an export") from None
+    return Row(line, found, not_taken, [*source.changed(), *changes])

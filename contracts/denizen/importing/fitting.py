@@ -1,0 +1,257 @@
+"""Fits a user that a preset made into the fields of Denizen, so that no field costs the user.
+
+A value that its field cannot keep moves to `appMetadata`, under the name that it has in the source, and the row tells so.
+Only the address refuses a row. The bounds are those of the service (services/domain/fields.py); it checks them too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zoneinfo
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from denizen.importing.languages import language_tag
+from denizen.importing.report import shown_name
+from denizen.importing.rows import Json
+
+MAX_NAME, MAX_PICTURE, MAX_TAG, MAX_ID = 256, 2048, 64, 256
+"""Characters of a name, of a picture's URL, of a locale or a time zone, and of an id elsewhere."""
+MAX_IDENTITIES = 64
+METADATA_OCTETS = 16 * 1024
+METADATA_DEPTH = 8
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_FIRST_YEAR = datetime(1970, 1, 1, tzinfo=UTC)
+_SKEW = timedelta(minutes=4)
+"""The service grants five minutes."""
+_TIMES = ("createdAt", "updatedAt", "blockedAt")
+
+Change = tuple[str, str]
+"""A field of ours, and what happened to its value."""
+_Fault = str | None
+
+
+def fit(user: Json, raw: Json) -> list[Change]:
+    """Change a user in place until the service can keep every field. `raw`: the row of the source."""
+    return _Fitting(user, raw).changes()
+
+
+class _Fitting:
+    def __init__(self, user: Json, raw: Json) -> None:
+        self._user = user
+        self._raw = raw
+        self._changes: list[Change] = []
+        self._moved: list[tuple[str, str, Any, str]] = []
+        """The field, the name that the value gets in appMetadata, the value, and what was wrong with it."""
+
+    def changes(self) -> list[Change]:
+        user = self._user
+        for section in ("profile", "metadata", "appMetadata"):
+            if section in user and not isinstance(user[section], dict):
+                self._move(section, user.pop(section), "is not an object")
+        if "profile" in user:
+            self._fit_profile(dict(user["profile"]))
+        if (external_id := user.get("externalId")) is not None and (fault := _id_fault(external_id)):
+            self._move("externalId", user.pop("externalId"), fault)
+        self._fit_times()
+        if isinstance(identities := user.get("identities"), list):
+            self._fit_identities(cast(list[Any], identities))
+        for section in ("metadata", "appMetadata"):
+            if section in user:
+                self._fit_metadata(section)
+        for each in self._moved:
+            self._keep(*each)
+        return self._changes
+
+    def _fit_profile(self, profile: Json) -> None:
+        for field, value in list(profile.items()):
+            if field == "locale" and isinstance(value, str) and (tag := language_tag(value)):
+                profile[field] = tag  # `de_AT` is `de-AT`.
+            elif field in _PROFILE and (fault := _PROFILE[field](value)):
+                self._move(f"profile.{field}", profile.pop(field), fault)
+        self._user["profile"] = profile
+
+    def _fit_times(self) -> None:
+        user = self._user
+        for field in _TIMES:
+            if field in user and (fault := _time_fault(user[field])):
+                self._move(field, user.pop(field), fault)
+        if (updated := user.get("updatedAt")) is None:
+            return
+        created = user.get("createdAt")
+        if created is None:
+            self._move("updatedAt", user.pop("updatedAt"), "there is no createdAt, which is then the time of the import")
+        elif _at(updated) < _at(created):
+            self._move("updatedAt", user.pop("updatedAt"), "lies before createdAt")
+        elif "blockedAt" in user and _at(user["blockedAt"]) > _at(updated):
+            self._move("blockedAt", user.pop("blockedAt"), "lies after updatedAt")
+
+    def _fit_identities(self, identities: list[Any]) -> None:
+        kept: list[Json] = []
+        lost: dict[str, list[Any]] = {}
+        seen: set[tuple[str, str]] = set()
+        for each in identities:
+            fault = _identity_fault(each)
+            if fault is None and (pair := (each["provider"], each["providerId"])) not in seen:
+                seen.add(pair)
+                kept.append(each)
+            elif fault is not None:
+                lost.setdefault(fault, []).append(each)
+        if len(kept) > MAX_IDENTITIES:
+            lost["a user has at most 64 identities"] = kept[MAX_IDENTITIES:]
+            kept = kept[:MAX_IDENTITIES]
+        for fault, some in lost.items():
+            self._moved.append(("identities", "identities", some, fault))
+        self._user["identities"] = kept
+        self._fit_links(kept)
+
+    def _fit_links(self, identities: list[Json]) -> None:
+        latest = self._user.get("updatedAt")
+        for each in identities:
+            at = each.get("linkedAt")
+            if at is not None and (_time_fault(at) or (latest is not None and _at(at) > _at(latest))):
+                del each["linkedAt"]
+                self._changes.append(("identities.linkedAt", "is not a time that can be kept: left out"))
+
+    def _fit_metadata(self, section: str) -> None:
+        """Write what is nested too deep as a text of JSON, and leave out the largest parts until the rest has room."""
+        metadata = self._user[section]
+        text = json.dumps(metadata)
+        if text.count("{") + text.count("[") > METADATA_DEPTH:
+            for key, value in metadata.items():
+                if _depth(value) >= METADATA_DEPTH:
+                    metadata[key] = json.dumps(value, ensure_ascii=False)
+                    self._changes.append(
+                        (f"{section}.{key}", f"is nested deeper than {METADATA_DEPTH} levels: kept as a text of JSON")
+                    )
+        while len(text) > METADATA_OCTETS and _octets(metadata) > METADATA_OCTETS:
+            largest = max(metadata, key=lambda key: _octets(metadata[key]) + _octets(key))
+            del metadata[largest]
+            self._changes.append(
+                (f"{section}.{largest}", f"is not taken: {section} has room for {METADATA_OCTETS} octets")
+            )
+
+    def _move(self, field: str, value: Any, fault: str) -> None:
+        name = _source_name(self._raw, value) or field.rpartition(".")[2]
+        self._moved.append((field, name, value, fault))
+
+    def _keep(self, field: str, name: str, value: Any, fault: str) -> None:
+        """Put a value that its field cannot keep into appMetadata, where there is room for it."""
+        kept = self._user.get("appMetadata", {})
+        for key in dict.fromkeys((name, field)):
+            if key in kept and kept[key] != value:
+                continue
+            more = {**kept, key: value}
+            if _octets(more) > METADATA_OCTETS or _depth(more) > METADATA_DEPTH:
+                break
+            self._user["appMetadata"] = more
+            self._changes.append((field, f"{fault}: kept in appMetadata as {shown_name(key)}"))
+            return
+        self._changes.append((field, f"{fault}: not taken, because appMetadata has no room for it"))
+
+
+def _text_fault(most: int) -> Callable[[Any], _Fault]:
+    def fault(value: Any) -> _Fault:
+        if not isinstance(value, str):
+            return "is not text"
+        if len(value) > most:
+            return f"has more than {most} characters"
+        return "holds control characters" if not value.isprintable() and _CONTROL.search(value) else None
+
+    return fault
+
+
+_name_fault, _picture_fault, _tag_fault = _text_fault(MAX_NAME), _text_fault(MAX_PICTURE), _text_fault(MAX_TAG)
+
+
+def _web_address_fault(value: Any) -> _Fault:
+    if fault := _picture_fault(value):
+        return fault
+    try:
+        parts = urlsplit(value)
+        if parts.scheme in ("http", "https") and parts.hostname and " " not in value and parts.port != 0:
+            return None
+    except ValueError:
+        pass
+    return "is not an http or https URL"
+
+
+def _locale_fault(value: Any) -> _Fault:
+    return _tag_fault(value) or "is not a language tag that is known"
+
+
+def _time_zone_fault(value: Any) -> _Fault:
+    return _tag_fault(value) or (None if value in _time_zones() else "is not the name of an IANA time zone")
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
+
+
+_PROFILE: Mapping[str, Callable[[Any], _Fault]] = {
+    "firstName": _name_fault,
+    "lastName": _name_fault,
+    "displayName": _name_fault,
+    "picture": _web_address_fault,
+    "locale": _locale_fault,
+    "timezone": _time_zone_fault,
+}
+
+
+def _id_fault(value: Any) -> _Fault:
+    return "is empty" if value == "" else _text_fault(MAX_ID)(value)
+
+
+def _identity_fault(identity: Any) -> _Fault:
+    if not isinstance(identity, dict):
+        return "is not an object"
+    found = cast(Json, identity)
+    provider = found.get("provider")
+    if not isinstance(provider, str) or not _PROVIDER.fullmatch(provider):
+        return "the provider has a name that Denizen cannot keep"
+    return _id_fault(found.get("providerId"))
+
+
+def _time_fault(value: Any) -> _Fault:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return "is not a time"
+    try:
+        at = _at(value)
+    except (ValueError, OverflowError):
+        return "is not a time"
+    return None if _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW else "lies in the future, or before 1970"
+
+
+def _at(time: str) -> datetime:
+    return datetime.fromisoformat(time.upper()).astimezone(UTC)
+
+
+def _octets(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+
+
+def _depth(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + max((_depth(each) for each in cast(Json, value).values()), default=0)
+    if isinstance(value, list):
+        return 1 + max((_depth(each) for each in cast(list[Any], value)), default=0)
+    return 0
+
+
+def _source_name(raw: Json, value: Any, levels: int = 3) -> str | None:
+    """The name that a value has in its row, at most three levels deep."""
+    for key, each in dict.items(raw):
+        if each == value or (isinstance(each, list) and len(cast(list[Any], each)) == 1 and each[0] == value):
+            return key
+        if isinstance(each, dict) and levels > 1 and (found := _source_name(cast(Json, each), value, levels - 1)):
+            return found
+    return None
