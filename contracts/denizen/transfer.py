@@ -8,14 +8,16 @@ import sys
 import unicodedata
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from denizen import arguments
 from denizen.errors import ValidationFailed
-from denizen.importing import BadRow, Format, Preset, Row, read
-from denizen.importing.reading import Source
+from denizen.importing import BadRow, Format, Preset, Row
+from denizen.importing.reading import Source, read_all
+from denizen.importing.report import ImportReport, shown_name
+from denizen.importing.rows import Json, LeftOutRow
 from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
 from denizen.transport import CommandOptions, Transport
 from pydantic_core import to_json
@@ -32,18 +34,31 @@ _TRY_SECONDS = 5.0
 """How long one answer is waited for. A chunk that is sent again while it still waits there is answered, and does no
 harm."""
 _SHOWN = 1000
+_NAMED = 32
+"""Fields that the result of a row names."""
 _ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
 """As the service says it."""
+Verified = Literal["all", "none", "as-given"]
 
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What became of a row; `line` is that of the file, or its number in an iterable, from 1."""
+    """What became of a row.
+
+    Attributes:
+        line: that of the file, or its number in an iterable, from 1.
+        reason: why the row was left out.
+        not_taken: the first paths of filled fields that the user did not get.
+        changed: fields of the user whose value is not that of the source, each with a message.
+    """
 
     line: int
-    status: Literal["created", "updated", "skipped", "failed"]
+    status: Literal["created", "updated", "skipped", "failed", "left_out"]
     user_id: str | None = None
     error: ErrorBody | None = None
+    reason: str | None = None
+    not_taken: Sequence[str] = ()
+    changed: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(slots=True)
@@ -52,8 +67,10 @@ class ImportSummary:
 
     Attributes:
         before: rows that an earlier run of the same job had sent.
-        results: of those that were sent now: of the first thousand rows that failed, and, in imports of at most a
-            thousand rows, of all.
+        left_out: rows that are no users, such as service accounts; they are in no other count.
+        results: of those that were sent now, and of those that an earlier run refused: of the first thousand rows that
+            failed, and, in imports of at most a thousand rows, of all.
+        report: refusals, rows left out, fields not taken and changed values, in groups; over all runs of the job.
     """
 
     import_id: str
@@ -62,7 +79,9 @@ class ImportSummary:
     skipped: int = 0
     failed: int = 0
     before: int = 0
+    left_out: int = 0
     results: list[ImportResult] = field(default_factory=list[ImportResult])
+    report: ImportReport = field(default_factory=ImportReport)
 
     @property
     def success(self) -> int:
@@ -76,6 +95,10 @@ class ImportSummary:
     def add(self, result: ImportResult) -> None:
         """Count a row."""
         setattr(self, result.status, getattr(self, result.status) + 1)
+        self.keep(result)
+
+    def keep(self, result: ImportResult) -> None:
+        """Keep the result of a row, as far as there is room."""
         if self.rows == _SHOWN + 1:
             self.results = [each for each in self.results if each.status == "failed"]
         if len(self.results) < _SHOWN and (self.rows <= _SHOWN or result.status == "failed"):
@@ -90,7 +113,8 @@ class _Chunk:
     before: int = 0
     rows: list[Row] = field(default_factory=list[Row])
     encoded: list[bytes] = field(default_factory=list[bytes])
-    bad: list[BadRow] = field(default_factory=list[BadRow])
+    bad: list[BadRow | LeftOutRow] = field(default_factory=list[BadRow | LeftOutRow])
+    """Rows that are not sent."""
     weight: int = 0
     octets: int = 0
 
@@ -104,16 +128,16 @@ class _Chunk:
         return self.before + len(self.rows) + len(self.bad)
 
 
-def _chunks(source: Source, format: Format | None, preset: str | Preset | None) -> Iterator[_Chunk]:
+def _chunks(rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[_Chunk]:
     """The same source gives the same chunks: so an import that is begun again knows which are done."""
     chunk = _Chunk(0)
-    for row in read(source, format=format, preset=preset):
+    for row in rows:
         encoded = to_json(row.user) if isinstance(row, Row) else b""
         octets = len(encoded)
         if chunk.full or (chunk.octets and chunk.octets + octets > _OCTETS):
             yield chunk
             chunk = _Chunk(chunk.number + 1, chunk.end)
-        if isinstance(row, BadRow):
+        if not isinstance(row, Row):
             chunk.bad.append(row)
         elif octets > _OCTETS:
             chunk.bad.append(BadRow(row.line, "malformed_message", f"the row is longer than {_OCTETS} octets"))
@@ -180,10 +204,10 @@ def _claims(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 @dataclass(slots=True)
 class _Said:
-    """What became of a row; `user` where it could be read, and was sent."""
+    """What became of a row; `row` where it could be read, and was sent."""
 
     result: ImportResult
-    user: Mapping[str, Any] | None = None
+    row: Row | None = None
 
 
 class Import:
@@ -199,6 +223,7 @@ class Import:
         on_result: Callable[[ImportResult], None] | None,
         on_progress: Callable[[ImportSummary], None] | None,
         told: int,
+        verified: Verified = "as-given",
     ) -> None:
         """Raises TypeError where an argument has a wrong type; what is sent, the service checks."""
         self._transport = transport
@@ -211,22 +236,27 @@ class Import:
         self._on_result = arguments.function("on_result", on_result)
         self._on_progress = arguments.function("on_progress", on_progress)
         self._told = arguments.whole("told", told)
+        self._verified = _flag_of(verified)
         self._done: Sequence[tuple[int, int]] = ()
         self._proofs: frozenset[int] = frozenset()
+        self._refused: frozenset[int] = frozenset()
+        """Chunks in which an earlier run had rows refused: they are sent again, to hear why."""
         self.summary = ImportSummary(import_id or secrets.token_hex(16))
 
     async def run(self, source: Source, format: Format | None, preset: str | Preset | None) -> ImportSummary:
         """Send all of it. Raises DenizenError where a chunk is not taken for five minutes: begin it again later."""
         if self._resumes:
             await self._resume()
-        chunks = _chunks(source, format, preset)
+        chunks = _chunks(self._noted(read_all(source, format=format, preset=preset)))
         unproved = set(self._proofs)
         waiting: deque[tuple[_Chunk, asyncio.Task[list[_Said]]]] = deque()
         try:
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 told = self._on_result is None or chunk.end <= self._told
-                if told and self._is_done(chunk) and chunk.number not in self._proofs:
-                    self.summary.failed += len(chunk.bad)  # Denizen has never heard of them.
+                if told and self._is_done(chunk) and chunk.number not in self._proofs | self._refused:
+                    for row in chunk.bad:  # Denizen has never heard of them.
+                        self.summary.add(result := _unsent(row))
+                        _group(self.summary.report, result)
                     continue
                 if chunk.rows:
                     unproved.discard(chunk.number)
@@ -251,6 +281,7 @@ class Import:
             setattr(self.summary, status, getattr(progress, status))
         self.summary.before = self.summary.rows
         self._done = progress.chunks
+        self._refused = frozenset(progress.failed_chunks)
         if progress.chunks:
             # Sent again, for the service knows whether they are the same: where rows were added or removed anywhere
             # before, the last one is not.
@@ -262,7 +293,7 @@ class Import:
 
     async def _send(self, chunk: _Chunk) -> list[_Said]:
         """The results of a chunk, in the order of its lines."""
-        said = [_Said(_bad(row)) for row in chunk.bad]
+        said = [_Said(_unsent(row)) for row in chunk.bad]
         if chunk.rows:
             command_id = secrets.token_hex(16)
             about = to_json({"importId": self.summary.import_id, "chunk": chunk.number, **self._options})
@@ -275,7 +306,7 @@ class Import:
             reply = await self._transport.command("ImportUsers", body, options, attempt=_TRY_SECONDS)
             for each in ImportReply.model_validate(reply).results:
                 row = chunk.rows[each.index]
-                said.append(_Said(ImportResult(row.line, each.status, each.user_id, each.error), row.user))
+                said.append(_Said(ImportResult(row.line, each.status, each.user_id, each.error), row))
         return sorted(said, key=lambda each: each.result.line)
 
     async def _sealed(self, user: Mapping[str, Any], command_id: str) -> bytes:
@@ -285,17 +316,67 @@ class Import:
 
     async def _note(self, chunk: _Chunk, sending: asyncio.Task[list[_Said]]) -> None:
         for number, each in enumerate(await sending, chunk.before + 1):
-            result = each.result
-            if self._rehearsed and each.user is not None:
-                result = self._rehearsed.judged(each.user, result)
-            # Of a chunk that was done before the service has counted the rows already, and told us so.
-            if each.user is None or not self._is_done(chunk):
-                self.summary.add(result)
-            if self._on_result is not None and number > self._told:
-                self._on_result(result)
+            self._note_row(chunk, number, each)
         if self._on_progress is not None:
             self._on_progress(self.summary)
 
+    def _note_row(self, chunk: _Chunk, number: int, said: _Said) -> None:
+        result, row = said.result, said.row
+        if row is not None:
+            if self._rehearsed:
+                result = self._rehearsed.judged(row.user, result)
+            if row.not_taken or row.changed:
+                result = replace(result, not_taken=_names(row), changed=_changes(row))
+        _group(self.summary.report, result)
+        # Of a chunk that was done before the service has counted the rows already, and told us so.
+        if row is None or not self._is_done(chunk):
+            self.summary.add(result)
+        elif result.status == "failed":
+            self.summary.keep(result)
+        if self._on_result is not None and number > self._told:
+            self._on_result(result)
 
-def _bad(row: BadRow) -> ImportResult:
+    def _noted(self, rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[Row | BadRow | LeftOutRow]:
+        """The rows, as `verified` says, and all that they tell noted in the report."""
+        for row in rows:
+            if self._verified is not None and isinstance(row, Row):
+                row = _with_verified(row, self._verified)
+            if isinstance(row, Row):
+                self.summary.report.read(row)
+            yield row
+
+
+def _flag_of(verified: Verified) -> bool | None:
+    flags: Mapping[Any, bool | None] = {"all": True, "none": False, "as-given": None}
+    if verified not in flags:
+        raise ValueError("verified: must be all, none or as-given")
+    return flags[verified]
+
+
+def _with_verified(row: Row, verified: bool) -> Row:
+    if bool(row.user.get("emailVerified")) is verified:
+        return row
+    told = ("emailVerified", f"set to {str(verified).lower()}, because the import says so of all addresses")
+    return replace(row, user={**row.user, "emailVerified": verified}, changed=[*row.changed, told])
+
+
+def _names(row: Row) -> list[str]:
+    return list(dict.fromkeys(shown_name(path) for path, _ in row.not_taken[:_NAMED]))
+
+
+def _changes(row: Row) -> list[tuple[str, str]]:
+    return [(shown_name(name), message) for name, message in row.changed[:_NAMED]]
+
+
+def _group(report: ImportReport, result: ImportResult) -> None:
+    if result.status == "failed" and (error := result.error) is not None:
+        report.refuse(result.line, error.code, error.field, error.message)
+    elif result.reason is not None:
+        report.leave_out(result.line, result.reason)
+
+
+def _unsent(row: BadRow | LeftOutRow) -> ImportResult:
+    """The result of a row that Denizen never hears of."""
+    if isinstance(row, LeftOutRow):
+        return ImportResult(row.line, "left_out", reason=row.message)
     return ImportResult(row.line, "failed", error=ErrorBody(code=row.code, message=row.message, field=row.field))

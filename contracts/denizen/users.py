@@ -12,7 +12,7 @@ from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next
 from denizen.importing import Format, Preset
 from denizen.importing.reading import Source
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
-from denizen.transfer import Import, ImportResult, ImportSummary
+from denizen.transfer import Import, ImportResult, ImportSummary, Verified
 from denizen.transport import CommandOptions, Transport
 
 Json = Mapping[str, Any]
@@ -260,6 +260,7 @@ class Users:
         on_result: Callable[[ImportResult], None] | None = None,
         on_progress: Callable[[ImportSummary], None] | None = None,
         told: int = 0,
+        verified: Verified = "as-given",
     ) -> ImportSummary:
         """Import users: from a file (JSONL, a JSON array, CSV, gzipped or not), or from anything that yields dicts.
 
@@ -269,6 +270,7 @@ class Users:
         import_id: names the job; the same source under the same name goes on where it stopped, within 24 h.
         on_result: called with each row's result; on_progress: after each chunk.
         told: how many results an earlier run of the job has told; they are not told again.
+        verified: whether the addresses count as verified: `all`, `none`, or as each row says.
 
         A bad row stops no other. Raises DenizenError where Denizen is away for five minutes, OSError, ValueError.
         """
@@ -280,6 +282,7 @@ class Users:
             on_result=on_result,
             on_progress=on_progress,
             told=told,
+            verified=verified,
         )
         return await job.run(source, format, preset)
 

@@ -31,6 +31,8 @@ from services.transfer.validation import ImportRow, RowReader
 
 _READ_AT_ONCE = 32
 """Rows that are read before exports have their turn."""
+_FAILED_CHUNKS = 10_000
+"""Chunks with refused rows that one answer names."""
 _STATUSES = ("created", "updated", "skipped", "failed")
 
 Appended = Callable[[bool], Awaitable[None]]
@@ -169,10 +171,10 @@ class Imports:
         """The body of the reply to ImportStatus."""
         runs = await self._progress.fetch(_sql("read_chunks"), [request.import_id])
         counts = [sum(run[column] for run in runs) for column in range(2, 6)]
-        chunks = [run[:2] for run in runs]
-        return orjson.dumps(
-            {"importId": request.import_id, "chunks": chunks} | dict(zip(_STATUSES, counts, strict=True))
-        )
+        refused = [chunk for run in runs for chunk in run[6] or ()]
+        body: Json = {"importId": request.import_id, "chunks": [run[:2] for run in runs]}
+        body |= {"failedChunks": refused[:_FAILED_CHUNKS]} | dict(zip(_STATUSES, counts, strict=True))
+        return orjson.dumps(body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,10 @@ holds line numbers, names of fields and sentences of the program, and no value o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from denizen.importing.rows import BadRow, LeftOutRow, Row
+from denizen.importing.rows import Row
 
 _MOST = 100
 """Groups of a kind with names of their own; as many more for the other names of a message."""
@@ -100,17 +99,16 @@ class ImportReport:
         self.changed = Groups("field", "message")
         self._names: dict[str, str] = {}
 
-    def read(self, row: Row | BadRow | LeftOutRow) -> None:
-        """Note a row that was read."""
-        if isinstance(row, LeftOutRow):
-            self.left_out.add((row.message,), row.line)
-        elif isinstance(row, BadRow):
-            self.refuse(row.line, row.code, row.field, row.message)
-        else:
-            for path, because in row.not_taken:
-                self.not_taken.add((self._name(path), because), row.line)
-            for name, message in row.changed:
-                self.changed.add((self._name(name), message), row.line)
+    def read(self, row: Row) -> None:
+        """Note what a row that was read does not take over, or changes."""
+        for path, because in row.not_taken:
+            self.not_taken.add((self._name(path), because), row.line)
+        for name, message in row.changed:
+            self.changed.add((self._name(name), message), row.line)
+
+    def leave_out(self, line: int, message: str) -> None:
+        """Note a row that is no user; `message` says what it is."""
+        self.left_out.add((message,), line)
 
     def refuse(self, line: int, code: str, field: str | None, message: str) -> None:
         """Note a row that became no user."""
@@ -130,12 +128,6 @@ class ImportReport:
             if len(self._names) < _NAMES and len(path) < 200:
                 self._names[path] = name
         return name
-
-
-def shown_names(paths: Sequence[str], most: int) -> list[str]:
-    """The first names of fields, each once, in their printable form."""
-    names = list(dict.fromkeys(shown_name(path) for path in paths[: 2 * most]))[:most]
-    return names
 
 
 def shown_name(path: str) -> str:

@@ -27,8 +27,8 @@ class Row:
 
     line: int
     user: Json = field(repr=False)
-    not_taken: Sequence[tuple[str, str | None]] = field(default=(), repr=False)
-    changed: Sequence[tuple[str, str]] = ()
+    not_taken: Sequence[tuple[str, str | None]] = field(default=(), repr=False, compare=False)
+    changed: Sequence[tuple[str, str]] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(slots=True)

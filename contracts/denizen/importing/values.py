@@ -118,3 +118,7 @@ def compact(user: Json) -> Json:
     if isinstance(profile := user.get("profile"), dict):
         user["profile"] = {name: value for name, value in cast(Json, profile).items() if value}
     return {name: value for name, value in user.items() if value not in (None, {}, [])}
+
+
+locale = given
+"""A language tag: `fitting.py` makes `de-AT` of `de_AT`."""

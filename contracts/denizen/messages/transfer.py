@@ -99,6 +99,8 @@ class ImportProgress(Message):
     updated: int
     skipped: int
     failed: int
+    failed_chunks: tuple[int, ...] = ()
+    """The first chunks that are done and have rows that were refused; sent again, they say why."""
 
 
 class ExportFilter(Request):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from denizen.importing import hashes
 from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.values import array, compact, flag, identities, locale, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
 
 MARKS = names(
     """
@@ -35,7 +35,7 @@ def user(raw: Json) -> Json:
     if not links and user_id and "|" in user_id:
         provider, _, who = user_id.partition("|")
         links = [(provider, who)]
-    name = text(raw, "name")
+    name = given(raw, "name")
     return compact(
         {
             "email": email,
@@ -43,10 +43,10 @@ def user(raw: Json) -> Json:
             "passwordHash": hashes.auth0(custom) if custom else text(raw, "passwordHash") or text(raw, "password_hash"),
             "externalId": user_id,
             "profile": {
-                "firstName": text(raw, "given_name"),
-                "lastName": text(raw, "family_name"),
+                "firstName": given(raw, "given_name"),
+                "lastName": given(raw, "family_name"),
                 "displayName": name if name != email else None,
-                "picture": text(raw, "picture"),
+                "picture": given(raw, "picture"),
                 "locale": locale(raw, "locale"),
             },
             "metadata": mapping(raw, "user_metadata"),

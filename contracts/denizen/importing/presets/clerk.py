@@ -7,7 +7,7 @@ import re
 from denizen.importing import hashes
 from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.values import compact, text, time
+from denizen.importing.values import compact, given, text, time
 
 MARKS = names(
     """
@@ -40,7 +40,7 @@ def user(raw: Json) -> Json:
             "emailVerified": email in verified,
             "passwordHash": hashes.clerk(text(raw, "password_hasher") or "bcrypt", digest) if digest else None,
             "externalId": text(raw, "id"),
-            "profile": {"firstName": text(raw, "first_name"), "lastName": text(raw, "last_name")},
+            "profile": {"firstName": given(raw, "first_name"), "lastName": given(raw, "last_name")},
             "appMetadata": kept_with({}, raw, username="username", phone="primary_phone_number"),
             "createdAt": time(raw, "created_at"),
         }

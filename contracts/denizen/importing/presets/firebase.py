@@ -8,7 +8,7 @@ from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
 from denizen.importing.presets.system import Preset, kept_with, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.values import array, compact, flag, identities, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
 
 MARKS = names(
     """
@@ -41,7 +41,7 @@ class Firebase:
                 "emailVerified": flag(raw, "emailVerified"),
                 "passwordHash": hashes.firebase(self.config, salt or "", key) if key and self.config else None,
                 "externalId": text(raw, "localId"),
-                "profile": {"displayName": text(raw, "displayName"), "picture": text(raw, "photoUrl")},
+                "profile": {"displayName": given(raw, "displayName"), "picture": given(raw, "photoUrl")},
                 "appMetadata": kept_with(mapping(raw, "customAttributes"), raw, phone="phoneNumber"),
                 "status": "BLOCKED" if flag(raw, "disabled") else None,
                 "createdAt": time(raw, "createdAt"),

@@ -7,7 +7,8 @@ from typing import Any
 from denizen.importing import hashes
 from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.values import array, compact, flag, identities, locale, mapping, text, time
+from denizen.importing.source_row import LeftOut
+from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
 
 MARKS = names(
     """
@@ -23,21 +24,21 @@ FIELDS = names(
 )
 
 
-def user(raw: Json) -> Json | None:
+def user(raw: Json) -> Json:
     """`users` of a realm's export. Attributes become appMetadata: most realms do not let users change them."""
     if "serviceAccountClientId" in raw:
-        return None
+        raise LeftOut("a service account, which is a client and no user")
     attributes: Json = {
         name: values[0] if isinstance(values, list) and len(values) == 1 else values  # pyright: ignore[reportUnknownArgumentType]
         for name, values in mapping(raw, "attributes").items()
     }
     actions = array(raw, "requiredActions")
     profile = {
-        "firstName": text(raw, "firstName"),
-        "lastName": text(raw, "lastName"),
-        "picture": text(attributes, "picture"),
+        "firstName": given(raw, "firstName"),
+        "lastName": given(raw, "lastName"),
+        "picture": given(attributes, "picture"),
         "locale": locale(attributes, "locale"),
-        "timezone": text(attributes, "zoneinfo"),
+        "timezone": given(attributes, "zoneinfo"),
     }
     kept = {name: value for name, value in attributes.items() if name not in ("picture", "locale", "zoneinfo")}
     lists = {"roles": array(raw, "realmRoles"), "groups": array(raw, "groups")}
@@ -52,7 +53,7 @@ def user(raw: Json) -> Json | None:
             "externalId": text(raw, "id"),
             "profile": profile,
             "appMetadata": kept_with(kept, raw, username="username"),
-            "status": None if flag({"enabled": True, **raw}, "enabled") else "BLOCKED",
+            "status": None if flag(raw, "enabled", True) else "BLOCKED",
             "createdAt": time(raw, "createdTimestamp"),
             "identities": identities(links),
         }

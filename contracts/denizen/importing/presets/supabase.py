@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from denizen.importing.presets.system import kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.values import array, compact, identities, mapping, text, time
+from denizen.importing.source_row import LeftOut
+from denizen.importing.values import array, compact, given, identities, mapping, text, time
 
 MARKS = names(
     """
@@ -25,10 +26,10 @@ FIELDS = names(
 )
 
 
-def user(raw: Json) -> Json | None:
+def user(raw: Json) -> Json:
     """Rows of `auth.users`, with the rows of `auth.identities` as `identities` where they were joined."""
     if text(raw, "deleted_at"):
-        return None
+        raise LeftOut("a user who was deleted")
     metadata = mapping(raw, "raw_user_meta_data") or mapping(raw, "user_metadata")
     app_metadata = mapping(raw, "raw_app_meta_data") or mapping(raw, "app_metadata")
     banned = time(raw, "banned_until")
@@ -40,8 +41,8 @@ def user(raw: Json) -> Json | None:
             "passwordHash": text(raw, "encrypted_password"),
             "externalId": text(raw, "id"),
             "profile": {
-                "displayName": text(metadata, "full_name") or text(metadata, "name"),
-                "picture": text(metadata, "avatar_url"),
+                "displayName": given(metadata, "full_name") or given(metadata, "name"),
+                "picture": given(metadata, "avatar_url"),
             },
             "metadata": metadata,
             "appMetadata": kept_with(app_metadata, raw, phone="phone"),
