@@ -17,7 +17,7 @@ from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row
 from denizen.importing.reading import Source, read_all
 from denizen.importing.report import ImportReport, shown_name
-from denizen.importing.rows import Json, LeftOutRow
+from denizen.importing.rows import LeftOutRow
 from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
 from denizen.transport import CommandOptions, Transport
 from pydantic_core import to_json
@@ -339,11 +339,12 @@ class Import:
     def _noted(self, rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[Row | BadRow | LeftOutRow]:
         """The rows, as `verified` says, and all that they tell noted in the report."""
         for row in rows:
-            if self._verified is not None and isinstance(row, Row):
-                row = _with_verified(row, self._verified)
-            if isinstance(row, Row):
-                self.summary.report.read(row)
-            yield row
+            if not isinstance(row, Row):
+                yield row
+                continue
+            taken = row if self._verified is None else _with_verified(row, self._verified)
+            self.summary.report.read(taken)
+            yield taken
 
 
 def _flag_of(verified: Verified) -> bool | None:

@@ -14,11 +14,11 @@ _NO_USER = "the preset takes it for no user"
 
 
 def converted(
-    rows: Iterable[tuple[int, Any] | BadRow], preset: Preset | None
+    rows: Iterable[tuple[int, Any] | Row | BadRow | LeftOutRow], preset: Preset | None
 ) -> Iterator[Row | BadRow | LeftOutRow]:
     """The user of each row, or why there is none. Without a preset, the rows are in Denizen's own form."""
     for row in rows:
-        if isinstance(row, BadRow):
+        if not isinstance(row, tuple):
             yield row
             continue
         line, raw = row
@@ -39,7 +39,7 @@ def _made(preset: Preset, line: int, raw: Any) -> Row:
         made = preset(source)
         if made is None:
             raise LeftOut(_NO_USER)
-        found = dict(user(made))
+        found = {name: value for name, value in user(made).items() if value is not None}
         not_taken = source.not_taken()
         changes = fit(found, source)
     except Unfit:
@@ -47,4 +47,4 @@ def _made(preset: Preset, line: int, raw: Any) -> Row:
     except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError):
         # An export has its system's form. Where it has not, what breaks first depends on the row.
         raise Unfit("the row has not the form of such an export") from None
-    return Row(line, found, not_taken, [*source.changed(), *changes])
+    return Row(line, found, not_taken, source.changed() + changes)

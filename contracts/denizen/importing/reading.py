@@ -13,8 +13,8 @@ from denizen.importing.rows import BadRow, Json, LeftOutRow, Row
 from denizen.importing.sources import Format, Octets, guessed, opened
 from denizen.importing.strict import Malformed, checked
 
-Source = str | os.PathLike[str] | Octets | Iterable[Json] | Iterable[Row | BadRow]
-_Read = Iterator[tuple[int, Any] | Row | BadRow]
+Source = str | os.PathLike[str] | Octets | Iterable[Json] | Iterable[Row | BadRow | LeftOutRow]
+_Read = Iterator[tuple[int, Any] | Row | BadRow | LeftOutRow]
 
 
 def read(source: Source, *, format: Format | None = None, preset: str | Preset | None = None) -> Iterator[Row | BadRow]:
@@ -27,8 +27,8 @@ def read_all(
 ) -> Iterator[Row | BadRow | LeftOutRow]:
     """The users of a file, or of anything that yields dicts, and the rows that are no users.
 
-    source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable. Rows that `read`
-        made already are passed on as they are.
+    source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable. Rows that
+        `read_all` made already are passed on as they are.
     format: guessed from the name and the first octets where it is not given.
     preset: whose export it is, by name (`PRESETS`) or as a function; without one the rows are Denizen's own.
 
@@ -43,7 +43,7 @@ def read_all(
     if made is not None and not callable(made):
         raise TypeError(f"preset: must be a name or a function, not {type(preset).__name__}")
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        return converted(_of_octets(source, format, made is not None), made)
+        return converted(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
     if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
         kind = type(source).__name__  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {kind}")
@@ -64,7 +64,7 @@ def _of_octets(source: str | os.PathLike[str] | Octets, format: Format | None, o
 
 def _of_dicts(source: Iterable[Any]) -> _Read:
     for number, raw in enumerate(source, 1):
-        if isinstance(raw, Row | BadRow):
+        if isinstance(raw, Row | BadRow | LeftOutRow):
             yield raw
             continue
         try:

@@ -64,9 +64,7 @@ class Groups:
         """A tally for a key, or for all the keys that are too many: those of one message, or in the end all."""
         most = _MOST
         if len(self._tallies) >= most:
-            key = tuple(
-                _OTHERS if part == "field" else value for part, value in zip(self._parts, key, strict=True)
-            )
+            key = tuple(_OTHERS if part == "field" else value for part, value in zip(self._parts, key, strict=True))
             most = 2 * _MOST
         if len(self._tallies) >= most:
             key = (_OTHERS,) * len(self._parts)
@@ -133,8 +131,8 @@ class ImportReport:
 def shown_name(path: str) -> str:
     """A path of field names as people may see it.
 
-    A name is hidden if it may hold a user's data, for a file without a header, or with addresses as keys, has such names:
-    if it has an `@`, many digits or unusual characters, or is long. Indexes of arrays are left out.
+    A name is hidden if it may hold a user's data, as in a file without a header, or with addresses as keys: if it has
+    an `@`, many digits or unusual characters, or is long. Indexes of arrays are left out.
     """
     segments = _INDEX.sub("", path[:1000]).split(".")
     names = [

@@ -1,14 +1,19 @@
-"""A row of another system, which records what a preset reads of it: what was not read is reported, and never lost silently.
+"""A row of another system, which records what a preset reads of it, so that the rest can be reported.
 
 How a preset uses it: docs/decisions/0042-nothing-is-lost-silently.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from denizen.importing.rows import Json
+
+_get: Callable[[Json, str, Any], Any] = cast(Any, dict.get)
+_item: Callable[[Json, str], Any] = cast(Any, dict.__getitem__)
+_pop: Callable[..., Any] = cast(Any, dict.pop)
+_items: Callable[[Json], Iterable[tuple[str, Any]]] = cast(Any, dict.items)
 
 
 class LeftOut(Exception):
@@ -48,29 +53,29 @@ class SourceRow(dict[str, Any]):
         self._path = path
         self._notes = notes
         self._read: set[str] = set()
-        self._parts: list[tuple[str, Any]] | None = None
+        self._parts: list[list[SourceRow]] | None = None
         self._whole = False
 
     def get(self, key: str, default: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         self._read.add(key)
-        value = dict.get(self, key, default)
+        value = _get(self, key, default)
         kind = value.__class__
         return self._opened(key, value) if kind is dict or kind is list else value
 
     def __getitem__(self, key: str) -> Any:
         self._read.add(key)
-        value = dict.__getitem__(self, key)
+        value = _item(self, key)
         kind = value.__class__
         return self._opened(key, value) if kind is dict or kind is list else value
 
     def pop(self, key: str, *default: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         self._read.add(key)
-        return dict.pop(self, key, *default)
+        return _pop(self, key, *default)
 
     def whole(self, key: str) -> Any:
         """The value of a key, all of which is taken."""
         self._read.add(key)
-        return dict.get(self, key)
+        return _get(self, key, None)
 
     def put(self, key: str, value: Any) -> Any:
         """Replaces the value of a key, such as a text of JSON by what it holds; returns it as reading it would."""
@@ -83,34 +88,36 @@ class SourceRow(dict[str, Any]):
             return value  # A caller's default.
         path = f"{self._path}{key}."
         if isinstance(value, dict):
-            part: Any = SourceRow(cast(Json, value), path, self.notes)
-        elif any(item.__class__ is dict for item in value):
-            part = [SourceRow(item, path, self.notes) if item.__class__ is dict else item for item in value]
+            opened: Any = SourceRow(cast(Json, value), path, self.notes)
+            rows = [opened]
         else:
-            return value
+            opened = [SourceRow(item, path, self.notes) if item.__class__ is dict else item for item in value]
+            rows = [item for item in opened if item.__class__ is SourceRow]
+            if not rows:
+                return value
         if self._parts is None:
             self._parts = []
-        self._parts.append((key, part))
-        dict.__setitem__(self, key, part)
-        return part
+        self._parts.append(rows)
+        dict.__setitem__(self, key, opened)
+        return opened
 
     # --- what lists all keys takes the whole object --------------------------------------------------------------
 
     def __iter__(self) -> Iterator[str]:
         self._whole = True
-        return dict.__iter__(self)
+        return super().__iter__()
 
     def keys(self) -> Any:
         self._whole = True
-        return dict.keys(self)
+        return super().keys()
 
     def values(self) -> Any:
         self._whole = True
-        return dict.values(self)
+        return super().values()
 
     def items(self) -> Any:
         self._whole = True
-        return dict.items(self)
+        return super().items()
 
     def copy(self) -> Json:
         self._whole = True
@@ -128,33 +135,42 @@ class SourceRow(dict[str, Any]):
         """Leave fields behind on purpose; `because` is one sentence for people, and holds no input."""
         for key in keys:
             self._read.add(key)
-            if _is_filled(dict.get(self, key)):
+            if _is_filled(_get(self, key, None)):
                 self.notes.not_taken.append((self._path + key, because))
 
     def change(self, field: str, message: str) -> None:
-        """Tell that a field of ours, such as `emailVerified`, did not get the value of the source; `message` says why."""
+        """Tell that a field of ours, such as `emailVerified`, has not the value of the source; `message` says why."""
         self.notes.changed.append((field, message))
 
     def not_taken(self) -> list[tuple[str, str | None]]:
         """The paths of filled fields that were left behind, each with the reason where the preset gave one."""
-        paths = dict.fromkeys(self._unread())
-        found: list[tuple[str, str | None]] = [(path, None) for path in paths]
+        found: list[tuple[str, str | None]] = [(path, None) for path in dict.fromkeys(self.unread())]
         return found if self._notes is None else [*found, *dict.fromkeys(self._notes.not_taken)]
+
+    @property
+    def was_opened(self) -> bool:
+        """Whether its keys were read or listed."""
+        return bool(self._read) or self._whole
 
     def changed(self) -> list[tuple[str, str]]:
         return [] if self._notes is None else self._notes.changed
 
-    def _unread(self) -> Iterator[str]:
+    def unread(self) -> list[str]:
+        """The paths of filled fields that were not read."""
         if self._whole:
-            return
-        read = self._read
-        for key, value in dict.items(self):
-            if value and key not in read and _is_filled(value):
-                yield self._path + key
-        for _, part in self._parts or ():
-            for each in part if isinstance(part, list) else (part,):
-                if isinstance(each, SourceRow) and (each._read or each._whole):
-                    yield from each._unread()
+            return []
+        read, path = self._read, self._path
+        found = [
+            path + key
+            for key, value in _items(self)
+            if value and key not in read and (value.__class__ is str or _is_filled(value))
+        ]
+        for part in self._parts or ():
+            # Where none was read, what holds them was taken as a whole.
+            if any([each.was_opened for each in part]):
+                for each in part:
+                    found += each.unread()
+        return found
 
 
 def leave(raw: Json, because: str, *keys: str) -> None:
@@ -174,7 +190,7 @@ def _is_filled(value: Any) -> bool:
     if not value:
         return False
     if isinstance(value, dict):
-        return any(_is_filled(each) for each in dict.values(cast(Json, value)))
+        return any(_is_filled(each) for _, each in _items(cast(Json, value)))
     if isinstance(value, list):
         return any(_is_filled(each) for each in cast(list[Any], value))
     return True

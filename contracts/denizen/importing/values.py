@@ -30,7 +30,7 @@ def text(raw: Json, name: str) -> str | None:
 
 
 def given(raw: Json, name: str) -> Any:
-    """A value of a profile as it is, numbers as text; what the profile cannot keep moves to appMetadata (fitting.py)."""
+    """A value of a profile as it is, numbers as text; `fitting.py` moves those that the profile cannot keep."""
     value = raw.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
