@@ -1,5 +1,6 @@
 """A field that cannot be kept never costs the user: it moves to appMetadata, or the row tells that it is lost."""
 
+# pyright: reportPrivateUsage=false
 import json
 from itertools import product
 from typing import Any

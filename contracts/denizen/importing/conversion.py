@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 from denizen.importing.fitting import fit
 from denizen.importing.presets import Preset
+from denizen.importing.recognition import recognised
 from denizen.importing.rows import BadRow, Json, LeftOutRow, Row, Unfit, own, user
 from denizen.importing.source_row import LeftOut, SourceRow
 
@@ -14,10 +15,10 @@ _NO_USER = "the preset takes it for no user"
 
 
 def converted(
-    rows: Iterable[tuple[int, Any] | Row | BadRow | LeftOutRow], preset: Preset | None
+    rows: Iterator[tuple[int, Any] | Row | BadRow | LeftOutRow], preset: Preset | None
 ) -> Iterator[Row | BadRow | LeftOutRow]:
     """The user of each row, or why there is none. Without a preset, the rows are in Denizen's own form."""
-    for row in rows:
+    for row in recognised(rows, preset):
         if not isinstance(row, tuple):
             yield row
             continue

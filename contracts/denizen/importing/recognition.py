@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from denizen.importing.presets import SYSTEMS, Preset, System
 from denizen.importing.presets.firebase import Firebase
-from denizen.importing.rows import BadRow, Json, RefusedFile, Row
+from denizen.importing.rows import BadRow, Json, LeftOutRow, RefusedFile, Row
 
-Raw = tuple[int, Any] | Row | BadRow
+Raw = tuple[int, Any] | Row | BadRow | LeftOutRow
 
 _ROWS = 100
 """Rows that are looked at until one has marks."""

@@ -167,7 +167,7 @@ class SourceRow(dict[str, Any]):
         ]
         for part in self._parts or ():
             # Where none was read, what holds them was taken as a whole.
-            if any([each.was_opened for each in part]):
+            if any(each.was_opened for each in part):
                 for each in part:
                     found += each.unread()
         return found
