@@ -14,6 +14,7 @@ import typer
 from services.cli import show
 from services.cli.environment import client
 from services.cli.files import shut, stopped
+from services.cli.import_report import print_report
 from services.platform.printable import escaped
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ def import_users(
     on_conflict: Annotated[
         Literal["fail", "skip", "update"], typer.Option(help="What becomes of a row whose address is taken.")
     ] = "fail",
+    verified: Annotated[
+        Literal["all", "none", "as-given"],
+        typer.Option(help="Whether the addresses count as verified: all of them, none, or as each row says."),
+    ] = "as-given",
     results: Annotated[Path | None, typer.Option(help="Where to write what became of each row, as JSONL.")] = None,
     import_id: Annotated[
         str | None, typer.Option(help="Names the job; by default what is in the file does, so that it can be resumed.")
@@ -60,6 +65,8 @@ def import_users(
     path = _regular(file)
     preset = _preset(system, hash_config)
     settings = (system, format, on_conflict, None if hash_config is None else hash_config.read_bytes())
+    if verified != "as-given":
+        settings = (*settings, verified)
     with _reading(file):
         name = import_id or (None if path is None else _of_content(path, settings))
     with ExitStack() as stack:
@@ -80,9 +87,10 @@ def import_users(
             on_result=note,
             on_progress=advance,
             told=told,
+            verified=verified,
         )
-    _tell(summary, results, dry_run=dry_run, as_json=as_json)
-    raise typer.Exit(1 if summary.failed else 0)
+    print_report(summary, file, results, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(1 if summary.failed or not summary.rows + summary.left_out else 0)
 
 
 def _regular(file: str) -> Path | None:
@@ -173,15 +181,24 @@ def _results(
                 file.flush()
 
         def note(result: "ImportResult") -> None:
-            error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
-            line = {"line": result.line, "status": result.status, "userId": result.user_id, **error}
-            text = orjson.dumps({name: value for name, value in line.items() if value is not None}).decode()
+            text = orjson.dumps(_as_json(result)).decode()
             with _writing(path):
                 file.write(escaped(text).encode() + b"\n")
 
         yield told, note
         with _writing(path):
             file.close()
+
+
+def _as_json(result: "ImportResult") -> dict[str, Any]:
+    """The result of a row as a line of `--results` has it."""
+    error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
+    line = {
+        "line": result.line, "status": result.status, "userId": result.user_id, "message": result.reason, **error,
+        "notTaken": list(result.not_taken),
+        "changed": [{"field": field, "message": message} for field, message in result.changed],
+    }  # fmt: skip
+    return {name: value for name, value in line.items() if value not in (None, [])}
 
 
 @contextmanager
@@ -247,24 +264,3 @@ def _bar(source: BinaryIO, path: Path | None) -> "Generator[Callable[[ImportSumm
             progress.update(task, completed=0 if size is None else source.tell(), rows=rows, rate=rate)
 
         yield advance
-
-
-def _tell(summary: "ImportSummary", results: Path | None, *, dry_run: bool, as_json: bool) -> None:
-    counts = {name: getattr(summary, name) for name in ("created", "updated", "skipped", "failed")}
-    if as_json:
-        told = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before, **counts}
-        show.json(told)
-        return
-    if summary.before:
-        show.say(f"{summary.before:,} rows by an earlier run; --import-id NAME begins a job of its own", err=True)
-    would = " (nothing was changed)" if dry_run else ""
-    show.say(", ".join(f"{count:,} {name}" for name, count in counts.items()) + would)
-    shown = [result for result in summary.results if result.status == "failed"][:20]
-    for result in shown:
-        error = result.error
-        if error is not None:
-            at = f" ({error.field})" if error.field else ""
-            show.say(show.plain(f"  line {result.line}: {error.code}: {error.message}{at}"), err=True)
-    if summary.failed > len(shown):
-        where = f"{results} has them all" if results else "--results FILE keeps them all"
-        show.say(f"  and {summary.failed - len(shown):,} more: {where}", err=True)

@@ -50,7 +50,7 @@ _BOOLEAN, _NUMBER = _says("must be true or false"), _says("must be a whole numbe
 _TEXT, _OBJECT = _says("must be text"), _says("must be an object of names and values")
 _MESSAGES: Mapping[str, Callable[[Context], str]] = {
     "missing": _says("is required"),
-    "extra_forbidden": _says("is not a field of this request: leave it out, or check its spelling"),
+    "extra_forbidden": _says("is not a known field: leave it out, or check its spelling"),
     "string_type": _TEXT,
     "string_unicode": _says("must be text that UTF-8 can hold: it has half a surrogate pair"),
     "string_too_short": _at_least,

@@ -89,7 +89,7 @@ def _check_identities(identities: list[m.LinkedIdentity]) -> None:
     for identity in identities:
         fields.check(m.LinkIdentity.model_construct(**dict(identity)))
     if len({(each.provider, each.provider_id) for each in identities}) < len(identities):
-        raise refusals.invalid("an identity is there twice", "identities")
+        raise refusals.invalid("has the same identity twice: leave one of them out", "identities")
 
 
 def _timed(row: m.ImportedUser) -> m.ImportedUser:
@@ -97,10 +97,10 @@ def _timed(row: m.ImportedUser) -> m.ImportedUser:
     created = row.created_at and _time(row.created_at, "createdAt")
     updated = row.updated_at and _time(row.updated_at, "updatedAt")
     if updated is not None and updated < (created or rfc3339(datetime.now(UTC))):
-        raise refusals.invalid("lies before createdAt, which is now where it is absent", "updatedAt")
+        raise refusals.invalid("lies before createdAt, which is now if the row has none", "updatedAt")
     blocked = row.blocked_at and _time(row.blocked_at, "blockedAt", updated)
     if blocked is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
-        raise refusals.invalid("is of a user who is neither BLOCKED nor DEACTIVATED", "blockedAt")
+        raise refusals.invalid("needs the status BLOCKED or DEACTIVATED: set it, or leave blockedAt out", "blockedAt")
     for index, each in enumerate(row.identities):
         linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
         vars(each)["linked_at"] = linked
@@ -117,5 +117,5 @@ def _time(text: str, field: str, latest: str | None = None) -> str:
     if not _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW:
         raise refusals.invalid("lies in the future, or before 1970", field)
     if latest is not None and rfc3339(at) > latest:
-        raise refusals.invalid("lies behind updatedAt", field)
+        raise refusals.invalid("lies after updatedAt", field)
     return rfc3339(at)

@@ -67,7 +67,8 @@ def test_import_of_a_file_creates_its_users(shell: Shell, client: contract.Clien
     with pytest.raises(contract.UserNotFound):
         client.auth.users.get_by_email(rows[0]["email"])
     code, out, err = shell.run("import", str(file))
-    assert (code, out, err) == (0, "3 created, 0 updated, 0 skipped, 0 failed\n", "")
+    assert (code, out) == (0, "3 created, 0 updated, 0 skipped, 0 failed\n")
+    assert err.startswith("import id: ")
     assert client.auth.sessions.authenticate(email=rows[2]["email"], password=PASSWORD).user.email == rows[2]["email"]
     # The same file is the same job.
     done = shell.json("import", str(file))
@@ -183,7 +184,7 @@ def test_import_of_csv_without_an_email_column_is_refused(shell: Shell, tmp_path
     file.write_text("externalId,profile.firstName\n1,Ada\n")
     code, out, err = shell.run("import", str(file))
     assert (code, out) == (1, "0 created, 0 updated, 0 skipped, 1 failed\n")
-    assert "line 1: validation_failed" in err
+    assert "validation_failed" in err
 
 
 def test_import_reads_standard_input_and_gzip(shell: Shell, client: contract.Client, tmp_path: Path) -> None:
@@ -309,9 +310,9 @@ def test_results_overwrite_nothing_but_results(shell: Shell, tmp_path: Path) -> 
 
 def test_import_says_where_all_bad_rows_are(shell: Shell, tmp_path: Path) -> None:
     file, kept = written(tmp_path / "users.jsonl", [{"email": "bad"}] * 25), tmp_path / "results.jsonl"
-    assert "and 5 more: --results FILE keeps them all" in shell.run("import", str(file), "--dry-run")[2]
+    assert "--results FILE keeps the result of every row" in shell.run("import", str(file), "--dry-run")[2]
     _, _, err = shell.run("import", str(file), "--dry-run", "--results", str(kept))
-    assert f"and 5 more: {kept} has them all" in err
+    assert f"{kept} has the result of every row" in err
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def test_message_of_a_refused_body_is_not_the_validator_s(model: type[m.Request]
         ("currentPassword", 3, "must be text"),
         ("newPassword", None, "must be text"),
         ("userId", "x", "not a user id: user_ and 26 letters and digits"),
-        ("zzz", 1, "is not a field of this request: leave it out, or check its spelling"),
+        ("zzz", 1, "is not a known field: leave it out, or check its spelling"),
     ],
 )
 def test_message_says_what_is_right(field: str, value: Any, message: str) -> None:
