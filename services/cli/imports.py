@@ -30,9 +30,33 @@ System = Literal["auth0", "keycloak", "supabase", "clerk", "django", "firebase"]
 @app.command("import")
 def import_users(
     *,
-    file: Annotated[str, typer.Argument(help="JSONL, a JSON array or CSV, gzipped or not; - for standard input.")],
+    file: Annotated[
+        str, typer.Argument(help="JSONL, a JSON array, CSV, LDIF or a plain dump of PostgreSQL; - for standard input.")
+    ],
     system: Annotated[System | None, typer.Option("--from", help="The system that the file was exported from.")] = None,
-    format: Annotated[Literal["jsonl", "json", "csv"] | None, typer.Option(help="If it cannot be guessed.")] = None,
+    format: Annotated[
+        Literal["jsonl", "json", "csv", "ldif", "sql"] | None,
+        typer.Option(help="Set the format of the file, if it is not detected."),
+    ] = None,
+    columns: Annotated[
+        Path | None,
+        typer.Option(
+            "--map",
+            exists=True,
+            dir_okay=False,
+            help="A file that says which of its columns is which of ours (TOML or JSON).",
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="The encoding of the text, such as windows-1252, if it is not UTF-8.")
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(help="A text that means no value, such as NULL. Repeat the option for more texts."),
+    ] = None,
+    dates: Annotated[
+        Literal["dmy", "mdy"] | None, typer.Option(help="The order of day and month in dates such as 03/04/2024.")
+    ] = None,
     hash_config: Annotated[
         Path | None,
         typer.Option(
@@ -63,8 +87,11 @@ def import_users(
             raise typer.BadParameter("standard input is closed", param_hint="FILE")
         source = sys.stdin.buffer
     path = _regular(file)
-    preset = _preset(system, hash_config)
-    settings = (system, format, on_conflict, None if hash_config is None else hash_config.read_bytes())
+    preset = _preset(system, hash_config) if columns is None else _mapped(columns, system)
+    settings: tuple[object, ...] = (system, format, on_conflict, hash_config and hash_config.read_bytes())
+    reading = (encoding and _encoding(encoding), tuple(null or ()), dates, columns and columns.read_bytes())
+    if any(reading):  # Without them a job keeps the name that it had before there were such options.
+        settings = (*settings, *reading)
     if verified != "as-given":
         settings = (*settings, verified)
     with _reading(file):
@@ -77,10 +104,10 @@ def import_users(
         if path is not None:
             source = stack.enter_context(path.open("rb"))
         advance = stack.enter_context(_bar(source, path))
+        from denizen.importing.reading import read_all
+
         summary = denizen.auth.users.import_users(
-            source,
-            format=format,
-            preset=preset,
+            read_all(source, format=format, preset=preset, encoding=encoding, null=null or None, dates=dates),
             dry_run=dry_run,
             on_conflict=on_conflict,
             import_id=name,
@@ -142,6 +169,30 @@ def _preset(system: System | None, hash_config: Path | None) -> Any:
         raise typer.BadParameter("the file is no text in UTF-8", param_hint="--hash-config") from error
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--hash-config") from error
+
+
+def _mapped(columns: Path, system: System | None) -> Any:
+    """The preset that a file of `--map` describes."""
+    from denizen.importing import Columns
+
+    if system is not None:
+        raise typer.BadParameter("a file is read by --from or by --map, not by both", param_hint="--map")
+    try:
+        return Columns.parse(columns.read_text("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("the file is no text in UTF-8", param_hint="--map") from error
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--map") from error
+
+
+def _encoding(name: str) -> str:
+    """An encoding by the name that Python has for it."""
+    from denizen.importing.encodings import known
+
+    try:
+        return known(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--encoding") from error
 
 
 def _of_content(file: Path, settings: object) -> str:

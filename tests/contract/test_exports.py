@@ -13,7 +13,7 @@ TokenInvalid TooManyAttempts Unauthenticated Unavailable UsedAfterFork UserBlock
 ValidationFailed VersionConflict WeakPassword WrongEventLoop
 Event EventData Operation Profile User UserList
 """
-IMPORTING = "PRESETS BadRow Format HashConfig Preset RefusedFile Row firebase read"
+IMPORTING = "PRESETS BadRow Columns Format HashConfig Preset RefusedFile Row firebase read"
 
 
 def test_exported_names_of_denizen_are_these() -> None:

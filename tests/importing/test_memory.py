@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from denizen.importing import BadRow, Format, Row, read
+from denizen.importing import BadRow, Format, Preset, Row, read
 
 pytestmark = pytest.mark.slow
 
@@ -36,12 +36,14 @@ class Stream(io.RawIOBase):
         return len(taken)
 
 
-def read_in_little_memory(pieces: Iterator[bytes], format: Format) -> tuple[int, list[BadRow]]:
+def read_in_little_memory(
+    pieces: Iterator[bytes], format: Format, preset: Preset | None = None
+) -> tuple[int, list[BadRow]]:
     """How many good rows there are, and the bad ones."""
     good, bad = 0, list[BadRow]()
     tracemalloc.start()
     try:
-        for row in read(io.BufferedReader(Stream(pieces)), format=format):
+        for row in read(io.BufferedReader(Stream(pieces)), format=format, preset=preset):
             if isinstance(row, Row):
                 good += 1
             else:
@@ -85,6 +87,39 @@ def test_endless_row_is_read_in_bounded_memory(format: Format, filling: bytes) -
         [between, good, b"\n", END[format]],
     )
     assert read_in_little_memory(pieces, format) == (2, [BadRow(3, "malformed_message", _too_long(format))])
+
+
+@pytest.mark.parametrize("format", ["ldif", "sql"])
+def test_long_export_of_a_server_is_read_in_bounded_memory(format: Format) -> None:
+    """Of LDIF and of a dump; SQLite's own memory is bounded by its cache."""
+    text = b"x" * 8000
+    row = b"dn: uid=a\nmail: a@example.com\ncn: %b\n\n" % text if format == "ldif" else b"a@example.com\t%b\n" % text
+    count = (TOTAL // 2) // len(row)
+    begin = b"COPY users (email, x) FROM stdin;\n" if format == "sql" else b"version: 1\n"
+    pieces = itertools.chain([begin], itertools.repeat(row, count), [b"\\.\n" if format == "sql" else b""])
+    good, bad = read_in_little_memory(pieces, format, preset=lambda raw: {"email": raw.get("email") or raw["mail"]})
+    assert (good, bad) == (count, [])
+
+
+@pytest.mark.parametrize(
+    ("format", "begin", "filling", "end"),
+    [
+        ("ldif", b"dn: uid=a\ncn: ", b"x" * 65536, b"\n\n"),
+        ("ldif", b"dn: uid=a\ncn: x\n", b" xxxxxxxxxxxxxxx\n" * 4096, b"\n"),
+        ("ldif", b"dn: uid=a\n", b"cn: xxxxxxxxxxx\n" * 4096, b"\n"),
+        ("ldif", b"# ", b"x" * 65536, b"\n"),
+        ("sql", b"COPY users (email, x) FROM stdin;\na@example.com\t", b"x" * 65536, b"\n\\.\n"),
+        ("sql", b"COPY users (email, x) FROM stdin;\n\\.\nSELECT '", b"(" * 65536, b"';\n"),
+        ("csv", b"sep=;\n", b"email;" * 10000, b"\n"),
+    ],
+)
+def test_endless_line_of_an_export_is_read_in_bounded_memory(
+    format: Format, begin: bytes, filling: bytes, end: bytes
+) -> None:
+    pieces = itertools.chain([begin], itertools.repeat(filling, 500), [end])
+    good, bad = read_in_little_memory(pieces, format, preset=lambda raw: {"email": raw.get("email") or "a"})
+    assert good == 0
+    assert all("longer than" in row.message for row in bad)
 
 
 def _too_long(format: Format) -> str:

@@ -229,7 +229,6 @@ _THINGS = st.recursive(
             {"email": "a", "custom_password_hash": {"algorithm": "sha1", "hash": {"value": "x"}, "password": "y"}},
         ),
         ("auth0", {"email": "a", "identities": [{"provider": "x"}]}),
-        ("keycloak", {"email": "a", "createdTimestamp": "0001-01-01T00:00:00+14:00"}),
         ("keycloak", {"email": "a", "credentials": [{"type": "password", "secretData": "{}", "credentialData": "{}"}]}),
         ("supabase", {"email": "a", "raw_user_meta_data": "["}),
         ("supabase", {"email": "a", "banned_until": "tomorrow"}),

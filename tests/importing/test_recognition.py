@@ -168,7 +168,7 @@ def test_row_of_another_system_within_a_file_is_a_bad_row() -> None:
 def test_csv_without_header_is_told(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
     file.write_text("abc123,jane@example.com,true\nabc124,john@example.com,true\n", "utf-8")
-    assert refusal(file, "firebase").startswith("this CSV has no header: export with")
+    assert "firebase auth:export users.json --format=json" in refusal(file, "firebase")
     assert refusal(file, "keycloak").startswith("the file has no header")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+from denizen.importing.dates import ORDER, DateOrder
 from denizen.importing.fitting import fit
 from denizen.importing.presets import Preset
 from denizen.importing.recognition import recognised
@@ -15,20 +16,35 @@ _NO_USER = "the preset takes it for no user"
 
 
 def converted(
-    rows: Iterator[tuple[int, Any] | Row | BadRow | LeftOutRow], preset: Preset | None
+    rows: Iterator[tuple[int, Any] | Row | BadRow | LeftOutRow], preset: Preset | None, dates: DateOrder | None = None
 ) -> Iterator[Row | BadRow | LeftOutRow]:
-    """The user of each row, or why there is none. Without a preset, the rows are in Denizen's own form."""
+    """The user of each row, or why there is none. Without a preset, the rows are in Denizen's own form.
+
+    dates: the order of day and month in the dates of the rows, where they do not show it.
+    """
+    made = preset if preset is None or dates is None else _ordered(preset, dates)
     for row in recognised(rows, preset):
         if not isinstance(row, tuple):
             yield row
             continue
         line, raw = row
         try:
-            yield own(line, raw) if preset is None else _made(preset, line, raw)
+            yield own(line, raw) if made is None else _made(made, line, raw)
         except LeftOut as left_out:
             yield LeftOutRow(line, left_out.message)
         except Unfit as unfit:
             yield BadRow(line, "validation_failed", unfit.message, unfit.field)
+
+
+def _ordered(preset: Preset, dates: DateOrder) -> Preset:
+    def ordered(raw: Json) -> Json | None:
+        token = ORDER.set(dates)
+        try:
+            return preset(raw)
+        finally:
+            ORDER.reset(token)
+
+    return ordered
 
 
 def _made(preset: Preset, line: int, raw: Any) -> Row:

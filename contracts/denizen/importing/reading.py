@@ -4,62 +4,110 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack, cast, get_args
 
-from denizen.importing import arrays, lines, tables
+from denizen.importing import arrays, dumps, ldif, lines, plain_tables, tables
+from denizen.importing.columns import Columns
 from denizen.importing.conversion import converted
-from denizen.importing.presets import PRESETS, Preset
+from denizen.importing.dates import DateOrder
+from denizen.importing.encodings import Octets, known
+from denizen.importing.presets import DATABASES, PRESETS, Preset
+from denizen.importing.records import Cells
 from denizen.importing.rows import BadRow, Json, LeftOutRow, Row
-from denizen.importing.sources import Format, Octets, guessed, opened
+from denizen.importing.sources import Format, guessed, opened
 from denizen.importing.strict import Malformed, checked
 
 Source = str | os.PathLike[str] | Octets | Iterable[Json] | Iterable[Row | BadRow | LeftOutRow]
+_NULLS = frozenset({"NULL", "null", r"\N"})
 _Read = Iterator[tuple[int, Any] | Row | BadRow | LeftOutRow]
 
 
-def read(source: Source, *, format: Format | None = None, preset: str | Preset | None = None) -> Iterator[Row | BadRow]:
+class Reading(TypedDict, total=False):
+    """How a source is read: the arguments of `read_all`."""
+
+    format: Format | None
+    preset: str | Preset | None
+    encoding: str | None
+    null: Iterable[str] | None
+    dates: DateOrder | None
+
+
+def read(source: Source, **options: Unpack[Reading]) -> Iterator[Row | BadRow]:
     """The users of a file, or of anything that yields dicts: `read_all` without the rows that are left out."""
-    return (row for row in read_all(source, format=format, preset=preset) if not isinstance(row, LeftOutRow))
+    return (row for row in read_all(source, **options) if not isinstance(row, LeftOutRow))
 
 
 def read_all(
-    source: Source, *, format: Format | None = None, preset: str | Preset | None = None
+    source: Source,
+    *,
+    format: Format | None = None,
+    preset: str | Preset | None = None,
+    encoding: str | None = None,
+    null: Iterable[str] | None = None,
+    dates: DateOrder | None = None,
 ) -> Iterator[Row | BadRow | LeftOutRow]:
-    """The users of a file, or of anything that yields dicts, and the rows that are no users.
+    r"""The users of a file, or of anything that yields dicts, and the rows that are no users.
 
     source: a path, `-` for standard input, or a binary file object, gzipped or not; or an iterable. Rows that
         `read_all` made already are passed on as they are.
     format: guessed from the name and the first octets where it is not given.
-    preset: whose export it is, by name (`PRESETS`) or as a function; without one the rows are Denizen's own.
+    preset: whose export it is, by name (`PRESETS`) or as a function, such as `Columns.parse(…)`; without one the rows
+        are Denizen's own.
+    encoding: of the text; without one, what a byte order mark names, or UTF-8.
+    null: texts that are no value; without them, `NULL`, `null` and `\N` in CSV of presets in `DATABASES`.
+    dates: the order of day and month in dates such as 03/04/2024; without it, a row with such a date is bad.
 
-    A bad row never stops the good ones. Raises OSError where the source cannot be read, and ValueError at once for a
-    preset or a format that does not exist; what an iterable raises, it raises.
+    A bad row never stops the good ones. Raises OSError where the source cannot be read, RefusedFile where nothing can
+    be taken from it, and ValueError at once for an argument that does not exist; what an iterable raises, it raises.
     """
     if isinstance(preset, str) and preset not in PRESETS:
         raise ValueError(f"preset: there is no such preset; there are {', '.join(PRESETS)}")
-    if format is not None and format not in ("jsonl", "json", "csv"):
-        raise ValueError("format: there is no such format; there are jsonl, json, csv")
+    if format is not None and format not in get_args(Format):
+        raise ValueError(f"format: there is no such format; there are {', '.join(get_args(Format))}")
+    if dates is not None and dates not in get_args(DateOrder):
+        raise ValueError(f"dates: there is no such order; there are {', '.join(get_args(DateOrder))}")
     made = PRESETS[preset] if isinstance(preset, str) else preset
     if made is not None and not callable(made):
         raise TypeError(f"preset: must be a name or a function, not {type(preset).__name__}")
+    named = None if encoding is None else known(encoding)
+    default: frozenset[str] = _NULLS if preset in DATABASES else frozenset()
+    nulls = default if null is None else frozenset(null)
     if isinstance(source, str | os.PathLike) or hasattr(source, "read"):
-        return converted(_of_octets(source, format, made is not None), made)  # pyright: ignore[reportArgumentType]
+        cells = Cells(nulls, dates, made.check) if isinstance(made, Columns) else Cells(nulls, dates)
+        rows = _of_octets(source, format, named, cells, others=made is not None)  # pyright: ignore[reportArgumentType]
+        return converted(rows if null is None else _without(rows, nulls), made, dates)
     if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable):
         kind = type(source).__name__  # pyright: ignore[reportUnknownArgumentType]
         raise TypeError(f"source: must be a path, a binary file or an iterable of dicts, not {kind}")
-    return converted(_of_dicts(source), made)  # pyright: ignore[reportArgumentType]
+    return converted(_of_dicts(source), made, dates)  # pyright: ignore[reportArgumentType]
 
 
-def _of_octets(source: str | os.PathLike[str] | Octets, format: Format | None, others: bool) -> _Read:
-    with opened(source) as (stream, head):
-        name = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
-        match format or guessed(name, head):
+def _of_octets(
+    source: str | os.PathLike[str] | Octets, format: Format | None, encoding: str | None, cells: Cells, *, others: bool
+) -> _Read:
+    with opened(source, encoding) as (stream, head):
+        name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+        match format or guessed(name if isinstance(name, str) else "", head):
             case "jsonl":
                 yield from lines.rows(stream)
             case "json":
                 yield from arrays.rows(stream)
             case "csv":
-                yield from tables.plain_rows(stream) if others else tables.rows(stream)
+                yield from plain_tables.rows(stream, cells) if others else tables.rows(stream, cells)
+            case "ldif":
+                yield from ldif.rows(stream)
+            case "sql":
+                yield from dumps.rows(stream, cells.check)
+
+
+def _without(rows: _Read, nulls: frozenset[str]) -> _Read:
+    """The rows, without the fields whose text is no value."""
+    for row in rows:
+        if isinstance(row, tuple) and isinstance(row[1], dict):
+            found = cast(Json, row[1])
+            yield row[0], {name: each for name, each in found.items() if not isinstance(each, str) or each not in nulls}
+        else:
+            yield row
 
 
 def _of_dicts(source: Iterable[Any]) -> _Read:

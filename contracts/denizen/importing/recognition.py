@@ -42,10 +42,6 @@ _MARKS = {system.name: frozenset(map(str.casefold, system.marks)) for system in 
 _FIELDS = {system.name: frozenset(map(str.casefold, system.marks | system.fields)) for system in SYSTEMS}
 
 
-_NO_HEADER = "the file has no header: its first line must name the columns"
-_NO_HEADER_OF_FIREBASE = "this CSV has no header: export with `firebase auth:export users.json --format=json`"
-
-
 class Recogniser:
     """Finds the systems that rows with given fields can be of."""
 
@@ -125,8 +121,6 @@ def _begin(rows: Iterator[Raw], wanted: System | None, recogniser: Recogniser) -
             continue
         raw = cast(Json, row[1])
         form = tuple(raw)
-        if any("@" in name for name in form):
-            raise RefusedFile(_NO_HEADER if wanted is None or wanted.name != "firebase" else _NO_HEADER_OF_FIREBASE)
         systems = recogniser.systems(form)
         if wanted in systems or (wanted is None and not systems and is_ours(form)):
             return held

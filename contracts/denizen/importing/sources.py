@@ -11,21 +11,37 @@ import zlib
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, cast
 
-Format = Literal["jsonl", "json", "csv"]
+from denizen.importing.encodings import Decoded, Octets, check_utf8, marked
+from denizen.importing.rows import RefusedFile
+
+Format = Literal["jsonl", "json", "csv", "ldif", "sql"]
 
 CHUNK = 1 << 18
 """Octets that are read at once."""
 _HEAD = 1 << 14
-_BOM = b"\xef\xbb\xbf"
 _USERS = re.compile(rb'"users"\s*:\s*\[')
-
-
-class Octets(Protocol):
-    """A binary file."""
-
-    def read(self, size: int, /) -> bytes | None: ...
+_LDIF = re.compile(rb"(?:[ \t\r]*\n|[ #][^\n]*\n)*+(?:version:[ ]*1\s|dn::?[ ])", re.IGNORECASE)
+_SQL = re.compile(rb"^(?:-- PostgreSQL database dump|COPY [\w.\"]+ \(.*\) FROM stdin;)", re.MULTILINE)
+_OTHERS = (
+    (b"PGDMP", "pg_dump's custom format: make plain SQL of it with `pg_restore --data-only --file users.sql FILE`"),
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook: unpack it, or save it as CSV UTF-8"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook: save it as CSV UTF-8"),
+    (b"BZh", "compressed with bzip2: unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz: unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive: unpack it first"),
+    (b"\x1f\x8b", "compressed with gzip twice: unpack it once"),
+    (b"SQLite format 3\0", "a database of SQLite: export the table of users as CSV with its header"),
+    (b"Obj\x01", "Avro: export the users as JSON or CSV"),
+    (b"PAR1", "Parquet: export the users as JSON or CSV"),
+    (b"%PDF", "a PDF document: export the users as JSON or CSV"),
+    (b"<", "HTML or XML: export the users as JSON or CSV"),
+    (b"-- MySQL dump", "a dump of MySQL: export the table of users as CSV with its header"),
+    (b"-- MariaDB dump", "a dump of MariaDB: export the table of users as CSV with its header"),
+)
+"""What a file begins with that holds no rows we read, and what to do."""
 
 
 class _Source(io.RawIOBase):
@@ -53,20 +69,66 @@ class _Source(io.RawIOBase):
 
 
 @contextmanager
-def opened(source: str | os.PathLike[str] | Octets) -> Generator[tuple[BinaryIO, bytes]]:
-    """The octets of a source, decompressed and without byte order mark, and the first of them.
+def opened(source: str | os.PathLike[str] | Octets, encoding: str | None = None) -> Generator[tuple[BinaryIO, bytes]]:
+    """The octets of a source as UTF-8, decompressed and without byte order mark, and the first of them.
 
-    A file object is left open. Raises OSError, then and while reading: it cannot be read, or its gzip data is damaged.
+    encoding: of the source; a byte order mark names it too, and without either it is UTF-8. A file that can be read
+        twice is read to its end first, so that nothing is taken from one that is damaged or in another encoding.
+
+    A file object is left open. Raises RefusedFile, and OSError, then and while reading: it cannot be read, or its gzip
+    data is damaged.
     """
     with ExitStack() as stack:
-        file = source if not isinstance(source, str | os.PathLike) else _file(source, stack)
+        file: Octets = source if not isinstance(source, str | os.PathLike) else _file(source, stack)
+        if isinstance(file, io.BufferedReader) and file.seekable():
+            whole = cast(BinaryIO, file)
+            begin = whole.tell()
+            with ExitStack() as first:
+                _check(_text(whole, encoding, first))
+            whole.seek(begin)
+        text = _text(cast(Octets, file), encoding, stack)
+        head = _first(text)
+        yield stack.enter_context(io.BufferedReader(_Source(head, text), CHUNK)), head
+
+
+def _check(text: Octets) -> None:
+    if not isinstance(text, Decoded):
+        check_utf8(text)
+    while text.read(CHUNK):
+        pass
+
+
+def _text(file: Octets, encoding: str | None, stack: ExitStack) -> Octets:
+    """A source as UTF-8. Raises RefusedFile, OSError."""
+    head = _first(file)
+    if head.startswith(b"\x1f\x8b"):
+        packed = io.BufferedReader(_Source(head, file), CHUNK)
+        file = _Source(b"", stack.enter_context(gzip.GzipFile(fileobj=packed)))
         head = _first(file)
-        if head.startswith(b"\x1f\x8b"):
-            packed = io.BufferedReader(_Source(head, file), CHUNK)
-            file = _Source(b"", stack.enter_context(gzip.GzipFile(fileobj=packed)))
-            head = _first(file)
-        head = head.removeprefix(_BOM)
-        yield stack.enter_context(io.BufferedReader(_Source(head, file), CHUNK)), head
+    _check_head(head, encoding)
+    found = encoding or marked(head) or "utf-8"
+    whole = stack.enter_context(io.BufferedReader(_Source(head, file), CHUNK))
+    if found != "utf-8":
+        return Decoded(whole, found)
+    if mark := marked(head) and len(head) - len(head.removeprefix(b"\xef\xbb\xbf")):
+        whole.read(mark)
+    return whole
+
+
+def _check_head(head: bytes, encoding: str | None) -> None:
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for magic, what in _OTHERS:
+        if start.startswith(magic):
+            raise RefusedFile(f"the file is {what}")
+    if head[257:262] == b"ustar":
+        raise RefusedFile("the file is a tar archive: unpack it first")
+    if head and not head.strip(b"\0"):
+        raise RefusedFile("the file holds only zeros: it is damaged, export or copy it again")
+    if encoding is None and marked(head) is None and len(head) > 3:
+        even, odd = head[::2].count(0), head[1::2].count(0)
+        if max(even, odd) > len(head) // 4 and min(even, odd) < len(head) // 16:
+            order = "le" if odd > even else "be"
+            raise RefusedFile(f"the file looks like UTF-16 without a byte order mark: add --encoding utf-16-{order}")
 
 
 def _file(path: str | os.PathLike[str], stack: ExitStack) -> Octets:
@@ -88,6 +150,10 @@ def guessed(name: str, head: bytes) -> Format:
         return "csv"
     if suffix in (".jsonl", ".ndjson"):
         return "jsonl"
+    if suffix in (".ldif", ".ldi") or _LDIF.match(head):
+        return "ldif"
+    if suffix == ".sql" or _SQL.search(head):
+        return "sql"
     start = head.lstrip()
     if start.startswith(b"{"):
         # Auth0 calls its JSONL .json. Keycloak and Firebase write an object around the array, on many lines or on one.

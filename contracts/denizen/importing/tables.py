@@ -1,99 +1,30 @@
-"""The rows of CSV (RFC 4180): a header, dotted columns, UTF-8; with semicolons where the header has no comma, as Excel
-writes it where a comma is a decimal point.
-
-Behind a quote that is never closed, rows would be taken for its text. So where a record turns out broken, only its
-first line is given up, and the lines behind are read anew.
-"""
+"""Users of ours in CSV: a header of their fields, in which a dotted column is a field of a section."""
 
 from __future__ import annotations
 
-import csv
-import re
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+from denizen.importing.dates import AMBIGUOUS, DateOrder, moment
 from denizen.importing.formulas import restored
-from denizen.importing.lines import lines
 from denizen.importing.recognition import check_own
+from denizen.importing.records import UNNAMED, Cells, Records, header_fault, shown, wrong_count
 from denizen.importing.rows import BadRow, Json, Unfit
-from denizen.importing.strict import LONGEST, Malformed, parsed
+from denizen.importing.strict import Malformed, parsed
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z_]{0,30}(\.[A-Za-z][A-Za-z_]{0,30}){0,3}")
-"""The name of a column that may be shown. If a file has no header, the first row holds a user's data instead."""
-_LINE = 100
-"""Octets that a line takes in memory beside its text."""
-_SNAKE = re.compile(r"_([a-z])")
-_TEXT = {
-    "id", "email", "password", "passwordHash", "externalId", "status", "createdAt", "updatedAt", "blockedAt",
-    "lastLoginAt", "lastLoginIp", "version", "loginCount",
-}  # fmt: skip
-_PROFILE = {"firstName", "lastName", "displayName", "picture", "locale", "timezone"}
-_FLAGS = {"emailVerified", "passwordChangeRequired"}
-_JSON = {"profile", "metadata", "appMetadata", "identities"}
-
-
-_OPEN = "the row is not CSV: a quote is never closed, or a line within its quotes cannot be read"
-
-
-class _Broken(Exception):
-    """A line that cannot be read, within a record."""
-
-
-class Records:
-    """The line and the fields of each record."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._lines = lines(stream)
-        header = next(self._lines, None)
-        self._again: deque[tuple[int, str] | BadRow] = deque([] if header is None else [header])
-        self._delimiter = ";" if isinstance(header, tuple) and ";" in header[1] and "," not in header[1] else ","
-        self._taken: list[tuple[int, str] | BadRow] = []
-        self._size = 0
-
-    def __iter__(self) -> Iterator[tuple[int, list[str]] | BadRow]:
-        reader = csv.reader(self._fed(), delimiter=self._delimiter, strict=True)
-        while True:
-            self._taken.clear()
-            self._size = 0
-            try:
-                fields = next(reader)
-            except StopIteration:
-                return
-            except csv.Error:
-                bad = self._give_up("the row is not CSV: a quote is out of place or never closed, or a field too long")
-            except _Broken as broken:
-                bad = self._give_up(str(broken))
-            else:
-                if fields:
-                    first = self._taken[0]
-                    yield (first.line if isinstance(first, BadRow) else first[0]), fields
-                continue
-            yield bad
-            reader = csv.reader(self._fed(), delimiter=self._delimiter, strict=True)
-
-    def _fed(self) -> Iterator[str]:
-        while line := self._again.popleft() if self._again else next(self._lines, None):
-            self._taken.append(line)
-            if isinstance(line, BadRow):
-                raise self._broken(line.message)
-            text = line[1]
-            self._size += len(text) + _LINE
-            if "\0" in text:
-                raise self._broken("the line holds NUL")
-            if self._size > LONGEST:
-                raise _Broken(f"the row is longer than {LONGEST} characters")
-            yield text
-
-    def _broken(self, message: str) -> _Broken:
-        """What is wrong with the record's first line, where the one that was taken last cannot be read."""
-        return _Broken(message if len(self._taken) == 1 else _OPEN)
-
-    def _give_up(self, message: str) -> BadRow:
-        first, *rest = self._taken
-        self._again.extendleft(reversed(rest))
-        return first if isinstance(first, BadRow) else BadRow(first[0], "malformed_message", message)
+_FOLDED = str.maketrans("", "", "_- ")
+_TEXT = ("id", "email", "password", "passwordHash", "externalId", "status")
+_SHOWN_ONLY = ("lastLoginAt", "lastLoginIp", "version", "loginCount")
+"""Columns that an export of Denizen shows, and no caller can set."""
+_TIMES = ("createdAt", "updatedAt", "blockedAt")
+_PROFILE = ("firstName", "lastName", "displayName", "picture", "locale", "timezone")
+_FLAGS = ("emailVerified", "passwordChangeRequired")
+_JSON = ("profile", "metadata", "appMetadata", "identities")
+_WHOLE = (*_TEXT, *_TIMES, *_FLAGS, *_JSON, *_SHOWN_ONLY, *(f"profile.{name}" for name in _PROFILE))
+_BY_FOLDED = {name.lower(): name for name in _WHOLE}
+COLUMNS = ", ".join(name for name in _WHOLE if name not in _SHOWN_ONLY) + ", metadata.NAME, appMetadata.NAME"
+"""The columns that users have, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +37,13 @@ class _Column:
     value: Callable[[str], Any] | None
 
 
-def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
+def rows(stream: BinaryIO, cells: Cells) -> Iterator[tuple[int, Json] | BadRow]:
     """Users of ours; an empty cell says nothing. Where the header cannot be used, no row can: it alone is bad."""
     records = iter(Records(stream))
     header = next(records, None)
     if header is None:
         return
-    columns = _columns(header) if not isinstance(header, BadRow) else header
+    columns = _columns(header, cells) if not isinstance(header, BadRow) else header
     if isinstance(columns, BadRow):
         if not isinstance(header, BadRow):
             check_own(header[1])
@@ -123,80 +54,93 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
         if isinstance(record, BadRow):
             yield record
         elif len(record[1]) != len(plan):
-            yield _wrong_count(record[0], len(plan))
+            yield wrong_count(record[0], len(plan))
         else:
             try:
-                yield record[0], _user(plan, record[1])
+                yield record[0], _user(plan, record[1], cells.null)
             except Unfit as unfit:
                 yield BadRow(record[0], "validation_failed", unfit.message, unfit.field)
 
 
-def plain_rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
-    """Rows of another system: text by the names of the header, without empty cells."""
-    header: list[str] | None = None
-    for record in Records(stream):
-        if isinstance(record, BadRow):
-            yield record
-        elif header is None:
-            header = record[1]
-            if len(set(header)) != len(header):
-                yield BadRow(record[0], "malformed_message", "the header has a column twice")
-                return
-        elif len(record[1]) != len(header):
-            yield _wrong_count(record[0], len(header))
-        else:
-            yield record[0], {name: cell for name, cell in zip(header, record[1], strict=True) if cell}
-
-
-def _wrong_count(line: int, wanted: int) -> BadRow:
-    return BadRow(line, "malformed_message", f"the row has not {wanted} columns, as the header has")
-
-
-def _columns(header: tuple[int, list[str]]) -> list[_Column] | BadRow:
+def _columns(header: tuple[int, list[str]], cells: Cells) -> list[_Column] | BadRow:
     line, names = header
-    columns: list[_Column] = []
-    for number, name in enumerate(names, 1):
-        column = _column(_camel(name.strip()))
-        if column is None:
-            shown = name if _NAME.fullmatch(name) else None
-            return BadRow(line, "validation_failed", f"column {number} of the header is none that users have", shown)
-        columns.append(column)
-    seen = [column.name for column in columns]
+    fault = header_fault([name.strip() for name in names])
+    if fault is not None:
+        return BadRow(line, "malformed_message", fault)
+    columns = [_column(_ours(name.strip()), cells) for name in names]
+    unknown = [name.strip() for name, column in zip(names, columns, strict=True) if column is None]
+    if unknown:
+        listed = ", ".join(shown(name) for name in unknown[:_MOST_SHOWN])
+        more = f" and {len(unknown) - _MOST_SHOWN} more" if len(unknown) > _MOST_SHOWN else ""
+        message = (
+            f"users have no columns {listed}{more}; they have {COLUMNS}. For a file of another system, use --from NAME "
+            "or --map FILE"
+        )
+        return BadRow(line, "validation_failed", message, shown(unknown[0]))
+    found = [column for column in columns if column is not None]
+    seen = [column.name for column in found]
     if "email" not in seen:
-        return BadRow(line, "validation_failed", "the header has no column email", "email")
+        message = f"the header has no column email; it has {', '.join(shown(name) for name in names[:_MOST_SHOWN])}"
+        return BadRow(line, "validation_failed", message, "email")
     for name in seen:
-        if seen.count(name) > 1 or any(other.startswith(f"{name}.") for other in seen):
+        if name and (seen.count(name) > 1 or any(other.startswith(f"{name}.") for other in seen)):
             return BadRow(line, "malformed_message", "the header has a column twice, or one within another", name)
-    return columns
+    return found
 
 
-def _camel(name: str) -> str:
+_MOST_SHOWN = 60
+
+
+def _ours(name: str) -> str:
+    """The name as we spell it: without regard to case, underscores, hyphens and blanks."""
+    folded = name.lower().translate(_FOLDED)
+    if known := _BY_FOLDED.get(folded):
+        return known
     section, dot, rest = name.partition(".")
-    if section in ("metadata", "appMetadata", "app_metadata"):
-        return _SNAKE.sub(lambda match: match[1].upper(), section) + dot + rest
-    return _SNAKE.sub(lambda match: match[1].upper(), name)
+    return _BY_FOLDED.get(section.lower().translate(_FOLDED), section) + dot + rest
 
 
-def _column(name: str) -> _Column | None:
-    if name in _TEXT:
-        return _Column(name, None, (name,), None)
-    if name in _FLAGS:
-        return _Column(name, None, (name,), lambda cell: _flag(cell, name))
-    if name in _JSON:
-        return _Column(name, None, (name,), lambda cell: _json(cell, name))
+def _column(name: str, cells: Cells) -> _Column | None:
     section, *path = name.split(".")
-    if section == "profile" and len(path) == 1 and path[0] in _PROFILE:
+    if name in _WHOLE and not path:
+        return _Column(name, None, (name,), _conversion(name, cells))
+    if name in _WHOLE or (section in ("metadata", "appMetadata") and path and all(path) and len(path) <= 8):
         return _Column(name, section, tuple(path), None)
-    if section in ("metadata", "appMetadata") and path and all(path) and len(path) <= 8:
-        return _Column(name, section, tuple(path), None)
+    # A column without a name may stay empty, as spreadsheets write it.
+    return None if name else _Column("", None, ("",), _unnamed)
+
+
+def _conversion(name: str, cells: Cells) -> Callable[[str], Any] | None:
+    if name in _TIMES:
+        return lambda cell: _time(cell, name, cells.dates)
+    if name in _FLAGS:
+        return lambda cell: _flag(cell, name)
+    if name in _JSON:
+        return lambda cell: _json(cell, name)
     return None
 
 
-def _user(plan: list[tuple[int, _Column]], cells: list[str]) -> Json:
+def _unnamed(_: str) -> Any:
+    raise Unfit(UNNAMED)
+
+
+def _time(cell: str, name: str, order: DateOrder | None) -> str:
+    if len(cell) >= 20 and cell[10] == "T" and cell[-1] == "Z":
+        return cell  # As an export of Denizen writes it; the service checks it.
+    try:
+        found = moment(cell, order)
+    except (ArithmeticError, OSError, ValueError) as error:
+        raise Unfit(AMBIGUOUS if str(error) == AMBIGUOUS else "is not a time", name) from None
+    if found is None:
+        raise Unfit("is no time", name)
+    return found.isoformat().replace("+00:00", "Z")
+
+
+def _user(plan: list[tuple[int, _Column]], cells: list[str], null: frozenset[str]) -> Json:
     user: Json = {}
     for index, column in plan:
         cell = cells[index]
-        if not cell:
+        if not cell or cell in null:
             continue
         if cell[0] == "'":
             cell = restored(cell)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any, cast
 
+from denizen.importing.dates import AMBIGUOUS, ORDER, DateOrder, moment
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import SourceRow
 from denizen.importing.strict import Malformed, parsed
 
 _FLAGS: dict[Any, bool] = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-_EPOCH = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 
 
 def text(raw: Json, name: str) -> str | None:
@@ -78,25 +76,27 @@ def _json(raw: Json, name: str) -> Any:
         raise Unfit(f"is not JSON: {malformed}", name) from None
 
 
-def time(raw: Json, name: str) -> Any:
+def time(raw: Json, name: str, dates: DateOrder | None = None) -> Any:
     """A time as RFC 3339 has it, in UTC; as it is where it cannot be read: it then moves to appMetadata (fitting.py).
 
-    Of ISO 8601 and PostgreSQL, without a zone taken for UTC; of milliseconds since 1970; of MongoDB's `{"$date": …}`.
+    Its form is one of `dates.moment`, or MongoDB's `{"$date": …}`. Raises Unfit where day and month are not clear.
+
+    dates: the order of day and month that the system always writes; what the caller of the import names has precedence.
     """
     value = raw.get(name)
     if isinstance(value, dict):
         value = cast(Json, value).get("$date")
+    if isinstance(value, dict):
+        value = cast(Json, value).get("$numberLong")
     if value is None or value == "":
         return None
     try:
-        if isinstance(value, int | float) or _EPOCH.fullmatch(value):
-            found = datetime.fromtimestamp(float(value) / 1000, UTC)
-        else:
-            found = datetime.fromisoformat(value)
-    except (ArithmeticError, OSError, TypeError, ValueError):
+        found = moment(value, ORDER.get() or dates)
+    except (ArithmeticError, AttributeError, OSError, TypeError, ValueError) as error:
+        if str(error) == AMBIGUOUS:
+            raise Unfit(AMBIGUOUS, name) from None
         return raw.get(name)
-    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    return found.isoformat().replace("+00:00", "Z")
+    return None if found is None else found.isoformat().replace("+00:00", "Z")
 
 
 def octets(encoded: str) -> bytes:
