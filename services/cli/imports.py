@@ -24,7 +24,10 @@ app = typer.Typer(add_completion=False)
 
 _HEAD = b'{"importId"'
 """What a file of results begins with."""
-System = Literal["auth0", "keycloak", "supabase", "clerk", "django", "firebase"]
+System = Literal[
+    "auth0", "keycloak", "supabase", "clerk", "django", "firebase", "kratos", "supertokens", "zitadel", "fusionauth",
+    "better-auth", "cognito", "entra", "wordpress", "ldif",
+]  # fmt: skip
 
 
 @app.command("import")

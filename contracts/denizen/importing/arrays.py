@@ -1,4 +1,4 @@
-"""The rows of a JSON array, read as it streams by: of the array that is the file, or of the one that is its `users`.
+"""The rows of a JSON array, read as it streams by: of the array that is the file, or of one that is within its object.
 
 A row is decoded where it stands in the text, by the decoder of the standard library. Only for a row that it cannot take
 are brackets counted, to find where the next one begins.
@@ -24,6 +24,12 @@ _ALONE = re.compile(r'["}\],\n]|[{\[]+')
 """Where no bracket is open, a comma or a line's end ends the value."""
 _QUOTED = re.compile(r'(?:[^"\\\n]++|\\[^\n])*+')
 """No string of JSON holds a line's end: one that was not closed ends there."""
+_ROWS = frozenset({"users", "Users", "value", "result", "humanUsers"})
+"""Arrays of users: `Users` of Cognito, `value` of Microsoft Graph, `result` and, for each organization, `humanUsers` of
+Zitadel."""
+_WITHIN = frozenset({"dataOrgs", "data_orgs", "orgs"})
+"""Where such an array stands further inside."""
+_SEVERAL = "humanUsers"
 _LONGEST_KEY = 1 << 10
 _STEP = 1 << 12
 _NO_MARK = "\0"  # Which no JSON holds.
@@ -84,8 +90,8 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
     """The objects of the array."""
     text = _Text(stream)
     first = text.skip(_BETWEEN)
-    inside = first == "{"
-    if first not in ("[", "{") or (inside and not _enter(text)):
+    key = _enter(text) if first == "{" else None
+    if key is None and first != "[":
         yield BadRow(text.line(), "malformed_message", "the file is no JSON array, and no object with an array `users`")
         return
     text.at += 1
@@ -93,9 +99,11 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
     while character := text.skip(_BETWEEN):
         if character == "]":
             closed = True
-            text.at += 1
-            if inside:
+            if key == _SEVERAL and (key := _enter(text)):
+                closed = False
+            elif first == "{":
                 return  # What the object holds besides is not ours.
+            text.at += 1
             continue
         line = text.line()
         try:
@@ -111,20 +119,29 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
         yield BadRow(text.line(), "malformed_message", "the file ends before its array does")
 
 
-def _enter(text: _Text) -> bool:
-    """Moves from an object's brace to the array that is its `users`, if it has one."""
+def _enter(text: _Text) -> str | None:
+    """Moves from a bracket to the next array of users behind it; returns its name, or None where there is none."""
     text.at += 1
-    while text.skip(_BETWEEN) == '"':
+    while character := text.skip(_BETWEEN):
+        if character in "{}]":
+            text.at += 1  # One of the organizations begins, or they end.
+            continue
+        if character != '"':
+            return None
         text.hold(_LONGEST_KEY)
         try:
             key, end = DECODER.raw_decode(text.text, text.at)
         except ValueError:
-            return False
+            return None
         text.at = end
-        if text.skip(_COLON) == "[" and key == "users":
-            return True
-        _pass(text, _NO_MARK)
-    return False
+        value = text.skip(_COLON)
+        if value == "[" and key in _ROWS:
+            return key
+        if value in ("[", "{") and key in _WITHIN:
+            text.at += 1
+        else:
+            _pass(text, _NO_MARK)
+    return None
 
 
 def _value(text: _Text) -> Any:

@@ -32,7 +32,7 @@ _OURS = frozenset(
 _OUR_MARKS = frozenset({"externalid", "profile", "metadata", "appmetadata", "blockedat", "logincount"})
 _COMMON = _OURS | {
     "name", "username", "first_name", "last_name", "firstname", "lastname", "displayname", "phone", "phone_number",
-    "phonenumber", "role", "roles", "created_at", "updated_at", "picture", "image", "locale", "disabled",
+    "phonenumber", "role", "roles", "created_at", "updated_at", "picture", "locale", "disabled",
     "active", "verified", "groups", "salt", "uid", "mail",
 }  # fmt: skip
 """Names that many systems use. A row of these alone tells nothing."""

@@ -21,7 +21,11 @@ Format = Literal["jsonl", "json", "csv", "ldif", "sql"]
 CHUNK = 1 << 18
 """Octets that are read at once."""
 _HEAD = 1 << 14
-_USERS = re.compile(rb'"users"\s*:\s*\[')
+_USERS = re.compile(
+    rb'"users"\s*:\s*\[|\{\s*"(?:Users|value|result|@odata\.\w+|details|total|dataOrgs|data_orgs|orgs)"\s*:.*?'
+    rb'"(?:Users|value|result|humanUsers)"\s*:\s*\['
+)
+"""An object around an array of users, which may stand on one line."""
 _LDIF = re.compile(rb"(?:[ \t\r]*\n|[ #][^\n]*\n)*+(?:version:[ ]*1\s|dn::?[ ])", re.IGNORECASE)
 _SQL = re.compile(rb"^(?:-- PostgreSQL database dump|COPY [\w.\"]+ \(.*\) FROM stdin;)", re.MULTILINE)
 _OTHERS = (

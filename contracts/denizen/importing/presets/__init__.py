@@ -8,7 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from denizen.importing.presets import auth0, clerk, django, firebase, keycloak, supabase
+from denizen.importing.presets import (
+    auth0,
+    better_auth,
+    clerk,
+    cognito,
+    django,
+    entra,
+    firebase,
+    fusionauth,
+    keycloak,
+    kratos,
+    ldif,
+    supabase,
+    supertokens,
+    wordpress,
+    zitadel,
+)
 from denizen.importing.presets.system import Preset, System
 
 SYSTEMS = (
@@ -18,11 +34,20 @@ SYSTEMS = (
     System("clerk", "Clerk", clerk.MARKS, clerk.FIELDS, clerk.user),
     System("django", "Django", django.MARKS, django.FIELDS, django.user),
     System("firebase", "Firebase", firebase.MARKS, firebase.FIELDS, firebase.firebase(None)),
+    System("kratos", "Ory Kratos", kratos.MARKS, kratos.FIELDS, kratos.user),
+    System("supertokens", "SuperTokens", supertokens.MARKS, supertokens.FIELDS, supertokens.user),
+    System("zitadel", "Zitadel", zitadel.MARKS, zitadel.FIELDS, zitadel.user),
+    System("fusionauth", "FusionAuth", fusionauth.MARKS, fusionauth.FIELDS, fusionauth.user),
+    System("better-auth", "better-auth", better_auth.MARKS, better_auth.FIELDS, better_auth.user),
+    System("cognito", "Amazon Cognito", cognito.MARKS, cognito.FIELDS, cognito.user),
+    System("entra", "Microsoft Entra", entra.MARKS, entra.FIELDS, entra.user),
+    System("wordpress", "WordPress", wordpress.MARKS, wordpress.FIELDS, wordpress.user),
+    System("ldif", "LDIF", ldif.MARKS, ldif.FIELDS, ldif.user),
 )
 """Users of Firebase with passwords need `firebase(HashConfig(…))`."""
 
 PRESETS: Mapping[str, Preset] = {system.name: system.user for system in SYSTEMS}
 """By name."""
 
-DATABASES = frozenset({"supabase", "django"})
+DATABASES = frozenset({"supabase", "django", "kratos", "fusionauth", "better-auth", "wordpress"})
 """Presets of files that tools of databases write: the texts NULL, null and \\N are no values in their CSV."""

@@ -1,10 +1,13 @@
-"""Auth0."""
+"""Auth0: a user export, an export of password hashes, or a file in the schema of the bulk import."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from denizen.importing import hashes
-from denizen.importing.presets.system import kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names
 from denizen.importing.rows import Json
+from denizen.importing.source_row import leave
 from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
 
 MARKS = names(
@@ -23,24 +26,20 @@ FIELDS = names(
 
 
 def user(raw: Json) -> Json:
-    """A user export, an export of password hashes, or a file in the schema of Auth0's bulk import."""
+    """The user of a row."""
     identifiers = {item["type"]: item for item in array(raw, "identifiers")}
     by_email = identifiers.get("email", {})
-    email = text(raw, "email") or by_email.get("value")
-    custom = mapping(raw, "custom_password_hash")
+    email = text(raw, "email") or text(by_email, "value")
     user_id = text(raw, "user_id")
-    if user_id is None and "_id" in raw:
+    if user_id is None and raw.get("_id"):
         user_id = f"auth0|{text(raw, 'alt_id') or raw['_id']['$oid']}"
-    links = [(item["provider"], item["user_id"]) for item in array(raw, "identities")]
-    if not links and user_id and "|" in user_id:
-        provider, _, who = user_id.partition("|")
-        links = [(provider, who)]
     name = given(raw, "name")
+    leave(raw, SECOND_FACTORS, *_SECOND_FACTORS)
     return compact(
         {
             "email": email,
             "emailVerified": flag(raw, "email_verified") or flag(by_email, "verified"),
-            "passwordHash": hashes.auth0(custom) if custom else text(raw, "passwordHash") or text(raw, "password_hash"),
+            "passwordHash": _hash(raw),
             "externalId": user_id,
             "profile": {
                 "firstName": given(raw, "given_name"),
@@ -51,8 +50,37 @@ def user(raw: Json) -> Json:
             },
             "metadata": mapping(raw, "user_metadata"),
             "appMetadata": kept_with(mapping(raw, "app_metadata"), raw, username="username", phone="phone_number"),
-            "status": "BLOCKED" if flag(raw, "blocked") else None,
+            "status": "BLOCKED" if flag(raw, "blocked") else "ACTIVE",
             "createdAt": time(raw, "created_at"),
-            "identities": identities(link for link in links if link[0] != "auth0"),
+            "updatedAt": time(raw, "updated_at"),
+            "identities": _identities(raw, user_id),
         }
     )
+
+
+_SECOND_FACTORS = ("multifactor", "multifactor_last_modified", "mfa_factors", "guardian_authenticators")
+
+
+def _identities(raw: Json, user_id: str | None) -> list[Json]:
+    found = linked(raw, "identities", "provider", "user_id", without=("auth0",))
+    if not found and user_id and "|" in user_id and not user_id.startswith("auth0|"):
+        provider, _, who = user_id.partition("|")
+        return identities([(provider, who)])
+    return found
+
+
+def _hash(raw: Json) -> str | None:
+    custom = mapping(raw, "custom_password_hash")
+    if not custom:
+        return text(raw, "passwordHash") or text(raw, "password_hash")
+    return hashes.auth0(custom if isinstance(custom.get("hash"), dict) else _of_the_old_schema(custom))
+
+
+def _of_the_old_schema(custom: Json) -> Json:
+    """Until 2019, the schema of the import had texts where there are objects now."""
+    new = {name: value for name, value in custom.items() if not name.startswith("salt_") and name != "encoding"}
+    new["hash"] = {"value": cast(str, custom["hash"]), "encoding": custom.get("encoding", "utf8")}
+    for position in ("prefix", "suffix"):
+        if salt := custom.get(f"salt_{position}"):
+            new["salt"] = {"value": salt, "position": position}
+    return new

@@ -1,13 +1,15 @@
-"""Clerk."""
+"""Clerk: the dashboard's CSV, the JSON of its support, or users of its backend API."""
 
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.values import compact, given, text, time
+from denizen.importing.source_row import change, leave
+from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
 
 MARKS = names(
     """
@@ -29,19 +31,62 @@ FIELDS = names(
 
 
 def user(raw: Json) -> Json:
-    """The dashboard's CSV."""
-    verified = re.split("[|,]", text(raw, "verified_email_addresses") or "")
-    unverified = re.split("[|,]", text(raw, "unverified_email_addresses") or "")
-    email = text(raw, "primary_email_address") or verified[0] or unverified[0]
+    """The user of a row. Users can change `unsafe_metadata` alone."""
+    email, verified = _address(raw)
+    if verified is None:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     digest = text(raw, "password_digest")
+    kept = kept_with(
+        {**mapping(raw, "public_metadata"), **mapping(raw, "private_metadata")},
+        raw,
+        username="username",
+        phone="primary_phone_number",
+    )
+    links = [(_provider(item), item.get("provider_user_id")) for item in array(raw, "external_accounts")]
+    leave(
+        raw, SECOND_FACTORS, "totp_secret", "totp_enabled", "backup_codes", "backup_codes_enabled", "two_factor_enabled"
+    )
     return compact(
         {
             "email": email,
-            "emailVerified": email in verified,
+            "emailVerified": bool(verified),
             "passwordHash": hashes.clerk(text(raw, "password_hasher") or "bcrypt", digest) if digest else None,
             "externalId": text(raw, "id"),
-            "profile": {"firstName": given(raw, "first_name"), "lastName": given(raw, "last_name")},
-            "appMetadata": kept_with({}, raw, username="username", phone="primary_phone_number"),
+            "profile": {
+                "firstName": given(raw, "first_name"),
+                "lastName": given(raw, "last_name"),
+                "picture": given(raw, "image_url"),
+            },
+            "metadata": mapping(raw, "unsafe_metadata"),
+            "appMetadata": kept,
+            "status": "BLOCKED" if flag(raw, "banned") or flag(raw, "locked") else None,
             "createdAt": time(raw, "created_at"),
+            "updatedAt": time(raw, "updated_at"),
+            "identities": identities(links),
         }
     )
+
+
+def _address(raw: Json) -> tuple[str | None, bool | None]:
+    """The primary address, and whether it is verified, where the file says so."""
+    addresses = array(raw, "email_addresses") if isinstance(raw.get("email_addresses"), list) else []
+    if addresses and isinstance(addresses[0], dict):
+        primary = text(raw, "primary_email_address_id")
+        found = cast(list[Json], addresses)
+        chosen = next((each for each in found if each.get("id") == primary), found[0])
+        verification: Json = chosen.get("verification") or {}
+        return text(chosen, "email_address"), verification.get("status") == "verified"
+    verified = _listed(raw, "verified_email_addresses")
+    unverified = _listed(raw, "unverified_email_addresses")
+    email = text(raw, "primary_email_address") or next(iter([*verified, *unverified, *addresses]), None)
+    if email in verified:
+        return email, True
+    return email, False if verified or unverified else None
+
+
+def _listed(raw: Json, name: str) -> list[str]:
+    return [each for each in re.split("[|,]", text(raw, name) or "") if each]
+
+
+def _provider(account: Json) -> Any:
+    return str(account.get("provider") or "").removeprefix("oauth_")

@@ -1,10 +1,12 @@
-"""Django."""
+"""Django: `auth_user` as CSV, or `dumpdata`, whose other models are left out."""
 
 from __future__ import annotations
 
-from denizen.importing.presets.system import names
+from typing import Any
+
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.source_row import LeftOut
+from denizen.importing.source_row import LeftOut, change
 from denizen.importing.values import array, compact, flag, given, text, time
 
 MARKS = names("date_joined is_staff")
@@ -17,31 +19,54 @@ FIELDS = names(
 
 
 def user(raw: Json) -> Json:
-    """`auth_user` as CSV, or `dumpdata`, whose other models are left out.
+    """The user of a row.
 
     Django knows no verified addresses. Its active users could sign in and reset their passwords by mail, so theirs are
-    taken for verified.
+    taken for verified, where the row says that they are active and has no field that says otherwise.
     """
-    fields = raw["fields"] if text(raw, "model") else raw
-    if fields is not raw and "password" not in fields:
+    model = text(raw, "model")
+    fields: Json = raw["fields"] if model else raw
+    if model and "password" not in fields:
         raise LeftOut("an object of a model without passwords, which is no user")
-    if fields is not raw and "email" not in fields:
-        raise Unfit("the model has no field email: name the field that holds the address in a --map FILE", "email")
+    if "email" not in fields:
+        raise Unfit("the user model has no field email: name the field that holds the address in a --map FILE", "email")
     password = text(fields, "password")
     active = flag(fields, "is_active", True)
     email, username = text(fields, "email"), text(fields, "username")
     kept: Json = {name: True for name in ("is_staff", "is_superuser") if flag(fields, name)}
-    kept["groups"] = [group[0] if isinstance(group, list) else group for group in array(fields, "groups")]  # pyright: ignore[reportUnknownVariableType]
+    kept["groups"] = [_name(group) for group in array(fields, "groups")]
     kept["username"] = username if username != email else None
     return compact(
         {
             "email": email,
-            "emailVerified": active,
+            "emailVerified": _is_verified(raw, fields),
             "passwordHash": None if password is None or password.startswith("!") else password,
             "externalId": text(raw, "pk") or text(raw, "id"),
-            "profile": {"firstName": given(fields, "first_name"), "lastName": given(fields, "last_name")},
+            "profile": {
+                "firstName": given(fields, "first_name"),
+                "lastName": given(fields, "last_name"),
+                "displayName": given(fields, "name") or given(fields, "full_name"),
+            },
             "appMetadata": {name: value for name, value in kept.items() if value},
-            "status": None if active else "DEACTIVATED",
+            "status": "ACTIVE" if active else "DEACTIVATED",
             "createdAt": time(fields, "date_joined"),
         }
     )
+
+
+_VERIFIED = ("email_verified", "is_email_verified", "email_confirmed", "is_verified")
+"""Fields that user models of projects have."""
+
+
+def _is_verified(raw: Json, fields: Json) -> bool:
+    for name in _VERIFIED:
+        if fields.get(name) is not None:
+            return flag(fields, name)
+    if fields.get("is_active") is None:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    return flag(fields, "is_active")
+
+
+def _name(group: Any) -> Any:
+    """A group is a number, or with natural keys a list of its name."""
+    return group[0] if isinstance(group, list) else group  # pyright: ignore[reportUnknownVariableType]

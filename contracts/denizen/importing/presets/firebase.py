@@ -1,14 +1,16 @@
-"""Firebase."""
+"""Firebase: `users` of `firebase auth:export`, or users as the admin SDK lists them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
-from denizen.importing.presets.system import Preset, kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+from denizen.importing.source_row import leave
+from denizen.importing.values import compact, flag, given, mapping, text, time
 
 MARKS = names(
     """
@@ -26,30 +28,52 @@ FIELDS = names(
 
 @dataclass(frozen=True, slots=True)
 class Firebase:
-    """`users` of `firebase auth:export`; `config` is needed where they have passwords."""
+    """The preset; `config` is needed where users have passwords."""
 
     config: HashConfig | None
 
     def __call__(self, raw: Json) -> Json:
-        key, salt = text(raw, "passwordHash"), text(raw, "salt")
-        if key and self.config is None:
-            raise Unfit("a hash of Firebase, for which the hash parameters of the project are needed", "passwordHash")
-        links = [(item["providerId"], item["rawId"]) for item in array(raw, "providerUserInfo") if "rawId" in item]
+        """The user of a row."""
+        claims = mapping(raw, "customAttributes") or mapping(raw, "customClaims")
+        leave(raw, SECOND_FACTORS, "mfaInfo", "multiFactor")
         return compact(
             {
                 "email": text(raw, "email"),
                 "emailVerified": flag(raw, "emailVerified"),
-                "passwordHash": hashes.firebase(self.config, salt or "", key) if key and self.config else None,
-                "externalId": text(raw, "localId"),
-                "profile": {"displayName": given(raw, "displayName"), "picture": given(raw, "photoUrl")},
-                "appMetadata": kept_with(mapping(raw, "customAttributes"), raw, phone="phoneNumber"),
-                "status": "BLOCKED" if flag(raw, "disabled") else None,
-                "createdAt": time(raw, "createdAt"),
-                "identities": identities(link for link in links if link[0] not in ("password", "phone")),
+                "passwordHash": self._hash(raw),
+                "externalId": text(raw, "localId") or text(raw, "uid"),
+                "profile": {
+                    "displayName": given(raw, "displayName"),
+                    "picture": given(raw, "photoUrl") or given(raw, "photoURL"),
+                },
+                "appMetadata": kept_with(claims, raw, phone="phoneNumber"),
+                "status": "BLOCKED" if flag(raw, "disabled") else "ACTIVE",
+                "createdAt": time(raw, "createdAt") or _created(raw),
+                "identities": _links(raw),
             }
         )
+
+    def _hash(self, raw: Json) -> str | None:
+        key = text(raw, "passwordHash")
+        salt = text(raw, "salt") or text(raw, "passwordSalt") or ""
+        if key is None:
+            return None
+        if self.config is None:
+            raise Unfit("a hash of Firebase, for which the hash parameters of the project are needed", "passwordHash")
+        return hashes.firebase(self.config, salt, key)
 
 
 def firebase(config: HashConfig | None) -> Preset:
     """The preset for a project with these hash parameters."""
     return Firebase(config)
+
+
+def _created(raw: Json) -> Any:
+    metadata = raw.get("metadata")
+    return time(cast(Json, metadata), "creationTime") if isinstance(metadata, dict) else None
+
+
+def _links(raw: Json) -> list[Json]:
+    own = ("password", "phone")
+    exported = linked(raw, "providerUserInfo", "providerId", "rawId", without=own)
+    return exported or linked(raw, "providerData", "providerId", "uid", without=own)

@@ -1,14 +1,14 @@
-"""Keycloak."""
+"""Keycloak: `users` of a realm's export, or a list of users of its admin API."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names
 from denizen.importing.rows import Json
-from denizen.importing.source_row import LeftOut
-from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
+from denizen.importing.source_row import LeftOut, change, leave
+from denizen.importing.values import array, compact, flag, given, locale, mapping, text, time
 
 MARKS = names(
     """
@@ -25,43 +25,69 @@ FIELDS = names(
 
 
 def user(raw: Json) -> Json:
-    """`users` of a realm's export. Attributes become appMetadata: most realms do not let users change them."""
-    if "serviceAccountClientId" in raw:
+    """The user of a row. Attributes become appMetadata: most realms do not let users change them."""
+    if text(raw, "serviceAccountClientId"):
         raise LeftOut("a service account, which is a client and no user")
+    if raw.get("enabled") is None:
+        # As Keycloak's own import takes it.
+        change(raw, "status", "the file does not say whether the user is enabled: taken for blocked")
     attributes: Json = {
-        name: values[0] if isinstance(values, list) and len(values) == 1 else values  # pyright: ignore[reportUnknownArgumentType]
+        name: cast(list[Any], values)[0] if isinstance(values, list) and len(cast(list[Any], values)) == 1 else values
         for name, values in mapping(raw, "attributes").items()
     }
     actions = array(raw, "requiredActions")
-    profile = {
-        "firstName": given(raw, "firstName"),
-        "lastName": given(raw, "lastName"),
-        "picture": given(attributes, "picture"),
-        "locale": locale(attributes, "locale"),
-        "timezone": given(attributes, "zoneinfo"),
-    }
+    password = _password(array(raw, "credentials"))
     kept = {name: value for name, value in attributes.items() if name not in ("picture", "locale", "zoneinfo")}
-    lists = {"roles": array(raw, "realmRoles"), "groups": array(raw, "groups")}
-    kept.update({name: value for name, value in lists.items() if value})
-    links = [(item["identityProvider"], item["userId"]) for item in array(raw, "federatedIdentities")]
+    rights = {
+        "roles": array(raw, "realmRoles"),
+        "clientRoles": mapping(raw, "clientRoles"),
+        "groups": array(raw, "groups"),
+    }
+    kept.update({name: value for name, value in rights.items() if value})
     return compact(
         {
             "email": text(raw, "email"),
             "emailVerified": flag(raw, "emailVerified") and "VERIFY_EMAIL" not in actions,
-            "passwordHash": _keycloak_hash(array(raw, "credentials")),
-            "passwordChangeRequired": "UPDATE_PASSWORD" in actions or None,
+            **password,
+            "passwordChangeRequired": "UPDATE_PASSWORD" in actions or password.get("passwordChangeRequired"),
             "externalId": text(raw, "id"),
-            "profile": profile,
+            "profile": {
+                "firstName": given(raw, "firstName"),
+                "lastName": given(raw, "lastName"),
+                "picture": given(attributes, "picture"),
+                "locale": locale(attributes, "locale"),
+                "timezone": given(attributes, "zoneinfo"),
+            },
             "appMetadata": kept_with(kept, raw, username="username"),
-            "status": None if flag(raw, "enabled", True) else "BLOCKED",
+            "status": "ACTIVE" if flag(raw, "enabled") else "BLOCKED",
             "createdAt": time(raw, "createdTimestamp"),
-            "identities": identities(links),
+            "identities": linked(raw, "federatedIdentities", "identityProvider", "userId"),
         }
     )
 
 
-def _keycloak_hash(credentials: list[Any]) -> str | None:
-    for credential in credentials:
-        if credential["type"] == "password":
-            return hashes.keycloak(mapping(credential, "secretData"), mapping(credential, "credentialData"))
-    return None
+def _password(credentials: list[Any]) -> Json:
+    """What the first password among the credentials becomes. The others are second factors."""
+    found: Json = {}
+    for credential in cast(list[Json], credentials):
+        if credential.get("type", "password") != "password":
+            leave(credential, SECOND_FACTORS, "secretData", "credentialData", "value")
+        elif not found:
+            found = _of_credential(credential)
+            if flag(credential, "temporary"):
+                found["passwordChangeRequired"] = True
+    return found
+
+
+def _of_credential(credential: Json) -> Json:
+    if credential.get("secretData") is not None:
+        secret, data = mapping(credential, "secretData"), mapping(credential, "credentialData")
+        return {"passwordHash": hashes.keycloak(secret, data)}
+    if key := text(credential, "hashedSaltedValue"):  # Until Keycloak 8.
+        secret = {"value": key, "salt": credential.get("salt")}
+        return {
+            "passwordHash": hashes.keycloak(
+                secret, {name: credential[name] for name in ("algorithm", "hashIterations")}
+            )
+        }
+    return {"password": password} if (password := text(credential, "value")) else {}

@@ -1,13 +1,14 @@
-"""Supabase."""
+"""Supabase: rows of `auth.users`, with those of `auth.identities` as `identities`; a dump; the admin API's users."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from denizen.importing.presets.system import kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, kept_with, names
 from denizen.importing.rows import Json
-from denizen.importing.source_row import LeftOut
-from denizen.importing.values import array, compact, given, identities, mapping, text, time
+from denizen.importing.source_row import LeftOut, change, leave
+from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
 
 MARKS = names(
     """
@@ -27,32 +28,64 @@ FIELDS = names(
 
 
 def user(raw: Json) -> Json:
-    """Rows of `auth.users`, with the rows of `auth.identities` as `identities` where they were joined."""
+    """The user of a row."""
     if text(raw, "deleted_at"):
         raise LeftOut("a user who was deleted")
+    email = text(raw, "email")
+    if email is None and flag(raw, "is_anonymous"):
+        raise LeftOut("an anonymous user, who has no address")
     metadata = mapping(raw, "raw_user_meta_data") or mapping(raw, "user_metadata")
-    app_metadata = mapping(raw, "raw_app_meta_data") or mapping(raw, "app_metadata")
-    banned = time(raw, "banned_until")
-    links = [(item["provider"], _supabase_id(item)) for item in array(raw, "identities")]
+    kept = kept_with(mapping(raw, "raw_app_meta_data") or mapping(raw, "app_metadata"), raw, phone="phone")
+    if (role := text(raw, "role")) not in (None, "", "authenticated"):
+        kept.setdefault("role", role)
+    if flag(raw, "is_super_admin"):
+        kept.setdefault("is_super_admin", True)
+    leave(raw, SECOND_FACTORS, "factors")
     return compact(
         {
-            "email": text(raw, "email"),
+            "email": email,
             "emailVerified": bool(text(raw, "email_confirmed_at")),
             "passwordHash": text(raw, "encrypted_password"),
             "externalId": text(raw, "id"),
             "profile": {
+                "firstName": given(raw, "first_name"),
+                "lastName": given(raw, "last_name"),
                 "displayName": given(metadata, "full_name") or given(metadata, "name"),
                 "picture": given(metadata, "avatar_url"),
             },
             "metadata": metadata,
-            "appMetadata": kept_with(app_metadata, raw, phone="phone"),
-            "status": "BLOCKED" if banned and datetime.fromisoformat(banned) > datetime.now(UTC) else None,
+            "appMetadata": kept,
+            "status": "BLOCKED" if _is_banned(time(raw, "banned_until")) else "ACTIVE",
             "createdAt": time(raw, "created_at"),
-            "identities": identities(link for link in links if link[0] not in ("email", "phone")),
+            "updatedAt": time(raw, "updated_at"),
+            "identities": identities(_links(raw)),
         }
     )
 
 
-def _supabase_id(identity: Json) -> str | None:
+def _is_banned(until: Any) -> bool:
+    """Whether a ban is not over. One whose end cannot be read, such as `infinity`, is not."""
+    if until is None:
+        return False
+    try:
+        return datetime.fromisoformat(until) > datetime.now(UTC)
+    except (TypeError, ValueError):
+        return True
+
+
+def _links(raw: Json) -> list[tuple[str, str | None]]:
+    links: list[tuple[str, str | None]] = []
+    for item in array(raw, "identities"):
+        provider = item["provider"]
+        if provider in ("email", "phone"):
+            continue
+        if ":" in provider:  # `sso:` and the id of the connection.
+            provider = provider.replace(":", "-")
+            change(raw, "identities.provider", "has a hyphen instead of the colon")
+        links.append((provider, _id_there(item)))
+    return links
+
+
+def _id_there(identity: Json) -> str | None:
     # `id` was the provider's until GoTrue 2.128, and is a row's key since.
     return text(identity, "provider_id") or text(mapping(identity, "identity_data"), "sub") or text(identity, "id")

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from denizen.importing.rows import Json
-from denizen.importing.values import text
+from denizen.importing.source_row import change
+from denizen.importing.values import array, identities, text
 
 Preset = Callable[[Json], Json | None]
 """Raises Unfit, or what Python does of an unexpected form; for a user, the fields of `ImportedUser`."""
+
+SECOND_FACTORS = "second factors are not taken over: users set them up again"
+UNKNOWN_VERIFICATION = "the file does not say whether the address is verified: taken for unverified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,23 @@ def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
     more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
     return {**kept, **more}
+
+
+def linked(raw: Json, name: str, provider: str, who: str, *, without: tuple[str, ...] = ()) -> list[Json]:
+    """The identities in an array of objects, by their fields for the provider and for the id there.
+
+    without: providers whose entries are no identities elsewhere.
+    """
+    pairs: list[tuple[str, str]] = []
+    for item in array(raw, name):
+        if (at := text(item, provider)) in without:
+            continue
+        there = text(item, who)
+        if at and there:
+            pairs.append((at, there))
+        else:
+            change(raw, "identities", "an identity without its provider or the id there is not taken over")
+    return identities(pairs)
 
 
 def names(listed: str) -> frozenset[str]:

@@ -1,0 +1,71 @@
+"""better-auth, and Auth.js, whose tables are alike: rows of `user`, with those of `account` as `accounts`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from denizen.importing.presets.system import names
+from denizen.importing.rows import Json
+from denizen.importing.values import array, compact, flag, given, identities, text, time
+
+MARKS = names(
+    """
+    ban_expires ban_reason banExpires banReason banned_reason display_username displayUsername isAnonymous
+    twoFactorEnabled
+    """
+)
+FIELDS = names(
+    """
+    accounts banned created_at createdAt email email_verified emailVerified id image is_anonymous lang name password
+    phone_number phone_number_verified phoneNumber phoneNumberVerified role two_factor_enabled updated_at updatedAt
+    username stripe_customer_id stripeCustomerId
+    """
+)
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. A column may be called `emailVerified` or `email_verified`, as the adapter has it."""
+    accounts: list[Json] = array(raw, "accounts")
+    passwords = [text(each, "password") for each in accounts if _provider(each) == "credential"]
+    kept = {name: text(raw, name) for name in ("username", "role")}
+    kept["phone"] = _either(raw, "phoneNumber", "phone_number")
+    expires = time(raw, "banExpires") or time(raw, "ban_expires")
+    links = [(_provider(each), _either(each, "accountId", "account_id", "providerAccountId")) for each in accounts]
+    return compact(
+        {
+            "email": text(raw, "email"),
+            "emailVerified": _is_verified(raw),
+            "passwordHash": next((each for each in passwords if each), None) or text(raw, "password"),
+            "externalId": text(raw, "id"),
+            "profile": {"displayName": given(raw, "name"), "picture": given(raw, "image")},
+            "appMetadata": {name: value for name, value in kept.items() if value},
+            "status": "BLOCKED" if flag(raw, "banned") and not _is_over(expires) else "ACTIVE",
+            "createdAt": time(raw, "createdAt") or time(raw, "created_at"),
+            "updatedAt": time(raw, "updatedAt") or time(raw, "updated_at"),
+            "identities": identities(link for link in links if link[0] != "credential"),
+        }
+    )
+
+
+def _either(raw: Json, *columns: str) -> str | None:
+    return next((found for column in columns if (found := text(raw, column))), None)
+
+
+def _provider(account: Json) -> str | None:
+    return _either(account, "providerId", "provider_id", "provider")
+
+
+def _is_verified(raw: Json) -> bool:
+    name = "emailVerified" if raw.get("emailVerified") is not None else "email_verified"
+    value: Any = raw.get(name)
+    if isinstance(value, str) and len(value) >= len("2024-01-01"):  # Of Auth.js: when it was verified.
+        return True
+    return flag(raw, name)
+
+
+def _is_over(expires: Any) -> bool:
+    try:
+        return expires is not None and datetime.fromisoformat(expires) <= datetime.now(UTC)
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,90 @@
+"""Amazon Cognito: users of `aws cognito-idp list-users`, or a CSV in the form of its import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denizen.importing.presets.system import SECOND_FACTORS, names
+from denizen.importing.rows import Json
+from denizen.importing.source_row import leave
+from denizen.importing.values import array, compact, flag, given, identities, text, time
+
+MARKS = names(
+    """
+    cognito:mfa_enabled cognito:username UserAttributes UserCreateDate UserLastModifiedDate UserMFASettingList
+    UserStatus
+    """
+)
+FIELDS = names(
+    """
+    address Attributes birthdate cognito:user_status email email_verified Enabled family_name gender given_name
+    identities locale MFAOptions middle_name name nickname phone_number phone_number_verified picture
+    PreferredMfaSetting preferred_username profile sub updated_at Username website zoneinfo
+    """
+)
+_HOLDS = {"ARCHIVED": "DEACTIVATED", "COMPROMISED": "BLOCKED"}
+_SECOND_FACTORS = ("MFAOptions", "PreferredMfaSetting", "UserMFASettingList", "cognito:mfa_enabled")
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. Cognito exports no hashes; attributes without a field of ours become appMetadata."""
+    attributes = _attributes(raw)
+    state = text(raw, "UserStatus") or ""
+    enabled = flag(raw, "Enabled", True)
+    email, username = text(attributes, "email"), text(raw, "Username") or text(attributes, "cognito:username")
+    kept = {_plain(name): value for name, value in attributes.items() if name not in _TAKEN and value}
+    if phone := text(attributes, "phone_number"):
+        kept["phone"] = phone
+    if username and username not in (email, text(attributes, "sub")):
+        kept["username"] = username
+    links = [(each.get("providerName"), each.get("userId")) for each in array(attributes, "identities")]
+    leave(raw, SECOND_FACTORS, *_SECOND_FACTORS)
+    return compact(
+        {
+            "email": email,
+            "emailVerified": flag(attributes, "email_verified"),
+            "externalId": text(attributes, "sub") or username,
+            "profile": {
+                "firstName": given(attributes, "given_name"),
+                "lastName": given(attributes, "family_name"),
+                "displayName": given(attributes, "name"),
+                "picture": given(attributes, "picture"),
+                "locale": given(attributes, "locale"),
+                "timezone": given(attributes, "zoneinfo"),
+            },
+            "appMetadata": kept,
+            "status": _HOLDS.get(state, "ACTIVE") if enabled else "BLOCKED",
+            "createdAt": _time(raw, "UserCreateDate"),
+            "updatedAt": _time(raw, "UserLastModifiedDate"),
+            "identities": identities(links),
+        }
+    )
+
+
+_TAKEN = frozenset(
+    {
+        "email", "email_verified", "sub", "given_name", "family_name", "name", "picture", "locale", "zoneinfo",
+        "phone_number", "identities", "cognito:username", "cognito:mfa_enabled", "updated_at",
+        "phone_number_verified", "cognito:user_status", "Username", "Enabled", "UserStatus", "UserCreateDate",
+        "UserLastModifiedDate", "MFAOptions", "PreferredMfaSetting", "UserMFASettingList",
+    }
+)  # fmt: skip
+
+
+def _attributes(raw: Json) -> Json:
+    listed = array(raw, "Attributes") or array(raw, "UserAttributes")
+    if "Attributes" in raw or "UserAttributes" in raw:
+        return {each["Name"]: each.get("Value") for each in listed}
+    return dict(raw)  # A CSV has a column for each attribute.
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("dev:").removeprefix("custom:")
+
+
+def _time(raw: Json, name: str) -> Any:
+    """Version 1 of the command line tool writes seconds since 1970."""
+    value: Any = raw.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return time({name: value * 1000}, name)
+    return time(raw, name)

@@ -1,0 +1,87 @@
+"""Microsoft Entra ID: the portal's CSV, users of Microsoft Graph, or what PowerShell writes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
+from denizen.importing.rows import Json, Unfit
+from denizen.importing.source_row import LeftOut, change
+from denizen.importing.values import array, compact, flag, given, identities, text, time
+
+MARKS = names(
+    """
+    accountEnabled ageGroup alternateEmailAddress consentProvidedForMinor creationType directorySynced
+    identityIssuer invitationState legalAgeGroupClassification mailNickname onPremisesSyncEnabled usageLocation
+    userPrincipalName userType
+    """
+)
+FIELDS = names(
+    """
+    assignedLicenses businessPhones city companyName country createdDateTime deletedDateTime department displayName
+    employeeId externalUserState faxNumber givenName id identities jobTitle mail mobilePhone officeLocation
+    onPremisesSamAccountName otherMails postalCode preferredLanguage proxyAddresses state streetAddress surname
+    telephoneNumber
+    """
+)
+_KEPT = (
+    "jobTitle", "department", "companyName", "officeLocation", "employeeId", "userType", "usageLocation", "mobilePhone",
+    "telephoneNumber",
+)  # fmt: skip
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. Entra exports no hashes, and does not say who has proved an address."""
+    at = _spelt(raw)
+
+    def name(ours: str) -> str:
+        return at.get(ours.casefold(), ours)
+
+    if text(raw, name("deletedDateTime")):
+        raise LeftOut("a user who was deleted")
+    if raw.get(name("accountEnabled")) in (None, ""):
+        raise Unfit("the file does not say whether the account is enabled: export accountEnabled too", "accountEnabled")
+    change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    principal = text(raw, name("userPrincipalName"))
+    signing_in: list[Json] = array(raw, name("identities")) if isinstance(raw.get(name("identities")), list) else []
+    kept = {field: text(raw, name(field)) for field in _KEPT}
+    email = text(raw, name("mail")) or _of_identities(signing_in) or _of_principal(principal)
+    kept["userPrincipalName"] = principal if principal != email else None
+    return compact(
+        {
+            "email": email,
+            "emailVerified": False,
+            "externalId": text(raw, name("id")),
+            "profile": {
+                "firstName": given(raw, name("givenName")),
+                "lastName": given(raw, name("surname")),
+                "displayName": given(raw, name("displayName")),
+                "locale": given(raw, name("preferredLanguage")),
+            },
+            "appMetadata": {field: value for field, value in kept.items() if value},
+            "status": "ACTIVE" if flag(raw, name("accountEnabled")) else "BLOCKED",
+            "createdAt": time(raw, name("createdDateTime")),
+            "identities": identities(
+                (each.get("issuer"), each.get("issuerAssignedId"))
+                for each in signing_in
+                if each.get("signInType") == "federated"
+            ),
+        }
+    )
+
+
+def _spelt(raw: Json) -> dict[str, str]:
+    """The names of the row by their small letters: PowerShell writes `Id`. The row does not count as read."""
+    return {name.casefold(): name for name in cast(Iterator[str], dict.__iter__(raw))}
+
+
+def _of_identities(signing_in: list[Json]) -> str | None:
+    return next(
+        (text(each, "issuerAssignedId") for each in signing_in if each.get("signInType") == "emailAddress"), None
+    )
+
+
+def _of_principal(principal: str | None) -> str | None:
+    """The principal name is an address, but for guests (`ann_example.com#EXT#@…`)."""
+    return None if principal is None or "#EXT#" in principal else principal

@@ -1,0 +1,85 @@
+"""FusionAuth: users of its API, of an import request, or of a search."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from denizen.importing import hashes
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.rows import Json, Unfit
+from denizen.importing.source_row import change, leave
+from denizen.importing.values import array, compact, flag, given, mapping, octets, text, time
+
+MARKS = names(
+    """
+    breachedPasswordLastCheckedInstant breachedPasswordStatus connectorId encryptionScheme insertInstant
+    lastLoginInstant lastUpdateInstant memberships passwordLastUpdateInstant registrations uniqueUsername
+    usernameStatus verifiedInstant
+    """
+)
+FIELDS = names(
+    """
+    active birthDate cleanSpeakId data email expiry factor firstName fullName id identities imageUrl lastName
+    middleName mobilePhone parentEmail password passwordChangeReason passwordChangeRequired phoneNumber
+    preferredLanguages salt tenantId timezone twoFactor username verified
+    """
+)
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. Applications write `data`, so it becomes appMetadata."""
+    if raw.get("verified") is None:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    languages = array(raw, "preferredLanguages")
+    kept = kept_with(mapping(raw, "data"), raw, username="username", phone="mobilePhone", birthDate="birthDate")
+    if registrations := array(raw, "registrations"):
+        kept.setdefault("registrations", [dict(cast(Json, each)) for each in registrations])
+    leave(raw, SECOND_FACTORS, "twoFactor")
+    return compact(
+        {
+            "email": text(raw, "email"),
+            "emailVerified": flag(raw, "verified"),
+            **_password(raw),
+            "passwordChangeRequired": flag(raw, "passwordChangeRequired") or None,
+            "externalId": text(raw, "id"),
+            "profile": {
+                "firstName": given(raw, "firstName"),
+                "lastName": given(raw, "lastName"),
+                "displayName": given(raw, "fullName"),
+                "picture": given(raw, "imageUrl"),
+                "locale": languages[0] if languages else None,
+                "timezone": given(raw, "timezone"),
+            },
+            "appMetadata": kept,
+            "status": "ACTIVE" if flag(raw, "active", True) and not _is_over(time(raw, "expiry")) else "DEACTIVATED",
+            "createdAt": time(raw, "insertInstant"),
+            "updatedAt": time(raw, "lastUpdateInstant"),
+        }
+    )
+
+
+def _is_over(expiry: Any) -> bool:
+    return isinstance(expiry, str) and datetime.fromisoformat(expiry) <= datetime.now(UTC)
+
+
+def _password(raw: Json) -> Json:
+    password, scheme = text(raw, "password"), text(raw, "encryptionScheme")
+    if password is None or scheme is None:
+        return {} if password is None else {"password": password}
+    return {"passwordHash": _hash(scheme, raw.get("factor"), text(raw, "salt") or "", password)}
+
+
+def _hash(scheme: str, factor: Any, salt: str, key: str) -> str:
+    if scheme == "bcrypt":
+        return key if key.startswith("$2") else f"$2a${int(factor):02d}${salt}{key}"
+    if scheme in _PBKDF2:
+        return hashes.pbkdf2(_PBKDF2[scheme], int(factor), octets(salt), octets(key))
+    raise Unfit("a hash of a kind that is not taken; without it, the user resets the password", "passwordHash")
+
+
+_PBKDF2 = {
+    "salted-pbkdf2-hmac-sha256": "sha256",
+    "salted-pbkdf2-hmac-sha256-512": "sha256",
+    "salted-pbkdf2-hmac-sha512-512": "sha512",
+}

@@ -1,0 +1,106 @@
+"""Ory Kratos: identities of its admin API, of an import file, or of its database."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, linked, names
+from denizen.importing.rows import Json
+from denizen.importing.source_row import change, leave
+from denizen.importing.values import array, compact, given, mapping, text, time
+
+MARKS = names(
+    """
+    recovery_addresses schema_id schema_url state_changed_at traits verifiable_addresses metadata_admin
+    metadata_public
+    """
+)
+FIELDS = names(
+    """
+    available_aal create created_at credentials id identity_id nid organization_id patch_id region state traits
+    updated_at external_id
+    """
+)
+_SECOND_FACTORS = ("totp", "lookup_secret", "webauthn", "passkey", "code")
+
+
+def user(raw: Json) -> Json:
+    """The user of an identity. Users change their traits themselves; what metadata says is for the operator."""
+    if isinstance(wrapped := raw.get("create"), dict):  # Of `PATCH /admin/identities`.
+        raw = cast(Json, wrapped)
+    traits = mapping(raw, "traits")
+    email = _address(traits, raw)
+    name = traits.get("name")
+    parts: Json = cast(Json, name) if isinstance(name, dict) else {}
+    credentials: Json = (
+        mapping(raw, "credentials") if isinstance(raw.get("credentials"), str) else raw.get("credentials") or {}
+    )
+    leave(credentials, SECOND_FACTORS, *_SECOND_FACTORS)
+    return compact(
+        {
+            "email": email,
+            "emailVerified": _is_verified(raw, email),
+            **_password(credentials),
+            "externalId": text(raw, "external_id") or text(raw, "id"),
+            "profile": {
+                "firstName": parts.get("first") or traits.get("first_name") or traits.get("given_name"),
+                "lastName": parts.get("last") or traits.get("last_name") or traits.get("family_name"),
+                "displayName": name if isinstance(name, str) else None,
+                "picture": given(traits, "picture"),
+                "locale": given(traits, "locale"),
+                "timezone": given(traits, "zoneinfo"),
+            },
+            "metadata": {key: value for key, value in traits.items() if key not in _PROFILE and value != email},
+            "appMetadata": {**mapping(raw, "metadata_public"), **mapping(raw, "metadata_admin")},
+            "status": "DEACTIVATED" if text(raw, "state") == "inactive" else "ACTIVE",
+            "createdAt": time(raw, "created_at"),
+            "updatedAt": time(raw, "updated_at"),
+            "identities": _identities(credentials),
+        }
+    )
+
+
+_PROFILE = frozenset(
+    {"name", "first_name", "given_name", "last_name", "family_name", "picture", "locale", "zoneinfo", "email"}
+)
+
+
+def _address(traits: Json, raw: Json) -> str | None:
+    if isinstance(email := traits.get("email"), str) and email:
+        return email
+    return next((text(each, "value") for each in _addresses(raw)), None)
+
+
+def _addresses(raw: Json) -> list[Json]:
+    return [each for each in array(raw, "verifiable_addresses") if text(each, "via") in (None, "email")]
+
+
+def _is_verified(raw: Json, email: str | None) -> bool:
+    if raw.get("verifiable_addresses") is None:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    same = (each for each in _addresses(raw) if (text(each, "value") or "").casefold() == (email or "").casefold())
+    return any(each.get("verified") is True or each.get("status") == "completed" for each in same)
+
+
+def _config(credentials: Json, kind: str) -> Json:
+    """The configuration of a credential. The database has it as text of JSON."""
+    credential: Any = credentials.get(kind)
+    if not isinstance(credential, dict):
+        return {}
+    config = cast(Json, credential)
+    return mapping(config, "config") if isinstance(config.get("config"), str) else config.get("config") or {}
+
+
+def _password(credentials: Json) -> Json:
+    config = _config(credentials, "password")
+    if hashed := text(config, "hashed_password"):
+        return {"passwordHash": hashed}
+    return {"password": password} if (password := text(config, "password")) else {}
+
+
+def _identities(credentials: Json) -> list[Json]:
+    return [
+        each
+        for kind in ("oidc", "saml")
+        for each in linked(_config(credentials, kind), "providers", "provider", "subject")
+    ]

@@ -1,0 +1,84 @@
+"""LDIF (RFC 2849) of OpenLDAP, 389 Directory Server or Active Directory: entries of persons."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
+from denizen.importing.rows import Json
+from denizen.importing.source_row import LeftOut, change
+from denizen.importing.values import compact
+
+MARKS = names("dn objectclass")
+FIELDS = names("cn displayname givenname mail sn uid userpassword")
+_PERSONS = frozenset({"person", "inetorgperson", "organizationalperson", "user", "posixaccount", "account"})
+_KEPT = ("uid", "samaccountname", "telephonenumber", "title", "ou", "o", "employeenumber", "memberof", "dn")
+_TIME = re.compile(r"([0-9]{14})(?:[.,][0-9]+)?Z")
+_DISABLED = 2
+"""A bit of Active Directory's userAccountControl."""
+_SCHEME = re.compile(r"\{(CRYPT|ARGON2|BCRYPT)\}", re.IGNORECASE)
+
+
+def user(raw: Json) -> Json:
+    """The user of an entry. The first address counts; a directory does not say whether it is proved."""
+    classes = {each.casefold() for each in _all(raw, "objectclass")}
+    if "computer" in classes or not classes & _PERSONS:
+        raise LeftOut("an entry that is no person")
+    change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    addresses = _all(raw, "mail")
+    kept: Json = {name: raw.get(name) for name in _KEPT}
+    kept["otherMails"] = addresses[1:]
+    return compact(
+        {
+            "email": next(iter(addresses), None),
+            "emailVerified": False,
+            **_password(_all(raw, "userpassword")),
+            "externalId": _first(raw, "entryuuid") or _first(raw, "nsuniqueid") or _first(raw, "objectguid"),
+            "profile": {
+                "firstName": _first(raw, "givenname"),
+                "lastName": _first(raw, "sn"),
+                "displayName": _first(raw, "displayname") or _first(raw, "cn"),
+                "locale": _first(raw, "preferredlanguage"),
+            },
+            "appMetadata": {name: value for name, value in kept.items() if value},
+            "status": "BLOCKED" if _is_held(raw) else None,
+            "createdAt": _time(_first(raw, "createtimestamp") or _first(raw, "whencreated")),
+            "updatedAt": _time(_first(raw, "modifytimestamp") or _first(raw, "whenchanged")),
+        }
+    )
+
+
+def _all(raw: Json, name: str) -> list[str]:
+    value: Any = raw.get(name)
+    return cast(list[str], value) if isinstance(value, list) else [] if value is None else [value]
+
+
+def _first(raw: Json, name: str) -> str | None:
+    return next(iter(_all(raw, name)), None)
+
+
+def _is_held(raw: Json) -> bool:
+    control = _first(raw, "useraccountcontrol")
+    if control is not None and int(control) & _DISABLED:
+        return True
+    locked = _first(raw, "nsaccountlock") or _first(raw, "loginDisabled".lower())
+    return (locked or "").casefold() == "true" or _first(raw, "pwdaccountlockedtime") is not None
+
+
+def _password(values: list[str]) -> Json:
+    """The first password. One without a scheme (RFC 2307) stands in the clear."""
+    if not values:
+        return {}
+    value = values[0]
+    if value.startswith("{") and not value.upper().startswith("{CLEARTEXT}"):
+        return {"passwordHash": _SCHEME.sub("", value, count=1)}
+    return {"password": value[len("{CLEARTEXT}") :] if value.startswith("{") else value}
+
+
+def _time(value: str | None) -> str | None:
+    """GeneralizedTime (RFC 4517) as RFC 3339 has it."""
+    if value is None or (match := _TIME.fullmatch(value)) is None:
+        return value
+    return datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,67 @@
+"""SuperTokens: the users of a bulk import, or those that its API lists."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from denizen.importing.presets.system import SECOND_FACTORS, names
+from denizen.importing.rows import Json
+from denizen.importing.source_row import change, leave
+from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+
+MARKS = names("externalUserId isPrimaryUser loginMethods totpDevices userMetadata userRoles")
+FIELDS = names("emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. Only the back end writes `userMetadata`, so it becomes appMetadata."""
+    methods: list[Json] = array(raw, "loginMethods")
+    named = [(method, text(method, "email")) for method in methods]
+    email = next((address for method, address in named if address and flag(method, "isPrimary")), None)
+    email = email or next((address for _, address in named if address), None)
+    if any(address not in (None, email) for _, address in named):
+        change(raw, "email", "the user has login methods with other addresses: the primary one alone is taken over")
+    kept = mapping(raw, "userMetadata")
+    profile = {"firstName": kept.pop("first_name", None), "lastName": kept.pop("last_name", None)}
+    if roles := [role["role"] if isinstance(role, dict) else role for role in array(raw, "userRoles")]:  # pyright: ignore[reportUnknownVariableType]
+        kept.setdefault("roles", roles)
+    if phone := next((found for method in methods if (found := text(method, "phoneNumber"))), None):
+        kept.setdefault("phone", phone)
+    leave(raw, SECOND_FACTORS, "totpDevices")
+    return compact(
+        {
+            "email": email,
+            "emailVerified": any(_is_verified(method) for method, address in named if address and address == email),
+            **_password(methods),
+            "externalId": text(raw, "externalUserId") or text(raw, "id"),
+            "profile": {**profile, "picture": given(kept, "picture") if isinstance(kept.get("picture"), str) else None},
+            "appMetadata": kept,
+            "createdAt": _joined(raw, methods),
+            "identities": identities(_link(method) for method in methods),
+        }
+    )
+
+
+def _is_verified(method: Json) -> bool:
+    return flag(method, "isVerified") or flag(method, "verified")
+
+
+def _password(methods: list[Json]) -> Json:
+    for method in methods:
+        if hashed := text(method, "passwordHash"):
+            text(method, "hashingAlgorithm")
+            return {"passwordHash": hashed}
+        if password := text(method, "plainTextPassword"):
+            return {"password": password}
+    return {}
+
+
+def _joined(raw: Json, methods: list[Json]) -> Any:
+    times = [time(method, name) for method in methods for name in ("timeJoinedInMSSinceEpoch", "timeJoined")]
+    return time(raw, "timeJoined") or min((each for each in times if isinstance(each, str)), default=None)
+
+
+def _link(method: Json) -> tuple[Any, Any]:
+    if isinstance(party := method.get("thirdParty"), dict):
+        return cast(Json, party).get("id"), cast(Json, party).get("userId")
+    return text(method, "thirdPartyId"), text(method, "thirdPartyUserId")

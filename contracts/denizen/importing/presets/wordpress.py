@@ -1,0 +1,51 @@
+"""WordPress: rows of `wp_users`, with columns of `wp_usermeta` beside them, or `wp user list`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.rows import Json
+from denizen.importing.source_row import LeftOut, change
+from denizen.importing.values import compact, flag, given, text, time
+
+MARKS = names(
+    """
+    user_activation_key user_email user_login user_nicename user_pass user_registered wp_capabilities
+    """
+)
+FIELDS = names(
+    """
+    deleted description display_name first_name ID last_name locale nickname roles spam user_status user_url
+    wp_user_level
+    """
+)
+
+
+def user(raw: Json) -> Json:
+    """The user of a row. WordPress has no verified addresses, and no blocked users but those marked as spam."""
+    if flag(raw, "deleted"):
+        raise LeftOut("a user who was deleted")
+    change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    kept = kept_with({}, raw, username="user_login", website="user_url", roles="roles", capabilities="wp_capabilities")
+    return compact(
+        {
+            "email": text(raw, "user_email"),
+            "emailVerified": False,
+            "passwordHash": text(raw, "user_pass"),
+            "externalId": text(raw, "ID"),
+            "profile": {
+                "firstName": given(raw, "first_name"),
+                "lastName": given(raw, "last_name"),
+                "displayName": given(raw, "display_name"),
+                "locale": given(raw, "locale"),
+            },
+            "appMetadata": kept,
+            "status": "BLOCKED" if flag(raw, "spam") or text(raw, "user_status") == "1" else None,
+            "createdAt": _registered(raw),
+        }
+    )
+
+
+def _registered(raw: Json) -> Any:
+    return None if (text(raw, "user_registered") or "").startswith("0000") else time(raw, "user_registered")

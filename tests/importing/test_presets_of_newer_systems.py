@@ -1,0 +1,255 @@
+"""The exports of systems that joined later: what each says of status, verification, identities, metadata and hashes."""
+
+from typing import Any
+
+import pytest
+from denizen.importing import BadRow, Row, read
+from denizen.importing.reading import read_all
+from denizen.importing.rows import LeftOutRow
+
+from services.passwords.formats import accepted, verify
+from tests.importing.test_presets import SAMPLES, row_of, users_of
+
+GOOGLE = "113000000000000000001"
+
+
+def hashes_fit(users: dict[str, Any]) -> list[str]:
+    """Those whose hash is taken; each password is the name's."""
+    hashed = {who: user["passwordHash"] for who, user in users.items() if "passwordHash" in user}
+    for who, text in hashed.items():
+        assert verify(f"{who}'s password", accepted(text)), who
+    return list(hashed)
+
+
+def told(name: str, preset: str) -> tuple[dict[str, str | None], dict[str, str]]:
+    """What the first row says that it did not take, and what it changed."""
+    row = next(read(SAMPLES / name, preset=preset))
+    assert isinstance(row, Row)
+    return dict(row.not_taken), dict(row.changed)
+
+
+def left_out(name: str, preset: str) -> list[str]:
+    return [row.message for row in read_all(SAMPLES / name, preset=preset) if isinstance(row, LeftOutRow)]
+
+
+def test_kratos_sample_becomes_users() -> None:
+    users = users_of("kratos.json")
+    assert hashes_fit(users) == ["ada", "edsger"]
+    del users["ada"]["passwordHash"]
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": True,
+        "externalId": "185f2f83-d63a-4c9b-b4a0-7e4a88579900",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace"},
+        "metadata": {"newsletter": True},
+        "appMetadata": {"plan": "pro", "crm": "4711"},
+        "status": "ACTIVE",
+        "createdAt": "2023-05-01T12:34:56.789000Z",
+        "updatedAt": "2024-01-01T00:00:00Z",
+        "identities": [{"provider": "google", "providerId": GOOGLE}],
+    }
+    assert (users["grace"]["emailVerified"], users["grace"]["profile"]) == (False, {"displayName": "Grace Hopper"})
+    assert (users["edsger"]["emailVerified"], users["edsger"]["status"]) == (True, "DEACTIVATED")
+    assert "second factors" in str(told("kratos.json", "kratos")[0]["credentials.totp"])
+
+
+def test_kratos_import_file_is_read() -> None:
+    inner = {
+        "schema_id": "default",
+        "traits": {"email": "ada@example.com"},
+        "credentials": {"password": {"config": {"password": "in the clear"}}},
+    }
+    row = row_of("kratos", {"create": inner, "patch_id": "1"})
+    assert row.user["password"] == "in the clear"
+    assert "emailVerified" in dict(row.changed)
+
+
+def test_supertokens_sample_becomes_users() -> None:
+    users = users_of("supertokens.json")
+    assert hashes_fit(users) == ["ada", "grace"]
+    del users["ada"]["passwordHash"]
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": True,
+        "externalId": "user-1",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace"},
+        "appMetadata": {"plan": "pro", "roles": ["admin"]},
+        "createdAt": "2024-04-02T14:13:35.922000Z",
+        "identities": [{"provider": "google", "providerId": GOOGLE}],
+    }
+    assert users["grace"]["emailVerified"] is False
+    assert users["alan"]["emailVerified"] is True
+    assert users["alan"]["appMetadata"] == {"phone": "+15550100"}
+    assert "totpDevices" in told("supertokens.json", "supertokens")[0]
+
+
+def test_zitadel_export_becomes_users_of_every_organization() -> None:
+    users = users_of("zitadel.json")
+    assert hashes_fit(users) == ["ada", "grace"]
+    del users["ada"]["passwordHash"]
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": True,
+        "externalId": "104133391271651848",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace", "locale": "de"},
+        "appMetadata": {"phone": "+15550100", "username": "ada"},
+        "identities": [{"provider": "124425861423228496", "providerId": GOOGLE}],
+    }
+    assert users["grace"]["passwordChangeRequired"] is True
+    assert "locale" not in users["grace"]["profile"]  # `und`
+    assert users["alan"]["emailVerified"] is False
+    assert "user.otpCode" in told("zitadel.json", "zitadel")[0]
+
+
+def test_zitadel_list_keeps_states_and_leaves_machines_out() -> None:
+    users = users_of("zitadel-list.json")
+    assert {who: user.get("status") for who, user in users.items()} == {
+        "ada": "ACTIVE",
+        "grace": "BLOCKED",
+        "alan": "DEACTIVATED",
+    }
+    assert [user["emailVerified"] for user in users.values()] == [True, False, True]
+    assert users["ada"]["profile"]["picture"] == "https://example.com/ada.png"
+    assert users["ada"]["createdAt"] == "2023-05-01T12:34:56.789000Z"
+    assert left_out("zitadel-list.json", "zitadel") == ["a machine user, which is a program and no person"]
+
+
+def test_fusionauth_sample_becomes_users() -> None:
+    users = users_of("fusionauth.json")
+    assert hashes_fit(users) == ["ada", "grace"]
+    ada = users["ada"]
+    assert ada["profile"] == {
+        "firstName": "Ada",
+        "lastName": "Lovelace",
+        "displayName": "Ada Lovelace",
+        "picture": "https://example.com/ada.png",
+        "locale": "en",
+        "timezone": "Europe/Vienna",
+    }
+    assert ada["appMetadata"]["plan"] == "pro"
+    assert ada["appMetadata"]["registrations"][0]["roles"] == ["admin"]
+    assert (ada["createdAt"], ada["updatedAt"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:25Z")
+    assert (users["grace"]["emailVerified"], users["grace"]["passwordChangeRequired"]) == (False, True)
+    assert users["edsger"]["status"] == "DEACTIVATED"
+    assert (users["alan"]["password"], users["alan"]["emailVerified"]) == ("alan's password", False)
+    assert "twoFactor" in told("fusionauth.json", "fusionauth")[0]
+
+
+def test_better_auth_sample_becomes_users() -> None:
+    users = users_of("better-auth.json")
+    assert hashes_fit(users) == ["ada"]
+    assert users["ada"]["identities"] == [{"provider": "google", "providerId": GOOGLE}]
+    assert users["ada"]["appMetadata"] == {"username": "ada", "role": "admin"}
+    assert users["ada"]["profile"] == {"displayName": "Ada Lovelace", "picture": "https://example.com/ada.png"}
+    assert {who: user.get("status") for who, user in users.items()} == {
+        "ada": "ACTIVE",
+        "grace": "BLOCKED",
+        "alan": "ACTIVE",
+    }
+    assert [user["emailVerified"] for user in users.values()] == [True, False, True]
+    columns = users_of("better-auth.csv")
+    assert columns["ada"]["identities"] == [{"provider": "github", "providerId": "4711"}]
+    assert (columns["ada"]["emailVerified"], columns["grace"]["emailVerified"]) == (True, False)
+    assert columns["grace"]["status"] == "BLOCKED"
+
+
+def test_auth_js_time_of_verification_verifies() -> None:
+    raw = {"id": "1", "name": "Ada", "email": "a@example.com", "emailVerified": "2024-01-01T00:00:00Z", "image": None}
+    assert row_of("better-auth", raw).user["emailVerified"] is True
+    assert row_of("better-auth", raw | {"emailVerified": None}).user["emailVerified"] is False
+
+
+def test_cognito_list_becomes_users() -> None:
+    users = users_of("cognito.json")
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": True,
+        "externalId": "427f0e89-dd0a-48be-927d-8f8c0e938d57",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace", "locale": "de-AT", "timezone": "Europe/Vienna"},
+        "appMetadata": {"plan": "pro", "phone": "+15550100", "username": "ada"},
+        "status": "ACTIVE",
+        "createdAt": "2021-05-04T00:47:47.213000Z",
+        "updatedAt": "2021-05-04T02:56:14.561000Z",
+    }
+    assert users["grace"]["identities"] == [{"provider": "google", "providerId": GOOGLE}]
+    assert {who: user.get("status") for who, user in users.items()} == {
+        "ada": "ACTIVE",
+        "grace": "ACTIVE",
+        "edsger": "BLOCKED",
+        "alan": "BLOCKED",
+        "dennis": "ACTIVE",
+    }
+    assert users["dennis"]["emailVerified"] is False
+    assert "MFAOptions" in told("cognito.json", "cognito")[0]
+
+
+def test_cognito_csv_becomes_users() -> None:
+    users = users_of("cognito.csv")
+    assert users["ada"]["profile"]["picture"] == "https://example.com/ada.png"
+    assert users["ada"]["appMetadata"] == {"plan": "pro", "phone": "+15550100", "username": "ada"}
+    assert [user["emailVerified"] for user in users.values()] == [True, False]
+
+
+def test_cognito_times_in_seconds_are_read() -> None:
+    raw = {
+        "Username": "a",
+        "Attributes": [{"Name": "email", "Value": "a@example.com"}],
+        "UserCreateDate": 1548099495.361,
+    }
+    assert row_of("cognito", raw | {"UserStatus": "CONFIRMED"}).user["createdAt"].startswith("2019-01-21T19:38:15")
+
+
+@pytest.mark.parametrize("name", ["entra.csv", "entra.json"])
+def test_entra_sample_keeps_names_and_holds(name: str) -> None:
+    users = list(users_of(name).values())
+    assert [user["profile"]["displayName"] for user in users][:1] == ["Ada Lovelace"]
+    assert [user.get("status") for user in users] == ["ACTIVE", "BLOCKED"]
+    assert [user["emailVerified"] for user in users] == [False, False]
+    assert users[1]["email"] == "grace@example.com"
+    assert "emailVerified" in told(name, "entra")[1]
+
+
+def test_entra_user_not_said_to_be_enabled_is_refused() -> None:
+    *_, bad = read(SAMPLES / "entra.json", preset="entra")
+    assert isinstance(bad, BadRow)
+    assert (bad.field, "export accountEnabled too" in bad.message) == ("accountEnabled", True)
+    *_, guest = read(SAMPLES / "entra.csv", preset="entra")
+    assert isinstance(guest, BadRow)
+    assert guest.field == "email"  # A guest's principal name is no address.
+
+
+def test_entra_names_of_powershell_are_read() -> None:
+    raw = {
+        "Id": "1",
+        "DisplayName": "Ada",
+        "Mail": "a@example.com",
+        "UserPrincipalName": "a@x.com",
+        "AccountEnabled": "False",
+    }
+    row = row_of("entra", raw | {"JobTitle": "Analyst", "City": "Vienna"})
+    assert (row.user["profile"], row.user["status"]) == ({"displayName": "Ada"}, "BLOCKED")
+    assert row.user["appMetadata"] == {"jobTitle": "Analyst", "userPrincipalName": "a@x.com"}
+    assert "City" in dict(row.not_taken)
+
+
+def test_wordpress_sample_becomes_users() -> None:
+    users = users_of("wordpress.csv")
+    assert hashes_fit(users) == ["ada", "grace"]
+    del users["ada"]["passwordHash"]
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": False,
+        "externalId": "1",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
+        "appMetadata": {"username": "ada", "website": "https://example.com", "roles": "administrator,editor"},
+        "createdAt": "2023-05-01T12:34:56Z",
+    }
+    assert "createdAt" not in users["grace"]
+    assert users["edsger"]["status"] == "BLOCKED"
+    assert "emailVerified" in told("wordpress.csv", "wordpress")[1]
+
+
+def test_kratos_rows_of_the_database_become_the_same_users() -> None:
+    users = users_of("kratos.csv")
+    assert hashes_fit(users) == ["ada", "edsger"]
+    assert users == users_of("kratos.json")
