@@ -25,7 +25,7 @@ FILES = [
 
 SAMPLED = [
     *FILES, "better-auth.csv", "better-auth.json", "cognito.csv", "cognito.json", "entra.csv", "entra.json",
-    "fusionauth.json", "kratos.csv", "kratos.json", "supertokens.json", "wordpress.csv",
+    "fusionauth.json", "kratos.csv", "kratos.json", "supertokens.json", "wordpress.csv", "ldif.ldif",
     "zitadel-list.json", "zitadel.json",
 ]  # fmt: skip
 

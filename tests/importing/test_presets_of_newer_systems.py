@@ -206,6 +206,7 @@ def test_entra_sample_keeps_names_and_holds(name: str) -> None:
     assert [user.get("status") for user in users] == ["ACTIVE", "BLOCKED"]
     assert [user["emailVerified"] for user in users] == [False, False]
     assert users[1]["email"] == "grace@example.com"
+    assert users[0]["createdAt"] == "2023-05-16T15:04:05Z"
     assert "emailVerified" in told(name, "entra")[1]
 
 
@@ -253,3 +254,39 @@ def test_kratos_rows_of_the_database_become_the_same_users() -> None:
     users = users_of("kratos.csv")
     assert hashes_fit(users) == ["ada", "edsger"]
     assert users == users_of("kratos.json")
+
+
+def test_ldif_sample_becomes_users() -> None:
+    users = users_of("ldif.ldif")
+    assert hashes_fit(users) == ["ada", "grace"]
+    del users["ada"]["passwordHash"]
+    assert users["ada"] == {
+        "email": "ada@example.com",
+        "emailVerified": False,
+        "externalId": "185f2f83-d63a-4c9b-b4a0-7e4a88579900",
+        "profile": {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
+        "appMetadata": {
+            "username": "ada",
+            "phone": "+1 555 0100",
+            "dn": "uid=ada,ou=people,dc=example,dc=com",
+            "otherMails": ["countess@example.com"],
+        },
+        "createdAt": "2023-05-01T12:34:56Z",
+        "updatedAt": "2024-01-01T00:00:00Z",
+    }
+    assert [user.get("status") for user in users.values()] == [None, "BLOCKED", "BLOCKED"]
+    assert left_out("ldif.ldif", "ldif") == ["an entry that is no person"] * 3
+    not_taken, changed = told("ldif.ldif", "ldif")
+    assert ("description" in not_taken, "emailVerified" in changed) == (True, True)
+
+
+def test_ldif_passwords_by_their_scheme() -> None:
+    entry = {"dn": "uid=a", "objectclass": ["person", "top"], "mail": "a@example.com"}
+    for value, field, kept in (
+        ("{CRYPT}$6$x$y", "passwordHash", "$6$x$y"),
+        ("{argon2}$argon2id$v=19$", "passwordHash", "$argon2id$v=19$"),
+        ("{SSHA}abc", "passwordHash", "{SSHA}abc"),
+        ("{CLEARTEXT}a secret", "password", "a secret"),
+        ("a secret", "password", "a secret"),
+    ):
+        assert row_of("ldif", entry | {"userpassword": value}).user[field] == kept

@@ -61,7 +61,7 @@ def user(raw: Json) -> Json:
             },
             "appMetadata": {field: value for field, value in kept.items() if value},
             "status": "ACTIVE" if flag(raw, name("accountEnabled")) else "BLOCKED",
-            "createdAt": time(raw, name("createdDateTime")),
+            "createdAt": time(raw, name("createdDateTime"), dates="mdy"),
             "identities": identities(
                 (each.get("issuer"), each.get("issuerAssignedId"))
                 for each in signing_in

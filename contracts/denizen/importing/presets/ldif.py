@@ -14,7 +14,7 @@ from denizen.importing.values import compact
 MARKS = names("dn objectclass")
 FIELDS = names("cn displayname givenname mail sn uid userpassword")
 _PERSONS = frozenset({"person", "inetorgperson", "organizationalperson", "user", "posixaccount", "account"})
-_KEPT = ("uid", "samaccountname", "telephonenumber", "title", "ou", "o", "employeenumber", "memberof", "dn")
+_KEPT = ("title", "ou", "o", "employeenumber", "memberof", "dn")
 _TIME = re.compile(r"([0-9]{14})(?:[.,][0-9]+)?Z")
 _DISABLED = 2
 """A bit of Active Directory's userAccountControl."""
@@ -29,6 +29,8 @@ def user(raw: Json) -> Json:
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     addresses = _all(raw, "mail")
     kept: Json = {name: raw.get(name) for name in _KEPT}
+    kept["username"] = _first(raw, "uid") or _first(raw, "samaccountname")
+    kept["phone"] = _first(raw, "telephonenumber")
     kept["otherMails"] = addresses[1:]
     return compact(
         {
