@@ -281,6 +281,18 @@ def test_keycloak_plain_password_is_handed_on() -> None:
     assert "passwordHash" not in user
 
 
+def test_short_password_in_the_clear_does_not_cost_the_user() -> None:
+    raw = {
+        "email": "a@example.com",
+        "enabled": True,
+        "totp": False,
+        "credentials": [{"type": "password", "value": "grey"}],
+    }
+    row = row_of("keycloak", raw)
+    assert row.user.keys().isdisjoint({"password", "passwordHash"})
+    assert dict(row.changed)["password"].startswith("a password in the clear, too short")
+
+
 def test_keycloak_user_not_said_to_be_enabled_is_blocked_and_told() -> None:
     row = row_of("keycloak", {"email": "a@example.com", "totp": False, "requiredActions": []})
     assert row.user["status"] == "BLOCKED"

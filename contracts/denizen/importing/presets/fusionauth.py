@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, kept_with, names
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, mapping, octets, text, time
@@ -66,7 +66,7 @@ def _is_over(expiry: Any) -> bool:
 def _password(raw: Json) -> Json:
     password, scheme = text(raw, "password"), text(raw, "encryptionScheme")
     if password is None or scheme is None:
-        return {} if password is None else {"password": password}
+        return in_the_clear(raw, password)
     return {"passwordHash": _hash(scheme, raw.get("factor"), text(raw, "salt") or "", password)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import array, compact, flag, given, locale, mapping, text, time
@@ -90,4 +90,4 @@ def _of_credential(credential: Json) -> Json:
                 secret, {name: credential[name] for name in ("algorithm", "hashIterations")}
             )
         }
-    return {"password": password} if (password := text(credential, "value")) else {}
+    return in_the_clear(credential, text(credential, "value"))

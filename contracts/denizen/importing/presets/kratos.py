@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, linked, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, given, mapping, text, time
@@ -95,7 +95,7 @@ def _password(credentials: Json) -> Json:
     config = _config(credentials, "password")
     if hashed := text(config, "hashed_password"):
         return {"passwordHash": hashed}
-    return {"password": password} if (password := text(config, "password")) else {}
+    return in_the_clear(config, text(config, "password"))
 
 
 def _identities(credentials: Json) -> list[Json]:

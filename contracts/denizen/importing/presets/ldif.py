@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change
 from denizen.importing.values import compact
@@ -36,7 +36,7 @@ def user(raw: Json) -> Json:
         {
             "email": next(iter(addresses), None),
             "emailVerified": False,
-            **_password(_all(raw, "userpassword")),
+            **_password(raw, _all(raw, "userpassword")),
             "externalId": _first(raw, "entryuuid") or _first(raw, "nsuniqueid") or _first(raw, "objectguid"),
             "profile": {
                 "firstName": _first(raw, "givenname"),
@@ -69,14 +69,14 @@ def _is_held(raw: Json) -> bool:
     return (locked or "").casefold() == "true" or _first(raw, "pwdaccountlockedtime") is not None
 
 
-def _password(values: list[str]) -> Json:
+def _password(raw: Json, values: list[str]) -> Json:
     """The first password. One without a scheme (RFC 2307) stands in the clear."""
     if not values:
         return {}
     value = values[0]
     if value.startswith("{") and not value.upper().startswith("{CLEARTEXT}"):
         return {"passwordHash": _SCHEME.sub("", value, count=1)}
-    return {"password": value[len("{CLEARTEXT}") :] if value.startswith("{") else value}
+    return in_the_clear(raw, value[len("{CLEARTEXT}") :] if value.startswith("{") else value)
 
 
 def _time(value: str | None) -> str | None:

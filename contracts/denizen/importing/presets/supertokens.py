@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, names
+from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
@@ -52,7 +52,7 @@ def _password(methods: list[Json]) -> Json:
             text(method, "hashingAlgorithm")
             return {"passwordHash": hashed}
         if password := text(method, "plainTextPassword"):
-            return {"password": password}
+            return in_the_clear(method, password)
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from denizen.importing.values import array, identities, text
 Preset = Callable[[Json], Json | None]
 """Raises Unfit, or what Python does of an unexpected form; for a user, the fields of `ImportedUser`."""
 
+_SHORTEST = 8
+"""Characters of a password (services/passwords/policy.py)."""
 SECOND_FACTORS = "second factors are not taken over: users set them up again"
 UNKNOWN_VERIFICATION = "the file does not say whether the address is verified: taken for unverified"
 
@@ -39,6 +42,16 @@ def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
     more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
     return {**kept, **more}
+
+
+def in_the_clear(raw: Json, password: str | None) -> Json:
+    """A password that the file has in the clear, which the service hashes; without one that is too short for it."""
+    if password is None:
+        return {}
+    if len(unicodedata.normalize("NFC", password)) < _SHORTEST:
+        change(raw, "password", "a password in the clear, too short to be kept: the user resets it by mail")
+        return {}
+    return {"password": password}
 
 
 def linked(raw: Json, name: str, provider: str, who: str, *, without: tuple[str, ...] = ()) -> list[Json]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, leave
 from denizen.importing.values import compact, flag, given, text, time
@@ -47,7 +47,7 @@ def user(raw: Json) -> Json:
             "email": text(email, "email"),
             "emailVerified": flag(email, "isEmailVerified") or flag(email, "isVerified"),
             "passwordHash": text(hashed, "value") or text(hashed, "hash"),
-            "password": text(inner, "password"),
+            **in_the_clear(inner, text(inner, "password")),
             "passwordChangeRequired": flag(inner, "passwordChangeRequired") or None,
             "externalId": text(raw, "userId") or text(raw, "id"),
             "profile": {
