@@ -54,6 +54,12 @@ def test_value_that_the_map_does_not_list_is_a_bad_row() -> None:
     assert (bad.field, bad.message) == ("status", "is a value that the map does not list")
 
 
+def test_star_of_a_map_is_any_other_value() -> None:
+    star = Columns.parse('email = "mail"\nstatus = {column = "locked", values = {"*" = "BLOCKED", no = "ACTIVE"}}')
+    rows = [{"mail": "a", "locked": each} for each in ("2024-01-01", "No", "", None, 0)]
+    assert [user.get("status") for user in made(star, *rows)] == ["BLOCKED", "ACTIVE", None, None, "BLOCKED"]
+
+
 def test_ambiguous_date_of_a_map_is_a_bad_row() -> None:
     (bad,) = made(Columns.parse(MAP), {"mail": "a", "joined": "1/2/2024"})
     assert isinstance(bad, BadRow)

@@ -24,9 +24,25 @@ _ALONE = re.compile(r'["}\],\n]|[{\[]+')
 """Where no bracket is open, a comma or a line's end ends the value."""
 _QUOTED = re.compile(r'(?:[^"\\\n]++|\\[^\n])*+')
 """No string of JSON holds a line's end: one that was not closed ends there."""
-_ROWS = frozenset({"users", "Users", "value", "result", "humanUsers"})
-"""Arrays of users: `Users` of Cognito, `value` of Microsoft Graph, `result` and, for each organization, `humanUsers` of
-Zitadel."""
+_ROWS = frozenset(
+    [
+        "users",
+        "Users",
+        "value",
+        "result",
+        "results",
+        "humanUsers",
+        "Resources",
+        "resources",
+        "data",
+        "items",
+        "records",
+        "accounts",
+        "members",
+    ]
+)
+"""Arrays of users: `Users` of Cognito, `value` of Microsoft Graph, `Resources` of SCIM, `results` of Parse, `result`
+and, for each organization, `humanUsers` of Zitadel."""
 _WITHIN = frozenset({"dataOrgs", "data_orgs", "orgs"})
 """Where such an array stands further inside."""
 _SEVERAL = "humanUsers"
@@ -86,13 +102,19 @@ class _Text:
         return self.text[self.at : self.at + 1]
 
 
+_NO_ARRAY = (
+    "the file is no JSON array, and no object with an array `users` (or value, Resources, results, data, items, "
+    "records, accounts, members): export the users as an array, or as one object a line"
+)
+
+
 def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
     """The objects of the array."""
     text = _Text(stream)
     first = text.skip(_BETWEEN)
     key = _enter(text) if first == "{" else None
     if key is None and first != "[":
-        yield BadRow(text.line(), "malformed_message", "the file is no JSON array, and no object with an array `users`")
+        yield BadRow(text.line(), "malformed_message", _NO_ARRAY)
         return
     text.at += 1
     closed = False

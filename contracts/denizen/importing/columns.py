@@ -40,7 +40,7 @@ class _Field:
         ours: its dotted path.
         theirs: the dotted path of the column or field; None for a constant.
         constant: the value of a constant.
-        values: ours for each of theirs, in lower case, where the map lists them.
+        values: ours for each of theirs, in lower case, where the map lists them; `*` for all others.
         convert: makes a value of ours of one of theirs, which it is given under the name of ours.
     """
 
@@ -59,9 +59,9 @@ class _Field:
             return None
         if self.values is not None:
             text = str(found).lower()
-            if text not in self.values:
+            if text not in self.values and "*" not in self.values:
                 raise Unfit("is a value that the map does not list", self.ours)
-            found = self.values[text]
+            found = self.values.get(text, self.values.get("*"))
         return self.convert({self.ours: found}, self.ours)
 
 

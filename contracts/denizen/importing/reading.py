@@ -12,8 +12,9 @@ from denizen.importing.conversion import converted
 from denizen.importing.dates import DateOrder
 from denizen.importing.encodings import Octets, known
 from denizen.importing.presets import DATABASES, PRESETS, Preset
+from denizen.importing.recognition import check_own
 from denizen.importing.records import Cells
-from denizen.importing.rows import BadRow, Json, LeftOutRow, Row
+from denizen.importing.rows import BadRow, Json, LeftOutRow, RefusedFile, Row
 from denizen.importing.sources import Format, guessed, opened
 from denizen.importing.strict import Malformed, checked
 
@@ -87,7 +88,8 @@ def _of_octets(
 ) -> _Read:
     with opened(source, encoding) as (stream, head):
         name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
-        match format or guessed(name if isinstance(name, str) else "", head):
+        found = format or guessed(name if isinstance(name, str) else "", head)
+        match found:
             case "jsonl":
                 yield from lines.rows(stream)
             case "json":
@@ -95,9 +97,20 @@ def _of_octets(
             case "csv":
                 yield from plain_tables.rows(stream, cells) if others else tables.rows(stream, cells)
             case "ldif":
-                yield from ldif.rows(stream)
+                yield from _preset_needed(ldif.rows(stream), others=others)
             case "sql":
-                yield from dumps.rows(stream, cells.check)
+                yield from _preset_needed(dumps.rows(stream, cells.check), others=others)
+
+
+def _preset_needed(rows: Iterator[tuple[int, Json] | BadRow], *, others: bool) -> _Read:
+    """The rows, if there is a preset for them. Raises RefusedFile: no export of Denizen has this format."""
+    if not others:
+        for row in rows:
+            if not isinstance(row, BadRow):
+                check_own(row[1])
+                break
+        raise RefusedFile("LDIF and dumps of PostgreSQL are read with --from NAME or with --map FILE")
+    yield from rows
 
 
 def _without(rows: _Read, nulls: frozenset[str]) -> _Read:

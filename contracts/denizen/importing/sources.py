@@ -26,6 +26,9 @@ _USERS = re.compile(
     rb'"(?:Users|value|result|humanUsers)"\s*:\s*\['
 )
 """An object around an array of users, which may stand on one line."""
+_PAGE = re.compile(rb'"(?:value|resources|results?|data|items|records|accounts|members)"\s*:\s*\[\s*\{', re.IGNORECASE)
+"""Where the users of a page of another system's API begin."""
+_ADDRESS = re.compile(rb'"(?:e-?mail|user_?name)', re.IGNORECASE)
 _LDIF = re.compile(rb"(?:[ \t\r]*\n|[ #][^\n]*\n)*+(?:version:[ ]*1\s|dn::?[ ])", re.IGNORECASE)
 _SQL = re.compile(rb"^(?:-- PostgreSQL database dump|COPY [\w.\"]+ \(.*\) FROM stdin;)", re.MULTILINE)
 _OTHERS = (
@@ -124,6 +127,10 @@ def _check_head(head: bytes, encoding: str | None) -> None:
     for magic, what in _OTHERS:
         if start.startswith(magic):
             raise RefusedFile(f"the file is {what}")
+    if b'"type":"header"' in start[:200] and b"PHPMyAdmin" in start[:400]:
+        raise RefusedFile(
+            "the file is phpMyAdmin's JSON of a database: export the table of users alone, as CSV with names"
+        )
     if head[257:262] == b"ustar":
         raise RefusedFile("the file is a tar archive: unpack it first")
     if head and not head.strip(b"\0"):
@@ -163,5 +170,11 @@ def guessed(name: str, head: bytes) -> Format:
         # Auth0 calls its JSONL .json. Keycloak and Firebase write an object around the array, on many lines or on one.
         first = start.partition(b"\n")[0].rstrip()
         whole = first.endswith(b"}") or len(first) == len(start)
-        return "jsonl" if whole and not _USERS.search(first) else "json"
+        return "jsonl" if whole and not _USERS.search(first) and not _is_page(first, start) else "json"
     return "json" if suffix == ".json" or start.startswith(b"[") else "csv"
+
+
+def _is_page(first: bytes, start: bytes) -> bool:
+    """Whether a file of one line is an object around an array of users, and no user who has an array."""
+    page = _PAGE.search(first)
+    return page is not None and len(first) == len(start.rstrip()) and not _ADDRESS.search(first, 0, page.start())
