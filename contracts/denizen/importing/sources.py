@@ -22,8 +22,8 @@ CHUNK = 1 << 18
 """Octets that are read at once."""
 _HEAD = 1 << 14
 _USERS = re.compile(
-    rb'"users"\s*:\s*\[|\{\s*"(?:Users|value|result|@odata\.\w+|details|total|dataOrgs|data_orgs|orgs)"\s*:.*?'
-    rb'"(?:Users|value|result|humanUsers)"\s*:\s*\['
+    rb'"users"\s*:\s*\[|\{\s*"(?:Users|value|result)"\s*:\s*\['
+    rb'|\{\s*"(?:@odata\.\w+|details|total|dataOrgs|data_orgs|orgs)"\s*:.*?"(?:value|result|humanUsers)"\s*:\s*\['
 )
 """An object around an array of users, which may stand on one line."""
 _PAGE = re.compile(rb'"(?:value|resources|results?|data|items|records|accounts|members)"\s*:\s*\[\s*\{', re.IGNORECASE)

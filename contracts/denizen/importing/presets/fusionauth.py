@@ -9,7 +9,7 @@ from denizen.importing import hashes
 from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, kept_with, names
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, mapping, octets, text, time
+from denizen.importing.values import array, compact, flag, given, identities, mapping, octets, text, time
 
 MARKS = names(
     """
@@ -20,7 +20,8 @@ MARKS = names(
 )
 FIELDS = names(
     """
-    active birthDate cleanSpeakId data email expiry factor firstName fullName id identities imageUrl lastName
+    active birthDate cleanSpeakId data email expiry factor firstName fullName id identities identityProviders imageUrl
+    lastName
     middleName mobilePhone parentEmail password passwordChangeReason passwordChangeRequired phoneNumber
     preferredLanguages salt tenantId timezone twoFactor username verified
     """
@@ -55,6 +56,7 @@ def user(raw: Json) -> Json:
             "status": "ACTIVE" if flag(raw, "active", True) and not _is_over(time(raw, "expiry")) else "DEACTIVATED",
             "createdAt": time(raw, "insertInstant"),
             "updatedAt": time(raw, "lastUpdateInstant"),
+            "identities": identities(mapping(raw, "identityProviders").items()),
         }
     )
 

@@ -43,8 +43,8 @@ def user(raw: Json) -> Json:
             **_password(credentials),
             "externalId": text(raw, "external_id") or text(raw, "id"),
             "profile": {
-                "firstName": parts.get("first") or traits.get("first_name") or traits.get("given_name"),
-                "lastName": parts.get("last") or traits.get("last_name") or traits.get("family_name"),
+                "firstName": parts.get("first") or _named(traits, "first"),
+                "lastName": parts.get("last") or _named(traits, "last"),
                 "displayName": name if isinstance(name, str) else None,
                 "picture": given(traits, "picture"),
                 "locale": given(traits, "locale"),
@@ -60,9 +60,15 @@ def user(raw: Json) -> Json:
     )
 
 
-_PROFILE = frozenset(
-    {"name", "first_name", "given_name", "last_name", "family_name", "picture", "locale", "zoneinfo", "email"}
-)
+_NAMES = {
+    "first": ("first_name", "firstName", "firstname", "given_name"),
+    "last": ("last_name", "lastName", "lastname", "family_name"),
+}
+_PROFILE = frozenset({"name", "email", "picture", "locale", "zoneinfo", *_NAMES["first"], *_NAMES["last"]})
+
+
+def _named(traits: Json, part: str) -> Any:
+    return next((traits[name] for name in _NAMES[part] if traits.get(name)), None)
 
 
 def _address(traits: Json, raw: Json) -> str | None:

@@ -16,7 +16,7 @@ MARKS = names(
 )
 FIELDS = names(
     """
-    deleted description display_name first_name ID last_name locale nickname roles spam user_status user_url
+    deleted description display_name first_name ID last_name locale nickname role roles spam user_status user_url
     wp_user_level
     """
 )
@@ -28,6 +28,7 @@ def user(raw: Json) -> Json:
         raise LeftOut("a user who was deleted")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     kept = kept_with({}, raw, username="user_login", website="user_url", roles="roles", capabilities="wp_capabilities")
+    kept = kept_with(kept, raw, roles="role")
     return compact(
         {
             "email": text(raw, "user_email"),
