@@ -1,8 +1,8 @@
 """Denizen's contract: the messages, errors and client that other services install."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from denizen.client import AsyncClient, Client
 from denizen.errors import (
     CodeInvalid,
     CommandNotFound,
@@ -41,11 +41,12 @@ from denizen.errors import (
     WeakPassword,
     WrongEventLoop,
 )
-from denizen.events import Event
 from denizen.messages import EventData, Profile, User, UserList
 from denizen.operations import COMMANDS, OPERATIONS, QUERIES, Operation
 
 if TYPE_CHECKING:
+    from denizen.client import AsyncClient, Client
+    from denizen.events import Event
     from denizen.verifier import AsyncTokenVerifier, TokenVerifier
 
 __all__ = [
@@ -103,10 +104,18 @@ __version__ = "0.1.0"
 """The version of the contract, and of the services that keep it."""
 
 
-def __getattr__(name: str) -> Any:
-    # Only who checks tokens needs joserfc.
-    if name in ("AsyncTokenVerifier", "TokenVerifier"):
-        from denizen import verifier
+_IMPORTED_ON_USE = {
+    "AsyncClient": "denizen.client",
+    "AsyncTokenVerifier": "denizen.verifier",
+    "Client": "denizen.client",
+    "Event": "denizen.events",
+    "TokenVerifier": "denizen.verifier",
+}
+"""Names by their module. A program that needs only messages and errors does not load nats-py (160 ms where aiohttp is
+installed), and one that checks no tokens does not need joserfc."""
 
-        return getattr(verifier, name)
+
+def __getattr__(name: str) -> Any:
+    if name in _IMPORTED_ON_USE:
+        return getattr(import_module(_IMPORTED_ON_USE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

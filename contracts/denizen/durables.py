@@ -14,6 +14,7 @@ from typing import Any
 from denizen import parking
 from denizen.errors import NatsPermissionDenied, NoAnswer, VersionConflict
 from denizen.following import ACK_WAIT
+from denizen.jetstream import WRONG_LAST_SEQUENCE
 from denizen.messages import EventType
 from denizen.parking import Note
 from denizen.starting import METADATA, Beginning
@@ -21,8 +22,6 @@ from denizen.transport import Transport
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
-WRONG_LAST_SEQUENCE = 10071
-"""The error number of JetStream for a message that does not follow the one that it names."""
 _ALL = "users.v1.event.*.*"
 
 

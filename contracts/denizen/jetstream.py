@@ -1,4 +1,4 @@
-"""Turns failures of JetStream into the client's exceptions."""
+"""The errors of JetStream: their numbers, and the client's exceptions for them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,6 +7,8 @@ from denizen.errors import JetStreamUnavailable, NoAnswer
 from nats.errors import NoRespondersError
 from nats.js.errors import APIError, ServiceUnavailableError
 
+WRONG_LAST_SEQUENCE = 10071
+"""The error number of JetStream for a message that does not follow the one that it names."""
 _NOT_ENABLED = (10039, 10076)
 """Error numbers of JetStream: not enabled for the account, not enabled for the server."""
 

@@ -46,6 +46,8 @@ class Tools:
         text = secret.get_secret_value()
         if not text.startswith(PREFIX):
             return text
+        if call.opened is None:
+            call.opened = {}
         if text not in call.opened:
             call.opened[text] = await unseal(text, call.command_id if call.repeatable else None, self.keys)
         return call.opened[text]

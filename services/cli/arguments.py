@@ -3,10 +3,12 @@
 import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from denizen.transport import CommandOptions
+
+if TYPE_CHECKING:
+    from denizen.transport import CommandOptions
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line.")]
 UserId = Annotated[str, typer.Argument(help="user_…", show_default=False)]
@@ -18,7 +20,7 @@ _LONGEST_SECRET = 4096
 """Octets, with the end of the line."""
 
 
-def options(key: str | None, expected_version: int | None, actor: str | None) -> CommandOptions:
+def options(key: str | None, expected_version: int | None, actor: str | None) -> "CommandOptions":
     """Those of them that were given."""
     given: CommandOptions = {}
     if key is not None:

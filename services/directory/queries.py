@@ -139,12 +139,14 @@ class Queries:
         keys = list({query.key for query in waiting})
         position, found = await look_up(database, lookup, keys)
         encoded = {key: document.encode() for key, document in found.items()}
+        headers = {h.POSITION: str(position)}
         for query in list(waiting):
             del waiting[query]
             if query.call.min_position > position:
                 await self._park(query, query.call.min_position, position)
             elif query.key in encoded:
-                await self._answer(query.call, encoded[query.key], {h.POSITION: str(query.call.shown(position))})
+                shown = _headers(query.call, position) if query.call.is_opaque else headers
+                await self._answer(query.call, encoded[query.key], shown)
             else:
                 await self._miss(query, lookup.field)
 
@@ -155,7 +157,7 @@ class Queries:
             if query.call.min_position > position:
                 await self._park(query, query.call.min_position, position)
             elif body is not None:
-                await self._answer(query.call, body, {h.POSITION: str(query.call.shown(position))})
+                await self._answer(query.call, body, _headers(query.call, position))
             else:
                 await self._miss(query, "userId")
 
@@ -216,6 +218,10 @@ async def _reading(work: Awaitable[None]) -> None:
         await work
     except (UndefinedTable, UndefinedColumn):  # The projector builds it (projector/rebuild.py).
         raise refusals.projection_missing() from None
+
+
+def _headers(call: Call, position: int) -> dict[str, str]:
+    return {h.POSITION: str(call.shown(position))}
 
 
 def _of_request(answer: Callable[[Any], Awaitable[tuple[int, bytes | None]]]) -> Single:

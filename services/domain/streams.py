@@ -41,15 +41,12 @@ class ReplayedEvent:
 
     position: int
     stream: str
+    user_id: str
     version: int
     type: str
     public: Json
     private: Json | None
     recorded_at: datetime
-
-    @property
-    def user_id(self) -> str:
-        return user_of(self.stream)
 
 
 @dataclass(slots=True)

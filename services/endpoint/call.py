@@ -46,7 +46,7 @@ class Call:
         body: as it was parsed, where the command is repeatable.
         digest: of what is asked, made from the body (services/accounts/fingerprint.py).
         seal: makes positions opaque, for callers that must not learn them.
-        opened: its sealed secrets that were opened, so that none is opened twice.
+        opened: its sealed secrets that were opened, so that none is opened twice; None: none yet.
         durable: of a subscriber, who may publish to the subjects that end with it.
         compared: since when (time.monotonic) a password was compared for it: its refusal must not tell by its time what
             the comparison cost.
@@ -61,11 +61,11 @@ class Call:
     deadline: float | None
     actor: str | None
     traceparent: str | None
-    min_position: int
+    min_position: int = 0
     authorization: str | None = field(default=None, repr=False)
     body: dict[str, Any] | None = field(default=None, repr=False)
     digest: bytes | None = None
-    opened: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    opened: dict[str, str] | None = field(default=None, repr=False)
     opaque_position: str | None = None
     latest: bool = False
     known: bool = False
@@ -124,7 +124,6 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
     actor = _header(headers, h.ACTOR, _ACTOR, "1 to 256 characters without control characters")
     traceparent = headers.get(h.TRACEPARENT)
     position = _header(headers, h.MIN_POSITION, _POSITION, "a position that a reply named, or latest")
-    is_number = position is not None and position.isdigit()
     body = strict_json.parse(data, operation.octets)
     call = Call(
         operation=operation,
@@ -140,13 +139,22 @@ def understand(operation: Operation, reply_to: str, headers: Mapping[str, str] |
         traceparent=traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None,
         authorization=headers.get(h.AUTHORIZATION),
         body=None if command_id is None else body,
-        min_position=int(position or 0) if is_number and operation.kind != "self" else 0,
-        opaque_position=position if position and position.startswith("-") else None,
-        # A number that a user demands would tell, by being waited for or not, how far the log is.
-        latest=position == h.LATEST or (is_number and operation.kind == "self"),
     )
+    if position is not None:
+        _demand(call, position)
     call.check_deadline()
     return call
+
+
+def _demand(call: Call, position: str) -> None:
+    """Note which position the call demands."""
+    if position.startswith("-"):
+        call.opaque_position = position
+    elif position == h.LATEST or call.operation.kind == "self":
+        # A number that a user demands would tell, by being waited for or not, how far the log is.
+        call.latest = True
+    else:
+        call.min_position = int(position)
 
 
 def _header(headers: Mapping[str, str], name: str, pattern: re.Pattern[str], form: str) -> str | None:

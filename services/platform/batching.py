@@ -17,8 +17,8 @@ class Batcher(Generic[T]):
     ) -> None:
         """`work` gets at most `most` items, oldest first, and must not raise; at most `capacity` items wait.
 
-        A batch begins `apart` seconds or more after the one before it, and after a rest as long as that one took (twice
-        `apart` at most), so that more items share what a batch costs whatever its size. But it begins as soon as
+        A batch begins `apart` seconds or more after the one before it, and after a rest as long as that one took
+        (`apart` at most), so that more items share what a batch costs whatever its size. But it begins as soon as
         something urgent waits, or as many items have come after the last batch as were in it: the callers who ask
         again when they are answered have all done so.
         """
@@ -59,7 +59,7 @@ class Batcher(Generic[T]):
             await self._work(batch)
             self._wanted = len(self._items) + len(batch)
             took = time.monotonic() - began
-            rest = max(self._apart - took, min(took, 2 * self._apart))
+            rest = max(self._apart - took, min(took, self._apart))
             if len(self._items) < self._most and rest > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(rest):

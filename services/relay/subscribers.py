@@ -15,6 +15,7 @@ import orjson
 from denizen import durables, parking
 from denizen import messages as m
 from denizen.event import STREAM
+from denizen.jetstream import WRONG_LAST_SEQUENCE
 from denizen.operations import SUBSCRIBER
 from denizen.parking import Note
 from denizen.starting import Beginning
@@ -157,7 +158,7 @@ class Subscribers:
         try:
             await parking.write(jetstream, durable, note, replaces=request.replaces)
         except APIError as error:
-            if error.err_code == durables.WRONG_LAST_SEQUENCE:
+            if error.err_code == WRONG_LAST_SEQUENCE:
                 raise refusals.parked_event_changed() from error
             raise
 

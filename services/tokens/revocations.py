@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import orjson
+from denizen.jetstream import WRONG_LAST_SEQUENCE
 from denizen.revocations import FILLED, KEPT_SECONDS, KEYS, LIVE, STREAM, run_of
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -23,7 +24,6 @@ _DECLARE_SECONDS = 3.0
 _ATTEMPT_SECONDS = 1.0
 _AT_ONCE = 256
 _PAUSE_SECONDS = 0.05
-_WRONG_LAST_SEQUENCE = 10071
 _STREAM_EXISTS = 10058
 
 
@@ -121,7 +121,7 @@ class Revocations:
             place, sequence = -1, 0  # Most are new, and then one round trip does.
             while place < revocation.place:
                 expected = {"Nats-Expected-Last-Subject-Sequence": str(sequence)}
-                if "error" not in await self._insist(subject, data, expected, _WRONG_LAST_SEQUENCE):
+                if "error" not in await self._insist(subject, data, expected, WRONG_LAST_SEQUENCE):
                     return
                 place, sequence = await self._stored(subject)
 

@@ -158,21 +158,30 @@ async def test_batch_waits_for_others_no_longer_than_set() -> None:
     assert work.batches[1:] == [[3]]
 
 
-async def test_batch_that_took_long_is_followed_by_as_long_a_rest() -> None:
+async def _rest_after(seconds: float, apart: float) -> float:
+    """How long the batch after one that took so long waits."""
     work = Work()
-    batcher = Batcher(work, most=8, capacity=10, apart=0.1)
+    batcher = Batcher(work, most=8, capacity=10, apart=apart)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(batcher.run())
         assert all(batcher.put(item) for item in range(3))
         await work.started.acquire()
-        await asyncio.sleep(0.15)  # The work takes longer than `apart`.
+        await asyncio.sleep(seconds)
         ended = time.monotonic()
         work.go.release()
         batcher.put(3)
-        await asyncio.wait_for(work.started.acquire(), 5)
-        assert time.monotonic() - ended >= 0.14
+        await asyncio.wait_for(work.started.acquire(), 60)
         running.cancel()
     assert work.batches[1:] == [[3]]
+    return time.monotonic() - ended
+
+
+async def test_long_batch_is_followed_by_a_rest() -> None:
+    assert await _rest_after(0.15, apart=0.1) >= 0.09
+
+
+async def test_rest_after_a_long_batch_is_bounded() -> None:
+    assert await _rest_after(1, apart=0.01) < 0.9
 
 
 async def test_queue_is_not_drained_during_a_batch() -> None:

@@ -287,14 +287,15 @@ def event(row: Row, keys: DataKeys) -> StoredEvent:
 def replayed(row: Row, keys: DataKeys) -> ReplayedEvent | None:
     """A row of read_users.sql; None where the user was erased."""
     position, stream, version, type, schema_version, public, ciphertext, recorded_at, epoch, wrapped = row
+    user_id = user_of(stream)
     if epoch is None:
-        keys.drop(user_of(stream))
+        keys.drop(user_id)
         return None
     private = None
     if ciphertext is not None:
-        key = keys.unwrap(user_of(stream), epoch, wrapped)
+        key = keys.unwrap(user_id, epoch, wrapped)
         private = upcast(type, schema_version, key.decrypt(ciphertext, _bound_to(stream, version, type)))
-    return ReplayedEvent(position, stream, version, type, orjson.loads(public), private, recorded_at)
+    return ReplayedEvent(position, stream, user_id, version, type, orjson.loads(public), private, recorded_at)
 
 
 def claim_columns(takes: list[tuple[bytes, str]]) -> list[arrays.Array]:
