@@ -34,8 +34,8 @@ from services.tokens.revocations import RevocationFailed, Revocations
 _BATCH = 256
 _APART_SECONDS = 0.005
 """From append to append while commands keep coming: each takes 2 ms of processor time whatever its size. At 2,000/s it
-saved 0.4 of a core, all processes together, and cost the commands 1.5 ms (p50; their p99 fell). The rest after
-an append that took longer (decision 33) has 57 commands share one at 64 in flight, instead of 44."""
+saved 0.4 of a core, all processes together, and cost the commands 1.5 ms (p50; their p99 fell). After
+an append that took longer there is a rest of as much (decision 33), so that more commands share the next one."""
 _WAITING = 4096
 """Commands that wait to be decided: about half a second's work. Those that come later are refused as `overloaded`."""
 _FORGET_SECONDS = 60
