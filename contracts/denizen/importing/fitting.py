@@ -191,7 +191,7 @@ class _Fitting:
                 self._changes.append(("identities.linkedAt", "is not a time that can be kept: left out"))
 
     def _fit_metadata(self, section: str) -> None:
-        """Write what is nested too deep as a text of JSON, and leave out the largest parts until the rest has room."""
+        """Write what is nested too deep as a text of JSON, and make room where there is too much."""
         metadata = self._user[section]
         text = json.dumps(metadata)
         if text.count("{") + text.count("[") > METADATA_DEPTH:
@@ -201,12 +201,19 @@ class _Fitting:
                     self._changes.append(
                         (f"{section}.{key}", f"is nested deeper than {METADATA_DEPTH} levels: kept as a text of JSON")
                     )
-        while len(text) > METADATA_OCTETS and _octets(metadata) > METADATA_OCTETS:
-            largest = max(metadata, key=lambda key: _octets(metadata[key]) + _octets(key))
-            del metadata[largest]
-            self._changes.append(
-                (f"{section}.{largest}", f"is not taken: {section} has room for {METADATA_OCTETS} octets")
-            )
+        if len(text) > METADATA_OCTETS:
+            self._make_room(section, metadata)
+
+    def _make_room(self, section: str, metadata: Json) -> None:
+        """Leave out the largest parts until the rest has room. Sizes are taken once: there may be 100,000 parts."""
+        sizes = {key: _octets(key) + _octets(value) + len(":,") for key, value in metadata.items()}
+        left = sum(sizes.values()) + 1
+        for key in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            if left <= METADATA_OCTETS:
+                break
+            left -= sizes[key]
+            del metadata[key]
+            self._changes.append((f"{section}.{key}", f"is not taken: {section} has room for {METADATA_OCTETS} octets"))
 
     def _move(self, field: str, value: Any, fault: str) -> None:
         name = _source_name(self._raw, value) or field.rpartition(".")[2]
