@@ -97,6 +97,7 @@ def import_users(
         settings = (*settings, *reading)
     if verified != "as-given":
         settings = (*settings, verified)
+    before = _state(path)
     with _reading(file):
         name = import_id or (None if path is None else _of_content(path, settings))
     with ExitStack() as stack:
@@ -120,7 +121,9 @@ def import_users(
             verified=verified,
         )
     print_report(summary, file, results, dry_run=dry_run, as_json=as_json)
-    raise typer.Exit(1 if summary.failed or not summary.rows + summary.left_out else 0)
+    if changed := _state(path) != before:
+        show.say(show.plain(f"{file} changed during the import: run the command again when it is complete"), err=True)
+    raise typer.Exit(1 if changed or summary.failed or not summary.rows + summary.left_out else 0)
 
 
 def _regular(file: str) -> Path | None:
@@ -131,6 +134,14 @@ def _regular(file: str) -> Path | None:
     if not path.exists() or path.is_dir():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     return path if path.is_file() else None
+
+
+def _state(path: Path | None) -> tuple[int, int] | None:
+    """What changes when a file is written: its size, and the time of the last change."""
+    if path is None or not path.exists():
+        return None
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import pytest
 from tests.cli.test_commands import Shell
 from tests.cli.test_transfer import results, users, written
 from tests.support.servers import REPOSITORY, Denizen, eventually
-from tests.transfer.support import Json, name
+from tests.transfer.support import PASSWORD, Json, name
 
 SAMPLES = REPOSITORY / "tests" / "importing" / "samples"
 
@@ -99,8 +99,10 @@ def test_import_of_odd_profiles_takes_every_user(
 
 
 def test_import_counts_rows_that_are_left_out(shell: Shell, tmp_path: Path) -> None:
-    file, domain = own_copy("keycloak.json", tmp_path)
-    file.write_text(file.read_text("utf-8").replace("113000000000000000001", domain), "utf-8")
+    rows = [{"id": name(), "enabled": True, "credentials": [], "email": each["email"]} for each in users(2)]
+    rows[1]["serviceAccountClientId"] = "client"
+    file = tmp_path / "realm.json"
+    file.write_text(json.dumps({"users": rows}), "utf-8")
     kept = tmp_path / "results.jsonl"
     for _ in range(2):
         done = shell.json("import", str(file), "--from", "keycloak", "--results", str(kept))
@@ -220,6 +222,18 @@ def test_two_imports_of_one_job_at_once_report_the_same(shell: Shell, tmp_path: 
         done = json.loads(out)
         assert (each.returncode, done["created"], done["failed"], err) == (1, 1500, 1500, "")
         assert [group["count"] for group in done["report"]["refused"]] == [1500]
+
+
+def test_file_that_changes_during_its_import_is_reported(shell: Shell, tmp_path: Path) -> None:
+    rows = users(100, password=PASSWORD)
+    file, kept = written(tmp_path / "users.jsonl", rows), tmp_path / "results.jsonl"
+    began = shell.start("import", str(file), "--results", str(kept))
+    eventually(lambda: kept.exists() and kept.stat().st_size > 0, what="the file of results")
+    with file.open("ab") as more:
+        more.write(b'{"email": "bad"}\n')
+    _, err = began.communicate(timeout=60)
+    assert began.returncode == 1
+    assert f"{file} changed during the import" in err
 
 
 def test_file_that_changes_between_two_runs_is_refused_or_whole(shell: Shell, tmp_path: Path) -> None:
