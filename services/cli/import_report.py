@@ -61,7 +61,8 @@ def _print_groups(title: str, groups: Sequence[dict[str, Any]]) -> None:
 
 
 def _words(group: dict[str, Any]) -> str:
-    head = ", ".join(str(group[part]) for part in ("code", "field") if part in group)
+    code, field = group.get("code"), group.get("field")
+    head = f"{code} ({field})" if code and field else code or field
     said = group.get("message") or group.get("because")
     return f"{head}: {said}" if head and said else head or str(said)
 

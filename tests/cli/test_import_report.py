@@ -75,7 +75,7 @@ def test_report_shows_each_kind_of_refusal_once(shell: Shell, tmp_path: Path) ->
     code, out, err = shell.run("import", str(file))
     assert out == "50 created, 0 updated, 0 skipped, 80 failed\n"
     for _, code, field in KINDS:
-        assert err.count(f"{code}, {field}:" if field else f"{code}:") == (2 if field == "email" else 1)
+        assert err.count(f"{code} ({field}):" if field else f"{code}:") == (2 if field == "email" else 1)
     assert max(map(len, err.splitlines())) < 80
 
 
@@ -99,7 +99,7 @@ def test_import_of_odd_profiles_takes_every_user(
 
 
 def test_import_counts_rows_that_are_left_out(shell: Shell, tmp_path: Path) -> None:
-    rows = [{"id": name(), "enabled": True, "credentials": [], "email": each["email"]} for each in users(2)]
+    rows: list[Json] = [{"id": name(), "enabled": True, "credentials": [], "email": each["email"]} for each in users(2)]
     rows[1]["serviceAccountClientId"] = "client"
     file = tmp_path / "realm.json"
     file.write_text(json.dumps({"users": rows}), "utf-8")

@@ -121,6 +121,8 @@ def test_import_reports_every_kind_of_bad_row(shell: Shell, client: contract.Cli
     ]
     bad = [*BAD_LINES.values(), *more]
     lines = [row for pair in zip(good, [each[0] for each in bad], strict=False) for row in pair] + good[len(bad) :]
+    # A file in UTF-8, of which one line is damaged.
+    lines[0] = json.dumps({**good[0], "metadata": {"n": "\u00fc"}}, ensure_ascii=False).encode()
     file = written(tmp_path / "users.jsonl", lines)
     for option in ([], ["--dry-run"]):
         kept = tmp_path / f"results{len(option)}.jsonl"
