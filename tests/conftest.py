@@ -6,13 +6,10 @@
 import os
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.embedded.nats import Nats
@@ -20,7 +17,7 @@ from services.embedded.postgres import Postgres
 from services.eventstore.migrations.migrate import migrate
 from tests.support import containers
 from tests.support.people import Postbox, Talk, talking
-from tests.support.servers import REPOSITORY, Denizen, NatsServer, PostgresServer, running
+from tests.support.servers import REPOSITORY, Denizen, NatsServer, PostgresServer, copied, running
 
 CELL = "denizen"
 
@@ -71,23 +68,19 @@ def postgres(servers_home: Home, in_containers: bool) -> Iterator[PostgresServer
         return
     server = Postgres(servers_home)
     with running(server, servers_home.path / "log" / "postgres.log"):
+        # Its data need not outlive the machine, and each test's database would wait for the disk.
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("alter system set fsync = off")
+            connection.execute("select pg_reload_conf()")
         migrate(server.url, CELL)
         yield server
-
-
-_databases = count(1)
 
 
 @pytest.fixture
 def database_url(postgres: PostgresServer) -> Iterator[str]:
     """The owner's address of a database of the test's own, migrated and empty."""
-    name = f"test_{next(_databases)}"
-    admin = make_conninfo(postgres.url, dbname="postgres")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {} template denizen").format(sql.Identifier(name)))
-    yield postgres.url.removesuffix("/denizen") + f"/{name}"
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+    with copied(postgres) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -122,10 +115,11 @@ def own_denizen(tmp_path: Path) -> Iterator[Denizen]:
     yield from _up(tmp_path / "home")
 
 
-@pytest.fixture
-def discreet(tmp_path: Path) -> Iterator[Denizen]:
-    """One whose Register does not reveal who has an account."""
-    yield from _up(tmp_path / "home", DENIZEN_REGISTER_DISCREET="true")
+@pytest.fixture(scope="session")
+def other_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Denizen]:
+    """One whose Register does not reveal who has an account, and that asks for no recent sign-in; shared."""
+    home = tmp_path_factory.mktemp("other") / "home"
+    yield from _up(home, DENIZEN_REGISTER_DISCREET="true", DENIZEN_RECENT_SIGN_IN_MINUTES="0")
 
 
 def _up(home: Path, **environment: str) -> Generator[Denizen]:

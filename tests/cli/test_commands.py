@@ -15,6 +15,7 @@ import pytest
 from denizen import Client, Event
 
 from services.platform.settings import Settings
+from tests.support import forked
 from tests.support.servers import REPOSITORY, Denizen
 
 
@@ -26,8 +27,12 @@ class Shell:
         self.environment = {**clean, "DENIZEN_HOME": str(home), "COLUMNS": "200", **environment}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A program of its own."""
+        return self._popen([sys.executable, "-m", "services.cli", *arguments])
+
+    def _popen(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "services.cli", *arguments],
+            command,
             cwd=REPOSITORY,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -36,8 +41,8 @@ class Shell:
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=30)
+        process = self._popen(forked.denizen(*arguments))
+        out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 
     def json(self, *arguments: str) -> Any:

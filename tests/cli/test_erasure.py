@@ -5,13 +5,13 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from tests.support import forked
 from tests.support.log import user_id
 from tests.support.servers import REPOSITORY, Denizen
 
@@ -20,7 +20,7 @@ def run(home: Path, *arguments: str, **environment: str) -> tuple[int, str, str]
     """Exit code, output, errors."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
+        forked.denizen(*arguments),
         cwd=REPOSITORY,
         env={**clean, "DENIZEN_HOME": str(home), "COLUMNS": "200", **environment},
         capture_output=True,

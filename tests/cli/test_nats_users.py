@@ -71,8 +71,8 @@ def with_users(path: Path, *users: tuple[Kind, str, tuple[str, ...]]) -> None:
 
 
 @pytest.mark.embedded
-async def test_running_server_takes_and_drops_an_added_user(own_denizen: Denizen) -> None:
-    shell, url = Shell(own_denizen.home), own_denizen.nats_url
+async def test_running_server_takes_and_drops_an_added_user(denizen: Denizen) -> None:
+    shell, url = Shell(denizen.home), denizen.nats_url
     lost: list[str] = []
 
     async def note() -> None:

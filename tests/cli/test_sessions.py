@@ -15,6 +15,7 @@ import denizen as contract
 import pytest
 
 from tests.cli.test_commands import Shell, email
+from tests.support import forked
 from tests.support.servers import REPOSITORY, Denizen, eventually
 
 Json = dict[str, Any]
@@ -30,7 +31,7 @@ class Operator(Shell):
     def fed(self, text: str | bytes, *arguments: str) -> tuple[int, str, str]:
         """A command whose standard input is this text."""
         done = subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
+            forked.denizen(*arguments),
             cwd=REPOSITORY,
             env=self.environment,
             input=text.encode() if isinstance(text, str) else text,

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import denizen as contract
 import pytest
 
 from tests.cli.test_commands import Shell
+from tests.support import forked
 from tests.support.servers import REPOSITORY, Denizen, eventually
 from tests.transfer.support import HASHES, PASSWORD, Json, name
 from tests.transfer.test_imports import TOO_DEAR
@@ -193,7 +195,7 @@ def test_import_reads_standard_input_and_gzip(shell: Shell, client: contract.Cli
     rows = users(2)
     packed = gzip.compress(json.dumps(rows).encode())
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", "import", "-", "--json"],
+        forked.denizen("import", "-", "--json"),
         cwd=REPOSITORY,
         env=shell.environment,
         input=packed,
@@ -501,9 +503,8 @@ def test_export_to_an_unwritable_path_says_so(shell: Shell, tmp_path: Path) -> N
 
 def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
     """Runs what a shell makes of a command; $DENIZEN in it is ours."""
-    denizen = f"{sys.executable} -m services.cli"
     process = subprocess.run(
-        ["/bin/bash", "-c", command.replace("$DENIZEN", denizen)],
+        ["/bin/bash", "-c", command.replace("$DENIZEN", shlex.join(forked.denizen()))],
         cwd=REPOSITORY,
         env=shell.environment,
         capture_output=True,

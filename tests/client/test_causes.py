@@ -25,6 +25,7 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats
 from tests.support.gate import Gate
 from tests.support.servers import NatsServer, running
+from tests.support.tcp import listening
 
 UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 AT_ONCE_SECONDS = 4
@@ -243,11 +244,11 @@ async def test_login_refused_after_sending_leaves_the_outcome_open() -> None:
             if line.startswith((b"PUB", b"HPUB")):
                 sent.set()
                 break
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, AsyncClient(f"nats://127.0.0.1:{port}", user="backend", password="k") as client:
+    async with (
+        listening(serve) as port,
+        AsyncClient(f"nats://127.0.0.1:{port}", user="backend", password="k") as client,
+    ):
         async with _at_once(NoAnswer, "may have been done", "refuses the login") as _:
             await CALLS["command"](client)
         with pytest.raises(NatsLoginRefused):

@@ -201,20 +201,17 @@ async def test_query_of_latest_shows_all_committed_before(backend: Backend) -> N
         await asyncio.gather(*(round_trip() for _ in range(20)))
 
 
-async def test_query_of_latest_is_stale_while_projections_stand_still(own_denizen: Denizen) -> None:
-    async with connected(own_denizen.nats_url) as backend:
-        user = await backend.create()
-        assert not (await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")).code
-        with psycopg.connect(own_denizen.database_url) as owner:
-            owner.execute("select from denizen.projections for update")  # The projector waits for this.
-            await backend.command("BlockUser", {"userId": user["id"]})
-            behind = await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")
-            assert behind.code == "stale_read"
-            assert (await backend.query("GetUser", {"userId": user["id"]})).body["status"] != "BLOCKED", "others go on"
-        shown = await backend.insist(
-            "users.v1.query.GetUser", {"userId": user["id"]}, 10, Denizen_Min_Position="latest"
-        )
-        assert shown.body["status"] == "BLOCKED"
+async def test_query_of_latest_is_stale_while_projections_stand_still(backend: Backend, denizen: Denizen) -> None:
+    user = await backend.create()
+    assert not (await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")).code
+    with psycopg.connect(denizen.database_url) as owner:
+        owner.execute("select from denizen.projections for update")  # The projector waits for this.
+        await backend.command("BlockUser", {"userId": user["id"]})
+        behind = await backend.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position="latest")
+        assert behind.code == "stale_read"
+        assert (await backend.query("GetUser", {"userId": user["id"]})).body["status"] != "BLOCKED", "others go on"
+    shown = await backend.insist("users.v1.query.GetUser", {"userId": user["id"]}, 10, Denizen_Min_Position="latest")
+    assert shown.body["status"] == "BLOCKED"
 
 
 async def test_service_is_discovered_as_users(backend: Backend) -> None:

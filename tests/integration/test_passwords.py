@@ -480,10 +480,10 @@ async def test_repeat_after_the_user_was_deleted_is_refused(
 
 
 @pytest.mark.embedded
-async def test_discreet_registration_answers_alike(discreet: Denizen) -> None:
+async def test_discreet_registration_answers_alike(other_settings: Denizen) -> None:
     """The same answer, the same time to half a second, and a mail to the owner of the address."""
-    post = Postbox(discreet)
-    async with talking(discreet, "frontend") as front, talking(discreet) as talk:
+    post = Postbox(other_settings)
+    async with talking(other_settings, "frontend") as front, talking(other_settings) as talk:
         owner = await talk.member()
         address = email()
         loop = asyncio.get_running_loop()

@@ -5,6 +5,8 @@ import contextlib
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import nats
@@ -14,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.support.quiet import takes_less_than
-from tests.support.servers import Denizen, eventually
+from tests.support.servers import REPOSITORY, Denizen, eventually
 
 pytestmark = pytest.mark.embedded
 
@@ -111,20 +113,19 @@ def test_taken_port_is_refused(tmp_path: Path) -> None:
     assert instance.leftovers() == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_clean_stop_allows_a_quick_start(own_denizen: Denizen, number: signal.Signals) -> None:
+async def test_clean_stop_allows_a_quick_start(own_denizen: Denizen) -> None:
     assert b'"position"' in await created(own_denizen, "kept@example.com")
-    assert own_denizen.stop(number) == 0
-    assert own_denizen.leftovers() == []
-    assert not (own_denizen.home / "up.json").exists()
-    with takes_less_than(8):  # The target is 3 s.
-        own_denizen.start()
-    assert b"email_taken" in await created(own_denizen, "kept@example.com")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        assert own_denizen.stop(number) == 0
+        assert own_denizen.leftovers() == []
+        assert not (own_denizen.home / "up.json").exists()
+        with takes_less_than(8):  # The target is 3 s.
+            own_denizen.start()
+        assert b"email_taken" in await created(own_denizen, "kept@example.com")
 
 
-def test_stop_before_ready_is_clean(own_denizen: Denizen) -> None:
-    own_denizen.stop()
-    starting = Denizen(own_denizen.home)
+def test_stop_before_ready_is_clean(tmp_path: Path) -> None:
+    starting = Denizen(tmp_path / "home")
     with pytest.raises(AssertionError, match="ended with 0"):
         _start_and_stop_at_once(starting)
     assert starting.leftovers() == []
@@ -193,3 +194,20 @@ def test_stale_postmaster_pid_does_not_prevent_a_start(own_denizen: Denizen) -> 
     stale = own_denizen.home / "postgres" / "postmaster.pid"
     stale.write_text(f"{os.getpid()}\n{own_denizen.home / 'postgres'}\n1\n5432\n\n127.0.0.1\n 1 1\nready   \n")
     own_denizen.start()
+
+
+@pytest.mark.slow
+def test_up_of_a_killed_test_process_ends(tmp_path: Path) -> None:
+    """As of a worker of pytest-xdist: SIGKILL leaves no `denizen up` behind."""
+    code = (
+        "import sys; from pathlib import Path; from tests.support.servers import Denizen;"
+        "Denizen(Path(sys.argv[1])).start(); print('started', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "home")]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as tester:
+        assert tester.stdout is not None
+        assert tester.stdout.readline() == b"started\n"
+        tester.kill()
+    instance = Denizen(tmp_path / "home")
+    assert instance.pids()
+    eventually(lambda: instance.leftovers() == [], 60, "the end of all")

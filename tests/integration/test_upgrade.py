@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import unicodedata
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
+from tests.support import forked
 from tests.support.servers import REPOSITORY, Denizen, running
 
 pytestmark = pytest.mark.embedded
@@ -68,7 +68,7 @@ def client(upgraded: Denizen) -> Iterator[denizen.Client]:
 
 
 def cli(upgraded: Denizen, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "services.cli", *arguments]
+    command = forked.denizen(*arguments)
     environment = {**os.environ, "DENIZEN_HOME": str(upgraded.home)}
     return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 

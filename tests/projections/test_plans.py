@@ -1,7 +1,8 @@
 """The queries that run hottest use their indexes: their plans at 10,000 users."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import product
 from typing import Any, LiteralString
 
@@ -22,6 +23,7 @@ from services.platform.database import Database, Parameters, Row
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import USER_ID, WORDS
+from tests.support.servers import PostgresServer, copied
 from tests.support.statements import numbered
 
 _USERS = f"""
@@ -46,15 +48,34 @@ def _add_users(owner: psycopg.Connection[Any], first: int, last: int) -> None:
     owner.execute(WORDS)
 
 
+@pytest.fixture(scope="module")
+def filled(postgres: PostgresServer) -> Iterator[str]:
+    """The name of a database with 10,000 users, which each test copies."""
+
+    async def prepare(url: str) -> None:
+        database = Database(log.settings(url), "plans")
+        async with database.connection() as connection:
+            await checkpoints.prepare(connection, projections.ALL)
+        await database.close()
+
+    with copied(postgres) as url:
+        asyncio.run(prepare(url))
+        with psycopg.connect(url, autocommit=True) as owner:
+            _add_users(owner, 1, 10_000)
+            owner.execute(_FILL)
+        yield url.rpartition("/")[2]
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer, filled: str) -> Iterator[str]:
+    with copied(postgres, filled) as url:
+        yield url
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """10,000 users, and the settings that services connect with."""
     made = Database(log.settings(database_url), "plans")
-    async with made.connection() as connection:
-        await checkpoints.prepare(connection, projections.ALL)
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        _add_users(owner, 1, 10_000)
-        owner.execute(_FILL)
     yield made
     await made.close()
 

@@ -21,6 +21,7 @@ from services.eventstore.keys import data_keys as keys
 from services.eventstore.migrations import roles
 from services.eventstore.migrations.migrate import migrate
 from services.platform.settings import Settings
+from tests.support import forked
 from tests.support.servers import REPOSITORY, NatsServer, PostgresServer, eventually, running
 from tests.support.tls import make_certificates
 
@@ -38,7 +39,8 @@ class Attempt:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", *command],
+                # Only `up` starts programs of its own, whose parent it must be.
+                [sys.executable, "-m", "services.cli", *command] if command[0] == "up" else forked.denizen(*command),
                 cwd=REPOSITORY,
                 env={**inherited, **environment},
                 stdin=subprocess.DEVNULL,

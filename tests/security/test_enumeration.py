@@ -169,8 +169,8 @@ async def test_password_reset_mail_does_not_reveal_an_account(backend: Backend) 
 
 
 @pytest.mark.quiet
-async def test_discreet_registration_does_not_reveal_an_account(discreet: Denizen) -> None:
-    async with connected(discreet.nats_url) as backend:
+async def test_discreet_registration_does_not_reveal_an_account(other_settings: Denizen) -> None:
+    async with connected(other_settings.nats_url) as backend:
 
         async def register(body: Json) -> Reply:
             return await backend.ask("users.v1.public.Register", {**body, "password": PASSWORD}, 60)

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,7 +24,7 @@ from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.tails import Wanted
 from services.eventstore.log.verify import verify
 from services.platform.settings import Settings
-from tests.support import canary
+from tests.support import canary, forked
 from tests.support.backend import Backend, Json, Reply, connected
 from tests.support.log import until
 from tests.support.servers import REPOSITORY, Denizen
@@ -153,7 +152,7 @@ def command_line(home: Path, *arguments: str) -> tuple[int, str]:
     """A command on a running `denizen up`: exit code and output."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
+        forked.denizen(*arguments),
         cwd=REPOSITORY,
         env={**clean, "DENIZEN_HOME": str(home)},
         capture_output=True,

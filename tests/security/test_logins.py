@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, LiteralString
 
 import psutil
@@ -10,6 +11,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from services.embedded.home import Home
+from services.eventstore.keys import data_keys
 from services.eventstore.migrations.roles import GRANTS, SERVICES
 from tests.support.servers import Denizen, eventually
 
@@ -207,15 +210,17 @@ def _secrets(denizen: Denizen) -> dict[str, str]:
 
 
 @pytest.mark.embedded
-def test_keys_in_the_environment_reach_only_their_services(own_denizen: Denizen) -> None:
-    own_denizen.stop()
-    keys = own_denizen.home / "keys"
+def test_keys_in_the_environment_reach_only_their_services(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.create()
+    data_keys.create_missing(home.path)
+    keys = home.path / "keys"
     key_encryption, claims = (keys / "kek-1").read_text().strip(), (keys / "claims").read_text().strip()
     for name in ("kek-1", "claims"):
         (keys / name).unlink()
     given = {"DENIZEN_KEY_ENCRYPTION_KEYS": f"1:{key_encryption}", "DENIZEN_CLAIM_KEY": claims}
     extra = {"PGPASSWORD": "canary", "AWS_SECRET_ACCESS_KEY": "canary", "DENIZEN_UNKNOWN": "canary"}
-    denizen = Denizen(own_denizen.home, **given, **extra)
+    denizen = Denizen(home.path, **given, **extra)
     denizen.start()
     try:
         for child in (*SERVERS, *SERVICES):

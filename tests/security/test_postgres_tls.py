@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.eventstore.keys import files as keys
+from tests.support import forked
 from tests.support.servers import REPOSITORY, NatsServer, running
 from tests.support.tls import make_certificates
 from tests.support.tls_postgres import TlsFront, TlsPostgres, programs_with_openssl
@@ -73,10 +73,7 @@ class Program:
 @asynccontextmanager
 async def started(command: str, environment: dict[str, str], **differs: str) -> AsyncGenerator[Program]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *command.split(),
+        *forked.denizen(*command.split()),
         cwd=REPOSITORY,
         env={**environment, **differs},
         stdin=subprocess.DEVNULL,

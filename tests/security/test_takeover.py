@@ -5,7 +5,6 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import bcrypt
 import psycopg
@@ -287,15 +286,10 @@ async def test_guarded_request_of_an_ended_session_is_refused(talk: Talk, front:
 
 
 @pytest.mark.embedded
-async def test_recent_sign_in_setting_of_zero_asks_for_none(tmp_path: Path) -> None:
-    instance = Denizen(tmp_path / "home", DENIZEN_RECENT_SIGN_IN_MINUTES="0")
-    instance.start()
-    try:
-        async with talking(instance) as talk, talking(instance, "frontend") as front:
-            _, token = await signed_in_long_ago(talk, instance)
-            assert not (await front.self(token, "DeleteUser")).code
-    finally:
-        assert instance.stop() == 0
+async def test_recent_sign_in_setting_of_zero_asks_for_none(other_settings: Denizen) -> None:
+    async with talking(other_settings) as talk, talking(other_settings, "frontend") as front:
+        _, token = await signed_in_long_ago(talk, other_settings)
+        assert not (await front.self(token, "DeleteUser")).code
 
 
 async def test_self_change_email_is_limited_for_strangers_addresses(talk: Talk, front: Talk) -> None:
@@ -343,9 +337,9 @@ async def test_address_as_password_is_refused(talk: Talk, post: Postbox) -> None
 # --- the discreet setting -----------------------------------------------------------------------------------------
 
 
-async def test_discreet_setting_reveals_no_account(discreet: Denizen) -> None:
-    post = Postbox(discreet)
-    async with talking(discreet) as talk, talking(discreet, "frontend") as front:
+async def test_discreet_setting_reveals_no_account(other_settings: Denizen) -> None:
+    post = Postbox(other_settings)
+    async with talking(other_settings) as talk, talking(other_settings, "frontend") as front:
         user, thief = await talk.member(), await talk.member()
         free = email()
 

@@ -8,7 +8,6 @@ import re
 import secrets
 import select
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from denizen import Client
 
 from services.platform.logging import JsonFormatter, TextFormatter
 from services.platform.printable import escaped, lines, plain
+from tests.support import forked
 from tests.support.servers import REPOSITORY, Denizen
 
 NAUGHTY = {
@@ -60,7 +60,7 @@ class Terminal:
         """All that it shows, standard error included. `until`: end it when this was shown."""
         ours, its = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", *arguments],
+            forked.denizen(*arguments),
             cwd=self._directory,
             env=self._environment,
             stdin=subprocess.DEVNULL,

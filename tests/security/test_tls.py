@@ -4,7 +4,6 @@ import asyncio
 import os
 import ssl
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from services.endpoint.server import Server
 from services.eventstore.keys import data_keys as keys
 from services.platform import broker
 from services.platform.settings import Settings
+from tests.support import forked
 from tests.support.log import ring
 from tests.support.servers import REPOSITORY, running
 from tests.support.tls import Recorder, TlsNats, make_certificates, trusting
@@ -171,10 +171,7 @@ async def test_command_line_with_tls_sends_nothing_in_the_clear(
 ) -> None:
     asking = ask(way, plain.port)
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *command.split(),
+        *forked.denizen(*command.split()),
         cwd=REPOSITORY,
         env={**environment, "DENIZEN_NATS_URL": ",".join(asking.servers), **asking.environment},
         stdin=subprocess.DEVNULL,
@@ -200,10 +197,7 @@ async def test_nats_users_with_tls_sends_nothing_in_the_clear(plain: Recorder, t
     home.create()
     home.announce({"natsUrl": f"tls://localhost:{plain.port}"})
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.cli",
-        *("nats-users", "add", "frontend", "web"),
+        *forked.denizen("nats-users", "add", "frontend", "web"),
         cwd=REPOSITORY,
         env={**os.environ, "DENIZEN_HOME": str(tmp_path)},
         stderr=subprocess.PIPE,

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import orjson
@@ -15,6 +14,7 @@ from psycopg import sql
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.data_keys import KeysMissing
 from tests.store.conftest import OpenStore
+from tests.support import forked
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, ring, user_id
 from tests.support.servers import REPOSITORY
@@ -129,7 +129,7 @@ def start(home: Path, url: str) -> tuple[int, str]:
     """A service's exit code and what it logged; it needs no NATS to find its keys wrong."""
     environment = {**os.environ, "DENIZEN_HOME": str(home), "DENIZEN_DATABASE_URL": url}
     environment["DENIZEN_NATS_URL"] = "nats://127.0.0.1:1"
-    command = [sys.executable, "-m", "services.cli", "run", "accounts"]
+    command = forked.denizen("run", "accounts")
     done = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False, timeout=30
     )

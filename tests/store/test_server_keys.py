@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from services.platform.database import Database, DatabaseUnavailable, Parameters
 from services.platform.settings import Settings
 from services.tokens import keys as server_keys
 from services.tokens.keys import Kind, ServerKeys
+from tests.support import forked
 from tests.support.log import ring, settings, until
 from tests.support.servers import REPOSITORY
 
@@ -447,7 +447,7 @@ def command(home: Path, url: str | None, *arguments: str) -> tuple[int, str, str
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
     environment |= {"DENIZEN_HOME": str(home), "COLUMNS": "200"} | ({"DENIZEN_DATABASE_URL": url} if url else {})
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", "keys", *arguments],
+        forked.denizen("keys", *arguments),
         cwd=REPOSITORY,
         env=environment,
         capture_output=True,

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from typing import Any, LiteralString
 
 import orjson
@@ -11,6 +10,7 @@ import pytest
 
 from services.eventstore.log.verify import Finding, Verification, verify
 from tests.store.conftest import OpenStore
+from tests.support import forked
 from tests.support.log import append, user_id
 from tests.support.servers import REPOSITORY
 
@@ -146,7 +146,7 @@ async def test_head_moved_back_is_found(log_url: str) -> None:
 
 def run(url: str, *arguments: str) -> tuple[int, str]:
     environment = {**os.environ, "DENIZEN_DATABASE_URL": url}
-    command = [sys.executable, "-m", "services.cli", "log", "verify", *arguments]
+    command = forked.denizen("log", "verify", *arguments)
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 

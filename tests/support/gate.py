@@ -4,20 +4,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 
+from tests.support.tcp import Server, passed_on
+
 
 class Gate:
     """Passes everything on while it is open."""
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._port = 0
-        self._server: asyncio.Server | None = None
+        self._server = Server(self._serve)
         self._flowing = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self._port}"
+        return f"nats://127.0.0.1:{self._server.port}"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator["Gate"]:
@@ -25,49 +25,21 @@ class Gate:
         try:
             yield self
         finally:
-            tasks = list(self._tasks)
-            self.cut()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._server.closed()
 
     async def open(self) -> None:
         """Take connections, and let pass what waits."""
         self._flowing.set()
-        if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-            self._port = self._server.sockets[0].getsockname()[1]
+        await self._server.open()
 
     def cut(self) -> None:
         """End every connection, and take none."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._tasks:
-            task.cancel()
+        self._server.cut()
 
     def hang(self) -> None:
         """Keep every connection, and pass nothing on."""
         self._flowing.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        up, down = await asyncio.open_connection("127.0.0.1", self._target)
-        sides = [asyncio.ensure_future(self._pass(reader, down)), asyncio.ensure_future(self._pass(up, writer))]
-        try:
-            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            for side in sides:
-                side.cancel()
-            await asyncio.gather(*sides, return_exceptions=True)
-            for end in (writer, down):
-                end.transport.abort()
-            self._tasks.discard(task)
-
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            await self._flowing.wait()
-            sink.write(data)
-            await sink.drain()
+        with contextlib.suppress(ConnectionError):
+            await passed_on(reader, writer, ("127.0.0.1", self._target), self._flowing)

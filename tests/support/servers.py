@@ -7,14 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
 import orjson
 import psutil
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
-from services.embedded.program import Program
+from services.embedded.program import Program, launched
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -47,6 +51,22 @@ def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "i
         assert time.monotonic() < deadline, f"{what} did not come about within {seconds} s"
         time.sleep(0.02)
     return value
+
+
+_databases = count(1)
+
+
+@contextmanager
+def copied(server: PostgresServer, template: str = "denizen") -> Generator[str]:
+    """The owner's address of a new database, made as a copy of another one of the server."""
+    name = f"test_{next(_databases)}"
+    admin = make_conninfo(server.url, dbname="postgres")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        copy = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        connection.execute(copy)
+    yield server.url.removesuffix("/denizen") + f"/{name}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @contextmanager
@@ -111,9 +131,10 @@ class Denizen:
         began = time.monotonic()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
         with (self.home.parent / f"{self.home.name}.stderr").open("ab") as errors:
+            # It ends with the thread that starts it, so that none stays where the tests are killed.
+            up = [sys.executable, "-m", "services.cli", "up", "--json"]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "up", "--json"],
-                cwd=self.source,
+                launched(up, self.source, signal.SIGTERM),
                 env={**inherited, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

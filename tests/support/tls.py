@@ -14,6 +14,7 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.program import free_port
 from tests.support.servers import REPOSITORY
+from tests.support.tcp import listening
 
 
 def make_certificates(directory: Path, *names: str, postgres: str | None = None) -> Path:
@@ -94,18 +95,11 @@ class Recorder:
         self.logins: list[bytes] = []
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Recorder"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(self._serve) as self.port:
             yield self
-        finally:
-            server.close()
-            self.drop()
-            await asyncio.gather(*self._tasks)
 
     def drop(self) -> None:
         """End every connection."""
@@ -118,24 +112,22 @@ class Recorder:
         return [bytes(heard) for heard in self.heard if heard and not heard.startswith(b"\x16\x03")]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
         heard = bytearray()
         self.heard.append(heard)
         self._writers.add(writer)
-        with suppress(OSError):
-            if self.info is not None:
-                writer.write(_info(self.info))
-            if self.certificates is None:
-                while chunk := await reader.read(65536):
-                    heard += chunk
-                    # What a server that means it would say, so that a client that goes on gives all away.
-                    writer.write(b"PONG\r\n" * chunk.count(b"PING\r\n"))
-            else:
-                await self._speak_in_tls(writer)
-        writer.close()
-        self._writers.discard(writer)
+        try:
+            with suppress(OSError):
+                if self.info is not None:
+                    writer.write(_info(self.info))
+                if self.certificates is None:
+                    while chunk := await reader.read(65536):
+                        heard += chunk
+                        # What a server that means it would say, so that a client that goes on gives all away.
+                        writer.write(b"PONG\r\n" * chunk.count(b"PING\r\n"))
+                else:
+                    await self._speak_in_tls(writer)
+        finally:
+            self._writers.discard(writer)
 
     async def _speak_in_tls(self, writer: asyncio.StreamWriter) -> None:
         assert self.certificates

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from services.embedded.program import free_port, launched
 from services.platform import environment
-from tests.support.tcp import listening
+from tests.support.tcp import listening, passed_on
 
 _SSL_REQUEST, _GSS_REQUEST = 80877103, 80877104
 """What a client of PostgreSQL may ask for before anything else (its protocol, "Message Formats")."""
@@ -63,24 +63,7 @@ class TlsFront:
             return
         self.sessions += 1
         client = asyncio.StreamWriter(transport, protocol, reader, loop)
-        up, down = await asyncio.open_connection(str(self._target["host"]), int(str(self._target["port"])))
-        sides = [asyncio.ensure_future(_copy(reader, down)), asyncio.ensure_future(_copy(up, client))]
-        try:
-            await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            # Before anything is awaited, as the end of the server may cancel this; and without waiting for the client's
-            # farewell, as one that was killed never sends it.
-            down.close()
-            client.transport.abort()
-            for side in sides:
-                side.cancel()
-            await asyncio.gather(*sides, return_exceptions=True)
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
+        await passed_on(reader, client, (str(self._target["host"]), int(str(self._target["port"]))))
 
 
 def programs_with_openssl() -> Path | None:
