@@ -6,7 +6,6 @@ import io
 import json
 import os
 import pty
-import shlex
 import signal
 import socket
 import subprocess
@@ -502,9 +501,9 @@ def test_export_to_an_unwritable_path_says_so(shell: Shell, tmp_path: Path) -> N
 
 
 def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
-    """Runs what a shell makes of a command; $DENIZEN in it is ours."""
+    """Runs what a shell makes of a command; $DENIZEN in it is a program of its own, which has the shell's limits."""
     process = subprocess.run(
-        ["/bin/bash", "-c", command.replace("$DENIZEN", shlex.join(forked.denizen()))],
+        ["/bin/bash", "-c", command.replace("$DENIZEN", f"{sys.executable} -m services.cli")],
         cwd=REPOSITORY,
         env=shell.environment,
         capture_output=True,

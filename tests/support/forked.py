@@ -2,8 +2,8 @@
 
 The tests start `denizen` several hundred times, and each start of a new interpreter costs half a second of processor
 time for imports. Everything else is as in a program of its own: arguments, environment, directory, standard streams,
-signals and exit status. Tests of the process itself (its pid, its terminal, its children) start
-`python -m services.cli` instead.
+signals and exit status. Tests of the process itself (its pid, its terminal, its children, its limits, streams that are
+closed) start `python -m services.cli` instead.
 
     python -m tests.support.forked SOCKET
 
