@@ -6,12 +6,13 @@ May import every folder, because it starts all programs and serves operators.
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from services.cli import errors, help_texts
 from services.platform.printable import lines
 
 _COMMANDS = {
@@ -39,10 +40,12 @@ _RENAMED = {"import": "imports", "nats-users": "nats_users"}
 
 @contextmanager
 def _printable() -> Generator[None]:
-    """Errors name what was typed, which a shell may have taken from names of files."""
+    """Errors name what was typed, which a shell may have taken from names of files. With --json they are JSON."""
     try:
         yield
     except TyperException as error:
+        if errors.as_json() and (said := error.format_message()):
+            raise errors.misused(said) from error
         if isinstance(message := getattr(error, "message", None), str):
             vars(error)["message"] = lines(message)
         raise
@@ -68,9 +71,28 @@ class _Lazy(TyperGroup):
         return command
 
 
-app = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+def _print_version(asked: bool) -> None:
+    if asked:
+        from denizen import __version__
+
+        typer.echo(f"denizen {__version__}")
+        raise typer.Exit
+
+
+help_texts.name_types_for_people()
+app = typer.Typer(
+    cls=_Lazy,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback()
-def _root() -> None:
+def _root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Denizen: user accounts for services that talk over NATS."""

@@ -5,10 +5,9 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
 from pydantic import ValidationError
 
-from services.cli import show
+from services.cli import errors
 from services.embedded.home import with_addresses
 from services.platform.settings import Settings, faults, missing
 
@@ -29,10 +28,16 @@ def read() -> Settings:
     except ValidationError as error:
         settings, wrong = None, faults(error)
     if settings is None or wrong:
-        for fault in wrong:
-            show.say(fault, err=True)
-        raise typer.Exit(2)
+        raise errors.not_configured("\n".join(wrong))
     return settings
+
+
+def with_database() -> tuple[Settings, str]:
+    """The settings, and the address of PostgreSQL. Ends the command where there is none."""
+    found = settings()
+    if found.database_url is None:
+        raise errors.not_configured("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.")
+    return found, found.database_url.get_secret_value()
 
 
 def nats_servers() -> list[str]:
@@ -49,8 +54,7 @@ def client(**options: Any) -> Generator["Client"]:
         with Client(nats_servers(), **options) as connected:
             yield connected
     except DenizenError as error:
-        show.say(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise errors.refused(error) from error
 
 
 def operator() -> AbstractContextManager["Client"]:

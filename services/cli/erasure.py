@@ -8,7 +8,7 @@ import typer
 from denizen.messages import UserId
 from pydantic import TypeAdapter, ValidationError
 
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.erasure.receipt import Place, Receipt
 from services.platform.settings import Settings
@@ -35,15 +35,11 @@ def verify(
         TypeAdapter(UserId).validate_python(user_id)
     except ValidationError:
         raise typer.BadParameter("not the id of a user", param_hint="USER_ID") from None
-    settings = environment.settings()
-    if settings.database_url is None:
-        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
-        raise typer.Exit(2)
+    settings, url = environment.with_database()
     try:
-        receipt = _search(settings.database_url.get_secret_value(), settings, user_id)
+        receipt = _search(url, settings, user_id)
     except psycopg.Error as error:
-        show.say(f"The log cannot be read: {type(error).__name__}.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"The log cannot be read: {type(error).__name__}.") from error
     if as_json:
         show.json(receipt.body())
     else:

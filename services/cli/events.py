@@ -14,7 +14,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 
-from services.cli import show
+from services.cli import errors, show
 from services.cli.arguments import AsJson
 from services.cli.environment import nats_servers
 
@@ -82,9 +82,10 @@ async def _with_events(ask: Callable[[Events], Awaitable[T]]) -> T:
     transport = Transport(nats_servers(), _PATIENCE_SECONDS, {})
     try:
         return await ask(Events(transport))
-    except (DenizenError, ValueError) as error:
-        show.say(str(error), err=True)
-        raise typer.Exit(1) from error
+    except DenizenError as error:
+        raise errors.refused(error) from error
+    except ValueError as error:
+        raise errors.failed(str(error)) from error
     finally:
         await transport.close()
 
@@ -117,8 +118,7 @@ def tail(
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
     except DenizenError as error:
-        show.say(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise errors.refused(error) from error
 
 
 async def _tail(subject: str, everything: bool, count: int | None, as_json: bool) -> None:

@@ -5,13 +5,12 @@ from typing import IO
 
 import typer
 
-from services.cli import show
+from services.cli import errors
 
 
 def stopped(what: object, how: str, error: OSError) -> typer.Exit:
     """Say what cannot be read or written; what to end the command with."""
-    show.say(f"{what} cannot be {how}: {error.strerror or error}", err=True)
-    return typer.Exit(1)
+    return errors.failed(f"{what} cannot be {how}: {error.strerror or error}")
 
 
 def shut(file: IO[bytes]) -> None:

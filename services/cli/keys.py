@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import psycopg
 import typer
 
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
@@ -44,12 +44,11 @@ def rotate_encryption(
     Services go on meanwhile. Interrupted, it goes on where it was when it is called again. Keys in the environment:
     add the new one there first, and restart every service.
     """
-    settings = _settings()
+    settings = environment.with_database()[0]
     try:
         rotation = asyncio.run(_with_progress(settings, keep_old))
     except RotationRefused as error:
-        show.say(f"{error}.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"{error}.") from error
     except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
         _fail(error)
     if as_json:
@@ -133,17 +132,9 @@ def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
     show.json(facts)
 
 
-def _settings() -> Settings:
-    settings = environment.settings()
-    if settings.database_url is None:
-        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
-        raise typer.Exit(2)
-    return settings
-
-
 def _rotate(kind: Kind, at_once: bool) -> ServerRotation:
     try:
-        return asyncio.run(_rotated(_settings(), kind, at_once))
+        return asyncio.run(_rotated(environment.with_database()[0], kind, at_once))
     except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
         _fail(error)
 
@@ -151,8 +142,7 @@ def _rotate(kind: Kind, at_once: bool) -> ServerRotation:
 def _fail(error: Exception) -> NoReturn:
     """What psycopg says may quote a row."""
     says = f"The key cannot be rotated: {type(error).__name__}." if isinstance(error, psycopg.Error) else str(error)
-    show.say(says, err=True)
-    raise typer.Exit(1) from error
+    raise errors.failed(says) from error
 
 
 async def _rotated(settings: Settings, kind: Kind, at_once: bool) -> ServerRotation:

@@ -7,7 +7,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.eventstore.log.verify import MOST_FINDINGS, Verification
 from services.platform.database import DatabaseUnavailable
 from services.platform.settings import Settings
@@ -27,15 +27,11 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     Needs DENIZEN_DATABASE_URL with the right to read the log, or a running `denizen up` on DENIZEN_HOME. Where the keys
     are there too, each snapshot is compared with the events that it stands for.
     """
-    settings = environment.settings()
-    if settings.database_url is None:
-        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
-        raise typer.Exit(2)
+    settings, url = environment.with_database()
     try:
-        result = _read(settings)
+        result = _read(settings, url)
     except psycopg.Error as error:
-        show.say(f"The log cannot be read: {type(error).__name__}.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"The log cannot be read: {type(error).__name__}.") from error
     if json:
         show.json({"intact": not result.findings, **asdict(result)})
     else:
@@ -43,16 +39,13 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     raise typer.Exit(1 if result.findings else 0)
 
 
-def _read(settings: Settings) -> Verification:
+def _read(settings: Settings, url: str) -> Verification:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     from services.accounts.checking import check
     from services.eventstore.keys.data_keys import KeysMissing
     from services.eventstore.log.verify import verify as read
-
-    assert settings.database_url is not None
-    url = settings.database_url.get_secret_value()
 
     columns = TextColumn("Reading the log"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     console = Console(stderr=True)

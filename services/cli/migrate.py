@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli import environment, show
+from services.cli import environment, errors
 from services.embedded.program import CannotStart
 from services.platform import logging as logs
 
@@ -24,13 +24,9 @@ def migrate(
     from services.eventstore.migrations.waiting import migrate_when_reachable
 
     logs.configure("migrate", for_people=sys.stderr.isatty())
-    settings = environment.settings()
-    if settings.database_url is None:
-        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
-        raise typer.Exit(2)
+    settings, owner = environment.with_database()
     try:
-        owner, passwords = settings.database_url.get_secret_value(), roles.passwords_given(settings)
+        passwords = roles.passwords_given(settings)
         migrate_when_reachable(owner, settings.cell, wait, passwords)
     except CannotStart as error:
-        show.say(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(str(error)) from error

@@ -11,7 +11,7 @@ import orjson
 import typer
 from nats.errors import Error as NatsError
 
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.embedded.home import Home
 from services.embedded.nats import ReloadFailed, accounts_file, reload
@@ -188,14 +188,11 @@ def _refusals(path: Path) -> Generator[None]:
     try:
         yield
     except Refused as error:
-        show.say(f"{path}: {error}.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"{path}: {error}.") from error
     except OSError as error:
-        show.say(f"{path}: {error.strerror}.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"{path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        show.say(f"{path}: is not UTF-8.", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"{path}: is not UTF-8.") from error
 
 
 def _path(file: Path | None) -> Path:

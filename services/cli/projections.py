@@ -14,7 +14,7 @@ import uvloop
 
 import projections
 from projections import Projection
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
@@ -58,7 +58,7 @@ def _group() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """List the projections. Exit code 1 where one is missing or of another version: the projector builds it anew."""
-    settings = _settings()
+    settings = environment.with_database()[0]
     found = _run(_status(settings))
     if as_json:
         show.json({"projections": [_facts(each) for each in found]})
@@ -89,7 +89,7 @@ def rebuild(
     if unknown:
         raise typer.BadParameter(f"no such projection: {', '.join(sorted(unknown))}; there are {', '.join(_BY_NAME)}")
     chosen = [each for each in projections.ALL if not names or each.name in names]
-    settings = _settings()
+    settings = environment.with_database()[0]
     began = time.perf_counter()
     built = _run(_rebuild(settings, chosen))
     seconds = round(time.perf_counter() - began, 3)
@@ -100,26 +100,17 @@ def rebuild(
         show.say(f"Built anew up to position {built.position} in {seconds:.1f} s: {', '.join(built.names)}.")
 
 
-def _settings() -> Settings:
-    settings = environment.settings()
-    if settings.database_url is None:
-        show.say("DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.", err=True)
-        raise typer.Exit(2)
-    return settings
-
-
 def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return uvloop.run(work)
     except (keys.KeysMissing, DatabaseUnavailable, RebuildRunning, SecondProcessEnded, TableInUse) as error:
-        show.say(f"{error}.", err=True)
+        raise errors.failed(f"{error}.") from error
     except ProjectionNewer as error:
-        show.say(f"A later version of Denizen made the projection {error}.", err=True)
-    except psycopg.errors.UndefinedTable:
-        show.say("The database is not migrated: run `denizen migrate`.", err=True)
+        raise errors.failed(f"A later version of Denizen made the projection {error}.") from error
+    except psycopg.errors.UndefinedTable as error:
+        raise errors.failed("The database is not migrated: run `denizen migrate`.") from error
     except psycopg.Error as error:
-        show.say(f"PostgreSQL refuses: {type(error).__name__}.", err=True)
-    raise typer.Exit(1)
+        raise errors.failed(f"PostgreSQL refuses: {type(error).__name__}.") from error
 
 
 async def _status(settings: Settings) -> list[_Status]:

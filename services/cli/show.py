@@ -42,22 +42,36 @@ def user(shown: User, as_json: bool) -> None:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> None:
-    """Rows: on a terminal as a table and a note, else as lines with tabs between the cells, for programs."""
+    """Rows: on a terminal as a table and a note, else as lines with tabs between the cells, for programs.
+
+    Where the terminal is too narrow for the table, each row is a block with a line for each cell, as psql does it.
+    """
     cells = [[plain(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in cells:
             say("\t".join(row))
         return
+    from rich.cells import cell_len
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
 
-    drawn = Table(box=None, pad_edge=False)
-    for heading in headings:
-        # Nothing is cut off, and what the next command needs stays in one piece, to be copied.
-        drawn.add_column(heading, no_wrap=heading == "id", overflow="fold")
-    for row in cells:
-        drawn.add_row(*row)
-    Console(markup=False).print(drawn)
+    console = Console(markup=False, highlight=False)
+    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) <= console.width:
+        drawn = Table(*headings, box=None, pad_edge=False)
+        for row in cells:
+            drawn.add_row(*row)
+        console.print(drawn)
+    else:
+        for row in cells:
+            block = Table.grid(padding=(0, 2))
+            block.add_column(no_wrap=True, style="bold")
+            block.add_column(overflow="fold")  # Nothing is cut off.
+            for heading, cell in zip(headings, row, strict=True):
+                if cell:
+                    block.add_row(heading, cell)
+            console.print(Padding(block, (0, 0, 1, 0)))
     say(note, err=True)
 
 

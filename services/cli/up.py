@@ -9,13 +9,15 @@ from typing import Annotated
 
 import typer
 
-from services.cli import environment, show
+from services.cli import environment, errors, show
 from services.embedded.program import CannotStart
 from services.platform import logging as logs
 from services.platform.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
+_EMBEDDED = ("aiosmtpd", "psutil")
+"""Packages of the extra `embedded` that are imported."""
 _WELCOME = """\
 Denizen is ready after {seconds:.1f} s.
 
@@ -39,15 +41,22 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="One line on stdout once everything answers.")] = False,
 ) -> None:
     """Run embedded PostgreSQL and NATS (unless DENIZEN_DATABASE_URL, DENIZEN_NATS_URL name others) and all services."""
-    from services.embedded.up import up as run_everything
+    try:
+        from services.embedded.up import up as run_everything
+    except ModuleNotFoundError as error:
+        if error.name not in _EMBEDDED:
+            raise
+        raise errors.failed(
+            "denizen up: this installation has no embedded servers: pip install 'denizen-server[embedded]'. "
+            "In a container start each service by `denizen run SERVICE`, as compose.yaml does."
+        ) from error
 
     logs.configure("up", for_people=not json)
     settings = environment.read()
     try:
         asyncio.run(run_everything(settings, _json if json else _welcome(settings)))
     except CannotStart as error:
-        show.say(f"denizen up: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(f"denizen up: {error}") from error
 
 
 def _json(addresses: dict[str, str]) -> None:

@@ -181,14 +181,16 @@ def reactivate(denizen: "Client", given: CommandOptions, user_id: UserId) -> Use
 def delete(
     user_id: UserId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask on a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")] = False,
     idempotency_key: Key = None,
     expected_version: Expected = None,
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """Erase a user for good: their personal data in the log cannot be read any more."""
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("is needed where no terminal can be asked", param_hint="--yes")
         with asking():
             typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)
     with client() as denizen:

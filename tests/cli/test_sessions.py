@@ -191,7 +191,7 @@ def test_operator_changes_addresses_and_mails_resets(shell: Operator, denizen: D
 
 def test_users_delete_erases_the_user(shell: Operator) -> None:
     user, other = (shell.json("users", "create", "--email", email())["id"] for _ in range(2))
-    assert shell.json("users", "delete", user, "--actor", "test") == {"userId": user}
+    assert shell.json("users", "delete", user, "--yes", "--actor", "test") == {"userId": user}
     for gone in (["users", "get", user], ["users", "delete", user, "--yes"]):
         code, _, err = shell.run(*gone)
         assert (code, err.split(":")[0]) == (1, "user_not_found")

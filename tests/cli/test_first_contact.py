@@ -1,0 +1,189 @@
+"""What a newcomer meets on the command line: help, versions, completion, faults, and tables on a narrow terminal."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from denizen import __version__
+from typer.main import get_command
+
+from services.cli import app
+from tests.cli.test_commands import Shell, email
+from tests.support.servers import REPOSITORY, Denizen
+
+
+@pytest.fixture
+def shell(denizen: Denizen) -> Shell:
+    return Shell(denizen.home)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Shell:
+    """A shell beside no Denizen."""
+    return Shell(tmp_path / "home", COLUMNS="80", DENIZEN_NATS_URL="nats://127.0.0.1:1")
+
+
+def commands() -> Iterator[list[str]]:
+    """Every command and group, as it is typed."""
+
+    def below(command: Any, path: list[str]) -> Iterator[list[str]]:
+        yield path
+        for name in command.list_commands(None) if hasattr(command, "list_commands") else ():
+            yield from below(command.get_command(None, name), [*path, name])
+
+    yield from below(get_command(app), [])
+
+
+def test_version_is_that_of_the_package(alone: Shell) -> None:
+    assert alone.run("--version") == (0, f"denizen {__version__}\n", "")
+
+
+def test_help_of_every_command_is_for_people(alone: Shell) -> None:
+    paths = list(commands())
+    assert len(paths) > 40
+    started = [(path, alone.start(*path, "-h")) for path in paths]
+    for path, process in started:
+        said, err = process.communicate(timeout=120)
+        assert (process.returncode, err) == (0, ""), path
+        assert max(map(len, said.splitlines())) <= 80, path
+        for internal in ("<str>", "<int>", "<bool>", "<path>", "<float>", "list["):
+            assert internal not in said, path
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_options_and_choices(shell_name: str, alone: Shell) -> None:
+    def completed(line: str) -> str:
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1), "_TYPER_COMPLETE_ARGS": line}
+        environment = {
+            "_DENIZEN_COMPLETE": f"complete_{shell_name}",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+            **words,
+        }
+        completing = Shell(Path(alone.environment["DENIZEN_HOME"]), **environment)
+        code, said, _ = completing.run()
+        assert code == 0
+        return said
+
+    assert "users" in completed("denizen us")
+    assert "block" in completed("denizen users bl")
+    assert "--idempotency-key" in completed("denizen users block --idem")
+    assert "BLOCKED" in completed("denizen users list --status B")
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_script_of_completion_can_be_shown(shell_name: str, alone: Shell) -> None:
+    script = Shell(Path(alone.environment["DENIZEN_HOME"]), _DENIZEN_COMPLETE=f"source_{shell_name}")
+    code, said, _ = script.run()
+    assert code == 0
+    assert "_DENIZEN_COMPLETE" in said
+
+
+def fault(shell: Shell, *arguments: str) -> tuple[int, Any]:
+    """The exit code, and the error that a command with --json writes to stderr, and nothing else anywhere."""
+    code, out, err = shell.run(*arguments, "--json")
+    assert out == ""
+    said = json.loads(err)
+    assert list(said) == ["error"]
+    return code, said["error"]
+
+
+def test_refusal_with_json_is_json(shell: Shell) -> None:
+    code, error = fault(shell, "users", "create", "--email", email(), "--profile", '{"firstName": 1, "locale": 2}')
+    assert (code, error["code"], error["field"]) == (1, "validation_failed", "profile.firstName")
+    assert [each["field"] for each in error["details"]] == ["profile.firstName", "profile.locale"]
+    assert fault(shell, "users", "get", "--email", email())[1]["code"] == "user_not_found"
+
+
+def test_fault_of_a_field_names_the_field_and_what_is_wrong(shell: Shell) -> None:
+    wrong = '{"firstName": 1, "locale": 2}'
+    code, out, err = shell.run("users", "create", "--email", email(), "--profile", wrong)
+    assert (code, out) == (1, "")
+    assert err.splitlines() == [
+        "validation_failed:",
+        "  profile.firstName: must be text",
+        "  profile.locale: must be text",
+    ]
+    assert shell.run("users", "create", "--email", "nobody")[2] == (
+        "validation_failed: is not an e-mail address (email)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("users", "list", "--count", "900"), "--count"),
+        (("users", "nothing"), "nothing"),
+        (("users", "get"), "USER_ID"),
+        (("users", "delete", "user_01h455vb4pex5vsknk084sn02q"), "--yes"),
+    ],
+    ids=str,
+)
+def test_wrong_usage_with_json_is_json(arguments: tuple[str, ...], says: str, alone: Shell) -> None:
+    code, error = fault(alone, *arguments)
+    assert (code, error["code"]) == (2, "usage")
+    assert says in error["message"]
+
+
+def test_missing_servers_with_json_are_json(alone: Shell) -> None:
+    assert fault(alone, "users", "list")[1]["code"] == "no_answer"
+    assert fault(alone, "log", "verify") == (
+        2,
+        {
+            "code": "not_configured",
+            "message": "DENIZEN_DATABASE_URL is not set, and no `denizen up` runs on DENIZEN_HOME.",
+        },
+    )
+
+
+def test_up_without_the_embedded_servers_says_what_to_install(tmp_path: Path) -> None:
+    """As in the container image, which has no embedded servers."""
+    program = (
+        "import sys; sys.modules['psutil'] = None; sys.argv = ['denizen', 'up']; from services.cli import app; app()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env={**os.environ, "DENIZEN_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("denizen up: this installation has no embedded servers: pip install")
+    assert "Traceback" not in ended.stderr
+
+
+def test_table_that_is_too_wide_becomes_blocks(shell: Shell) -> None:
+    address = f"somebody.with.a.long.address.{email()}"
+    user = shell.json("users", "create", "--email", address)
+    assert "id       " in shown(shell, 80, "users", "list", "--count", "1")
+    for columns in (40, 80, 200):
+        said = shown(shell, columns, "users", "list", "--count", "1")
+        assert user["id"] in said
+        assert max(map(len, said.splitlines())) <= columns
+        assert address in said.replace("\n", "").replace(" ", "")
+    assert len(said.split("id", 1)[1].splitlines()) == 2, "a table: its headings, and a row"
+
+
+def shown(shell: Shell, columns: int, *arguments: str) -> str:
+    """What a command writes to a terminal of this width."""
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", *arguments],
+        cwd=REPOSITORY,
+        env={**shell.environment, "COLUMNS": str(columns), "TERM": "xterm"},
+        stdout=its,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(its)
+    assert process.wait(60) == 0
+    said = os.read(ours, 65536).decode(errors="replace")
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m|\r", "", said)
