@@ -126,6 +126,8 @@ _COMMANDS = (
     replace(_command(m.ImportUsers, "Import users, or a chunk of them.", reply=m.ImportReply), service="transfer",
             octets=1_000_000),
     replace(_command(m.ImportStatus, "Progress of an import.", reply=m.ImportProgress), service="transfer", reads=True),
+    replace(_command(m.UndoImport, "Erase the users that an import created and no one has used or changed, in steps.",
+                     reply=m.ImportUndone), service="transfer"),
     _command(m.DeleteUser, "Erase a user.", *_EXISTING, reply=m.Deleted),
     _command(m.Authenticate, "Sign in by password.", *_SIGN_IN, "password_change_required", reply=m.SignedIn),
     _command(m.RefreshSession, "Exchange a refresh token for new tokens.", "token_invalid", reply=m.SignedIn),

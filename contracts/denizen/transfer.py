@@ -50,6 +50,8 @@ class ImportResult:
         reason: why the row was left out.
         not_taken: the first paths of filled fields that the user did not get.
         changed: fields of the user whose value is not that of the source, each with a message.
+        not_changed: of an updated user, the fields that are not as in the row, because users or operators decided on
+            them.
     """
 
     line: int
@@ -59,6 +61,7 @@ class ImportResult:
     reason: str | None = None
     not_taken: Sequence[str] = ()
     changed: Sequence[tuple[str, str]] = ()
+    not_changed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class ImportSummary:
     Attributes:
         before: rows that an earlier run of the same job had sent.
         left_out: rows that are no users, such as service accounts; they are in no other count.
+        not_changed: updated users who are not wholly as in their rows (`ImportResult.not_changed`).
         results: of those that were sent now, and of those that an earlier run refused: of the first thousand rows that
             failed, and, in imports of at most a thousand rows, of all.
         report: refusals, rows left out, fields not taken and changed values, in groups; over all runs of the job.
@@ -80,6 +84,7 @@ class ImportSummary:
     failed: int = 0
     before: int = 0
     left_out: int = 0
+    not_changed: int = 0
     results: list[ImportResult] = field(default_factory=list[ImportResult])
     report: ImportReport = field(default_factory=ImportReport)
 
@@ -95,6 +100,8 @@ class ImportSummary:
     def add(self, result: ImportResult) -> None:
         """Count a row."""
         setattr(self, result.status, getattr(self, result.status) + 1)
+        if result.not_changed:
+            self.not_changed += 1
         self.keep(result)
 
     def keep(self, result: ImportResult) -> None:
@@ -306,7 +313,8 @@ class Import:
             reply = await self._transport.command("ImportUsers", body, options, attempt=_TRY_SECONDS)
             for each in ImportReply.model_validate(reply).results:
                 row = chunk.rows[each.index]
-                said.append(_Said(ImportResult(row.line, each.status, each.user_id, each.error), row))
+                result = ImportResult(row.line, each.status, each.user_id, each.error, not_changed=each.not_changed)
+                said.append(_Said(result, row))
         return sorted(said, key=lambda each: each.result.line)
 
     async def _sealed(self, user: Mapping[str, Any], command_id: str) -> bytes:

@@ -14,6 +14,7 @@ from denizen.importing.reading import Source
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
 from denizen.transfer import Import, ImportResult, ImportSummary, Verified
 from denizen.transport import CommandOptions, Transport
+from denizen.undoing import UndoSummary, undo
 
 Json = Mapping[str, Any]
 PAGE = 500
@@ -286,6 +287,19 @@ class Users:
         )
         return await job.run(source, format, preset)
 
+    async def undo_import(
+        self, import_id: str, *, on_progress: Callable[[UndoSummary], None] | None = None
+    ) -> UndoSummary:
+        """Erase the users that an import created and that no one has used or changed since; the others stay.
+
+        Only the NATS user `operator` may. Interrupted, it can be called again and goes on.
+
+        on_progress: called after each step.
+
+        Raises DenizenError.
+        """
+        return await undo(self._transport, import_id, on_progress)
+
     async def export(self, **options: Unpack[ExportOptions]) -> AsyncGenerator[ExportPiece]:
         """A file of all users that match, as they were at one position of the log, piece by piece.
 
@@ -369,6 +383,7 @@ class BlockingUsers(Blocking[Users]):
     unlink_identity = blocking(Users.unlink_identity)
     list_identities = blocking(Users.list_identities)
     import_users = blocking(Users.import_users)
+    undo_import = blocking(Users.undo_import)
     _export_piece = blocking(Users.export_piece)
     _export_end = blocking(Users.export_end)
 

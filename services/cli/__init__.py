@@ -23,6 +23,7 @@ _COMMANDS = {
     "users": "Create, find, change, erase users.",
     "sessions": "See where users are signed in, and end sessions.",
     "import": "Import users from a file, of Denizen's or of another system.",
+    "import undo": "Erase the users that an import created and no one has used or changed.",
     "export": "Export users to a file.",
     "events": "Follow the published events, and retry those that subscriptions gave up on.",
     "keys": "Rotate keys.",
@@ -34,7 +35,7 @@ _COMMANDS = {
 """Name, and the line that `denizen --help` shows. Module `services.cli.<name>` has `app`, a typer.Typer."""
 
 
-_RENAMED = {"import": "imports", "nats-users": "nats_users"}
+_RENAMED = {"import": "imports", "import undo": "import_undo", "nats-users": "nats_users"}
 """Commands whose names no module can have."""
 
 
@@ -62,6 +63,13 @@ class _Lazy(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """`import undo` is a command of its own beside `import FILE`; a file of that name is `import ./undo`."""
+        name = " ".join(args[:2])
+        if len(args) > 1 and name in _COMMANDS:
+            return name, self.get_command(ctx, name), args[2:]
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
         if cmd_name not in _COMMANDS:

@@ -26,7 +26,8 @@ def print_report(summary: "ImportSummary", source: str, results: Path | None, *,
     counts = {name: getattr(summary, name) for name in _COUNTS}
     if as_json:
         head = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before}
-        show.json(head | counts | {"leftOut": summary.left_out, "report": summary.report.as_json()})
+        counts |= {"leftOut": summary.left_out, "notChanged": summary.not_changed}
+        show.json(head | counts | {"report": summary.report.as_json()})
         return
     if summary.before:
         show.say(f"{summary.before:,} rows by an earlier run; --import-id NAME begins a job of its own", err=True)
@@ -40,6 +41,9 @@ def print_report(summary: "ImportSummary", source: str, results: Path | None, *,
     _print_groups("left out:", report.left_out.shown())
     _print_groups("fields that are not taken:", report.not_taken.shown())
     _print_groups("changed on the way:", report.changed.shown())
+    if summary.not_changed:
+        kept = f"{summary.not_changed:,} users keep fields that they or operators have changed"
+        show.say(f"{kept}; see notChanged of --results", err=True)
     if summary.failed or len(report.changed):
         where = f"{results} has" if results else "--results FILE keeps"
         show.say(f"{where} the result of every row", err=True)

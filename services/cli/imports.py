@@ -261,6 +261,7 @@ def _as_json(result: "ImportResult") -> dict[str, Any]:
     line = {
         "line": result.line, "status": result.status, "userId": result.user_id, "message": result.reason, **error,
         "notTaken": list(result.not_taken),
+        "notChanged": list(result.not_changed),
         "changed": [{"field": field, "message": message} for field, message in result.changed],
     }  # fmt: skip
     return {name: value for name, value in line.items() if value not in (None, [])}

@@ -50,4 +50,18 @@ class ImportUser:
     user_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RepairUser(OnUser):
+    """The command of a row of ImportUsers that is about an existing user, whom it is to update.
+
+    Attributes:
+        given: names of the fields that the row has, as on the wire.
+        sets_password: the row has a password, or a hash that is not the user's.
+    """
+
+    row: m.ImportedUser
+    given: frozenset[str]
+    sets_password: bool
+
+
 Command = m.Request | OnUser | ImportUser

@@ -164,7 +164,7 @@ def _mails(
             result.append(_mail("reset_password", after.email, after, values, at + TOKEN_LIFE))
         elif isinstance(event, EmailChanged) and before:
             result.append(_mail("email_changed", before.email, before, {}, at + _NOTE_LIFE))
-        elif isinstance(event, PasswordChanged) and after:
+        elif isinstance(event, PasswordChanged) and after and event.reason != "imported":
             result.append(_mail("password_changed", after.email, after, {}, at + _NOTE_LIFE))
     return result
 

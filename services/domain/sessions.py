@@ -14,6 +14,7 @@ from denizen import messages as m
 from services.domain.commands import Command, RecoverPassword
 from services.domain.events import (
     AnyEvent,
+    EmailUnverified,
     PasswordChanged,
     SessionsRevoked,
     UserBlocked,
@@ -22,7 +23,7 @@ from services.domain.events import (
 )
 from services.domain.values import Json
 
-ENDING_EVENTS = (UserBlocked, UserDeactivated, UserDeleted, PasswordChanged, SessionsRevoked)
+ENDING_EVENTS = (UserBlocked, UserDeactivated, UserDeleted, PasswordChanged, EmailUnverified, SessionsRevoked)
 """The events that end all sessions of their user, but for a SessionsRevoked that names one."""
 ENDING_TYPES = tuple(kind.__name__ for kind in ENDING_EVENTS)
 """Their names in the log."""

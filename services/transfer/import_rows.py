@@ -1,13 +1,10 @@
 """Imports the rows of one message: into the log, or into the rehearsal of a dry run."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from denizen import messages as m
 
-from services.accounts.pending import Answer, PendingCommand
-from services.accounts.rounds import Rounds
 from services.domain import fields, refusals
 from services.domain.claim_kinds import Claim, ClaimKind
 from services.domain.commands import ImportUser
@@ -17,11 +14,14 @@ from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.domain.values import Json
 from services.endpoint.call import Call
+from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.ids import new_event_id
-from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
+from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore
 from services.eventstore.log.tails import Wanted
 from services.transfer.pace import Pace
 from services.transfer.rehearsal import Holders
+from services.transfer.repairs import Repairs
+from services.transfer.results import done, failed, forgotten
 from services.transfer.validation import ImportRow
 
 RowOutcome = str | Refusal
@@ -30,8 +30,6 @@ RowOutcome = str | Refusal
 _UPDATES = 64
 """Rows of one append."""
 _TAKEN = ("email_taken", "external_id_taken", "identity_taken")
-_PASSING = ("overloaded", "internal")
-"""Codes of refusals that say nothing about a row: the message is to be sent again."""
 
 
 class RowImport:
@@ -40,7 +38,14 @@ class RowImport:
     """
 
     def __init__(
-        self, store: EventStore, holders: Holders, call: Call, pace: Pace, appended: Callable[[bool], Awaitable[None]]
+        self,
+        store: EventStore,
+        holders: Holders,
+        secrets: SecretStore,
+        *,
+        call: Call,
+        pace: Pace,
+        appended: Callable[[bool], Awaitable[None]],
     ) -> None:
         """`appended` is told after each commit."""
         self._store = store
@@ -50,6 +55,7 @@ class RowImport:
         self._metadata = call.metadata()
         self._prefix = f"{call.key}/"
         self._appended = appended
+        self._repairs = Repairs(store, secrets, call, appended)
 
     async def earlier(self, wanted: Sequence[ImportRow]) -> dict[int, RowOutcome]:
         """The outcomes of rows that a repeated call imported before, by their index."""
@@ -67,14 +73,13 @@ class RowImport:
     async def answer_again(self, wanted: Sequence[ImportRow], on_conflict: m.OnConflict) -> dict[int, Json]:
         """The result of each row of a chunk that is done, as far as it is still kept. No row is imported again."""
         said = await self.earlier(wanted)
-        updates = await self._store.outcomes([self._update_id(row) for row in wanted])
-        results: dict[int, Json] = {}
+        results: dict[int, Json] = await self._repairs.answers(wanted)
         left: list[ImportRow] = []
         for row in wanted:
             what = said.get(row.index)
-            if (update := updates.get(self._update_id(row))) is not None:
-                results[row.index] = _updated(row, update)
-            elif what is None:
+            if row.index in results:
+                continue
+            if what is None:
                 results[row.index] = forgotten(row.index)
             elif isinstance(what, Refusal) and on_conflict == "update":
                 results[row.index] = failed(row.index, what)  # Or there would be the outcome of an update.
@@ -121,37 +126,8 @@ class RowImport:
                 results[row.index] = failed(row.index, said)
         for first in range(0, len(updates), _UPDATES):
             await self._pace.rest()
-            results |= await self._update(updates[first : first + _UPDATES])
-        return results
-
-    async def _update(self, wanted: Sequence[tuple[ImportRow, str]]) -> dict[int, Json]:
-        """Update users by commands with ids of their own. `wanted`: each row, and the user who has its address."""
-        results: dict[int, Json] = {}
-        tasks = [
-            PendingCommand(
-                replace(self._call, command_id=self._update_id(row), deadline=None),
-                _update(row.user, holder),
-                reply=_user_id,
-            )
-            for row, holder in wanted
-        ]
-        answers: dict[PendingCommand, Answer] = {}
-
-        async def note(task: PendingCommand, answer: Answer) -> None:
-            answers[task] = answer
-
-        commands = Rounds(self._store, note, self._appended)
-        await commands.run(tasks)
-        await commands.drained()
-        self._pace.lose_count()
-        for (row, _), task in zip(wanted, tasks, strict=True):
-            each = answers[task].said
-            if not isinstance(each, Refusal):
-                results[row.index] = done(row.index, "updated", each.decode())
-            elif each.code in _PASSING:
-                raise passing(each, self._call)
-            else:
-                results[row.index] = failed(row.index, each)
+            results |= await self._repairs.run(updates[first : first + _UPDATES])
+            self._pace.lose_count()
         return results
 
     # --- new users ----------------------------------------------------------------------------------------------
@@ -227,9 +203,6 @@ class RowImport:
     def _key(self, row: ImportRow) -> str:
         return f"{self._prefix}{row.index}"
 
-    def _update_id(self, row: ImportRow) -> str:
-        return f"{self._call.command_id}/{row.index}/update"
-
 
 def passing(refusal: Refusal, call: Call) -> Refusal:
     """The answer to the whole message where the outcome of a row is unknown, or nothing was done."""
@@ -243,12 +216,6 @@ def _is_conflict(said: RowOutcome) -> bool:
     return isinstance(said, Refusal) and (said.code in _TAKEN or said.field == "id")
 
 
-def _updated(row: ImportRow, outcome: Outcome) -> Json:
-    if outcome.refusal is not None:
-        return failed(row.index, Refusal.of(outcome.refusal))
-    return done(row.index, "updated", outcome.user_id)
-
-
 def _refusal(taken: ClaimKind | None) -> Refusal:
     """Another user has a claim of this kind; None: another user has or had the id."""
     if taken is None:
@@ -258,35 +225,3 @@ def _refusal(taken: ClaimKind | None) -> Refusal:
 
 def _email(row: ImportRow) -> Claim:
     return ("email", fields.email_key(row.user.email))
-
-
-def _update(user: m.ImportedUser, user_id: str) -> m.UpdateUser:
-    """The row's sections over those of the user who has its address. That it has no external id takes none away."""
-    given = {"profile", "metadata", "app_metadata"}
-    if user.external_id is not None:
-        given.add("external_id")
-    return m.UpdateUser(user_id=user_id, **{name: getattr(user, name) for name in given})
-
-
-def _user_id(stream: UserState, _: int | str) -> bytes:
-    return stream.user_id.encode()
-
-
-def done(index: int, status: str, user_id: str | None = None) -> Json:
-    """A result as the contract has it."""
-    if user_id is None:
-        return {"index": index, "status": status}
-    return {"index": index, "status": status, "userId": user_id}
-
-
-def forgotten(index: int) -> Json:
-    """The result of a row that ran, and whose outcome is not kept any more."""
-    refusal = refusals.row_outcome_forgotten()
-    return failed(index, refusal) | {"status": "skipped"}
-
-
-def failed(index: int, refusal: Refusal) -> Json:
-    """Without details: those of a thousand rows would be more than NATS passes."""
-    error = refusal.body()["error"]
-    error.pop("details", None)
-    return {"index": index, "status": "failed", "error": error}

@@ -24,9 +24,11 @@ from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.transfer.digest import digest
 from services.transfer.ids import Ids
-from services.transfer.import_rows import RowImport, RowOutcome, failed, passing
+from services.transfer.import_rows import RowImport, RowOutcome, passing
 from services.transfer.pace import Pace
 from services.transfer.rehearsal import Rehearsal
+from services.transfer.results import failed
+from services.transfer.undo import Undo
 from services.transfer.validation import ImportRow, RowReader
 
 _READ_AT_ONCE = 32
@@ -62,6 +64,7 @@ class Imports:
         self._appended = appended
         self._pace = Pace()
         self._progress = Database(settings, "transfer progress", role="transfer")
+        self.undo = Undo(store, secrets, self._progress, appended)
 
     async def close(self) -> None:
         await self._progress.close()
@@ -84,7 +87,14 @@ class Imports:
         """What would become of the rows. No outcome is kept, and none of an earlier run is looked for."""
         wanted, results = await self._read(call, request, Ids.drawn())
         rehearsal = Rehearsal(self._store, self._secrets)
-        importing = RowImport(rehearsal, rehearsal, replace(call, repeatable=False), Pace(), _ignored)
+        importing = RowImport(
+            rehearsal,
+            rehearsal,
+            self._secrets,
+            call=replace(call, repeatable=False),
+            pace=Pace(),
+            appended=_ignored,
+        )
         results |= await importing.run(wanted, request.on_conflict)
         for row in wanted:
             if row.user.id is None and results[row.index]["status"] == "created":
@@ -96,7 +106,9 @@ class Imports:
         job = _of_job(call, request)
         begun = await self._begin(job, request)
         wanted, results = await self._read(call, request, begun.ids)  # Secrets are sealed for the message.
-        importing = RowImport(self._store, self._secrets, job, self._pace, self._appended)
+        importing = RowImport(
+            self._store, self._secrets, self._secrets, call=job, pace=self._pace, appended=self._appended
+        )
         if begun.state == "done":
             return results | await importing.answer_again(wanted, request.on_conflict)
         try:

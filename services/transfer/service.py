@@ -86,7 +86,10 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
 async def _answer(server: Server, imports: Imports, exports: Exports, call: Call) -> None:
     call.check_deadline()
-    if isinstance(call.request, m.ImportStatus):
+    if isinstance(call.request, m.UndoImport):
+        position, body = await imports.undo.step(call, call.request)
+        await server.answer(call, body, {h.POSITION: str(position)})
+    elif isinstance(call.request, m.ImportStatus):
         await server.answer(call, await imports.status(call.request))
     elif isinstance(call.request, m.ImportUsers):
         position, body = await imports.run(call, call.request)

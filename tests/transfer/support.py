@@ -52,6 +52,14 @@ class Taker:
         reply: Json = orjson.loads(body)
         return reply
 
+    async def undo(self, import_id: str, after: int = 0) -> Json:
+        """The reply to UndoImport."""
+        call = ask("UndoImport", {"importId": import_id, "after": after})
+        assert isinstance(call.request, m.UndoImport)
+        _, body = await self._imports.undo.step(call, call.request)
+        reply: Json = orjson.loads(body)
+        return reply
+
     async def status(self, import_id: str) -> Json:
         call = understand(OPERATIONS["ImportStatus"], "_INBOX.a", {}, orjson.dumps({"importId": import_id}))
         assert isinstance(call.request, m.ImportStatus)

@@ -51,7 +51,7 @@ async def test_conflict_is_refused_skipped_or_updated(database_url: str) -> None
         assert (after["externalId"], after["email"], after["status"]) == (
             changed["externalId"],
             there["email"],
-            "PENDING_VERIFICATION",
+            "BLOCKED",
         )
         # A row without an external id removes none.
         await one.take([{"email": there["email"], "externalId": None}], onConflict="update")

@@ -43,6 +43,8 @@ SAMPLES: list[AnyEvent] = [
     events.IdentityUnlinked("google", "1"),
     events.EmailVerificationRequested(None, None),
     events.EmailVerified(),
+    events.EmailUnverified(),
+    events.UserCorrected("2020-01-01T00:00:00.000000Z", None, None),
     events.EmailChanged("b@example.com", "b@example.com"),
     events.PasswordChanged("changed", False),
     events.PasswordResetRequested(),

@@ -11,9 +11,11 @@ __all__ = ["EventData", "EventType"]
 EventType = Literal[
     "UserCreated",
     "UserUpdated",
+    "UserCorrected",
     "EmailChanged",
     "EmailVerificationRequested",
     "EmailVerified",
+    "EmailUnverified",
     "PasswordChanged",
     "PasswordResetRequested",
     "UserBlocked",
@@ -42,5 +44,6 @@ class EventData(Message):
     session_id: str | None = None
     """LoginSucceeded: the session that began. SessionsRevoked: the one that ended; absent where all did."""
     reason: str | None = None
-    """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator) or `recovered`.
+    """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator), `recovered`, or
+    `imported` (by an import that repaired an earlier one).
     UserCreated: `imported` where an import made the user, who needs no welcome."""

@@ -18,10 +18,13 @@ __all__ = [
     "ImportProgress",
     "ImportReply",
     "ImportStatus",
+    "ImportUndone",
     "ImportUsers",
     "ImportedRow",
     "ImportedUser",
+    "KeptUser",
     "OnConflict",
+    "UndoImport",
 ]
 
 
@@ -64,7 +67,8 @@ class ImportUsers(Request):
     """Check the rows, and change nothing."""
     on_conflict: OnConflict = "fail"
     """A row whose e-mail address or external id belongs to a user already: `fail` refuses it, `skip` leaves the user
-    as they are, `update` merges profile, metadata and appMetadata into the user with that e-mail address."""
+    as they are, `update` changes the user with that e-mail address to what the row says. What users or operators have
+    decided since an import is never changed."""
 
 
 class ImportedRow(Message):
@@ -75,6 +79,8 @@ class ImportedRow(Message):
     status: Literal["created", "updated", "skipped", "failed"]
     user_id: str | None = None
     error: ErrorBody | None = None
+    not_changed: tuple[str, ...] = ()
+    """Of an updated user: the fields that are not as in the row, because users or operators decided on them."""
 
 
 class ImportReply(Message):
@@ -101,6 +107,37 @@ class ImportProgress(Message):
     failed: int
     failed_chunks: tuple[int, ...] = ()
     """The first chunks that are done and have rows that were refused; sent again, they say why."""
+
+
+class UndoImport(Request):
+    """A step of taking an import back. Begin without `after`, and go on with that of the reply until it is `until`."""
+
+    import_id: ImportId
+    after: Annotated[int, Field(ge=0, le=2**62)] = 0
+
+
+class KeptUser(Message):
+    """A user that an undo did not take back."""
+
+    user_id: str
+    because: str
+    """The type of the event that says they are in use: `LoginSucceeded`, or the first change that was not the
+    import's."""
+
+
+class ImportUndone(Message):
+    """What a step of an undo did."""
+
+    import_id: str
+    after: int
+    """The position up to which the log was looked through."""
+    until: int
+    """The position up to which it is to be looked through."""
+    undone: int
+    """Users that the step erased."""
+    gone: int
+    """Users that were erased before, by an earlier undo or by another command."""
+    kept: tuple[KeptUser, ...]
 
 
 class ExportFilter(Request):

@@ -15,12 +15,19 @@ def update(user: User, command: m.UpdateUser, _: Facts) -> Decision:
     external_id = None
     if "external_id" in command.model_fields_set and command.external_id != user.external_id:
         external_id = (command.external_id,)
-    event = UserUpdated(
-        profile=_changes(user.profile, command.profile.model_dump(by_alias=True, exclude_unset=True)),
-        metadata=_changes(user.metadata, command.metadata),
-        app_metadata=_changes(user.app_metadata, command.app_metadata),
-        external_id=external_id,
+    return decide(
+        user,
+        UserUpdated(
+            profile=changes(user.profile, command.profile.model_dump(by_alias=True, exclude_unset=True)),
+            metadata=changes(user.metadata, command.metadata),
+            app_metadata=changes(user.app_metadata, command.app_metadata),
+            external_id=external_id,
+        ),
     )
+
+
+def decide(user: User, event: UserUpdated) -> Decision:
+    """Record the event, unless nothing changes with it or metadata would become too large."""
     if not (event.profile or event.metadata or event.app_metadata or event.external_id):
         return []
     for field, old, new in (
@@ -32,6 +39,6 @@ def update(user: User, command: m.UpdateUser, _: Facts) -> Decision:
     return [event]
 
 
-def _changes(old: Json, new: Json) -> Json:
+def changes(old: Json, new: Json) -> Json:
     """Those keys of `new` that would change `old`. Compared as JSON, where 1, 1.0 and true are three values."""
     return {key: value for key, value in new.items() if orjson.dumps(old.get(key)) != orjson.dumps(value)}

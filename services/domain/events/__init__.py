@@ -14,6 +14,7 @@ from denizen.messages import Status
 from services.domain.events.base import DomainEvent
 from services.domain.events.credentials import (
     EmailChanged,
+    EmailUnverified,
     EmailVerificationRequested,
     EmailVerified,
     PasswordChanged,
@@ -23,6 +24,7 @@ from services.domain.events.credentials import (
 from services.domain.events.identities import IdentityLinked, IdentityUnlinked
 from services.domain.events.lifecycle import (
     UserBlocked,
+    UserCorrected,
     UserCreated,
     UserDeactivated,
     UserDeleted,
@@ -40,6 +42,7 @@ __all__ = [
     "AnyEvent",
     "DomainEvent",
     "EmailChanged",
+    "EmailUnverified",
     "EmailVerificationRequested",
     "EmailVerified",
     "IdentityLinked",
@@ -52,6 +55,7 @@ __all__ = [
     "PasswordResetRequested",
     "SessionsRevoked",
     "UserBlocked",
+    "UserCorrected",
     "UserCreated",
     "UserDeactivated",
     "UserDeleted",
@@ -66,6 +70,7 @@ __all__ = [
 UserEvent = (
     UserCreated
     | UserUpdated
+    | UserCorrected
     | UserBlocked
     | UserUnblocked
     | UserDeactivated
@@ -75,6 +80,7 @@ UserEvent = (
     | IdentityUnlinked
     | EmailVerificationRequested
     | EmailVerified
+    | EmailUnverified
     | EmailChanged
     | PasswordChanged
     | PasswordResetRequested

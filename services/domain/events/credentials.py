@@ -8,8 +8,9 @@ from services.domain.events.base import ERASED, DomainEvent
 from services.domain.user import User
 from services.domain.values import Json
 
-PasswordReason = Literal["changed", "reset", "recovered"]
-"""Who changed a password: the user, an operator, or the user by a token that was mailed."""
+PasswordReason = Literal["changed", "reset", "recovered", "imported"]
+"""How a password changed: by the user, by an operator, by the user with a token that was mailed, or by an import that
+repaired an earlier one."""
 
 
 @dataclass(slots=True)
@@ -49,6 +50,21 @@ class EmailVerified(DomainEvent):
     @staticmethod
     def show(document: Json, private: Json, at: str) -> None:
         document["emailVerified"] = True
+
+
+@dataclass(slots=True)
+class EmailUnverified(DomainEvent):
+    """The user's address counts as verified no longer: an earlier import was wrong about it."""
+
+    def changed(self) -> list[str]:
+        return ["emailVerified", "status"]
+
+    def change(self, user: User, at: datetime) -> None:
+        user.email_verified = False
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        document["emailVerified"] = False
 
 
 @dataclass(slots=True)

@@ -123,6 +123,50 @@ class UserCreated(DomainEvent):
 
 
 @dataclass(slots=True)
+class UserCorrected(DomainEvent):
+    """An import corrected dates of an imported user, or whether they must change the password.
+
+    Attributes:
+        created_at, updated_at: RFC 3339; None where the date stays. `updated_at` holds after this event too.
+        require_change: the user must change the password before the next sign-in; None where that stays.
+    """
+
+    created_at: str | None
+    updated_at: str | None
+    require_change: bool | None
+
+    def private(self) -> Json:
+        given = {"createdAt": self.created_at, "updatedAt": self.updated_at, "requireChange": self.require_change}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def changed(self) -> list[str]:
+        given = {
+            "createdAt": self.created_at,
+            "updatedAt": self.updated_at,
+            "passwordChangeRequired": self.require_change,
+        }
+        return [name for name, value in given.items() if value is not None]
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(private.get("createdAt"), private.get("updatedAt"), private.get("requireChange"))
+
+    def change(self, user: User, at: datetime) -> None:
+        if self.created_at is not None:
+            user.created_at = datetime.fromisoformat(self.created_at)
+        if self.updated_at is not None:
+            user.updated_at = datetime.fromisoformat(self.updated_at)
+        if self.require_change is not None:
+            user.password_change_required = self.require_change
+
+    @staticmethod
+    def show(document: Json, private: Json, at: str) -> None:
+        for field in ("createdAt", "updatedAt"):
+            document[field] = private.get(field, document[field])
+        document["passwordChangeRequired"] = private.get("requireChange", document["passwordChangeRequired"])
+
+
+@dataclass(slots=True)
 class UserBlocked(StatusEvent):
     """The user cannot sign in until an operator unblocks them.
 

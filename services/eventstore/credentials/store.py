@@ -13,6 +13,7 @@ from typing import LiteralString
 import psycopg
 
 from services.domain.claim_kinds import Claim
+from services.domain.streams import logins_of, user_of
 from services.eventstore.credentials.rows import session_bound_to
 from services.eventstore.credentials.session import Session
 from services.eventstore.keys.data_keys import KeyRing
@@ -74,6 +75,16 @@ class SecretStore:
         """Of a user; version 0 where there is none."""
         (row,) = await self._database.fetch(_sql("secret_by_id"), [user_id])
         return Credential(*row)
+
+    async def passwords(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """The hash of each user's password; a user without one is absent."""
+        return dict(await self._database.fetch(_sql("passwords_of"), [list(user_ids)]))
+
+    async def signed_in(self, user_ids: Iterable[str]) -> set[str]:
+        """Those of these users who have ever signed in."""
+        streams = [logins_of(user_id) for user_id in user_ids]
+        rows = await self._database.fetch(_sql("signed_in"), [streams]) if streams else []
+        return {user_of(stream) for (stream,) in rows}
 
     async def holders(self, claims: Iterable[Claim]) -> dict[Claim, str]:
         """Whose each of the claims is; a free one is absent."""

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from services.domain.claim_kinds import ClaimKind
 from services.domain.sessions import place
 from services.domain.snapshots import FORM, Snapshot
-from services.domain.streams import ReplayedEvent, StoredEvent, user_of
+from services.domain.streams import ReplayedEvent, StoredEvent, logins_of, user_of
 from services.domain.upcasting import upcast
 from services.domain.values import Json
 from services.eventstore.credentials.rows import Secrets
@@ -86,7 +86,8 @@ class Batch:
     @property
     def streams(self) -> list[str]:
         based = {append.stream for append in self.appends.values() if append.stream}
-        return list(based | {append.user_id for append in self.appends.values() if append.requires is not None})
+        based |= {append.user_id for append in self.appends.values() if append.requires is not None}
+        return list(based | {logins_of(append.stream) for append in self.appends.values() if append.logins is not None})
 
     def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
         """The appends that lost a claim to another user; `keys` are the claims that the database granted."""
@@ -185,8 +186,10 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
         version, previous = tip.get(append.stream, _NEW)
-        if (append.stream and version != append.expected) or (
-            append.requires is not None and tip.get(append.user_id, _NEW)[0] != append.requires
+        if (
+            (append.stream and version != append.expected)
+            or (append.requires is not None and tip.get(append.user_id, _NEW)[0] != append.requires)
+            or (append.logins is not None and tip.get(logins_of(append.stream), _NEW)[0] != append.logins)
         ):
             rejected[index] = VersionConflict()
             continue

@@ -8,7 +8,7 @@ from typing import Protocol
 from services.domain.claim_kinds import Claim, ClaimKind
 from services.domain.effects import Effects
 from services.domain.snapshots import Snapshot
-from services.domain.streams import FoldedEvent, NewEvent, StoredEvent, user_of
+from services.domain.streams import FoldedEvent, NewEvent, StoredEvent, logins_of, user_of
 from services.domain.values import Json
 from services.eventstore.log.tails import Tail, Wanted
 
@@ -25,6 +25,8 @@ class Append:
         at: when it was decided.
         take, release: claims that the user takes and frees.
         requires: the user's version that it was also based on, where `stream` is that of the user's logins.
+        logins: the version of the stream of the user's logins that it was also based on, where `stream` is
+            the user's own.
         effects: on passwords, codes, sessions and mails.
         operation: what the command with this id asks for; another one with the same id is no repeat.
         pending: it was decided on events of earlier appends of its batch: where those are not stored, it is not either.
@@ -45,6 +47,7 @@ class Append:
     command_id: str | None = None
     refusal: Json | None = None
     requires: int | None = None
+    logins: int | None = None
     effects: Effects | None = None
     operation: str | None = None
     digest: bytes | None = None
@@ -60,6 +63,8 @@ class Append:
     def versions(self) -> dict[str, int]:
         """The streams that it was based on, and the version of each."""
         based = {self.stream: self.expected} if self.stream else {}
+        if self.logins is not None:
+            based[logins_of(self.stream)] = self.logins
         return based if self.requires is None else based | {self.user_id: self.requires}
 
 

@@ -37,15 +37,17 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "claims": {"select, insert, delete": ("accounts", "transfer")},
     "address_keys": {"select, update, delete": ("accounts", "transfer")},
     "data_keys": {
-        "select, insert, delete": ("accounts",),
-        "select, insert": ("transfer",),
+        "select, insert, delete": ("accounts", "transfer"),
         "select": ("directory", "projector", "mailer"),
     },
     "snapshots": {"select, insert, delete": ("accounts", "transfer"), "select, delete": ("directory",)},
     "retired_epochs": {"select": ("accounts", "transfer")},
     "key_checks": {"select, insert": ("accounts", "directory", "transfer", "projector", "mailer")},
-    "commands": {"select, insert, update (digest), delete": ("accounts",), "select, insert": ("transfer",)},
-    "passwords": {"select, insert, update, delete": ("accounts",), "select, insert, update": ("transfer",)},
+    "commands": {
+        "select, insert, update (digest), delete": ("accounts",),
+        "select, insert, update (digest)": ("transfer",),
+    },
+    "passwords": {"select, insert, update, delete": ("accounts", "transfer")},
     "codes": {"select, insert, update, delete": ("accounts", "transfer")},
     "sessions": {
         "select, insert, update, delete": ("accounts",),
@@ -55,7 +57,8 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "throttles": {"select, insert, update, delete": ("accounts",)},
     "mails": {
         "select, insert, delete": ("accounts",),
-        "insert": ("transfer",),
+        # Not what is in them: it deletes those of a user whom the undo of an import erases.
+        "select (user_id), insert, delete": ("transfer",),
         "select, update, delete": ("mailer",),
     },
     "server_keys": {

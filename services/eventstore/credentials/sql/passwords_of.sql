@@ -1,0 +1,2 @@
+-- The hashes of these users' passwords.
+select user_id, hash from passwords where user_id = any(%s)
