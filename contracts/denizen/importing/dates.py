@@ -59,11 +59,12 @@ def moment(value: str | float, order: DateOrder | None) -> datetime | None:
         return None
     if len(text) > _LONGEST:
         raise ValueError("longer than any time")
-    if found := _CALENDAR.fullmatch(text):
-        year, month, day, hour, minute, second = (int(part) for part in found.groups(default="0"))
-        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    if _NUMBER.fullmatch(text):
-        return _counted(float(text.replace(",", ".")))
+    if text[4:5] != "-":  # What begins as ISO 8601 does is none of these; most times do.
+        if found := _CALENDAR.fullmatch(text):
+            year, month, day, hour, minute, second = (int(part) for part in found.groups(default="0"))
+            return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+        if _NUMBER.fullmatch(text):
+            return _counted(float(text.replace(",", ".")))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -46,7 +46,7 @@ def _rows(
             quoted = _is_quoted(row)
         if quoted:
             row = [cell.removeprefix("'") for cell in row]
-        found = {name: cell for name, cell in zip(names, row, strict=True) if cell and cell not in null}
+        found = {name: cell for name, cell in zip(names, row, strict=True) if cell and not (null and cell in null)}
         if "" in found:
             yield BadRow(line, "malformed_message", UNNAMED)
             continue

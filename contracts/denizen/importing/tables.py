@@ -140,7 +140,7 @@ def _user(plan: list[tuple[int, _Column]], cells: list[str], null: frozenset[str
     user: Json = {}
     for index, column in plan:
         cell = cells[index]
-        if not cell or cell in null:
+        if not cell or (null and cell in null):
             continue
         if cell[0] == "'":
             cell = restored(cell)
