@@ -83,6 +83,14 @@ def test_damaged_line_of_utf8_costs_itself_only(tmp_path: Path) -> None:
     assert isinstance(other, Row)
 
 
+def test_line_of_json_that_is_not_utf8_costs_itself_only(tmp_path: Path) -> None:
+    lines = b'{"email": "a@example.com"}\n{"email": "\xfc@example.com"}\n{"email": "b@example.com"}\n'
+    kinds = [type(row) for row in read(written(tmp_path, lines, "users.jsonl"))]
+    assert kinds == [Row, BadRow, Row]
+    array = b"[" + b",\n".join(lines.splitlines()) + b"]"
+    assert [type(row) for row in read(written(tmp_path, gzip.compress(array), "users.json.gz"))] == kinds
+
+
 def zipped() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:

@@ -15,7 +15,7 @@ from denizen.importing.presets import DATABASES, PRESETS, Preset
 from denizen.importing.recognition import check_own
 from denizen.importing.records import Cells
 from denizen.importing.rows import BadRow, Json, LeftOutRow, RefusedFile, Row
-from denizen.importing.sources import Format, guessed, opened
+from denizen.importing.sources import Format, opened
 from denizen.importing.strict import Malformed, checked
 
 Source = str | os.PathLike[str] | Octets | Iterable[Json] | Iterable[Row | BadRow | LeftOutRow]
@@ -86,9 +86,7 @@ def read_all(
 def _of_octets(
     source: str | os.PathLike[str] | Octets, format: Format | None, encoding: str | None, cells: Cells, *, others: bool
 ) -> _Read:
-    with opened(source, encoding) as (stream, head):
-        name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
-        found = format or guessed(name if isinstance(name, str) else "", head)
+    with opened(source, encoding, format) as (stream, found):
         match found:
             case "jsonl":
                 yield from lines.rows(stream)

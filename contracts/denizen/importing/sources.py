@@ -76,30 +76,39 @@ class _Source(io.RawIOBase):
 
 
 @contextmanager
-def opened(source: str | os.PathLike[str] | Octets, encoding: str | None = None) -> Generator[tuple[BinaryIO, bytes]]:
-    """The octets of a source as UTF-8, decompressed and without byte order mark, and the first of them.
+def opened(
+    source: str | os.PathLike[str] | Octets, encoding: str | None = None, format: Format | None = None
+) -> Generator[tuple[BinaryIO, Format]]:
+    """The octets of a source as UTF-8, decompressed and without byte order mark, and its format.
 
     encoding: of the source; a byte order mark names it too, and without either it is UTF-8. A file that can be read
-        twice is read to its end first, so that nothing is taken from one that is damaged or in another encoding.
+        twice is read to its end first, so that nothing is taken from one that is damaged or in another encoding. JSON
+        is always UTF-8: there, a row that is not is damaged, and costs itself only.
 
     A file object is left open. Raises RefusedFile, and OSError, then and while reading: it cannot be read, or its gzip
     data is damaged.
     """
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else getattr(source, "name", None)
+    named = name if isinstance(name, str) else ""
     with ExitStack() as stack:
         file: Octets = source if not isinstance(source, str | os.PathLike) else _file(source, stack)
         if isinstance(file, io.BufferedReader) and file.seekable():
             whole = cast(BinaryIO, file)
             begin = whole.tell()
             with ExitStack() as first:
-                _check(_text(whole, encoding, first))
+                text = _text(whole, encoding, first)
+                begun = _first(text)
+                is_json = (format or guessed(named, begun)) in ("json", "jsonl")
+                _check(_Source(begun, text), is_utf8=not is_json and not isinstance(text, Decoded))
             whole.seek(begin)
         text = _text(cast(Octets, file), encoding, stack)
         head = _first(text)
-        yield stack.enter_context(io.BufferedReader(_Source(head, text), CHUNK)), head
+        yield stack.enter_context(io.BufferedReader(_Source(head, text), CHUNK)), format or guessed(named, head)
 
 
-def _check(text: Octets) -> None:
-    if not isinstance(text, Decoded):
+def _check(text: Octets, *, is_utf8: bool) -> None:
+    """Reads a source to its end. Raises RefusedFile, OSError."""
+    if is_utf8:
         check_utf8(text)
     while text.read(CHUNK):
         pass
