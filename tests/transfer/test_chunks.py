@@ -46,6 +46,7 @@ async def test_repeated_chunk_changes_nothing_and_is_answered_alike(database_url
         assert await another.status("job") == {
             "importId": "job",
             "chunks": [[7, 8]],
+            "failedChunks": [7, 8],
             "created": 599,
             "updated": 0,
             "skipped": 0,
