@@ -92,9 +92,8 @@ UNNEEDED: Mapping[str, tuple[LiteralString, ...]] = {
         "insert into passwords values ('user_canary', 'canary')",
     ),
     "transfer": (
-        *("select private from mails", "select key from throttles", "delete from data_keys"),
-        "insert into sessions select * from sessions",
-        "delete from passwords",
+        *("select private from mails", "select key from throttles", "update data_keys set wrapped = wrapped"),
+        *("insert into sessions select * from sessions", "delete from commands", "delete from events"),
     ),
     "projector": (
         *("select hash from passwords", "select digest from codes", "select key from claims"),
