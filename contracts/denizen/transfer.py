@@ -18,6 +18,7 @@ from denizen.importing import BadRow, Format, Preset, Row
 from denizen.importing.reading import Source, read_all
 from denizen.importing.report import ImportReport, shown_name
 from denizen.importing.rows import LeftOutRow
+from denizen.importing.without_hashes import WithoutHashes, without_hash
 from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
 from denizen.transport import CommandOptions, Transport
 from pydantic_core import to_json
@@ -231,6 +232,7 @@ class Import:
         on_progress: Callable[[ImportSummary], None] | None,
         told: int,
         verified: Verified = "as-given",
+        without_hashes: WithoutHashes = "none",
     ) -> None:
         """Raises TypeError where an argument has a wrong type; what is sent, the service checks."""
         self._transport = transport
@@ -238,6 +240,11 @@ class Import:
             "dryRun": arguments.flag("dry_run", dry_run),
             "onConflict": arguments.text("on_conflict", on_conflict),
         }
+        if without_hashes not in ("none", "unsupported", "all"):
+            raise ValueError("without_hashes: must be none, unsupported or all")
+        if without_hashes == "unsupported":  # With `all` no hash is sent.
+            self._options["withoutHashes"] = without_hashes
+        self._without_hashes: WithoutHashes = without_hashes
         self._rehearsed = _Rehearsed(on_conflict) if dry_run else None
         self._resumes = import_id is not None and not dry_run
         self._on_result = arguments.function("on_result", on_result)
@@ -313,8 +320,11 @@ class Import:
             reply = await self._transport.command("ImportUsers", body, options, attempt=_TRY_SECONDS)
             for each in ImportReply.model_validate(reply).results:
                 row = chunk.rows[each.index]
-                result = ImportResult(row.line, each.status, each.user_id, each.error, not_changed=each.not_changed)
-                said.append(_Said(result, row))
+                changed = [(change.field, change.message) for change in each.changed]
+                told = ImportResult(
+                    row.line, each.status, each.user_id, each.error, changed=changed, not_changed=each.not_changed
+                )
+                said.append(_Said(told, row))
         return sorted(said, key=lambda each: each.result.line)
 
     async def _sealed(self, user: Mapping[str, Any], command_id: str) -> bytes:
@@ -333,8 +343,10 @@ class Import:
         if row is not None:
             if self._rehearsed:
                 result = self._rehearsed.judged(row.user, result)
+            for name, message in result.changed:
+                self.summary.report.changed.add((name, message), result.line)
             if row.not_taken or row.changed:
-                result = replace(result, not_taken=_names(row), changed=_changes(row))
+                result = replace(result, not_taken=_names(row), changed=[*_changes(row), *result.changed])
         _group(self.summary.report, result)
         # Of a chunk that was done before the service has counted the rows already, and told us so.
         if row is None or not self._is_done(chunk):
@@ -345,8 +357,9 @@ class Import:
             self._on_result(result)
 
     def _noted(self, rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[Row | BadRow | LeftOutRow]:
-        """The rows, as `verified` says, and all that they tell noted in the report."""
-        for row in rows:
+        """The rows, as `verified` and `without_hashes` say, and all that they tell noted in the report."""
+        for given in rows:
+            row = without_hash(given, self._without_hashes)
             if not isinstance(row, Row):
                 yield row
                 continue

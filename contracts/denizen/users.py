@@ -11,6 +11,7 @@ from denizen.blocking import Blocking, blocking
 from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
 from denizen.importing import Format, Preset
 from denizen.importing.reading import Source
+from denizen.importing.without_hashes import WithoutHashes
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
 from denizen.transfer import Import, ImportResult, ImportSummary, Verified
 from denizen.transport import CommandOptions, Transport
@@ -262,6 +263,7 @@ class Users:
         on_progress: Callable[[ImportSummary], None] | None = None,
         told: int = 0,
         verified: Verified = "as-given",
+        without_hashes: WithoutHashes = "none",
     ) -> ImportSummary:
         """Import users: from a file (JSONL, a JSON array, CSV, gzipped or not), or from anything that yields dicts.
 
@@ -272,6 +274,8 @@ class Users:
         on_result: called with each row's result; on_progress: after each chunk.
         told: how many results an earlier run of the job has told; they are not told again.
         verified: whether the addresses count as verified: `all`, `none`, or as each row says.
+        without_hashes: whose password hash is left out, so that they reset the password by mail: `none`, `unsupported`
+            (those whose hash Denizen cannot take; else their row is refused), or `all`.
 
         A bad row stops no other. Raises DenizenError where Denizen is away for five minutes, OSError, ValueError.
         """
@@ -284,6 +288,7 @@ class Users:
             on_progress=on_progress,
             told=told,
             verified=verified,
+            without_hashes=without_hashes,
         )
         return await job.run(source, format, preset)
 

@@ -1,11 +1,11 @@
 """`denizen export`."""
 
+import codecs
 import os
 import secrets
 import shutil
 import signal
 import sys
-from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
@@ -50,6 +50,9 @@ def export(
     raw: Annotated[
         bool, typer.Option("--raw", help="CSV: leave cells that a spreadsheet takes for formulas as they are.")
     ] = False,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads UTF-8.")
+    ] = False,
     with_hashes: Annotated[
         bool, typer.Option("--with-hashes", help="The hashes of passwords, too: as the NATS user operator.")
     ] = False,
@@ -58,6 +61,8 @@ def export(
     ] = False,
 ) -> None:
     """Export users as they were at one position of the log, which is printed on stderr."""
+    if bom and format != "csv":
+        raise typer.BadParameter("only --format csv has one", param_hint="--bom")
     chosen = [field.strip() for field in fields.split(",")] if fields else []
     if with_hashes and "passwordHash" not in chosen:
         chosen = [*(chosen or _all_fields()), "passwordHash"]
@@ -77,6 +82,9 @@ def export(
         file = stack.enter_context(_output(output, private=with_hashes))
         advance = stack.enter_context(_bar())
         shown = _shown(format) if file.isatty() else bytes
+        if bom:
+            _write(file, codecs.BOM_UTF8, output)
+            octets = len(codecs.BOM_UTF8)
         denizen = stack.enter_context(operator() if with_hashes else client())
         for piece in stack.enter_context(closing(_pieces(denizen, options))):
             _write(file, shown(piece.data), output)
@@ -157,7 +165,7 @@ def _write(file: IO[bytes], data: bytes, path: Path | None) -> None:
 
 def _shown(format: str) -> Callable[[bytes], bytes]:
     """What becomes of pieces on a terminal: what users wrote must not move its cursor."""
-    decoder = getincrementaldecoder("utf-8")("replace")  # A piece can end within a character.
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # A piece can end within a character.
 
     def shown(data: bytes) -> bytes:
         text = decoder.decode(data)

@@ -74,6 +74,13 @@ def import_users(
         Literal["all", "none", "as-given"],
         typer.Option(help="Whether the addresses count as verified: all of them, none, or as each row says."),
     ] = "as-given",
+    without_hashes: Annotated[
+        Literal["none", "unsupported", "all"],
+        typer.Option(
+            help="Whose password hash is left out: none (a row whose hash cannot be taken is refused), unsupported, or "
+            "all. These users reset the password by mail."
+        ),
+    ] = "none",
     results: Annotated[Path | None, typer.Option(help="Where to write what became of each row, as JSONL.")] = None,
     import_id: Annotated[
         str | None, typer.Option(help="Names the job; by default what is in the file does, so that it can be resumed.")
@@ -97,6 +104,8 @@ def import_users(
         settings = (*settings, *reading)
     if verified != "as-given":
         settings = (*settings, verified)
+    if without_hashes != "none":
+        settings = (*settings, "without hashes", without_hashes)
     before = _state(path)
     with _reading(file):
         name = import_id or (None if path is None else _of_content(path, settings))
@@ -119,6 +128,7 @@ def import_users(
             on_progress=advance,
             told=told,
             verified=verified,
+            without_hashes=without_hashes,
         )
     print_report(summary, file, results, dry_run=dry_run, as_json=as_json)
     if changed := _state(path) != before:

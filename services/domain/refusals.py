@@ -152,6 +152,11 @@ def password_given_twice() -> Refusal:
     return Refusal("validation_failed", "give one of password and passwordHash", field="passwordHash")
 
 
+def hash_as_password() -> Refusal:
+    message = "the password looks like a hash of another system: call the field or column passwordHash"
+    return Refusal("validation_failed", message, field="password")
+
+
 def not_a_time(field: str) -> Refusal:
     return Refusal("validation_failed", "must be a time as in RFC 3339", field=field)
 

@@ -80,6 +80,7 @@ def request_headers(operation: Operation) -> Document:
 
 EVENT_HEADERS: Document = {
     "ce-specversion": {"const": "1.0"},
+    "ce-datacontenttype": {"const": "application/json"},
     "ce-id": _TEXT,
     "ce-source": _TEXT,
     "ce-subject": {"type": "string", "description": "The user's id."},

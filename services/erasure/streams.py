@@ -18,7 +18,8 @@ from services.erasure.receipt import Place, Tombstone
 
 _SECONDS = 5.0
 _HEADERS = {
-    *("ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-sequence", "content-type"),
+    *("ce-specversion", "ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-sequence"),
+    *("ce-datacontenttype", "content-type"),
     *(h.COMMAND_ID, h.TRACEPARENT, h.CE_TRACEPARENT, "Nats-Expected-Last-Sequence"),
 }
 _NOT_FOUND = 404

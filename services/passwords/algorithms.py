@@ -74,5 +74,5 @@ def algorithm(text: str) -> Algorithm | None:
 
 def looks_hashed(text: str) -> bool:
     """Whether a text that is called a password is spelled as a hash of an algorithm that has a name."""
-    found = algorithm(text) if len(text) >= _SHORTEST else None
+    found = algorithm(text) if len(text) >= _SHORTEST and " " not in text else None
     return found is not None and (found.known or not text.startswith("{"))

@@ -138,6 +138,7 @@ def _headers(event: PublicEvent, source: str, follows: int) -> dict[str, str]:
         "ce-time": rfc3339(event.recorded_at),
         "ce-sequence": str(event.position),
         "content-type": "application/json",
+        "ce-datacontenttype": "application/json",
         h.COMMAND_ID: event.event_id,
         "Nats-Expected-Last-Sequence": str(follows),
     }

@@ -11,13 +11,15 @@ from services.eventstore.keys.data_keys import KeyRing
 
 
 def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:
-    """HMAC-SHA256 of the rows and of the choice on conflicts, 32 octets: a bare hash of personal data could be guessed.
+    """HMAC-SHA256 of the rows and of how they are taken, 32 octets: a bare hash of personal data could be guessed.
 
     Passwords are left out: they are sealed anew each time, and a reader of a digest that is quickly computed could try
     passwords on it.
     """
     rows = [_lasting(row) for row in request.users]
-    octets = orjson.dumps([request.on_conflict, rows], option=orjson.OPT_SORT_KEYS)
+    # The default is left out: chunks that ran before there was a choice keep their digests.
+    choices = [request.on_conflict] if request.without_hashes == "none" else [request.on_conflict, "without hashes"]
+    octets = orjson.dumps([*choices, rows], option=orjson.OPT_SORT_KEYS)
     return ring.claim("import", sha256(octets).hexdigest())
 
 

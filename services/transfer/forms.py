@@ -48,7 +48,7 @@ class Encoder:
         self._form = form
         self._columns = list(_columns(fields)) if form == "csv" else list(fields)
         self._paths = [_path(column) for column in self._columns]
-        self._watched = frozenset[str]() if raw else STARTS
+        self._raw = raw
         self._first = True
 
     def head(self) -> bytes:
@@ -60,7 +60,7 @@ class Encoder:
     def users(self, rows: Sequence[tuple[str, str | None]]) -> bytes:
         """The next users: the document of each, and the password hash where it is asked for and there is one."""
         if self._form == "csv":
-            return self._rows(self._cells(_document(*row)) for row in rows)
+            return self._rows(self._cells(*row) for row in rows)
         objects = [self._object(*row) for row in rows]
         if self._form == "jsonl":
             return b"".join(line + b"\n" for line in objects)
@@ -78,12 +78,19 @@ class Encoder:
         """What comes after the users."""
         return b"\n]\n" if self._form == "json" else b""
 
-    def _cells(self, document: Json) -> list[Any]:
-        """As csv.writer takes them. Most are texts without a mark, or none, and cost no call: an export waits here."""
-        watched = self._watched
+    def _cells(self, text: str, hash: str | None) -> list[Any]:
+        """As csv.writer takes them. Most are texts without a mark, or none, and cost no call: an export waits here.
+
+        In JSON a semicolon stands as it is, and the other breaks (formulas.py) are escaped.
+        """
+        values = _values(_document(text, hash), self._paths)
+        if self._raw:
+            return [value if value is None or value.__class__ is str else _json(value) for value in values]
+        if ";" in text or "\\" in text:
+            return [value if value is None else _text(value) for value in values]
         return [
-            value if value is None or (value.__class__ is str and value[:1] not in watched) else _text(value)
-            for value in _values(document, self._paths)
+            value if value is None or (value.__class__ is str and value[:1] not in STARTS) else _text(value)
+            for value in values
         ]
 
     def _rows(self, rows: Iterable[Sequence[Any]]) -> bytes:
@@ -153,5 +160,11 @@ def _picked(document: Json, paths: Sequence[tuple[str, str]]) -> Json:
 
 
 def _text(value: Any) -> str:
-    """A value that is not written as it is."""
-    return defused(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    """A value that a spreadsheet takes for text; a number or boolean as JSON has it."""
+    if isinstance(value, str):
+        return defused(value)
+    return defused(_json(value)) if isinstance(value, dict | list) else _json(value)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -96,6 +96,7 @@ class Imports:
             appended=_ignored,
         )
         results |= await importing.run(wanted, request.on_conflict)
+        _tell_changed(wanted, results)
         for row in wanted:
             if row.user.id is None and results[row.index]["status"] == "created":
                 del results[row.index]["userId"]  # No user gets it.
@@ -110,7 +111,9 @@ class Imports:
             self._store, self._secrets, self._secrets, call=job, pace=self._pace, appended=self._appended
         )
         if begun.state == "done":
-            return results | await importing.answer_again(wanted, request.on_conflict)
+            results |= await importing.answer_again(wanted, request.on_conflict)
+            _tell_changed(wanted, results)
+            return results
         try:
             earlier = await importing.earlier(wanted) if begun.state == "repeated" else {}
             wanted = await self._hashed(call, wanted, earlier)
@@ -118,6 +121,7 @@ class Imports:
         except OutcomeUnknown:
             refusal = refusals.outcome_unknown()
             raise passing(refusal, job) from None
+        _tell_changed(wanted, results)
         await self._keep_progress(request, begun, results)
         return results
 
@@ -143,7 +147,7 @@ class Imports:
         """The rows that passed validation, and the results of those that were refused."""
         wanted: list[ImportRow] = []
         results: dict[int, Json] = {}
-        reader = RowReader(call, ids, self._keys, self._settings.password_min_length)
+        reader = RowReader(call, ids, self._keys, self._settings.password_min_length, request.without_hashes)
         for index, raw in enumerate(request.users):
             if index % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)
@@ -187,6 +191,13 @@ class Imports:
         body: Json = {"importId": request.import_id, "chunks": [run[:2] for run in runs]}
         body |= {"failedChunks": refused[:_FAILED_CHUNKS]} | dict(zip(_STATUSES, counts, strict=True))
         return orjson.dumps(body)
+
+
+def _tell_changed(wanted: list[ImportRow], results: Mapping[int, Json]) -> None:
+    """Add to the results what became of the hashes of users who were created."""
+    for row in wanted:
+        if row.changed and results[row.index]["status"] == "created":
+            results[row.index]["changed"] = [dict(each) for each in row.changed]
 
 
 @dataclass(frozen=True, slots=True)

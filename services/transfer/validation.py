@@ -12,6 +12,7 @@ from services.domain.decision import Facts
 from services.domain.values import rfc3339
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
+from services.passwords.algorithms import looks_hashed
 from services.tokens.keys import ServerKeys
 from services.tokens.sealing import unseal
 from services.transfer.ids import Ids
@@ -33,6 +34,7 @@ class ImportRow:
         user_id: the id that its user gets.
         password: a password that is still to be hashed.
         facts: the hash that the row came with.
+        changed: what became of the hash, where it is not simply taken.
     """
 
     index: int
@@ -40,6 +42,7 @@ class ImportRow:
     user_id: str
     password: str | None
     facts: Facts
+    changed: tuple[m.ChangedField, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class RowReader:
     keys: ServerKeys
     min_length: int
     """Of passwords."""
+    without_hashes: m.WithoutHashes = "none"
 
     async def read(self, index: int, raw: dict[str, Any]) -> ImportRow:
         """Validate a row. Raises Refusal where it is invalid, DatabaseUnavailable."""
@@ -58,12 +62,12 @@ class RowReader:
         fields.check(user)
         if user.identities:
             _check_identities(user.identities)
-        password, facts = await self._secret(user)
+        password, facts, changed = await self._secret(user)
         created_at = None if user.created_at is None else datetime.fromisoformat(user.created_at)
-        return ImportRow(index, user, user.id or self.ids.of(index, created_at), password, facts)
+        return ImportRow(index, user, user.id or self.ids.of(index, created_at), password, facts, changed)
 
-    async def _secret(self, user: m.ImportedUser) -> tuple[str | None, Facts]:
-        """A password that is to be hashed, or the hash, as it is."""
+    async def _secret(self, user: m.ImportedUser) -> tuple[str | None, Facts, tuple[m.ChangedField, ...]]:
+        """A password that is to be hashed, or the hash, as it is, and what there is to tell of it."""
         hashed = None if user.password_hash is None else await self._opened(user.password_hash)
         password = None if user.password is None else await self._opened(user.password)
         if hashed is not None and password is not None:
@@ -71,17 +75,31 @@ class RowReader:
         if password is not None and password.startswith(_HASHED):
             hashed = password.removeprefix(_HASHED)
         elif password is not None:
+            if looks_hashed(password):
+                raise refusals.hash_as_password()
             if fault := policy.fault(password, self.min_length, email=user.email):
                 raise refusals.weak_password(fault, "password")
-            return password, Facts()
+            return password, Facts(), ()
+        if hashed is None:
+            return None, Facts(), ()
         try:
-            return None, Facts(password_hash=None if hashed is None else formats.accepted(hashed))
+            found = formats.examined(hashed)
         except formats.HashRejected as error:
-            raise refusals.invalid(str(error), "passwordHash") from None
+            if self.without_hashes == "none":
+                raise refusals.invalid(str(error), "passwordHash") from None
+            return None, Facts(), _changed_hash(f"left out, so the user resets the password by mail: {error}")
+        facts = Facts(password_hash=found.stored)
+        if found.weak is None:
+            return None, facts, ()
+        return None, facts, _changed_hash(f"a weak hash ({found.weak}), which the user's next login replaces")
 
     async def _opened(self, secret: SecretStr) -> str:
         command_id = self.call.command_id if self.call.repeatable else None
         return await unseal(secret.get_secret_value(), command_id, self.keys)
+
+
+def _changed_hash(message: str) -> tuple[m.ChangedField, ...]:
+    return (m.ChangedField(field="passwordHash", message=message),)
 
 
 def _check_identities(identities: list[m.LinkedIdentity]) -> None:

@@ -4,9 +4,11 @@ import base64
 import hashlib
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 from denizen.importing import HashConfig, hashes
+from denizen.importing.hashes import UnfitHash
 from denizen.importing.rows import Unfit
 
 from services.passwords.formats import HashRejected, accepted, verify
@@ -21,6 +23,11 @@ GOTRUE = (
     "$C0sHCg9ek77hsg==$zKVTMvnWVw5BBOZNUdnsalx4c4c7y/w7IS5p6Ut2+CfEFFlz37J9huyQfov4iizN8dbjvEJlM5tQaJP84+hfTw=="
 )
 """Of the tests of Supabase's GoTrue (internal/crypto)."""
+
+
+def accepted_text(text: str | UnfitHash) -> str:
+    assert isinstance(text, str)
+    return accepted(text)
 
 
 @pytest.mark.parametrize(("password", "known"), [("user1password", FIREBASE), ("mytestpassword", GOTRUE)])
@@ -102,19 +109,19 @@ def test_longer_scrypt_hash_is_cut_to_32_octets() -> None:
         key = hashlib.scrypt(b"password", salt=b"NaCl", n=1024, r=8, p=16, dklen=size)
         assert accepted(hashes.scrypt(1024, 8, 16, b"NaCl", key)) == known
     with pytest.raises(Unfit):
-        hashes.scrypt(1024, 8, 16, b"NaCl", key[:31])
+        hashes.scrypt(1024, 8, 16, b"NaCl", key[:15])
 
 
 def test_keycloak_hash_verifies() -> None:
     """Made by Keycloak 9 (dev.to/oskarspakers); and 64 octets of SHA-256, as Keycloak makes them since."""
     data = {"hashIterations": 27500, "algorithm": "pbkdf2-sha256"}
     secret = {"salt": "x/bm4Y3DcuV9eU97ervkPA==", "value": "1u7BLvfSPxQFpwc5jpGSA+88EGl9pZYKhaZ8YPIu9N4="}
-    stored = accepted(hashes.keycloak(secret, data))
+    stored = accepted_text(hashes.keycloak(secret, data))
     assert verify("admin", stored)
     assert not verify("admin1", stored)
     salt = base64.b64decode(secret["salt"])
     long = hashlib.pbkdf2_hmac("sha256", b"admin", salt, 27500, 64)
-    assert accepted(hashes.keycloak(secret | {"value": base64.b64encode(long).decode()}, data)) == stored
+    assert accepted_text(hashes.keycloak(secret | {"value": base64.b64encode(long).decode()}, data)) == stored
 
 
 def test_keycloak_argon2_hash_verifies() -> None:
@@ -123,35 +130,117 @@ def test_keycloak_argon2_hash_verifies() -> None:
     more = {"hashLength": ["32"], "memory": ["256"], "type": ["id"], "version": ["1.3"], "parallelism": ["2"]}
     data = {"hashIterations": 2, "algorithm": "argon2", "additionalParameters": more}
     text = hashes.keycloak({"salt": "c29tZXNhbHQ=", "value": "bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc="}, data)
-    assert accepted(text) == known
+    assert accepted_text(text) == known
     assert verify("password", known)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"algorithm": "md4", "hash": {"value": "canary", "encoding": "hex"}}, "md4"),
+        ({"algorithm": "md5", "hash": {"value": "canary", "encoding": "hex"}}, "md5"),
+        ({"algorithm": "hmac", "hash": {"value": "canary", "digest": "sha256", "key": {"value": "canary"}}}, "HMAC"),
+        (
+            {
+                "algorithm": "sha256",
+                "hash": {"value": "00" * 31, "encoding": "hex"},
+                "salt": {"value": "canary", "position": "suffix"},
+            },
+            "sha256",
+        ),
+        ({"algorithm": "pbkdf2", "hash": {"value": "$pbkdf2-md5$i=1000,l=16$c2FsdA$AAAA"}}, "PBKDF2"),
+        ({"algorithm": "pbkdf2", "hash": {"value": "$pbkdf2-sha256$i=1000,l=16$c2FsdA$AAAA"}}, "PBKDF2"),
+        (
+            {
+                "algorithm": "scrypt",
+                "hash": {"value": "00" * 64, "encoding": "hex"},
+                "salt": {"value": "s"},
+                "cost": 1000,
+            },
+            "scrypt",
+        ),
+        ({"algorithm": "bcrypt", "hash": {"value": "canary"}, "password": {"encoding": "utf16le"}}, "bcrypt"),
+        ({"algorithm": "sha1"}, "sha1"),
+        ({"algorithm": "canary"}, "an algorithm that Auth0 does not name"),
+    ],
+    ids=json.dumps,
+)
+def test_unsupported_auth0_hash_is_unfit_and_names_its_algorithm(given: dict[str, object], named: str) -> None:
+    unfit = hashes.auth0(given)
+    assert isinstance(unfit, UnfitHash)
+    assert named in unfit.message
+    assert "canary" not in unfit.message
+
+
+def auth0(algorithm: str, value: str, encoding: str = "hex", **more: object) -> dict[str, object]:
+    return {"algorithm": algorithm, "hash": {"value": value, "encoding": encoding}, **more}
+
+
+SALT = {"value": "salt"}
 
 
 @pytest.mark.parametrize(
     "given",
     [
-        {"algorithm": "md5", "hash": {"value": "canary", "encoding": "hex"}},
-        {"algorithm": "hmac", "hash": {"value": "canary", "digest": "sha256", "key": {"value": "canary"}}},
-        {"algorithm": "sha256", "hash": {"value": "00" * 32, "encoding": "hex"}},
+        auth0("md5", "3cb4e732631f47e6eb961f34554b7cde"),
+        auth0("sha1", "2f9e53523b62abc141a2b4d6019d23cba835dbd0"),
+        auth0("sha256", "jLJYwH64cZQ7StDnVKUCtfw6OJ11/vyRtOAQd47MoBg=", "base64", salt=SALT | {"position": "prefix"}),
+        auth0("sha256", "n+NyCAC8BTzorAU7AQEsEfh4qDAh0HpRtPLX0dsQdAo=", "base64", salt=SALT | {"position": "suffix"}),
         {
-            "algorithm": "sha256",
-            "hash": {"value": "00" * 32, "encoding": "hex"},
-            "salt": {"value": "canary", "position": "prefix"},
+            "algorithm": "hmac",
+            "hash": {
+                "value": "955ca3bd5be9681f0de4e366f1d33a17f77dde1ef64f2394b5f939aad39dbe26",
+                "encoding": "hex",
+                "digest": "sha256",
+                "key": {"value": "key", "encoding": "utf8"},
+            },
         },
-        {
-            "algorithm": "sha256",
-            "hash": {"value": "00" * 31, "encoding": "hex"},
-            "salt": {"value": "canary", "position": "suffix"},
-        },
-        {"algorithm": "pbkdf2", "hash": {"value": "$pbkdf2-md5$i=1000,l=16$c2FsdA$AAAA"}},
-        {"algorithm": "pbkdf2", "hash": {"value": "$pbkdf2-sha256$i=1000,l=16$c2FsdA$AAAA"}},
-        {"algorithm": "scrypt", "hash": {"value": "00" * 64, "encoding": "hex"}, "salt": {"value": "s"}, "cost": 1000},
-        {"algorithm": "bcrypt", "hash": {"value": "canary"}, "password": {"encoding": "utf16le"}},
+        auth0("ldap", "{SHA}L55TUjtiq8FBorTWAZ0jy6g129A="),
+        auth0("ldap", "{MD5}PLTnMmMfR+brlh80VUt83g=="),
+        auth0("pbkdf2", "$pbkdf2-sha256$i=1000,l=20$c2FsdHNhbHRzYWx0c2FsdA$BBs+1+PaslLtBPULUr8/lQicvVs", "utf8"),
+        auth0(
+            "pbkdf2",
+            "$pbkdf2-sha512$l=64$c2FsdHNhbHRzYWx0c2FsdA$"
+            "Byw7nkAtKTXuj81UG53itgTqoZEs8GqToqbceEw3SpRAuIEBcVlhk8Az9c8eVEiRZaKBHGpEw2x/ERTJWKI5rw",
+            "utf8",
+        ),
+        auth0("scrypt", "07a5fc62617df14f07bab22816eb0cf94a36ca87aa38ca90", salt=SALT, keylen=24),
     ],
-    ids=json.dumps,
+    ids=lambda given: given["algorithm"],
 )
-def test_unsupported_auth0_hash_is_refused(given: dict[str, object]) -> None:
-    with pytest.raises(Unfit) as unfit:
-        hashes.auth0(given)
-    assert unfit.value.field == "passwordHash"
-    assert "canary" not in str(unfit.value)
+def test_auth0_hash_verifies_its_password_only(given: dict[str, object]) -> None:
+    """Rows of an import file of Auth0's, whose password is known."""
+    text = hashes.auth0(given)
+    assert isinstance(text, str)
+    assert verify("correct horse", accepted(text))
+    assert not verify("correct hors", accepted(text))
+
+
+def test_fusionauth_hash_verifies() -> None:
+    """Of FusionAuth's load tests, and of its import scripts."""
+    text = hashes.fusionauth("salted-sha256", 1, "ZjFuZDFuZ24zbTA=", "KGRZ7l/GeMtj2oQVXXatV4ODFXgpJA8iW6z1Kzvr0FQ=")
+    assert isinstance(text, str)
+    assert verify("password123", accepted(text))
+    assert not verify("password12", accepted(text))
+    text = hashes.fusionauth("bcrypt", 12, "Oa88b1GmziTesQzGkMSYyu", "wSMHfHu84ns5n4WeGY0Jn.ZwZsLj3zC")
+    assert isinstance(text, str)
+    assert accepted(text) == "$2a$12$Oa88b1GmziTesQzGkMSYyuwSMHfHu84ns5n4WeGY0Jn.ZwZsLj3zC"
+    assert hashes.fusionauth("salted-md5", 24000, "c2FsdA==", "AAAA") == UnfitHash(
+        "salted-md5 hashes of more than one round are not accepted"
+    )
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: hashes.clerk("sha512_symfony", "canary"),
+        lambda: hashes.clerk("canary", "canary"),
+        lambda: hashes.keycloak({"salt": "canary"}, {"algorithm": "pbkdf2", "hashIterations": 1}),
+        lambda: hashes.keycloak({"salt": "c2FsdA==", "value": "AAAA"}, {"algorithm": "canary", "hashIterations": 1}),
+        lambda: hashes.firebase(HashConfig(SIGNER), "c\u00e4nary", "canary"),
+    ],
+)
+def test_hash_of_no_known_form_is_unfit(made: Callable[[], str | UnfitHash]) -> None:
+    unfit = made()
+    assert isinstance(unfit, UnfitHash)
+    assert "canary" not in unfit.message

@@ -69,6 +69,7 @@ async def test_create_query_block_and_event_follow_each_other(backend: Backend) 
     headers = dict(event.headers or {})
     assert headers.keys() == {
         *(f"ce-{name}" for name in ("specversion", "id", "type", "source", "subject", "time", "sequence")),
+        "ce-datacontenttype",
         "content-type",
         "Nats-Msg-Id",
         "Nats-Expected-Last-Sequence",
@@ -76,7 +77,7 @@ async def test_create_query_block_and_event_follow_each_other(backend: Backend) 
         "ce-traceparent",
     }
     assert headers["traceparent"] == trace
-    assert headers["content-type"] == "application/json"
+    assert headers["content-type"] == headers["ce-datacontenttype"] == "application/json"
     assert headers["ce-source"].startswith("/denizen/")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", headers["ce-time"])
     assert headers["ce-specversion"] == "1.0"

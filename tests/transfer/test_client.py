@@ -323,3 +323,38 @@ def _snapshots(denizen: Denizen) -> set[int]:
 def _held(denizen: Denizen, others: set[int], count: int) -> None:
     """Wait until so many snapshots are held but for others: for less time than an abandoned export is held."""
     eventually(lambda: len(_snapshots(denizen) - others) == count, 30, f"{count} exports")
+
+
+YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5rd.RhAtQ7"
+
+
+async def test_import_without_unsupported_hashes_creates_each_user_and_reports(client: contract.AsyncClient) -> None:
+    hashes = [YESCRYPT, "{SHA}at+xg6SiyUovktq1redip", HASHES[0]]
+    rows = [row | {"passwordHash": hashed} for row, hashed in zip(users(3, emailVerified=True), hashes, strict=True)]
+    refused = await client.auth.users.import_users(rows, dry_run=True)
+    assert counts(refused) == (1, 0, 0, 2)
+    told: list[ImportResult] = []
+    summary = await client.auth.users.import_users(rows, without_hashes="unsupported", on_result=told.append)
+    assert counts(summary) == (3, 0, 0, 0)
+    assert [group["message"] for group in summary.report.as_json()["changed"]] == [
+        "left out, so the user resets the password by mail: yescrypt hashes are not accepted",
+        "left out, so the user resets the password by mail: the {SHA} hash is malformed",
+        "a weak hash (bcrypt), which the user's next login replaces",
+    ]
+    assert [[name for name, _ in each.changed] for each in told] == [["passwordHash"]] * 3
+    signed_in = await client.auth.sessions.authenticate(email=rows[2]["email"], password=PASSWORD)
+    assert signed_in.user.email == rows[2]["email"]
+
+
+async def test_import_without_all_hashes_sends_none(client: contract.AsyncClient) -> None:
+    rows = users(2, passwordHash=HASHES[0], emailVerified=True)
+    summary = await client.auth.users.import_users(rows, without_hashes="all")
+    assert counts(summary) == (2, 0, 0, 0)
+    assert summary.report.changed.count == 2
+    with pytest.raises(contract.InvalidCredentials):
+        await client.auth.sessions.authenticate(email=rows[0]["email"], password=PASSWORD)
+
+
+async def test_import_refuses_another_choice_of_hashes(client: contract.AsyncClient) -> None:
+    with pytest.raises(ValueError, match="none, unsupported or all"):
+        await client.auth.users.import_users([], without_hashes="some")  # pyright: ignore[reportArgumentType]

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
-from denizen.importing.formulas import restored
+from denizen.importing.formulas import defused, restored
 
 from services.domain.refusals import Refusal
 from services.transfer.forms import FIELDS, HASH, Encoder, Form, check
@@ -40,6 +41,8 @@ FORMULAS = [
     "'=1+1",
     "\n=1+1",
     "\uff1d1+1",
+    "  =1+1",
+    "\u3000\uff1d1+1",
     "\uff0b1+1",
     "\uff0d1+1",
     "\uff20SUM(1+1)",
@@ -65,7 +68,8 @@ def test_formulas_are_defused_in_every_cell(formula: str) -> None:
     user = USER | {"email": formula, "profile": {"firstName": formula}, "metadata": {"plan": formula, "all": [formula]}}
     fields = ["email", "profile.firstName", "metadata.plan", "metadata", "metadata.all"]
     _, found = cells(encoded("csv", user, fields=fields))
-    assert found[:3] == [f"'{formula}"] * 3
+    assert found[:3] == [defused(formula)] * 3
+    assert found[0].startswith("'")
     assert not [cell for cell in found if cell.startswith(tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))]
     assert [restored(cell) for cell in found[:3]] == [formula] * 3
     _, raw = cells(encoded("csv", user, fields=fields, raw=True))
@@ -172,3 +176,16 @@ def test_known_field_is_accepted() -> None:
     with pytest.raises(Refusal) as refusal:
         check([HASH], hashes=False)
     assert refusal.value.code == "forbidden"
+
+
+@pytest.mark.parametrize("cut", [";", "\t", "\n", "\r\n"])
+def test_cell_that_another_separator_would_cut_begins_no_formula(cut: str) -> None:
+    cell = f"Ada{cut}=1+1{cut} @SUM(1){cut}2"
+    user = USER | {"profile": {"firstName": cell}, "metadata": {"all": [f"x;{cell}"]}}
+    _, found = cells(encoded("csv", user, fields=["profile.firstName", "metadata"]))
+    for part in re.split("[;\t\r\n]", found[0] + ";" + found[1]):
+        assert part.strip()[:1] not in tuple("=@")
+    assert restored(found[0]) == cell
+    assert json.loads(restored(found[1])) == user["metadata"]
+    _, raw = cells(encoded("csv", user, fields=["profile.firstName"], raw=True))
+    assert raw == [cell]

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from denizen.importing.dates import ORDER, DateOrder
 from denizen.importing.fitting import fit
+from denizen.importing.hashes import UnfitHash
 from denizen.importing.presets import Preset
 from denizen.importing.recognition import recognised
 from denizen.importing.rows import BadRow, Json, LeftOutRow, Row, Unfit, own, user
@@ -47,8 +48,8 @@ def _ordered(preset: Preset, dates: DateOrder) -> Preset:
     return ordered
 
 
-def _made(preset: Preset, line: int, raw: Any) -> Row:
-    """The user that a preset makes. Raises Unfit and LeftOut."""
+def _made(preset: Preset, line: int, raw: Any) -> Row | BadRow:
+    """The user that a preset makes; or none, where the hash cannot be taken. Raises Unfit and LeftOut."""
     if not isinstance(raw, dict):
         raise Unfit("the row is not an object")
     source = SourceRow(cast(Json, raw))
@@ -57,6 +58,9 @@ def _made(preset: Preset, line: int, raw: Any) -> Row:
         if made is None:
             raise LeftOut(_NO_USER)
         found = {name: value for name, value in user(made).items() if value is not None}
+        hashed = found.get("passwordHash")
+        if isinstance(hashed, UnfitHash):
+            del found["passwordHash"]
         not_taken = source.not_taken()
         changes = fit(found, source)
     except Unfit:
@@ -64,4 +68,7 @@ def _made(preset: Preset, line: int, raw: Any) -> Row:
     except (AttributeError, ArithmeticError, LookupError, TypeError, ValueError):
         # An export has its system's form. Where it has not, what breaks first depends on the row.
         raise Unfit("the row has not the form of such an export") from None
-    return Row(line, found, not_taken, source.changed() + changes)
+    row = Row(line, found, not_taken, source.changed() + changes)
+    if isinstance(hashed, UnfitHash):
+        return BadRow(line, "validation_failed", hashed.message, "passwordHash", without_hash=row)
+    return row

@@ -1,13 +1,22 @@
-"""Cells that a spreadsheet would run (OWASP, CSV injection): an export defuses them, an import makes that undone."""
+"""Cells that a spreadsheet would run (OWASP, CSV injection): an export defuses them, an import makes that undone.
+
+A spreadsheet that expects another separator splits a cell at its semicolons and tabs, and does not see the quotes
+around it, so that a line break within it begins a row. So what follows those is defused like the beginning of a cell.
+"""
 
 from __future__ import annotations
 
 import re
 
-_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the full-width ones, which spreadsheets of East Asia take for the same
-STARTS = frozenset(f"'{_SIGNS}")
-"""Whatever is to be defused begins with one of these."""
-_FORMULA = re.compile(f"'*[{re.escape(_SIGNS)}]")
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the full-width ones, which spreadsheets of East Asia take for the same
+_SPACES = " \xa0\u2002\u2003\u2007\u2009\u200b\u202f\u3000\ufeff\x0b\x0c"  # spreadsheets skip them before a sign
+_BREAKS = ";\t\r\n"
+STARTS = frozenset(f"'{_SIGNS}{_SPACES}{_BREAKS}")
+"""A cell without any of these at its beginning, and without a break, is the same when it is defused."""
+_FORMULA = rf"(?='*[{_SPACES}]*[{re.escape(_SIGNS)}]"
+_AT_THE_START = rf"{_FORMULA}|'*[{_SPACES}]*[\t\r\n])"
+_DEFUSE = re.compile(rf"^{_AT_THE_START}|[{_BREAKS}]{_FORMULA})")
+_RESTORE = re.compile(rf"^'{_AT_THE_START}|[{_BREAKS}]'{_FORMULA})")
 
 
 def defused(cell: str) -> str:
@@ -15,9 +24,9 @@ def defused(cell: str) -> str:
 
     One that looks defused already gets another quote, so that `restored` gives every cell back as it was.
     """
-    return f"'{cell}" if _FORMULA.match(cell) else cell
+    return _DEFUSE.sub(r"\g<0>'", cell)
 
 
 def restored(cell: str) -> str:
     """The cell that `defused` was given."""
-    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
+    return _RESTORE.sub(lambda match: match[0][:-1], cell)

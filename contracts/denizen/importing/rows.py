@@ -48,12 +48,14 @@ class BadRow:
         code: of the contract: `malformed_message` for what cannot be parsed, else `validation_failed`.
         message: one sentence for people.
         field: dotted camelCase path of the offending field, or the name of the column, where one is to blame.
+        without_hash: the user without the password hash, where it alone cannot be taken.
     """
 
     line: int
     code: Code
     message: str
     field: str | None = None
+    without_hash: Row | None = None
 
 
 class RefusedFile(ValueError):

@@ -142,7 +142,7 @@ def _user(plan: list[tuple[int, _Column]], cells: list[str], null: frozenset[str
         cell = cells[index]
         if not cell or (null and cell in null):
             continue
-        if cell[0] == "'":
+        if "'" in cell:
             cell = restored(cell)
         value = cell if column.value is None else column.value(cell)
         if column.section is None:

@@ -10,6 +10,7 @@ from denizen.messages.users import CreateUser
 from pydantic import Field, StringConstraints
 
 __all__ = [
+    "ChangedField",
     "ExportFilter",
     "ExportPiece",
     "ExportUsers",
@@ -25,6 +26,7 @@ __all__ = [
     "KeptUser",
     "OnConflict",
     "UndoImport",
+    "WithoutHashes",
 ]
 
 
@@ -50,6 +52,7 @@ ImportId = Annotated[
     Otherwise("not the name of a job: 1 to 64 letters, digits, '_' and '-'"),
 ]
 OnConflict = Literal["fail", "skip", "update"]
+WithoutHashes = Literal["none", "unsupported"]
 
 
 class ImportUsers(Request):
@@ -69,6 +72,17 @@ class ImportUsers(Request):
     """A row whose e-mail address or external id belongs to a user already: `fail` refuses it, `skip` leaves the user
     as they are, `update` changes the user with that e-mail address to what the row says. What users or operators have
     decided since an import is never changed."""
+    without_hashes: WithoutHashes = "none"
+    """`unsupported` creates a user whose `passwordHash` cannot be taken without a password, and says so in `changed`:
+    the user resets the password by mail. With `none` such a row is refused (`validation_failed`, `passwordHash`)."""
+
+
+class ChangedField(Message):
+    """A field of a user whose value is not that of the row."""
+
+    field: str
+    message: str
+    """Holds no value of the row."""
 
 
 class ImportedRow(Message):
@@ -81,6 +95,8 @@ class ImportedRow(Message):
     error: ErrorBody | None = None
     not_changed: tuple[str, ...] = ()
     """Of an updated user: the fields that are not as in the row, because users or operators decided on them."""
+    changed: tuple[ChangedField, ...] = ()
+    """Of a user who was created: `passwordHash` where the hash is weak, or was left out."""
 
 
 class ImportReply(Message):

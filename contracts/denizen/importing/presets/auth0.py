@@ -69,7 +69,7 @@ def _identities(raw: Json, user_id: str | None) -> list[Json]:
     return found
 
 
-def _hash(raw: Json) -> str | None:
+def _hash(raw: Json) -> str | hashes.UnfitHash | None:
     custom = mapping(raw, "custom_password_hash")
     if not custom:
         return text(raw, "passwordHash") or text(raw, "password_hash")

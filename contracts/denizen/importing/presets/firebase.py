@@ -8,7 +8,7 @@ from typing import Any, cast
 from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
 from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names
-from denizen.importing.rows import Json, Unfit
+from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
 from denizen.importing.values import compact, flag, given, mapping, text, time
 
@@ -53,13 +53,13 @@ class Firebase:
             }
         )
 
-    def _hash(self, raw: Json) -> str | None:
+    def _hash(self, raw: Json) -> str | hashes.UnfitHash | None:
         key = text(raw, "passwordHash")
         salt = text(raw, "salt") or text(raw, "passwordSalt") or ""
         if key is None:
             return None
         if self.config is None:
-            raise Unfit("a hash of Firebase, for which the hash parameters of the project are needed", "passwordHash")
+            return hashes.UnfitHash("a hash of Firebase needs the hash parameters of the project: --hash-config FILE")
         return hashes.firebase(self.config, salt, key)
 
 

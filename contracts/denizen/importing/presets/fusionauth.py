@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from denizen.importing import hashes
 from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, kept_with, names
-from denizen.importing.rows import Json, Unfit
+from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, identities, mapping, octets, text, time
+from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
 
 MARKS = names(
     """
@@ -69,19 +69,4 @@ def _password(raw: Json) -> Json:
     password, scheme = text(raw, "password"), text(raw, "encryptionScheme")
     if password is None or scheme is None:
         return in_the_clear(raw, password)
-    return {"passwordHash": _hash(scheme, raw.get("factor"), text(raw, "salt") or "", password)}
-
-
-def _hash(scheme: str, factor: Any, salt: str, key: str) -> str:
-    if scheme == "bcrypt":
-        return key if key.startswith("$2") else f"$2a${int(factor):02d}${salt}{key}"
-    if scheme in _PBKDF2:
-        return hashes.pbkdf2(_PBKDF2[scheme], int(factor), octets(salt), octets(key))
-    raise Unfit("a hash of a kind that is not taken; without it, the user resets the password", "passwordHash")
-
-
-_PBKDF2 = {
-    "salted-pbkdf2-hmac-sha256": "sha256",
-    "salted-pbkdf2-hmac-sha256-512": "sha256",
-    "salted-pbkdf2-hmac-sha512-512": "sha512",
-}
+    return {"passwordHash": hashes.fusionauth(scheme, raw.get("factor"), text(raw, "salt") or "", password)}
