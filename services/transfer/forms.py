@@ -89,7 +89,11 @@ class Encoder:
         if ";" in text or "\\" in text:
             return [value if value is None else _text(value) for value in values]
         return [
-            value if value is None or (value.__class__ is str and value[:1] not in STARTS) else _text(value)
+            _json(value)
+            if value.__class__ is not str and value is not None
+            else defused(value)
+            if value and value[0] in STARTS
+            else value
             for value in values
         ]
 
