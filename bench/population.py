@@ -14,7 +14,7 @@ from services.domain.events import UserCreated, encode
 from services.domain.values import Json
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.ids import new_event_id
+from services.platform.ids import new_event_id
 
 _WORDS = re.compile(r"\w+")
 _FIRST = _WORDS.findall(

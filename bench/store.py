@@ -15,11 +15,11 @@ from typeid import TypeID
 
 from services.domain.streams import NewEvent
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrations.migrate import migrate
 from services.platform.batching import Batcher
+from services.platform.ids import new_event_id
 from services.platform.settings import Settings
 
 CELL = "bench"

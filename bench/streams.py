@@ -19,7 +19,7 @@ from bench.system import System
 from services.domain.events import UserUpdated, encode
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.chain import link
-from services.eventstore.log.ids import new_event_id
+from services.platform.ids import new_event_id
 from services.platform.settings import Settings
 
 Json = dict[str, Any]

@@ -1,6 +1,6 @@
 """The read models: one module for each, with its table and what the events do to it.
 
-Imports the contract package `denizen`, the domain and the database driver (a rule in pyproject.toml).
+Imports `domain`, and of libraries the database driver (a rule in pyproject.toml).
 """
 
 from projections.by_email import BY_EMAIL

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F")
+JsonObject = Mapping[str, Any]
+"""A JSON object that a caller gives."""
 
 _LONGEST = 1e9
 """Seconds, some thirty years: a deadline later than that is no time any more."""
@@ -69,7 +71,7 @@ def seconds(name: str, value: Any) -> float:
     return value
 
 
-def rfc3339(name: str, value: Any) -> str:
+def timestamp(name: str, value: Any) -> str:
     """A time as it is sent. Raises TypeError where the value is no datetime; ValueError where it has no zone."""
     if not isinstance(value, datetime):
         raise _wrong(name, "a datetime with its zone", value)

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from denizen.owner import Process
+from denizen.owner import OwnerProcess
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        self._process = Process()
+        self._process = OwnerProcess()
         self._turn = threading.Lock()
         self._closing = False
         self._running: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None

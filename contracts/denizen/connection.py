@@ -39,7 +39,7 @@ DENIED = re.compile(r'permissions violation for (publish|subscription)\b[^"]*"([
 """What nats-server says of a missing permission: for what, and the subject."""
 _LOGIN_REFUSED = re.compile(r"authori[sz]ation violation|authentication (?:expired|revoked)", re.IGNORECASE)
 
-Unreadable = Callable[[bytes], Awaitable[None]]
+OnUnreadable = Callable[[bytes], Awaitable[None]]
 """Is told the reply subject, as it came, of a message that could not be read."""
 
 
@@ -72,7 +72,7 @@ def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
 
 
 async def opened(
-    servers: Sequence[str], options: Mapping[str, Any], *, unreadable: Unreadable | None = None
+    servers: Sequence[str], options: Mapping[str, Any], *, unreadable: OnUnreadable | None = None
 ) -> Connection:
     """A connection to one of the `servers`, with the options of nats.connect; tried until a server lets it in.
 
@@ -115,7 +115,7 @@ async def taken(client: Client, seconds: int = 10) -> None:
 class Connection(Client):
     """nats-py's connection, mended where it would be insecure, deaf or silent."""
 
-    def __init__(self, transport: Transport | None, unreadable: Unreadable | None = None) -> None:
+    def __init__(self, transport: Transport | None, unreadable: OnUnreadable | None = None) -> None:
         """`transport`: that it keeps, also for servers that it is told of later; None: nats-py's, without TLS."""
         super().__init__()
         if transport is not None:

@@ -16,7 +16,7 @@ from denizen.jetstream import failure
 from denizen.messages import EventType
 from denizen.parking import ParkedEvent
 from denizen.starting import Beginning, Start
-from denizen.subscription import Handler, Plan, Subscription
+from denizen.subscription import Handler, Subscription, SubscriptionPlan
 from denizen.transport import Transport
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
@@ -64,7 +64,9 @@ class Events:
         TypeError where the handler could never run or an argument has a wrong type; NoAnswer and its kinds.
         """
         names = [*([event] if isinstance(event, str) else arguments.texts("event", event)), *more]
-        plan = Plan(filters(names), _checked(durable), Beginning.of(start) if start is not None else None, park_after)
+        plan = SubscriptionPlan(
+            filters(names), _checked(durable), Beginning.of(start) if start is not None else None, park_after
+        )
         subscription = Subscription(self._transport, plan, handler)
         await subscription.start()
         self._subscriptions.add(subscription)
@@ -99,7 +101,7 @@ class Events:
         try:
             yield (await self._transport.connection()).jetstream()
         except (NatsError, JetStreamError) as error:
-            raise failure(f"the stream {parking.STREAM}", error) from error
+            raise failure(f"the stream {parking.PARKED_STREAM}", error) from error
 
     async def stop(self) -> None:
         """Stop every subscription."""

@@ -57,7 +57,7 @@ async def first_piece(transport: Transport, options: ExportOptions) -> ExportPie
     refuse_unknown(options, ExportOptions.__optional_keys__)
     times = {"createdAfter": "created_after", "createdBefore": "created_before"}
     chosen = {
-        field: arguments.rfc3339(name, at) for field, name in times.items() if (at := options.get(name)) is not None
+        field: arguments.timestamp(name, at) for field, name in times.items() if (at := options.get(name)) is not None
     }
     chosen |= {name: arguments.text(name, text) for name in ("status", "search") if (text := options.get(name))}
     body = {

@@ -13,7 +13,7 @@ _FORKED = (
 )
 
 
-class Process:
+class OwnerProcess:
     """The process that used something first."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Owner:
     """The process and the event loop that used a connection first."""
 
     def __init__(self) -> None:
-        self._process = Process()
+        self._process = OwnerProcess()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def is_new(self) -> bool:

@@ -21,7 +21,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
 from pydantic import Field, TypeAdapter
 
-STREAM = "USERS_PARKED"
+PARKED_STREAM = "USERS_PARKED"
 PREFIX = "users.v1.parked"
 _DROPPED = {"Nats-TTL": "1s"}
 
@@ -106,7 +106,7 @@ async def write(jetstream: JetStreamContext, durable: str, note: Note, *, replac
     if replaces is not None:
         headers["Nats-Expected-Last-Subject-Sequence"] = str(replaces)
     body = json.dumps(asdict(note), separators=(",", ":")).encode()
-    await jetstream.publish(f"{PREFIX}.{durable}.{note.position}", body, stream=STREAM, headers=headers)
+    await jetstream.publish(f"{PREFIX}.{durable}.{note.position}", body, stream=PARKED_STREAM, headers=headers)
 
 
 async def notes(jetstream: JetStreamContext, durable: str) -> dict[int, tuple[int, Note]]:
@@ -115,7 +115,7 @@ async def notes(jetstream: JetStreamContext, durable: str) -> dict[int, tuple[in
     sequence = 0
     while True:
         try:
-            message = await jetstream.get_msg(STREAM, sequence + 1, subject=subjects(durable), next=True)
+            message = await jetstream.get_msg(PARKED_STREAM, sequence + 1, subject=subjects(durable), next=True)
         except NotFoundError:
             return found
         assert message.seq is not None

@@ -21,16 +21,16 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
-STREAM = "KV_users_revocations"
+REVOCATIONS_STREAM = "KV_users_revocations"
 KEYS = "$KV.users_revocations."
 LIVE = "users.v1.revocation."
 """Where NATS repeats each entry as soon as it is stored."""
 FILLED = "filled"
 KEPT_SECONDS = 75 * 60
 """How long an entry is kept: longer than any access token lives (an hour), by the clocks' difference."""
-_INFO = f"$JS.API.STREAM.INFO.{STREAM}"
-_GET = f"$JS.API.DIRECT.GET.{STREAM}"
-_GET_OF_LEADER = f"$JS.API.STREAM.MSG.GET.{STREAM}"
+_INFO = f"$JS.API.STREAM.INFO.{REVOCATIONS_STREAM}"
+_GET = f"$JS.API.DIRECT.GET.{REVOCATIONS_STREAM}"
+_GET_OF_LEADER = f"$JS.API.STREAM.MSG.GET.{REVOCATIONS_STREAM}"
 _PAGE = 1000
 
 
@@ -172,7 +172,7 @@ class Watch:
         """
         headers = _headers(message)
         subject = headers.get("Nats-Subject", "")
-        if headers.get("Nats-Stream") != STREAM or not subject.startswith(KEYS):
+        if headers.get("Nats-Stream") != REVOCATIONS_STREAM or not subject.startswith(KEYS):
             return 0
         key = subject.removeprefix(KEYS)
         entry: dict[str, Any] = json.loads(message.data or b"{}")

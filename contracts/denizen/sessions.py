@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Unpack
 
 from denizen import arguments
+from denizen.arguments import JsonObject
 from denizen.blocking import Blocking, blocking
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
 from denizen.users import sections, with_changes
-
-Json = Mapping[str, Any]
 
 
 class Sessions:
@@ -88,10 +86,10 @@ class Me:
 
     async def update(
         self,
-        changes: Json | None = None,
+        changes: JsonObject | None = None,
         *,
-        profile: Json | Profile | None = None,
-        metadata: Json | None = None,
+        profile: JsonObject | Profile | None = None,
+        metadata: JsonObject | None = None,
         **options: Unpack[CommandOptions],
     ) -> User:
         """Change profile or metadata, as `Users.update`."""
@@ -164,7 +162,7 @@ class Me:
         """
         await self._transport.command("DeleteUser", _proof(current_password), options, token=self._token)
 
-    async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
+    async def _change(self, command: str, body: JsonObject, options: CommandOptions) -> User:
         reply = await self._transport.command(command, body, options, token=self._token)
         return User.model_validate(reply["user"])
 

@@ -36,7 +36,7 @@ Handler = Callable[[Event], Awaitable[None] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SubscriptionPlan:
     """What a subscription follows.
 
     Attributes:
@@ -60,7 +60,7 @@ class Plan:
 class Subscription:
     """Events on their way to a handler, until it is stopped."""
 
-    def __init__(self, transport: Transport, plan: Plan, handler: Handler) -> None:
+    def __init__(self, transport: Transport, plan: SubscriptionPlan, handler: Handler) -> None:
         """Raises TypeError where the handler could never run."""
         self._transport = transport
         self._plan = plan
@@ -221,11 +221,11 @@ class Subscription:
         assert durable is not None
         jetstream = (await self._transport.connection()).jetstream()
         try:
-            await jetstream.consumer_info(parking.STREAM, durable)
+            await jetstream.consumer_info(parking.PARKED_STREAM, durable)
         except NotFoundError:
             config = durables.retrying(durable)
-            await self._ask_for(durable, None, lambda: jetstream.add_consumer(parking.STREAM, config))
-        return await jetstream.pull_subscribe_bind(durable, parking.STREAM)
+            await self._ask_for(durable, None, lambda: jetstream.add_consumer(parking.PARKED_STREAM, config))
+        return await jetstream.pull_subscribe_bind(durable, parking.PARKED_STREAM)
 
     async def _retry(self, message: Msg) -> None:
         """Handle a parked event once more where that is what its message asks for."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
 from typing import Any, Final, Unpack
 
 from denizen import arguments
+from denizen.arguments import JsonObject
 from denizen.blocking import Blocking, blocking
 from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
 from denizen.importing import Format, Preset
@@ -17,7 +18,6 @@ from denizen.transfer import Import, ImportResult, ImportSummary, Verified
 from denizen.transport import CommandOptions, Transport
 from denizen.undoing import UndoSummary, undo
 
-Json = Mapping[str, Any]
 PAGE = 500
 """Users that `iter_all` asks for at a time."""
 
@@ -45,9 +45,9 @@ class Users:
         password_hash: str | None = None,
         email_verified: bool = False,
         external_id: str | None = None,
-        profile: Json | Profile | None = None,
-        metadata: Json | None = None,
-        app_metadata: Json | None = None,
+        profile: JsonObject | Profile | None = None,
+        metadata: JsonObject | None = None,
+        app_metadata: JsonObject | None = None,
         **options: Unpack[CommandOptions],
     ) -> User:
         """Create a user. `profile` has camelCase keys, as on the wire.
@@ -63,11 +63,11 @@ class Users:
     async def update(
         self,
         user_id: str,
-        changes: Json | None = None,
+        changes: JsonObject | None = None,
         *,
-        profile: Json | Profile | None = None,
-        metadata: Json | None = None,
-        app_metadata: Json | None = None,
+        profile: JsonObject | Profile | None = None,
+        metadata: JsonObject | None = None,
+        app_metadata: JsonObject | None = None,
         external_id: str | _Unset | None = UNSET,
         **options: Unpack[CommandOptions],
     ) -> User:
@@ -109,7 +109,7 @@ class Users:
         *,
         email: str,
         password: str,
-        profile: Json | Profile | None = None,
+        profile: JsonObject | Profile | None = None,
         **options: Unpack[CommandOptions],
     ) -> User | None:
         """Register a person. Returns None where Denizen is set to be discreet. Raises EmailTaken, WeakPassword."""
@@ -179,7 +179,7 @@ class Users:
         body = {"userId": user_id, "provider": provider, "providerId": provider_id}
         return await self._change("UnlinkIdentity", body, options)
 
-    async def _change(self, command: str, body: Json, options: CommandOptions) -> User:
+    async def _change(self, command: str, body: JsonObject, options: CommandOptions) -> User:
         reply = await self._transport.command(command, body, options)
         return User.model_validate(reply["user"])
 
@@ -187,7 +187,9 @@ class Users:
 
     async def get(self, user_id: str, *, as_of: datetime | None = None, timeout: float | None = None) -> User:
         """A user by id, or as of a time (with its zone). Raises UserNotFound."""
-        body = {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": arguments.rfc3339("as_of", as_of)}
+        body = (
+            {"userId": user_id} if as_of is None else {"userId": user_id, "asOf": arguments.timestamp("as_of", as_of)}
+        )
         return await self._find("GetUser", body, timeout)
 
     async def get_by_email(self, email: str, *, timeout: float | None = None) -> User:
@@ -198,7 +200,7 @@ class Users:
         """A user by the id that your system gave them. Raises UserNotFound."""
         return await self._find("GetUserByExternalId", {"externalId": external_id}, timeout)
 
-    async def _find(self, query: str, body: Json, timeout: float | None) -> User:
+    async def _find(self, query: str, body: JsonObject, timeout: float | None) -> User:
         return User.model_validate_json(await self._transport.query(query, body, timeout))
 
     async def list(
@@ -340,7 +342,9 @@ class Users:
                 return
 
 
-def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata: Json | None) -> dict[str, Any]:
+def sections(
+    profile: JsonObject | Profile | None, metadata: JsonObject | None, app_metadata: JsonObject | None
+) -> dict[str, Any]:
     """Those of the three that were given, as on the wire."""
     if isinstance(profile, Profile):
         profile = profile.model_dump(by_alias=True, exclude_unset=True)
@@ -348,7 +352,7 @@ def sections(profile: Json | Profile | None, metadata: Json | None, app_metadata
     return {name: section for name, section in sections.items() if section is not None}
 
 
-def with_changes(body: dict[str, Any], changes: Json | None) -> dict[str, Any]:
+def with_changes(body: dict[str, Any], changes: JsonObject | None) -> dict[str, Any]:
     """The body with `changes`, fields as on the wire. Raises TypeError where one is in both."""
     if changes is None:
         return body

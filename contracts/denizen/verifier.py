@@ -29,7 +29,7 @@ from denizen.errors import (
     TokenInvalid,
 )
 from denizen.messages import Jwks
-from denizen.owner import Owner, Process
+from denizen.owner import Owner, OwnerProcess
 from denizen.revocations import FAILURES, Watch
 from denizen.tokens import KeySet, TokenClaims, UnknownKey, check, key_set
 from denizen.transport import Transport
@@ -77,7 +77,7 @@ class AsyncTokenVerifier:
         self._keys: KeySet = {}
         self._keys_at = float("-inf")
         self._keys_wanted = asyncio.Event()
-        self._owner, self._process = Owner(), Process()
+        self._owner, self._process = Owner(), OwnerProcess()
         self._why = "it is not connected"
         self._unknown: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -11,11 +11,11 @@ from services.domain.state import UserState
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.tails import Wanted
-from services.eventstore.log.verify import MOST_FINDINGS, Finding
+from services.eventstore.log.verify import MOST_FINDINGS, LogFault
 from services.platform.settings import Settings
 
 
-def check(settings: Settings, progress: Callable[[int], None]) -> list[Finding]:
+def check(settings: Settings, progress: Callable[[int], None]) -> list[LogFault]:
     """The faults of a log's snapshots; `progress` is called with the number of those compared.
 
     Raises KeysMissing and DatabaseUnavailable.
@@ -23,16 +23,16 @@ def check(settings: Settings, progress: Callable[[int], None]) -> list[Finding]:
     return asyncio.run(_check(settings, progress))
 
 
-async def _check(settings: Settings, progress: Callable[[int], None]) -> list[Finding]:
+async def _check(settings: Settings, progress: Callable[[int], None]) -> list[LogFault]:
     store = PostgresEventStore(settings, keys.load(settings), "verify")
-    findings: list[Finding] = []
+    findings: list[LogFault] = []
     stream, done = UserState(""), 0
     try:
         await store.check_keys()
         async for user_id, version, position in store.snapshots():
             stream = await _folded(store, stream if stream.user_id == user_id else UserState(user_id), version)
             if not await _is_right(store, stream, version) and len(findings) < MOST_FINDINGS:
-                findings.append(Finding("a snapshot is not what the events come to", position, user_id, version))
+                findings.append(LogFault("a snapshot is not what the events come to", position, user_id, version))
             done += 1
             progress(done)
     finally:

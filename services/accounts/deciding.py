@@ -16,9 +16,9 @@ from services.domain.record import record
 from services.domain.refusals import Refusal
 from services.domain.state import UserState
 from services.domain.streams import logins_of
-from services.domain.user import User
-from services.eventstore.log.ids import new_event_id, new_user_id
+from services.domain.user import UserAggregate
 from services.eventstore.log.store import Append
+from services.platform.ids import new_event_id, new_user_id
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ def losing(decided: Decided, kind: ClaimKind, refusal: Refusal) -> Decided:
 
 
 def _decision(
-    pending: PendingCommand, handler: Handler, user: User | None
+    pending: PendingCommand, handler: Handler, user: UserAggregate | None
 ) -> tuple[Sequence[AnyEvent] | Refusal, Refusal | None]:
     """The events or the refusal; and the refusal of a sign-in whose failure is recorded."""
     if pending.call.operation.kind == "self" and user and (held := logins.held(user)):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.database import LOST, DatabaseUnavailable
 
@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.1
 """Pause between a thousand users and the next: a million users take two minutes, at little cost to requests."""
 
 
-async def fold_long(store: PostgresEventStore, users: Users) -> None:
+async def fold_long(store: PostgresEventStore, users: UserReader) -> None:
     """Fold the stream of each user that has no snapshot, once."""
     after: str | None = ""
     while after is not None:
@@ -26,7 +26,7 @@ async def fold_long(store: PostgresEventStore, users: Users) -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _fold(users: Users, user_id: str) -> None:
+async def _fold(users: UserReader, user_id: str) -> None:
     try:
         await users.user(user_id)
     except (DatabaseUnavailable, *LOST):

@@ -7,7 +7,7 @@ from services.accounts.deciding import Decided, decide, losing
 from services.accounts.handlers import handler_of
 from services.accounts.pending import Answer, PendingCommand, named_user
 from services.accounts.repeats import first_result
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.domain.sessions import ended_by_command
@@ -36,7 +36,7 @@ class Rounds:
 
     def __init__(self, store: EventStore, send: Send, appended: Callable[[bool], Awaitable[None]]) -> None:
         """`appended` is called after each commit of events, and told whether mails were stored with them."""
-        self.users = Users(store)
+        self.users = UserReader(store)
         self._store = store
         self._send = send
         self._appended = appended

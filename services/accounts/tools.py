@@ -8,11 +8,11 @@ from pydantic import SecretStr
 
 from services.accounts.guessing.guess_queue import Guesses
 from services.accounts.guessing.rate_limits import Guess, RateLimits
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.domain import refusals
 from services.domain.decision import Facts
 from services.domain.state import UserState
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore, long_code_digest
 from services.eventstore.keys.data_keys import KeyRing
@@ -33,7 +33,7 @@ class Tools:
 
     settings: Settings
     store: EventStore
-    users: Users
+    users: UserReader
     secrets: SecretStore
     ring: KeyRing
     keys: ServerKeys
@@ -91,7 +91,7 @@ class Tools:
         return credential.version if credential is not None and verified.ok else None
 
 
-def accounts(user: User) -> list[str]:
+def accounts(user: UserAggregate) -> list[str]:
     """The names under which guesses at a user's password are counted (rate_limits.Guess)."""
     return [user.email_key, _named(user.id)]
 

@@ -11,11 +11,11 @@ from services.domain.state import UserState
 from services.eventstore.log.store import EventStore
 from services.eventstore.log.tails import NEWEST, TOGETHER, Tail, Wanted
 
-Place = tuple[str, int]
+StreamVersion = tuple[str, int]
 """A user's id, and the version up to which their stream is asked for."""
 
 
-class Users:
+class UserReader:
     """Reads users; methods raise DatabaseUnavailable."""
 
     def __init__(self, store: EventStore) -> None:
@@ -28,10 +28,10 @@ class Users:
         found = await self.at({(user_id, NEWEST) for user_id in user_ids})
         return {user_id: stream for (user_id, _), stream in found.items()}
 
-    async def at(self, places: Iterable[Place]) -> dict[Place, UserState]:
+    async def at(self, places: Iterable[StreamVersion]) -> dict[StreamVersion, UserState]:
         """Likewise as of versions. Some are read at a time, so that their events are not all in memory at once."""
         wanted = [(place, Wanted(place[0], until=place[1])) for place in places]
-        found: dict[Place, UserState] = {}
+        found: dict[StreamVersion, UserState] = {}
         for first in range(0, len(wanted), TOGETHER):
             some = wanted[first : first + TOGETHER]
             tails = await self._store.load([each for _, each in some])

@@ -1,6 +1,6 @@
 """The command `denizen`. Each command is a module of this package, imported only when it is called.
 
-May import every folder, because it starts all programs and serves operators.
+Imports every folder. It starts all programs and serves operators.
 """
 
 from collections.abc import Generator

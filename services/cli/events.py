@@ -33,11 +33,11 @@ def _group() -> None:
 
 parked_app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(parked_app, name="parked", help="Events that a subscription gave up on.")
-Durable = Annotated[str, typer.Argument(help="The subscription's name.", show_default=False)]
+DurableName = Annotated[str, typer.Argument(help="The subscription's name.", show_default=False)]
 
 
 @parked_app.command("list")
-def parked_list(durable: Durable, *, as_json: AsJson = False) -> None:
+def parked_list(durable: DurableName, *, as_json: AsJson = False) -> None:
     """List the events that a subscription gave up on."""
     found = asyncio.run(_with_events(lambda events: events.parked(durable)))
     if as_json:
@@ -61,7 +61,7 @@ def parked_list(durable: Durable, *, as_json: AsJson = False) -> None:
 
 @parked_app.command("retry")
 def parked_retry(
-    durable: Durable,
+    durable: DurableName,
     positions: Annotated[list[int] | None, typer.Argument(help="Which events.", show_default=False)] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All of the subscription.")] = False,

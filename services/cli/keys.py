@@ -15,8 +15,7 @@ from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
-from services.tokens.keys import LEAD_SECONDS, Kind, ServerKeys
-from services.tokens.keys import Rotation as ServerRotation
+from services.tokens.keys import LEAD_SECONDS, KeyKind, RotatedKeys, ServerKeys
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -120,7 +119,7 @@ def rotate_sealing(as_json: AsJson = False) -> None:
     show.say(f"Secrets are sealed for the key {rotation.key_id}; the old one opens for 10 minutes more.")
 
 
-def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
+def _print(kind: KeyKind, rotation: RotatedKeys, at_once: bool) -> None:
     lead = LEAD_SECONDS if kind == "signing" and not at_once else 0
     facts = {
         "kind": kind,
@@ -132,7 +131,7 @@ def _print(kind: Kind, rotation: ServerRotation, at_once: bool) -> None:
     show.json(facts)
 
 
-def _rotate(kind: Kind, at_once: bool) -> ServerRotation:
+def _rotate(kind: KeyKind, at_once: bool) -> RotatedKeys:
     try:
         return asyncio.run(_rotated(environment.with_database()[0], kind, at_once))
     except (keys.KeysMissing, DatabaseUnavailable, psycopg.Error) as error:
@@ -145,7 +144,7 @@ def _fail(error: Exception) -> NoReturn:
     raise errors.failed(says) from error
 
 
-async def _rotated(settings: Settings, kind: Kind, at_once: bool) -> ServerRotation:
+async def _rotated(settings: Settings, kind: KeyKind, at_once: bool) -> RotatedKeys:
     ring = keys.load(settings)
     store = PostgresEventStore(settings, ring, "keys")
     database = Database(settings, "keys")

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from services.cli import environment, errors
-from services.embedded.program import CannotStart
 from services.platform import logging as logs
+from services.platform.startup import CannotStart
 
 app = typer.Typer(add_completion=False)
 
@@ -21,7 +21,7 @@ def migrate(
     Each service logs in as `<cell>_<service>`, by the password that DENIZEN_POSTGRES_<SERVICE>_PASSWORD sets here.
     """
     from services.eventstore.migrations import roles
-    from services.eventstore.migrations.waiting import migrate_when_reachable
+    from services.eventstore.migrations.at_start import migrate_when_reachable
 
     logs.configure("migrate", for_people=sys.stderr.isatty())
     settings, owner = environment.with_database()

@@ -15,13 +15,13 @@ from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.embedded.home import Home
 from services.embedded.nats import ReloadFailed, accounts_file, reload
-from services.nats_users.accounts import Accounts, Refused, locked, write
+from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
 from services.nats_users.user import (
     KINDS,
     MOST_DURABLES,
     WITH_DURABLES,
-    Kind,
     NatsUser,
+    NatsUserKind,
     is_durable,
     is_name,
     new_password,
@@ -37,7 +37,7 @@ File = Annotated[
         show_default=False,
     ),
 ]
-User = Annotated[str, typer.Argument(help="Such as frontend-web.", show_default=False)]
+UserName = Annotated[str, typer.Argument(help="Such as frontend-web.", show_default=False)]
 
 
 @app.callback()
@@ -51,7 +51,7 @@ def _group() -> None:
 
 @app.command()
 def add(
-    kind: Annotated[Kind, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.", show_default=False)],
+    kind: Annotated[NatsUserKind, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.", show_default=False)],
     name: Annotated[str, typer.Argument(help="Up to 32 letters, digits, - and _.", show_default=False)],
     *,
     durable: Annotated[
@@ -83,7 +83,7 @@ def add(
 
 
 @app.command()
-def remove(user: User, *, file: File = None, as_json: AsJson = False) -> None:
+def remove(user: UserName, *, file: File = None, as_json: AsJson = False) -> None:
     """Remove a NATS user that was added. Its connections end when nats-server has reloaded."""
     with _changing(file) as target:
         gone = target.accounts.find(user)
@@ -171,12 +171,12 @@ def _changing(file: Path | None) -> Generator[_Target]:
 
 
 def _take(target: _Target, before: Accounts) -> None:
-    """Have the nats-server of a running `denizen up` take the change. Raises Refused where it does not."""
+    """Have the nats-server of a running `denizen up` take the change. Raises ChangeRefused where it does not."""
     try:
         target.reloaded = asyncio.run(reload(Home(environment.read().home)))
     except (ReloadFailed, NatsError) as error:
         write(target.path, before.text)
-        raise Refused(
+        raise ChangeRefused(
             f"nats-server does not take it: {error or type(error).__name__}; nothing was changed. Where `denizen up` "
             "uses a NATS that is elsewhere (DENIZEN_NATS_URL), name that one's accounts.conf with --file"
         ) from error
@@ -187,7 +187,7 @@ def _take(target: _Target, before: Accounts) -> None:
 def _refusals(path: Path) -> Generator[None]:
     try:
         yield
-    except Refused as error:
+    except ChangeRefused as error:
         raise errors.failed(f"{path}: {error}.") from error
     except OSError as error:
         raise errors.failed(f"{path}: {error.strerror}.") from error
@@ -208,13 +208,13 @@ def _path(file: Path | None) -> Path:
 
 
 def _read(path: Path, file: Path | None) -> Accounts:
-    """Raises Refused, OSError. A home that an earlier version made has none yet."""
+    """Raises ChangeRefused, OSError. A home that an earlier version made has none yet."""
     if file is None and not path.exists():
         return Accounts.shipped()
     return Accounts.parse(path.read_text("utf-8"))
 
 
-def _durables(kind: Kind, name: str, given: list[str]) -> tuple[str, ...]:
+def _durables(kind: NatsUserKind, name: str, given: list[str]) -> tuple[str, ...]:
     """Raises BadParameter."""
     if given and kind not in WITH_DURABLES:
         raise typer.BadParameter(f"a {kind} follows no events", param_hint="--durable")

@@ -13,6 +13,8 @@ def run(
     service: Annotated[Literal["accounts", "directory", "transfer", "projector", "relay", "mailer"], typer.Argument()],
 ) -> None:
     """Run one service until SIGTERM. It tells NOTIFY_SOCKET, where set, when it is ready (sd_notify)."""
+    from services.eventstore.migrations.at_start import when_migrated
     from services.platform.process import serve
 
-    raise typer.Exit(serve(service, import_module(f"services.{service}.service").run))
+    program = import_module(f"services.{service}.service")
+    raise typer.Exit(serve(service, when_migrated(program.run, service)))

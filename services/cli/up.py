@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from services.cli import environment, errors, show
-from services.embedded.program import CannotStart
 from services.platform import logging as logs
 from services.platform.settings import Settings
+from services.platform.startup import CannotStart
 
 app = typer.Typer(add_completion=False)
 

@@ -1,4 +1,4 @@
 """The read side: answers queries on users, their history and sessions.
 
-Imports the domain, the event store, the endpoint, tokens and the platform.
+Imports `domain`, `endpoint`, `eventstore`, `platform` and `tokens`.
 """

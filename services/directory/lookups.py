@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services.directory.search.listing import PLANS, Search, list_users
+from services.directory.search.listing import PLANS, UserSearch, list_users
 from services.domain import email_address
 from services.endpoint.answer_size import fitting, listed
 from services.endpoint.call import Call
@@ -81,13 +81,13 @@ async def _identities(database: Database, request: m.ListIdentities) -> tuple[in
 
 SINGLES: Mapping[type[m.Request], Callable[[Database, Any], Awaitable[tuple[int, bytes | None]]]] = {
     m.ListUsers: list_users,
-    Search: list_users,
+    UserSearch: list_users,
     m.ListIdentities: _identities,
 }
 """By query: the function that answers one at a time, with the position that the projection shows and the body; None
 where there is no such user."""
 
-OPTIONS: Mapping[str, Mapping[str, str]] = {kind.__name__: PLANS for kind in (m.ListUsers, Search)}
+OPTIONS: Mapping[str, Mapping[str, str]] = {kind.__name__: PLANS for kind in (m.ListUsers, UserSearch)}
 """By the name of a request: options of its connection beside those that all connections have."""
 
 

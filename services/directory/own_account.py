@@ -5,7 +5,7 @@ from collections.abc import Callable
 from denizen import messages as m
 from denizen.tokens import TokenClaims
 
-from services.directory.sessions import Sessions
+from services.directory.sessions import SessionQueries
 from services.domain import refusals
 from services.endpoint.call import Call
 from services.endpoint.opaque_positions import Positions
@@ -13,10 +13,12 @@ from services.endpoint.server import Server
 from services.tokens.bearer import Bearers
 
 
-class OwnAccount:
+class OwnAccountQueries:
     """Identifies the user, and has the query of a back end that asks for the same answered for them."""
 
-    def __init__(self, server: Server, bearers: Bearers, sessions: Sessions, route: Callable[[Call], bool]) -> None:
+    def __init__(
+        self, server: Server, bearers: Bearers, sessions: SessionQueries, route: Callable[[Call], bool]
+    ) -> None:
         """`route` takes over a query on a user. It returns False where its queue is full, and may raise Refusal."""
         self._server = server
         self._bearers = bearers

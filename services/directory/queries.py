@@ -13,7 +13,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from services.directory.history import Histories
 from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
-from services.directory.search.listing import Search
+from services.directory.search.listing import UserSearch
 from services.domain import refusals
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal
@@ -95,7 +95,7 @@ class Queries:
         if isinstance(call.request, m.GetUser) and call.request.as_of is not None:
             kind = AsOf
         elif isinstance(call.request, m.ListUsers) and call.request.search is not None:
-            kind = Search
+            kind = UserSearch
         lookup = LOOKUPS.get(kind)
         try:
             key = lookup.key(call.request) if lookup else ""

@@ -7,9 +7,9 @@ from functools import partial
 from denizen import messages as m
 from denizen.operations import OPERATIONS
 
-from services.directory.own_account import OwnAccount
+from services.directory.own_account import OwnAccountQueries
 from services.directory.queries import Queries
-from services.directory.sessions import QUERIES, SessionQuery, Sessions
+from services.directory.sessions import SESSION_QUERIES, SessionQueries, SessionQuery
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
 from services.endpoint.server import Server
@@ -43,8 +43,8 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     published = Database(settings, "directory keys", role="directory")
     server_keys = ServerKeys(published, settings)
     bearers = Bearers(alive, server_keys, settings)
-    sessions = Sessions(alive, ring, server_keys, bearers)
-    own_account = OwnAccount(server, bearers, sessions, queries.accept)
+    sessions = SessionQueries(alive, ring, server_keys, bearers)
+    own_account = OwnAccountQueries(server, bearers, sessions, queries.accept)
     running = TaskSet(_AT_ONCE)
 
     async def answer(call: Call) -> None:
@@ -54,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
             await server.answer(call, await sessions.answer(call.request))
 
     def accept(call: Call) -> bool:
-        if call.operation.kind != "self" and type(call.request) not in QUERIES:
+        if call.operation.kind != "self" and type(call.request) not in SESSION_QUERIES:
             return queries.accept(call)
         if running.full:
             return False

@@ -16,11 +16,11 @@ from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 
 SessionQuery = m.VerifyToken | m.ListSessions | m.GetJwks | m.GetSealingKey
-QUERIES = frozenset(get_args(SessionQuery))
+SESSION_QUERIES = frozenset(get_args(SessionQuery))
 """The queries that are answered here."""
 
 
-class Sessions:
+class SessionQueries:
     """Answers queries on sessions and keys from the tables themselves: an ended session is gone from them at once.
 
     Methods raise Refusal and DatabaseUnavailable.

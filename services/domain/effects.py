@@ -21,7 +21,7 @@ from services.domain.events import (
     UserDeleted,
 )
 from services.domain.sessions import NewSession, ended_by
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json
 
 CODE_LIFE = timedelta(minutes=10)
@@ -95,8 +95,8 @@ class Effects:
 def effects_of(
     command: Command,
     events: Sequence[AnyEvent],
-    before: User | None,
-    after: User | None,
+    before: UserAggregate | None,
+    after: UserAggregate | None,
     *,
     facts: Facts,
     at: datetime,
@@ -130,13 +130,13 @@ def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None
     return None
 
 
-def _cancels(events: Sequence[AnyEvent], before: User | None) -> bool:
+def _cancels(events: Sequence[AnyEvent], before: UserAggregate | None) -> bool:
     """Whether the user stays at the present address: the code for another one dies, and none is mailed."""
     wanted = [event.email for event in events if isinstance(event, EmailVerificationRequested)]
     return before is not None and before.email in wanted
 
 
-def _spent(events: Sequence[AnyEvent], before: User | None) -> tuple[Purpose, ...]:
+def _spent(events: Sequence[AnyEvent], before: UserAggregate | None) -> tuple[Purpose, ...]:
     spent: set[Purpose] = set()
     kinds = {type(event) for event in events}
     stays = before is not None and before.wanted_email is not None and kinds & _SHUTS_OUT
@@ -148,7 +148,7 @@ def _spent(events: Sequence[AnyEvent], before: User | None) -> tuple[Purpose, ..
 
 
 def _mails(
-    events: Sequence[AnyEvent], before: User | None, after: User | None, facts: Facts, at: datetime
+    events: Sequence[AnyEvent], before: UserAggregate | None, after: UserAggregate | None, facts: Facts, at: datetime
 ) -> Sequence[Mail]:
     result: list[Mail] = []
     for event in events:
@@ -169,13 +169,13 @@ def _mails(
     return result
 
 
-def _note_to_owner(command: Command, owner: User | None, at: datetime) -> Sequence[Mail]:
+def _note_to_owner(command: Command, owner: UserAggregate | None, at: datetime) -> Sequence[Mail]:
     if isinstance(command, TellOwner) and owner:
         return [_mail("already_registered", owner.email, owner, {}, at + _NOTE_LIFE)]
     return []
 
 
-def _mail(kind: MailKind, to: str, user: User, values: dict[str, str], expires_at: datetime) -> Mail:
+def _mail(kind: MailKind, to: str, user: UserAggregate, values: dict[str, str], expires_at: datetime) -> Mail:
     return Mail(kind, to, user.profile.get("locale"), values, expires_at)
 
 

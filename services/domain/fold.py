@@ -7,11 +7,11 @@ from datetime import datetime
 
 from services.domain.events import TYPES, UserCreated, UserDeleted, UserEvent
 from services.domain.streams import FoldedEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json, rfc3339
 
 
-def evolve(user: User | None, event: UserEvent, user_id: str, recorded: datetime) -> User | None:
+def evolve(user: UserAggregate | None, event: UserEvent, user_id: str, recorded: datetime) -> UserAggregate | None:
     """The user after an event that was recorded at a time; None where it deletes them.
 
     Raises ValueError where there is no user and the event creates none.

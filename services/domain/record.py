@@ -17,7 +17,7 @@ from services.domain.events import AnyEvent, LoginFailed, LoginSucceeded, Sessio
 from services.domain.fold import evolve
 from services.domain.state import UserState
 from services.domain.streams import NewEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json
 
 _OF_LOGINS = (LoginSucceeded, LoginFailed, SessionsRevoked)
@@ -74,7 +74,7 @@ def _happened(
 ) -> tuple[UserState, Sequence[NewEvent]]:
     """The state after the events, and the events as they are stored."""
     user, version, logins = before.user, before.version, before.logins
-    last: User | None = user
+    last: UserAggregate | None = user
     events: list[NewEvent] = []
     for event in decided:
         if isinstance(event, _OF_LOGINS):

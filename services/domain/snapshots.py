@@ -6,7 +6,7 @@ They are a cache. One that is missing, of another form or unreadable costs time 
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.domain.user import Identity, User
+from services.domain.user import UserAggregate, UserIdentity
 from services.domain.values import Json
 
 FORM = 1
@@ -31,12 +31,12 @@ def is_due(before: int, after: int) -> bool:
     return after // EVERY > before // EVERY
 
 
-def due(before: int, user: User | None) -> Json | None:
+def due(before: int, user: UserAggregate | None) -> Json | None:
     """The state to keep after the events that follow version `before` of a user; None where none is due."""
     return state_of(user) if user is not None and is_due(before, user.version) else None
 
 
-def state_of(user: User) -> Json:
+def state_of(user: UserAggregate) -> Json:
     """All that is known of a user: what queries show, and what else decisions need."""
     return {
         "shown": user.body() | {"loginCount": 0},
@@ -51,11 +51,11 @@ def state_of(user: User) -> Json:
     }
 
 
-def restored(snapshot: Snapshot) -> User:
+def restored(snapshot: Snapshot) -> UserAggregate:
     """The user of a snapshot."""
     shown, deciding = snapshot.state["shown"], snapshot.state["deciding"]
     email, wanted_key = deciding["wantedEmail"] or (None, "")
-    return User(
+    return UserAggregate(
         id=shown["id"],
         email=shown["email"],
         email_key=deciding["emailKey"],
@@ -72,7 +72,7 @@ def restored(snapshot: Snapshot) -> User:
         recorded_at=snapshot.recorded_at,
         wanted_email=None if email is None else (email, wanted_key),
         identities=tuple(
-            Identity(each["provider"], each["providerId"], datetime.fromisoformat(each["linkedAt"]))
+            UserIdentity(each["provider"], each["providerId"], datetime.fromisoformat(each["linkedAt"]))
             for each in shown["identities"]
         ),
         password_change_required=shown["passwordChangeRequired"],

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from services.domain.claim_kinds import Claim
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json
 
 
@@ -21,7 +21,7 @@ class UserState:
     """
 
     user_id: str
-    user: User | None = None
+    user: UserAggregate | None = None
     version: int = 0
     position: int = 0
     logins: int = 0

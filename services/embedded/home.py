@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from services.embedded.program import CannotStart
 from services.platform.settings import Settings
+from services.platform.startup import CannotStart
 
 _ADDRESSES = "up.json"
 _MAILDIR = ("cur", "new", "tmp")

@@ -14,9 +14,10 @@ from denizen.errors import NoAnswer
 from nats.errors import Error as NatsError
 
 from services.embedded.home import Home
-from services.embedded.program import CannotStart, free_port, is_taken, launched
-from services.nats_users.accounts import Accounts, Refused, locked, write
+from services.embedded.program import free_port, is_taken, launched
+from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
 from services.platform import environment as needs
+from services.platform.startup import CannotStart
 
 _USERS = (
     *("system", "responder", "registrar", "signal", "relay", "revoker"),
@@ -88,7 +89,7 @@ class Nats:
                 if path.exists():
                     accounts = replace(accounts, users=Accounts.parse(path.read_text("utf-8")).users)
                 write(path, accounts.written())
-        except Refused as error:
+        except ChangeRefused as error:
             raise CannotStart(f"{path}: {error}; without the file it starts with no added users") from error
 
     def command(self) -> list[str]:

@@ -19,8 +19,9 @@ from psycopg.conninfo import make_conninfo
 
 from services.embedded.home import Home
 from services.embedded.orphans import end
-from services.embedded.program import CannotStart, free_port, launched
+from services.embedded.program import free_port, launched
 from services.platform import environment as needs
+from services.platform.startup import CannotStart
 
 _OWNER = _DATABASE = "denizen"
 # The same order and case rules on every machine.

@@ -10,10 +10,6 @@ from typing import Protocol, runtime_checkable
 _LAUNCHER = str(Path(__file__).with_name("launch.py"))
 
 
-class CannotStart(Exception):
-    """For people: why a program does not start, and what to do."""
-
-
 class Program(Protocol):
     """A child process: how to start it, how to tell that it answers, how to end it."""
 

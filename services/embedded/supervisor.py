@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from services.embedded.program import CannotStart, GivesUp, Program, launched
+from services.embedded.program import GivesUp, Program, launched
+from services.platform.startup import CannotStart
 
 log = logging.getLogger(__name__)
 

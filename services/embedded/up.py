@@ -16,11 +16,12 @@ from services.embedded import orphans
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.postgres import Postgres
-from services.embedded.program import CannotStart, Program
+from services.embedded.program import Program
 from services.embedded.sink import Sink
 from services.embedded.supervisor import Child, Service, stop_in_order
 from services.platform import environment as needs
 from services.platform.settings import Settings
+from services.platform.startup import CannotStart
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ class _Everything:
         nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
         sink = Sink(self._home) if settings.smtp_url is None else None
         # Importing takes as long as PostgreSQL does to start: do both at once.
-        importing = asyncio.to_thread(importlib.import_module, "services.eventstore.migrations.waiting")
+        importing = asyncio.to_thread(importlib.import_module, "services.eventstore.migrations.at_start")
         servers = [server for server in (postgres, nats, sink) if server is not None]
         await asyncio.gather(importing, self._run(servers))
         addresses = {
@@ -119,8 +120,8 @@ class _Everything:
         """Migrate, and give each service its login; the addresses of PostgreSQL by service. Raises CannotStart."""
         # Here, because it was imported while the servers started.
         from services.eventstore.keys import data_keys as keys
+        from services.eventstore.migrations import at_start as migration
         from services.eventstore.migrations import roles
-        from services.eventstore.migrations import waiting as migration
 
         settings = self._settings
         if not keys.in_environment(settings):

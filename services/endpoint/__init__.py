@@ -1,4 +1,4 @@
 """Receives requests over NATS, checks them against the contract, and answers every one.
 
-Imports the domain, the event store's keys and errors, and the platform.
+Imports `domain`, `eventstore.keys`, `eventstore.log.store` and `platform`.
 """

@@ -54,7 +54,7 @@ class Server:
         ring: KeyRing | None,
         hot: Container[type[Request]] = (),
         *,
-        user: broker.NatsUser = "responder",
+        user: broker.OwnNatsUser = "responder",
     ) -> None:
         """Prepare to serve; `start` connects.
 

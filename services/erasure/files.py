@@ -10,7 +10,7 @@ from services.erasure.receipt import Place
 
 _CHUNK = 1 << 20
 _SKIPPED = "postgres"
-_STREAMS = {events.STREAM, revocations.STREAM}
+_STREAMS = {events.STREAM, revocations.REVOCATIONS_STREAM}
 
 
 def search(home: Path, forms: Forms) -> list[Place]:

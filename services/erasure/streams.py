@@ -36,7 +36,7 @@ class _Message:
     """None where it is no JSON object."""
 
 
-class Unreadable(Exception):
+class StreamUnreadable(Exception):
     """NATS does not answer: the stream is not there, or may not be read."""
 
 
@@ -44,7 +44,7 @@ async def search(client: Client, forms: Forms, stone: Tombstone) -> list[Place]:
     """Look through every stream that there is."""
     try:
         names = await _names(client)
-    except (Unreadable, NatsError) as error:
+    except (StreamUnreadable, NatsError) as error:
         return [Place("NATS", faults=[f"the streams cannot be listed ({error or type(error).__name__})"])]
     return [await _search(client, name, forms, stone) for name in names]
 
@@ -54,14 +54,14 @@ async def _search(client: Client, name: str, forms: Forms, stone: Tombstone) -> 
     try:
         if name == events.STREAM:
             await _events(client, place, forms, stone)
-        elif name == revocations.STREAM:
+        elif name == revocations.REVOCATIONS_STREAM:
             await _revocations(client, place, forms)
         else:
             async for message in _messages(client, name, ">"):
                 place.searched = (place.searched or 0) + 1
                 if forms.are_in(message.subject.encode() + message.octets):
                     place.fault(f"message {message.sequence} names the user")
-    except (Unreadable, NatsError) as error:
+    except (StreamUnreadable, NatsError) as error:
         place.fault(f"cannot be read ({error or type(error).__name__})")
     return place
 
@@ -80,7 +80,7 @@ async def _events(client: Client, place: Place, forms: Forms, stone: Tombstone) 
 
 async def _revocations(client: Client, place: Place, forms: Forms) -> None:
     place.reason = f"which of the user's tokens are refused, for {revocations.KEPT_SECONDS // 60} minutes"
-    async for message in _messages(client, revocations.STREAM, f"{revocations.KEYS}user.{forms.user_id}"):
+    async for message in _messages(client, revocations.REVOCATIONS_STREAM, f"{revocations.KEYS}user.{forms.user_id}"):
         place.searched = place.kept = place.kept + 1
         if not _is_position(message.body or {}):
             place.fault(f"message {message.sequence} holds more than a position")
@@ -107,7 +107,7 @@ async def _messages(client: Client, stream: str, subject: str) -> AsyncGenerator
         if "error" in answer:
             if answer["error"].get("code") == _NOT_FOUND:
                 return
-            raise Unreadable(f"JetStream answers {answer['error'].get('code')}")
+            raise StreamUnreadable(f"JetStream answers {answer['error'].get('code')}")
         stored = answer["message"]
         sequence = stored["seq"]
         header, data = (base64.b64decode(stored.get(part) or "") for part in ("hdrs", "data"))

@@ -1,1 +1,4 @@
-"""Sends the mails that the write side has queued. Imports the domain, the event store and the platform."""
+"""Sends the mails that the write side has queued.
+
+Imports `domain`, `eventstore` and `platform`.
+"""

@@ -45,7 +45,7 @@ class Erased(Exception):
     """The user was erased, and with them the key of their mails."""
 
 
-class Unreadable(Exception):
+class MailUnreadable(Exception):
     """A mail that cannot be opened or understood. Says why, without quoting it."""
 
 
@@ -61,16 +61,16 @@ class Outbox:
         return [Lease(*row) for row in await self._run("take_leases", limit=limit, lease=seconds)]
 
     def open(self, lease: Lease) -> WaitingMail:
-        """Raises Erased, Unreadable."""
+        """Raises Erased, MailUnreadable."""
         if lease.epoch is None or lease.wrapped is None:
             raise Erased("its user was erased")
         try:
             key = self._ring.unwrap(lease.user_id, lease.epoch, lease.wrapped)
             private = key.decrypt(lease.private, f"mail\0{lease.mail_id}")
         except (KeysMissing, InvalidTag) as error:
-            raise Unreadable("it does not open under our keys") from error
+            raise MailUnreadable("it does not open under our keys") from error
         if private["kind"] not in _KINDS:
-            raise Unreadable("its kind is unknown here")
+            raise MailUnreadable("its kind is unknown here")
         return WaitingMail(private["kind"], private["to"], private["locale"], private["values"])
 
     async def drop_expired(self) -> int:

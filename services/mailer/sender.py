@@ -29,7 +29,7 @@ _FAILURES = (SMTPException, OSError, TimeoutError)
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
 
-class Answer(Exception):
+class SmtpAnswer(Exception):
     """The server's answer to one mail; its words are left out, for they may quote the address."""
 
     def __init__(self, code: int, message: str = "") -> None:
@@ -37,11 +37,11 @@ class Answer(Exception):
         super().__init__(f"{code} {enhanced[0]}" if enhanced else str(code))
 
 
-class Refused(Answer):
+class MailRefused(SmtpAnswer):
     """The mail will never be taken."""
 
 
-class NotNow(Answer):
+class NotNow(SmtpAnswer):
     """The mail may be taken another time; others may be taken now."""
 
 
@@ -63,7 +63,7 @@ class Sender:
         self._used = 0.0
 
     async def send(self, envelope: Envelope) -> None:
-        """Returns once the server has taken it. Raises Refused, NotNow, ServerFailed."""
+        """Returns once the server has taken it. Raises MailRefused, NotNow, ServerFailed."""
         begun = False
         try:
             async with asyncio.timeout(SECONDS):
@@ -72,7 +72,7 @@ class Sender:
             async with asyncio.timeout(SECONDS):
                 await self._hand_over(envelope)
         except SMTPNotSupported:
-            raise Refused(550, "5.6.7") from None  # RFC 6531 section 3.5: non-ASCII addresses not permitted
+            raise MailRefused(550, "5.6.7") from None  # RFC 6531 section 3.5: non-ASCII addresses not permitted
         except SMTPRecipientsRefused as error:
             raise _verdict(error.recipients[0]) from None
         except SMTPDataError as error:
@@ -106,10 +106,10 @@ class Sender:
         self._smtp.close()
 
 
-def _verdict(error: SMTPResponseException) -> Answer | ServerFailed:
+def _verdict(error: SMTPResponseException) -> SmtpAnswer | ServerFailed:
     if error.code in _ABOUT_US:
         return ServerFailed(error, begun=True)
-    kind = Refused if 500 <= error.code < 600 else NotNow
+    kind = MailRefused if 500 <= error.code < 600 else NotNow
     return kind(error.code, error.message)
 
 

@@ -15,7 +15,7 @@ from services.mailer import envelope, sender
 from services.mailer.envelope import Envelope, Unsendable
 from services.mailer.outbox import Erased, Lease, Outbox
 from services.mailer.render import NotConfigured, Renderer
-from services.mailer.sender import NotNow, Refused, Sender, ServerFailed
+from services.mailer.sender import MailRefused, NotNow, Sender, ServerFailed
 from services.platform import broker
 from services.platform.database import LOST, DatabaseUnavailable
 from services.platform.settings import Settings
@@ -119,7 +119,7 @@ class Mailer:
         about = {"mail": str(lease.mail_id)}
         try:
             await self._sender.send(self._write(lease))
-        except (Unsendable, Refused, Erased) as error:
+        except (Unsendable, MailRefused, Erased) as error:
             log.warning("refused", extra={**about, "reason": str(error)})
         except (NotNow, Unwritten) as error:
             log.warning("postponed", extra={**about, "reason": str(error)})

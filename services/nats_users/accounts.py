@@ -19,7 +19,7 @@ _MOST_DURABLES = 200
 _STATE = re.compile(r"^ *# (\{.*\})$", re.MULTILINE)
 
 
-class Refused(Exception):
+class ChangeRefused(Exception):
     """For people: why the users stay as they are, and what to do."""
 
 
@@ -38,11 +38,13 @@ class Accounts:
 
     @classmethod
     def parse(cls, text: str) -> "Accounts":
-        """Raises Refused where it is not a file that this module can write."""
+        """Raises ChangeRefused where it is not a file that this module can write."""
         try:
             users = tuple(NatsUser.model_validate_json(each) for each in _STATE.findall(_region(text, "users")))
         except ValidationError:
-            raise Refused("a user between its lines `denizen nats-users: users` is not as they were written") from None
+            raise ChangeRefused(
+                "a user between its lines `denizen nats-users: users` is not as they were written"
+            ) from None
         return cls(text, users, bool(_region(text, "shared").strip()))
 
     @classmethod
@@ -55,20 +57,20 @@ class Accounts:
         return next((each for each in self.users if each.user == user), None)
 
     def adding(self, new: NatsUser) -> "Accounts":
-        """Raises Refused where the name or a durable is taken, or no consumers are left."""
+        """Raises ChangeRefused where the name or a durable is taken, or no consumers are left."""
         if self.find(new.user) is not None:
-            raise Refused(f"{new.user} is there already: choose another name, or remove it first")
+            raise ChangeRefused(f"{new.user} is there already: choose another name, or remove it first")
         for other in self.users:
             for durable in set(other.durables) & set(new.durables):
-                raise Refused(f"the durable {durable} is {other.user}'s: each has one user, choose another name")
+                raise ChangeRefused(f"the durable {durable} is {other.user}'s: each has one user, choose another name")
         if sum(len(each.durables) for each in (*self.users, new)) > _MOST_DURABLES:
-            raise Refused(f"all users together may have {_MOST_DURABLES} durables, and these would be more")
+            raise ChangeRefused(f"all users together may have {_MOST_DURABLES} durables, and these would be more")
         return replace(self, users=(*self.users, new))
 
     def removing(self, user: str) -> "Accounts":
-        """Raises Refused where there is no such user."""
+        """Raises ChangeRefused where there is no such user."""
         if self.find(user) is None:
-            raise Refused(f"no user {user} was added: `denizen nats-users list` names those that were")
+            raise ChangeRefused(f"no user {user} was added: `denizen nats-users list` names those that were")
         return replace(self, users=tuple(each for each in self.users if each.user != user))
 
     def written(self) -> str:
@@ -112,12 +114,12 @@ def write(path: Path, text: str) -> None:
 
 
 def _bounds(text: str, name: str) -> tuple[int, int]:
-    """Where the region begins and ends. Raises Refused."""
+    """Where the region begins and ends. Raises ChangeRefused."""
     begin, end = (rf"^ *# {sign} denizen nats-users: {name}$" for sign in (">>>", "<<<"))
     match = re.search(rf"{begin}\n(.*?){end}", text, re.MULTILINE | re.DOTALL)
     lines = re.findall(f"{begin}|{end}", text, re.MULTILINE)
     if match is None or len(lines) != 2:
-        raise Refused(
+        raise ChangeRefused(
             f"it must have one pair of lines `# >>> denizen nats-users: {name}` and `# <<< …`: "
             "begin with the deploy/nats/accounts.conf of this version"
         )

@@ -18,9 +18,9 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _ROUNDS = 4
 """The password has 192 random bits: a slower hash protects nothing, and costs nats-server time at each connect."""
 
-Kind = Literal["frontend", "backend", "subscriber", "verifier"]
+NatsUserKind = Literal["frontend", "backend", "subscriber", "verifier"]
 _NAME, _DURABLE = "[A-Za-z0-9][A-Za-z0-9_-]{0,31}", "[A-Za-z0-9_-]{1,64}"
-Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\z")]
+NatsUserName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\z")]
 Durable = Annotated[str, StringConstraints(pattern=rf"^{_DURABLE}\z")]
 
 
@@ -34,8 +34,8 @@ class NatsUser(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Kind
-    name: Name
+    kind: NatsUserKind
+    name: NatsUserName
     durables: tuple[Durable, ...] = ()
     password: Annotated[str, StringConstraints(pattern=r"^\$2a\$04\$[./A-Za-z0-9]{53}\z")]
 

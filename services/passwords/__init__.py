@@ -1,4 +1,4 @@
 """Checks new passwords, and verifies hashes: Denizen's own and those of imported users.
 
-Imports the domain's refusals and the platform.
+Imports `domain.refusals` and `platform`.
 """

@@ -18,8 +18,8 @@ from services.passwords.hasher import PARAMETERS, Hasher, Verified
 from services.platform.settings import Settings
 
 T = TypeVar("T")
-Kind = Literal["sign-in", "new password"]
-_KINDS: tuple[Kind, ...] = ("sign-in", "new password")
+HashingKind = Literal["sign-in", "new password"]
+_KINDS: tuple[HashingKind, ...] = ("sign-in", "new password")
 _QUEUE_SECONDS = 0.75
 """How much work of each kind may wait. Where both kinds wait they take turns, and so it takes twice as long: a client
 gives up soon after."""
@@ -71,7 +71,7 @@ class HashingPool:
         # The quickest: whatever else runs on the machine at the start says nothing about later.
         self.hash_seconds = min(self._timed() for _ in range(3))
         self.capacity = max(2 * threads, round(_QUEUE_SECONDS / self.hash_seconds * threads))
-        self._queues: dict[Kind, deque[_Job[Any]]] = {kind: deque() for kind in _KINDS}
+        self._queues: dict[HashingKind, deque[_Job[Any]]] = {kind: deque() for kind in _KINDS}
         self._turns = deque(_KINDS)
         self._changed = threading.Condition()
         self._closed = False
@@ -88,11 +88,11 @@ class HashingPool:
         self.hasher.verify("", None)
         return time.perf_counter() - began
 
-    def waiting(self, kind: Kind) -> int:
+    def waiting(self, kind: HashingKind) -> int:
         """How many of a kind wait."""
         return len(self._queues[kind])
 
-    def full(self, kind: Kind) -> bool:
+    def full(self, kind: HashingKind) -> bool:
         """Whether no other of a kind can wait."""
         return self.waiting(kind) >= self.capacity
 
@@ -101,7 +101,7 @@ class HashingPool:
         """Whether some thread has nothing to do, or will have nothing soon."""
         return sum(map(len, self._queues.values())) < len(self._threads)
 
-    async def hash(self, password: str, deadline: float | None, kind: Kind = "new password") -> str:
+    async def hash(self, password: str, deadline: float | None, kind: HashingKind = "new password") -> str:
         """A new hash. `deadline` is as time.time() has it.
 
         Raises Refusal: `overloaded` at once, or `deadline_exceeded`; and policy.Unusable.
@@ -126,7 +126,7 @@ class HashingPool:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
-    async def _done(self, job: _Job[T], kind: Kind) -> T:
+    async def _done(self, job: _Job[T], kind: HashingKind) -> T:
         queue = self._queues[kind]
         with self._changed:
             if self._closed or self.full(kind):

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from denizen.connection import DENIED, Connection, Unreadable, opened, trusting
+from denizen.connection import DENIED, Connection, OnUnreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -12,10 +12,10 @@ from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 
-NatsUser = Literal["responder", "registrar", "signal", "relay", "revoker"]
+OwnNatsUser = Literal["responder", "registrar", "signal", "relay", "revoker"]
 
 
-def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
+def _options(settings: Settings, user: OwnNatsUser) -> dict[str, Any]:
     """The options of a connection."""
     where = ", ".join(url.rpartition("@")[2].rpartition("/")[2] for url in (settings.nats_url or "").split(","))
     password = {
@@ -64,7 +64,7 @@ def _options(settings: Settings, user: NatsUser) -> dict[str, Any]:
     }
 
 
-async def connect(settings: Settings, user: NatsUser, unreadable: Unreadable | None = None) -> Connection:
+async def connect(settings: Settings, user: OwnNatsUser, unreadable: OnUnreadable | None = None) -> Connection:
     """A connection under one of our users, tried until a server lets it in. Needs `settings.nats_url`.
 
     `unreadable` is told the reply subjects of messages that cannot be read. Raises TlsFailed, NatsLoginRefused.

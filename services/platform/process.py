@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 
 import uvloop
@@ -18,11 +17,10 @@ from services.platform import environment as needs
 from services.platform import logging as logs
 from services.platform.heartbeat import Heartbeat
 from services.platform.settings import Settings, faults, missing
+from services.platform.startup import Run
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
-"""`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
 _stop: ContextVar[asyncio.Event | None] = ContextVar("stop", default=None)
 
 
@@ -41,7 +39,7 @@ def serve(service: str, run: Run) -> int:
     gc.freeze()
     gc.set_threshold(20_000)
     try:
-        uvloop.run(live(settings, startup.with_database(run, service), service))
+        uvloop.run(live(settings, run, service))
     except Exception as error:
         reason = causes.sentence(error)
         log.exception("failed", extra={"reason": reason})

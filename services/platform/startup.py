@@ -7,11 +7,6 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import NoReturn
 
-import psycopg
-
-from services.eventstore.migrations import schema
-from services.platform import sql
-from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -19,17 +14,16 @@ log = logging.getLogger(__name__)
 SECONDS = 60
 """How long a service waits for one thing before it ends: containers start in any order."""
 _CHECK_SECONDS = 0.5
-_RETRY_SECONDS = 0.5
 
 Run = Callable[[Settings, asyncio.Event, Callable[[], None]], Awaitable[None]]
-"""As `process.Run`."""
+"""`run(settings, stop, ready)`: connects, calls `ready` once it answers, returns drained after `stop` is set."""
 
 
 class CannotStart(Exception):
-    """What the service waited for has not come; the text says what."""
+    """A program does not start; the text tells the operator why, and what to do."""
 
 
-class Start:
+class ServiceStart:
     """How far the start of the service has come that runs here."""
 
     def __init__(self, notify: Callable[[str], None]) -> None:
@@ -66,12 +60,12 @@ class Start:
         raise CannotStart(f"waited for {SECONDS} s: {self._reason}")
 
 
-_start: ContextVar[Start | None] = ContextVar("start", default=None)
+_start: ContextVar[ServiceStart | None] = ContextVar("start", default=None)
 
 
-def begin(notify: Callable[[str], None]) -> Start:
+def begin(notify: Callable[[str], None]) -> ServiceStart:
     """The start of the service in this task and those that it begins; `notify` tells the supervisor (sd_notify)."""
-    start = Start(notify)
+    start = ServiceStart(notify)
     _start.set(start)
     return start
 
@@ -91,40 +85,3 @@ def fail(reason: str) -> None:
     start = _start.get()
     if start is not None:
         start.fail(reason)
-
-
-def with_database(run: Run, service: str) -> Run:
-    """The service, begun when its database answers and is migrated.
-
-    It raises DatabaseUnavailable or SchemaTooNew where something is wrong with that which does not pass by itself.
-    """
-
-    async def started(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        database = Database(settings, "start", role=service)
-        try:
-            while reason := await _missing(database, settings.cell):
-                waiting(reason)
-                await asyncio.sleep(_RETRY_SECONDS)
-            waiting(None)
-        finally:
-            await database.close()
-        await run(settings, stop, ready)
-
-    return started
-
-
-async def _missing(database: Database, cell: str) -> str | None:
-    """What the database lacks yet. Raises SchemaTooNew, and DatabaseUnavailable where waiting does not help."""
-    try:
-        rows = await database.fetch(sql.load("services.eventstore.migrations", "applied_migrations"), [])
-    except DatabaseUnavailable as error:
-        if not error.passes:
-            raise
-        return str(error)
-    except psycopg.errors.UndefinedTable:
-        return f"the database has no schema {cell} of Denizen yet: run `denizen migrate`"
-    except psycopg.errors.InsufficientPrivilege:
-        rows = []  # It is migrated, and the grants are of an earlier version.
-    if schema.is_current(cell, [name for (name,) in rows]):
-        return None
-    return f"the schema {cell} is not yet that of this version of Denizen: run `denizen migrate`"

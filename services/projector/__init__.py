@@ -1,3 +1,4 @@
-"""Feeds the log through the projections, and rebuilds them. Imports the domain, projections, the event store
-and the platform.
+"""Feeds the log through the projections, and rebuilds them.
+
+Imports `domain`, `eventstore`, `platform` and `projections`.
 """

@@ -28,7 +28,7 @@ from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
 
-Users = AsyncGenerator[Sequence[StoredEvent | ReplayedEvent]]
+UserEvents = AsyncGenerator[Sequence[StoredEvent | ReplayedEvent]]
 """Their events, as Log.users tells them."""
 
 
@@ -36,7 +36,9 @@ class SecondProcessEnded(Exception):
     """The process that fills in half of the users has ended before they were all there."""
 
 
-async def fill(connection: Connection, chosen: Sequence[Projection], users: Users, told: Callable[[int], None]) -> None:
+async def fill(
+    connection: Connection, chosen: Sequence[Projection], users: UserEvents, told: Callable[[int], None]
+) -> None:
     """Put users in; the next are read while some are written. `told` is told how many events are in."""
     count = 0
     fillings = [each.filling() if each.filling else Applying(each.apply) for each in chosen]

@@ -36,7 +36,7 @@ _PROJECTOR_SECONDS, _READ_SECONDS = 0.9, 0.1
 """How long a swap waits for the projector's batch, and for reads, behind whom later ones wait. Less than PostgreSQL's
 deadlock_timeout (1 s): where one of them waits for us too it is the swap that gives way."""
 
-Progress = Callable[[int, int], None]
+RebuildProgress = Callable[[int, int], None]
 """Told how many events are built, and how many there are; those of the erased are not built."""
 
 
@@ -112,7 +112,7 @@ class Rebuild:
         self._second = Database(settings, "rebuild second", role=PROJECTOR, use_seconds=_WHOLE_SECONDS, options=options)
         self._position = 0
 
-    async def run(self, chosen: Sequence[Projection], progress: Progress | None = None) -> Rebuilt:
+    async def run(self, chosen: Sequence[Projection], progress: RebuildProgress | None = None) -> Rebuilt:
         """Build projections anew; queries see the live ones until the new ones are in their place.
 
         Raises RebuildRunning, TableInUse, filling.SecondProcessEnded, checkpoints.ProjectionNewer, DatabaseUnavailable,
@@ -161,7 +161,7 @@ class Rebuild:
         async with self._database.connection(reopen=False) as connection:
             await connection.execute(sql.load(_PACKAGE, "drop_scratch_tables"))
 
-    async def _build(self, chosen: Sequence[Projection], progress: Progress) -> None:
+    async def _build(self, chosen: Sequence[Projection], progress: RebuildProgress) -> None:
         self._position = 0
         async with self._database.connection(reopen=False) as connection:
             await checkpoints.read(connection, chosen)
@@ -171,7 +171,7 @@ class Rebuild:
             await self._finish(connection, chosen)
             await self._catch_up(connection, chosen)
 
-    async def _fill(self, connection: Connection, chosen: Sequence[Projection], progress: Progress) -> None:
+    async def _fill(self, connection: Connection, chosen: Sequence[Projection], progress: RebuildProgress) -> None:
         """What users have come to by the head of the log, as it is now."""
         self._position = until = await self._store.head()
         if until < _MANY:

@@ -69,11 +69,11 @@ async def declare_parked(client: Client, replicas: int) -> None:
     """
     jetstream = client.jetstream()
     try:
-        await jetstream.stream_info(parking.STREAM)
+        await jetstream.stream_info(parking.PARKED_STREAM)
     except NotFoundError:
         await jetstream.add_stream(
             StreamConfig(
-                name=parking.STREAM,
+                name=parking.PARKED_STREAM,
                 description="Events that subscriptions gave up on",
                 subjects=[f"{parking.PREFIX}.*.*"],
                 num_replicas=replicas,

@@ -125,7 +125,7 @@ class Subscribers:
             except ValueError as error:
                 raise refusals.invalid(str(error)) from None
         if request.parks:
-            await self._make(parking.STREAM, durable, durables.retrying(durable))
+            await self._make(parking.PARKED_STREAM, durable, durables.retrying(durable))
 
     async def _make(self, stream: str, durable: str, config: ConsumerConfig) -> None:
         """Make a consumer; one that has been made just so stays. Raises Refusal, nats.errors.Error, APIError."""
@@ -145,7 +145,7 @@ class Subscribers:
 
     async def _set_parked(self, durable: str, request: m.SetParkedEvent) -> None:
         jetstream = self._publisher.jetstream()
-        info = await jetstream.stream_info(parking.STREAM, subjects_filter=parking.subjects(durable))
+        info = await jetstream.stream_info(parking.PARKED_STREAM, subjects_filter=parking.subjects(durable))
         parked = info.state.subjects or {}
         if f"{parking.PREFIX}.{durable}.{request.position}" not in parked:
             if request.state == "done":

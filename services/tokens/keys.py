@@ -21,8 +21,8 @@ from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
 
-Kind = Literal["signing", "sealing"]
-_KINDS: tuple[Kind, ...] = ("signing", "sealing")
+KeyKind = Literal["signing", "sealing"]
+_KINDS: tuple[KeyKind, ...] = ("signing", "sealing")
 
 _FRESH_SECONDS = 2.0
 """How long the keys are taken from memory; a rotation is known everywhere after that."""
@@ -51,7 +51,7 @@ class _Key:
     """
 
     key_id: str
-    kind: Kind
+    kind: KeyKind
     epoch: int
     wrapped: bytes
     public: bytes
@@ -60,7 +60,7 @@ class _Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class RotatedKeys:
     """The result of a rotation: the id of the new key, and those of the keys that it retired or dropped."""
 
     key_id: str
@@ -81,7 +81,7 @@ class _Snapshot:
         self.jwks = Jwks(keys=tuple(_jwk(key) for key in signing))
         self.key_set = key_set(self.jwks)
 
-    async def ripe(self, kind: Kind) -> _Key | None:
+    async def ripe(self, kind: KeyKind) -> _Key | None:
         """The key in use, when it is so old that every service finds it; None where there is none."""
         key = self.in_use.get(kind)
         if key is not None:
@@ -149,7 +149,7 @@ class ServerKeys:
 
     # --- rotation ---------------------------------------------------------------------------------------------------
 
-    async def rotate(self, kind: Kind, *, at_once: bool = False) -> Rotation:
+    async def rotate(self, kind: KeyKind, *, at_once: bool = False) -> RotatedKeys:
         """Makes a new key, and retires the old one.
 
         A new signing key is published now, and signs when `LEAD_SECONDS` are over; until then the old one does. A
@@ -165,9 +165,9 @@ class ServerKeys:
             old = [str(key_id) for (key_id,) in await cursor.fetchall()]
             await connection.execute(_sql("insert_key"), row)
         self._snapshot = None
-        return Rotation(row["key_id"], old)
+        return RotatedKeys(row["key_id"], old)
 
-    def _new_row(self, kind: Kind) -> Mapping[str, Any]:
+    def _new_row(self, kind: KeyKind) -> Mapping[str, Any]:
         ring = self._the_ring()
         key_id = secrets.token_hex(8)
         if kind == "signing":
@@ -193,7 +193,7 @@ class ServerKeys:
     async def _read_now(self) -> None:
         snapshot = await self._fetch()
         if self._ring is not None:
-            missing: list[Kind] = [kind for kind in _KINDS if kind not in snapshot.in_use]
+            missing: list[KeyKind] = [kind for kind in _KINDS if kind not in snapshot.in_use]
             if missing or snapshot.gone or snapshot.spent:
                 async with self._database.connection() as connection:
                     for kind in missing:
@@ -221,7 +221,7 @@ class ServerKeys:
         return self._ring
 
 
-def _name(kind: Kind, key_id: str) -> str:
+def _name(kind: KeyKind, key_id: str) -> str:
     """What a private key is bound to where it is wrapped."""
     return f"{kind}\0{key_id}"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 from denizen.jetstream import WRONG_LAST_SEQUENCE
-from denizen.revocations import FILLED, KEPT_SECONDS, KEYS, LIVE, STREAM, run_of
+from denizen.revocations import FILLED, KEPT_SECONDS, KEYS, LIVE, REVOCATIONS_STREAM, run_of
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, Error, NoRespondersError
@@ -56,7 +56,7 @@ class Revocations:
     async def declare(self, replicas: int) -> None:
         """Make the bucket where it is missing. Raises RevocationFailed."""
         config = StreamConfig(
-            name=STREAM,
+            name=REVOCATIONS_STREAM,
             description="Who was signed out in the last hour",
             subjects=[f"{KEYS}>"],
             max_msgs_per_subject=1,
@@ -74,7 +74,9 @@ class Revocations:
         )
         # Where another version of ours made it with another configuration, it stays as it is.
         async with self._bounded(_DECLARE_SECONDS):
-            await self._insist(f"$JS.API.STREAM.CREATE.{STREAM}", orjson.dumps(config.as_dict()), {}, _STREAM_EXISTS)
+            await self._insist(
+                f"$JS.API.STREAM.CREATE.{REVOCATIONS_STREAM}", orjson.dumps(config.as_dict()), {}, _STREAM_EXISTS
+            )
 
     async def fill(self, revocations: Iterable[Revocation]) -> None:
         """Put all that the log revoked in the last hour; from then on verifiers trust the bucket.
@@ -82,7 +84,7 @@ class Revocations:
         Raises RevocationFailed.
         """
         # Asked first: if the server loses entries while they are put, this names a life that is over.
-        run = run_of(await self._insist(f"$JS.API.STREAM.INFO.{STREAM}", b"", {}))
+        run = run_of(await self._insist(f"$JS.API.STREAM.INFO.{REVOCATIONS_STREAM}", b"", {}))
         await self.put(revocations)
         await self._insist(f"{KEYS}{FILLED}", orjson.dumps({"run": run}), {"Nats-TTL": "never"})
 
@@ -127,7 +129,7 @@ class Revocations:
 
     async def _stored(self, subject: str) -> tuple[int, int]:
         """Place and sequence number of an entry; (-1, 0) where there is none."""
-        reply = await self._request(f"$JS.API.DIRECT.GET.{STREAM}.{subject}", b"", {})
+        reply = await self._request(f"$JS.API.DIRECT.GET.{REVOCATIONS_STREAM}.{subject}", b"", {})
         headers = reply.headers or {}
         if "Nats-Sequence" not in headers:
             return -1, 0

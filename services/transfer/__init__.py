@@ -1,5 +1,5 @@
 """Imports and exports: many users at a time, yielding to other requests.
 
-Imports the domain, the event store, passwords, tokens, the endpoint, the platform, the terms of the directory's search,
-and the rounds of accounts, which store updates of users.
+Imports `accounts.users`, `directory.search.terms`, `domain`, `endpoint`, `eventstore`, `passwords`, `platform`
+and `tokens`.
 """

@@ -15,9 +15,9 @@ from services.domain.state import UserState
 from services.domain.values import Json
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore
 from services.eventstore.log.tails import Wanted
+from services.platform.ids import new_event_id
 from services.transfer.pace import Pace
 from services.transfer.rehearsal import Holders
 from services.transfer.repairs import Repairs

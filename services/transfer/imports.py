@@ -37,7 +37,7 @@ _FAILED_CHUNKS = 10_000
 """Chunks with refused rows that one answer names."""
 _STATUSES = ("created", "updated", "skipped", "failed")
 
-Appended = Callable[[bool], Awaitable[None]]
+OnAppended = Callable[[bool], Awaitable[None]]
 
 
 class Imports:
@@ -52,7 +52,7 @@ class Imports:
         ring: KeyRing,
         pool: HashingPool,
         keys: ServerKeys,
-        appended: Appended,
+        appended: OnAppended,
     ) -> None:
         """`appended` is told after each commit."""
         self._settings = settings

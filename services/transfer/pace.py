@@ -3,10 +3,10 @@
 import asyncio
 import time
 
-_ALONE, _IN_COMPANY = 500, 64
-"""Rows of one append: how long others wait for the head of the log is how long that takes."""
-_COMPANY_SECONDS = 2.0
-"""For so long after another process has appended, batches are small, and a rest follows each."""
+_ALONE, _BESIDE_OTHERS = 500, 64
+"""Rows of one append: other processes wait for the head of the log as long as the append takes."""
+_OTHERS_SECONDS = 2.0
+"""Another process is taken to be appending for so long after it did: batches are small, and a rest follows each."""
 _REST = 1.0
 """The length of such a rest, in relation to the time that the batch took."""
 _LONGEST_REST = 0.25  # seconds
@@ -23,15 +23,16 @@ class Pace:
     @property
     def rows(self) -> int:
         """How many to append at once."""
-        return _IN_COMPANY if self._in_company() else _ALONE
+        return _BESIDE_OTHERS if self._others_append() else _ALONE
 
-    def _in_company(self) -> bool:
-        return time.monotonic() - self._met < _COMPANY_SECONDS
+    def _others_append(self) -> bool:
+        """Whether another process appended lately."""
+        return time.monotonic() - self._met < _OTHERS_SECONDS
 
     def appended(self, count: int, position: int) -> None:
         """Note that `count` events were appended here, the last at this position."""
         now = time.monotonic()
-        if now - self._counted < _COMPANY_SECONDS and position - count != self._position:
+        if now - self._counted < _OTHERS_SECONDS and position - count != self._position:
             self._met = now
         self._position, self._counted = position, now
 
@@ -42,6 +43,6 @@ class Pace:
     async def rest(self) -> None:
         """Leave the machine to the others, where there are others."""
         worked = time.monotonic() - self._resumed
-        if self._in_company():
+        if self._others_append():
             await asyncio.sleep(min(_REST * worked, _LONGEST_REST))
         self._resumed = time.monotonic()

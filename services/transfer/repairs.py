@@ -15,8 +15,8 @@ from services.domain.refusals import Refusal
 from services.domain.values import Json
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Outcome
+from services.platform.ids import new_event_id
 from services.transfer import histories, results
 from services.transfer.histories import History
 from services.transfer.validation import ImportRow

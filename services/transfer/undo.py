@@ -19,10 +19,10 @@ from services.domain.streams import StoredEvent
 from services.domain.values import Json
 from services.endpoint.call import Call
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended, EventStore, OutcomeUnknown
 from services.platform import sql
 from services.platform.database import Database
+from services.platform.ids import new_event_id
 from services.transfer import histories
 from services.transfer.histories import History
 from services.transfer.pace import Pace

@@ -16,7 +16,7 @@ import pytest
 from denizen import Client
 
 from services.nats_users.accounts import Accounts, write
-from services.nats_users.user import Kind, NatsUser, new_password
+from services.nats_users.user import NatsUser, NatsUserKind, new_password
 from tests.cli.test_commands import Shell
 from tests.support.backend import email
 from tests.support.people import PASSWORD
@@ -62,7 +62,7 @@ async def is_let_in(url: str, added: Mapping[str, Any]) -> bool:
     return answer == b"PONG\r\n"
 
 
-def with_users(path: Path, *users: tuple[Kind, str, tuple[str, ...]]) -> None:
+def with_users(path: Path, *users: tuple[NatsUserKind, str, tuple[str, ...]]) -> None:
     """Add users to the file, without the command line's start for each."""
     accounts = Accounts.parse(path.read_text("utf-8"))
     for kind, name, durables in users:

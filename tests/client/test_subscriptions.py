@@ -297,7 +297,7 @@ async def test_poison_event_is_parked_and_the_next_one_comes(client: AsyncClient
     assert (parked.event.user_id, parked.event.type) == (poison, "UserBlocked")
     assert (parked.tries, parked.error, parked.retrying) == (2, "LookupError", False)
     message = await (await jetstream(client)).get_msg(
-        parking.STREAM, seq=1, subject=f"users.v1.parked.{name}.*", next=True
+        parking.PARKED_STREAM, seq=1, subject=f"users.v1.parked.{name}.*", next=True
     )
     assert b"secret" not in (message.data or b"")
     assert poison.encode() not in (message.data or b"")
@@ -375,8 +375,8 @@ async def test_retry_that_kills_its_process_is_parked_again(client: AsyncClient)
         ack_wait=0.05,
         max_ack_pending=1,
     )
-    await context.add_consumer(parking.STREAM, config)
-    pulling = await context.pull_subscribe_bind(name, parking.STREAM)
+    await context.add_consumer(parking.PARKED_STREAM, config)
+    pulling = await context.pull_subscribe_bind(name, parking.PARKED_STREAM)
     async with asyncio.timeout(30):
         while (message := (await pulling.fetch(1, timeout=10))[0]).metadata.num_delivered < 12:
             pass
@@ -418,7 +418,7 @@ NOTE = {"state": "retry", "position": 1, "sequence": 1, "tries": 1, "error": Non
 async def test_malformed_parked_note_does_not_hide_other_parked_events(client: AsyncClient, note: bytes) -> None:
     name, handler = durable(), Poisoned()
     poison = await parked_one(client, name, handler)
-    await (await jetstream(client)).publish(f"users.v1.parked.{name}.1", note, stream=parking.STREAM)
+    await (await jetstream(client)).publish(f"users.v1.parked.{name}.1", note, stream=parking.PARKED_STREAM)
     assert [each.event.user_id for each in await client.auth.events.parked(name)] == [poison]
     handler.poison = ""
     await client.auth.events.retry_parked(name)

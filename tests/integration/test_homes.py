@@ -11,7 +11,8 @@ import pytest
 
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
-from services.embedded.program import CannotStart, launched
+from services.embedded.program import launched
+from services.platform.startup import CannotStart
 from tests.support.servers import REPOSITORY, Denizen, running
 
 pytestmark = pytest.mark.embedded
@@ -22,7 +23,7 @@ import codecs, os, sys
 from pathlib import Path
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
-from services.embedded.program import CannotStart
+from services.platform.startup import CannotStart
 codecs.lookup("ascii")  # Nothing can be imported after the change.
 os.setgroups([])
 os.setgid({UNKNOWN})

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from services.mailer import envelope
 from services.mailer.envelope import Envelope
 from services.mailer.render import Content, NotConfigured
-from services.mailer.sender import Refused, Sender, ServerFailed
+from services.mailer.sender import MailRefused, Sender, ServerFailed
 from tests.support.servers import REPOSITORY
 from tests.support.smtp import Clerk, served
 
@@ -149,7 +149,7 @@ async def test_local_part_beyond_ascii_needs_smtputf8() -> None:
 async def test_without_smtputf8_only_idna_domains_pass() -> None:
     clerk = Clerk()
     async with served(clerk, utf8=False) as port:
-        with pytest.raises(Refused, match=r"5\.6\.7"):
+        with pytest.raises(MailRefused, match=r"5\.6\.7"):
             await send(f"smtp://127.0.0.1:{port}", "jürgen@example.com")
         await send(f"smtp://127.0.0.1:{port}", "juergen@bücher.example")
     assert clerk.recipients == ["juergen@xn--bcher-kva.example"]

@@ -15,7 +15,7 @@ from psycopg.errors import UniqueViolation
 import projections
 from services.directory.lookups import LOOKUPS, SINGLES, look_up
 from services.domain.streams import StoredEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.projector import checkpoints
 from tests.support.accounts import Json
 from tests.support.log import until
@@ -65,7 +65,7 @@ async def _check(read_side: ReadSide, stored: list[StoredEvent], splits: list[tu
     await read_side.close()
 
 
-async def _check_queries(read_side: ReadSide, users: Sequence[User], stored: Sequence[StoredEvent]) -> None:
+async def _check_queries(read_side: ReadSide, users: Sequence[UserAggregate], stored: Sequence[StoredEvent]) -> None:
     position = len(stored)
     for kind, keys in (
         (m.GetUser, {user.id: user for user in users}),

@@ -13,7 +13,7 @@ import nats
 import psycopg
 import pytest
 from denizen import AsyncTokenVerifier, StaleRead, TokenInvalid
-from denizen.revocations import FAILURES, STREAM, Watch
+from denizen.revocations import FAILURES, REVOCATIONS_STREAM, Watch
 from nats.aio.client import Client
 from pydantic import SecretStr
 
@@ -170,7 +170,7 @@ async def test_revocations_survive_a_kill_of_nats(site: Site, loss: str) -> None
             missed = append(site.url, "UserBlocked", other)
             await within(3, lambda: outcome(verifier, good) == "stale_read")
             if loss != "nothing":
-                (files,) = (site.home / "nats").glob(f"**/streams/{STREAM}")
+                (files,) = (site.home / "nats").glob(f"**/streams/{REVOCATIONS_STREAM}")
                 shutil.rmtree(files)
             with running(site.server, site.logfile):
                 await within(15, lambda: outcome(verifier, good) == "token_invalid")
@@ -242,7 +242,7 @@ async def test_expired_entries_leave_the_bucket_trusted(site: Site, monkeypatch:
             user = user_id()
             await Revocations(revoker).put_ended(Ended(user, None, 1))
             async with asyncio.timeout(20):
-                while (await client.jetstream().stream_info(STREAM)).state.messages > 1:
+                while (await client.jetstream().stream_info(REVOCATIONS_STREAM)).state.messages > 1:
                     await asyncio.sleep(0.05)
             watch = Watch()
             await watch.prove(client, 2)
@@ -260,7 +260,7 @@ async def test_revocations_survive_removal_of_the_bucket_files(own_denizen: Deni
         user = await client.create()
         version = (await client.command("BlockUser", {"userId": user["id"]})).body["version"]
     assert own_denizen.stop() == 0
-    (files,) = (own_denizen.home / "nats").glob(f"**/streams/{STREAM}")
+    (files,) = (own_denizen.home / "nats").glob(f"**/streams/{REVOCATIONS_STREAM}")
     shutil.rmtree(files)
     own_denizen.start()
     async with backend.connected(own_denizen.nats_url) as client:

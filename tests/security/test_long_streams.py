@@ -15,7 +15,7 @@ import psycopg
 import pytest_asyncio
 from denizen import messages as m
 
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.directory.history import Histories
 from services.domain.snapshots import EVERY
 from services.eventstore.log.postgres import PostgresEventStore
@@ -118,7 +118,7 @@ async def _work(store: Watched, histories: Histories, url: str, count: int) -> d
     then = m.GetUser(user_id=user, as_of=half.recorded_at.isoformat().replace("+00:00", "Z"))
     await watched("command", lambda: accounts.one(ask("UpdateUser", update | {"metadata": {"n": 2}})))
     assert await watched("repeat", lambda: accounts.raw(create)) == [created]
-    await watched("sign-in and sessions", lambda: Users(store).user(user))
+    await watched("sign-in and sessions", lambda: UserReader(store).user(user))
     _, body = await watched("as of", lambda: histories.as_of(then))
     assert orjson.loads(body)["version"] == half.version
     cursor = str(await watched("history", history))

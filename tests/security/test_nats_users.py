@@ -19,7 +19,7 @@ from services.domain.sessions import Ended
 from services.embedded.home import Home
 from services.embedded.nats import Nats, accounts_file
 from services.nats_users.accounts import Accounts, write
-from services.nats_users.user import KINDS, Kind, NatsUser, new_password
+from services.nats_users.user import KINDS, NatsUser, NatsUserKind, new_password
 from services.platform.settings import Settings
 from services.relay import publishing
 from services.relay.subscribers import MOST_PARKED_EACH, Subscribers
@@ -251,12 +251,12 @@ def matches(pattern: str, subject: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_added_user_may_do_its_part(site: Site, kind: Kind) -> None:
+async def test_added_user_may_do_its_part(site: Site, kind: NatsUserKind) -> None:
     assert await refused(site, f"{kind}-one", MAY_PUBLISH[kind], MAY_SUBSCRIBE[kind]) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_added_user_may_publish_nothing_else(site: Site, kind: Kind) -> None:
+async def test_added_user_may_publish_nothing_else(site: Site, kind: NatsUserKind) -> None:
     others = [each for each in EVERYTHING if each not in MAY_PUBLISH[kind]]
     if kind == "backend":
         others = [each for each in others if not each.startswith(("users.v1.", "$JS.API.STREAM.", "$JS.API.DIRECT."))]
@@ -265,13 +265,13 @@ async def test_added_user_may_publish_nothing_else(site: Site, kind: Kind) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_added_user_may_hear_nothing_else(site: Site, kind: Kind) -> None:
+async def test_added_user_may_hear_nothing_else(site: Site, kind: NatsUserKind) -> None:
     forbidden = NO_USER_SUBSCRIBES if kind == "backend" else [*NO_USER_SUBSCRIBES, "users.v1.event.>", EVENT]
     assert await refused(site, f"{kind}-one", [], forbidden) == forbidden
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_line_of_a_template_is_tried(site: Site, kind: Kind) -> None:
+def test_every_line_of_a_template_is_tried(site: Site, kind: NatsUserKind) -> None:
     denied = {"users.v1.query.ExportUsersWithHashes", "users.v1.command.UndoImport"}
     for subject in site.subjects(f"{kind}-one") - denied:
         tried = [*MAY_PUBLISH[kind], *MAY_SUBSCRIBE[kind]]
@@ -647,7 +647,7 @@ async def test_python_client_parks_events_as_an_added_user(site: Site, relay: Cl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_token_verifier_works_as_an_added_user(site: Site, kind: Kind) -> None:
+async def test_token_verifier_works_as_an_added_user(site: Site, kind: NatsUserKind) -> None:
     responder, revoker = await connect(site, "responder"), await connect(site, "revoker")
     signer, revocations = Signer(), Revocations(revoker)
     await signer.serve(responder)

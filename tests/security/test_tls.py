@@ -101,7 +101,7 @@ def _blocking_verifier(asking: Asking) -> None:
         pass
 
 
-def _role(user: broker.NatsUser) -> Callable[[Asking], Awaitable[None]]:
+def _role(user: broker.OwnNatsUser) -> Callable[[Asking], Awaitable[None]]:
     async def connect(asking: Asking) -> None:
         await broker.connect(asking.settings(), user)
 
@@ -246,7 +246,7 @@ async def test_server_without_tls_at_a_reconnect_hears_nothing(certificates: Pat
 
 @pytest.mark.parametrize("user", ["signal", "responder"])
 async def test_service_sends_nothing_to_a_reconnect_without_tls(
-    user: broker.NatsUser, certificates: Path, monkeypatch: pytest.MonkeyPatch
+    user: broker.OwnNatsUser, certificates: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Recorder({"tls_required": True}, certificates).running() as recorder:
         connection = await broker.connect(
@@ -321,7 +321,7 @@ async def test_certificate_of_an_unknown_authority_is_refused_at_once(
 
 @pytest.mark.parametrize("user", ["relay", "responder"])
 async def test_service_with_another_authority_does_not_start(
-    user: broker.NatsUser, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    user: broker.OwnNatsUser, certificates: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = make_certificates(tmp_path, "localhost")
     async with Recorder({"tls_required": True}, certificates).running() as recorder, asyncio.timeout(5):

@@ -10,9 +10,9 @@ from services.domain import events
 from services.domain.email_address import canonical, coarse
 from services.domain.events import EmailChanged, UserCreated
 from services.eventstore.log import address_keys
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended
 from services.eventstore.migrations.migrate import migrate
+from services.platform.ids import new_event_id
 from tests.store.conftest import OpenStore
 from tests.support.log import AT, ring, settings, user_id
 

@@ -17,7 +17,7 @@ from services.domain.decision import Facts
 from services.domain.effects import Code, Effects, Mail
 from services.domain.sessions import NewSession, place
 from services.domain.streams import logins_of
-from services.eventstore.credentials.session import Session
+from services.eventstore.credentials.session import StoredSession
 from services.eventstore.credentials.store import Credential, SecretStore, long_code_digest
 from services.eventstore.log.store import (
     Append,
@@ -236,7 +236,7 @@ async def test_session_has_the_place_of_its_login(open_store: OpenStore, secrets
     batch = [append(A), append(B, events=3), login(A, begun), append(user_id())]
     assert await store.append(batch) == [Appended(1), Appended(4), Appended(5), Appended(6)]
     found = await secrets.session(begun.session_id)
-    assert found == Session(
+    assert found == StoredSession(
         begun.session_id, A, place(1, 1), b"s" * 16, 0, "c1", begun.created_at, begun.created_at, begun.expires_at, None
     )
 

@@ -21,7 +21,7 @@ from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform.database import Database, DatabaseUnavailable, Parameters, Row
 from services.platform.settings import Settings
 from services.tokens import keys as server_keys
-from services.tokens.keys import Kind, ServerKeys
+from services.tokens.keys import KeyKind, ServerKeys
 from tests.support import forked
 from tests.support.log import ring, settings, until
 from tests.support.servers import REPOSITORY
@@ -302,7 +302,7 @@ async def test_retired_sealing_key_opens_for_ten_minutes(open_keys: OpenKeys, ow
 
 
 @pytest.mark.parametrize("kind", ["signing", "sealing"])
-async def test_rotation_at_once_leaves_no_old_key(open_keys: OpenKeys, owner: Connection, kind: Kind) -> None:
+async def test_rotation_at_once_leaves_no_old_key(open_keys: OpenKeys, owner: Connection, kind: KeyKind) -> None:
     keys = open_keys("a", ring())
     await keys.signing()
     first = [row["key_id"] for row in await table(owner) if row["kind"] == kind]

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from services.accounts.checking import check
 from services.accounts.long_streams import fold_long
 from services.accounts.pending import Answer, PendingCommand, with_user
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.domain import snapshots
 from services.domain.effects import Effects
 from services.domain.snapshots import EVERY, Snapshot
@@ -23,7 +23,7 @@ from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
 from services.eventstore.log.store import Log
 from services.eventstore.log.tails import PAGE, Tail, Wanted
-from services.eventstore.log.verify import Finding
+from services.eventstore.log.verify import LogFault
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, Json, ask, whole
 from tests.support.log import AT, append, ring, streams, user_id, with_keys
@@ -69,7 +69,7 @@ async def _check(batches: list[list[tuple[str, Json]]], kind: str, url: str) -> 
 
 
 async def _check_user(store: Log, user: str, events: Sequence[StoredEvent]) -> None:
-    users, erased = Users(store), events[-1].type == "UserDeleted"
+    users, erased = UserReader(store), events[-1].type == "UserDeleted"
     versions = range(1, len(events) + 1)
     for version, found in zip(versions, (await users.at([(user, each) for each in versions])).values(), strict=True):
         assert_same(found, whole(user, events[:version]), gone=erased and version < len(events), erased=erased)
@@ -106,7 +106,7 @@ async def _full_state(accounts: Accounts) -> Json:
     await accounts.one(ask("DeactivateUser", {"userId": user}))
     await accounts.one(ask("BlockUser", {"userId": user}))
     await accounts.one(ask("ChangeEmail", {"userId": user, "email": "Ada@example.org"}))
-    found = (await Users(accounts.store).user(user)).user
+    found = (await UserReader(accounts.store).user(user)).user
     assert found is not None
     full = snapshots.state_of(found)
     shown = full["shown"]
@@ -266,7 +266,7 @@ async def test_old_long_streams_are_folded_when_accounts_starts(open_store: Open
             block = append(user, version)
             block.events[0].type = "UserBlocked" if version % 2 else "UserUnblocked"
             await store.append([block])
-    await fold_long(store, Users(store))
+    await fold_long(store, UserReader(store))
     found = await (await owner.execute("select user_id, count(*) from snapshots group by 1")).fetchall()
     assert sorted(found) == [(user, (PAGE + 20) // EVERY) for user in sorted(ids[:2])]
     assert await store.long_streams("") == (max(ids), [])
@@ -281,19 +281,19 @@ async def test_verify_compares_snapshots_with_the_events(
         await accounts.one(ask("UpdateUser", {"userId": user, "metadata": {"n": number}}))
     done: list[int] = []
 
-    async def verified() -> list[Finding]:
+    async def verified() -> list[LogFault]:
         return await asyncio.to_thread(check, with_keys(database_url), done.append)
 
     assert (await verified(), done) == ([], [1, 2])
     await owner.execute("update snapshots set position = 7 where version = %s", [EVERY])
     problem = "a snapshot is not what the events come to"
-    assert await verified() == [Finding(problem, 7, user, EVERY)]
+    assert await verified() == [LogFault(problem, 7, user, EVERY)]
     (tail,) = await open_store().load([Wanted(user, until=EVERY)])
     assert tail.snapshot is not None
     wrong = tail.snapshot.state | {"shown": tail.snapshot.state["shown"] | {"emailVerified": True}}
     await owner.execute("delete from snapshots where version = %s", [EVERY])
     await open_store().keep(user, [replace(tail.snapshot, position=EVERY, state=wrong)])
-    assert await verified() == [Finding(problem, EVERY, user, EVERY)]
+    assert await verified() == [LogFault(problem, EVERY, user, EVERY)]
 
 
 async def test_key_rotation_leaves_snapshots_readable(open_store: OpenStore, owner: Owner) -> None:

@@ -1,13 +1,13 @@
 """Every way to read the log on PostgreSQL gives events in the form of today; both folds see nothing else."""
 
-from services.accounts.users import Users
+from services.accounts.users import UserReader
 from services.domain.email_address import canonical, coarse
 from services.domain.events import UserCreated, encode
 from services.domain.fold import show
 from services.domain.streams import FoldedEvent
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, Appended
 from services.eventstore.log.tails import Wanted
+from services.platform.ids import new_event_id
 from tests.store.conftest import OpenStore
 from tests.support.log import AT, user_id
 
@@ -28,7 +28,7 @@ async def test_event_of_an_old_form_is_upcast_by_every_read(open_store: OpenStor
     ]
     assert [event.private and event.private["emailKey"] for event in found] == [canonical(ADDRESS)] * 4
 
-    state = await Users(store).user(user)
+    state = await UserReader(store).user(user)
     assert state.user is not None
     assert (state.user.email, state.user.email_key) == (ADDRESS, canonical(ADDRESS))
     documents = [show(None, event) for event in found]

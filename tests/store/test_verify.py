@@ -8,7 +8,7 @@ import orjson
 import psycopg
 import pytest
 
-from services.eventstore.log.verify import Finding, Verification, verify
+from services.eventstore.log.verify import LogFault, Verification, verify
 from tests.store.conftest import OpenStore
 from tests.support import forked
 from tests.support.log import append, user_id
@@ -66,7 +66,7 @@ CHANGED: dict[str, LiteralString] = {
 @pytest.mark.parametrize("statement", CHANGED.values(), ids=CHANGED.keys())
 async def test_changed_row_is_found(log_url: str, statement: LiteralString) -> None:
     tamper(log_url, statement)
-    assert Finding("changed", 5, B, 2) in check(log_url).findings
+    assert LogFault("changed", 5, B, 2) in check(log_url).findings
     assert {finding.stream for finding in check(log_url).findings} == {B}
 
 

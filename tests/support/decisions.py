@@ -5,10 +5,10 @@ from services.domain.commands import Command, ImportUser
 from services.domain.decide import lifecycle
 from services.domain.decide.logins import Verdict
 from services.domain.decision import NOTHING, Decision, Facts
-from services.domain.user import User
+from services.domain.user import UserAggregate
 
 
-def decide(user: User | None, command: Command, facts: Facts = NOTHING) -> Decision:
+def decide(user: UserAggregate | None, command: Command, facts: Facts = NOTHING) -> Decision:
     """What a command leads to. `user` is None where there is none of that id."""
     if isinstance(command, ImportUser):
         return lifecycle.import_user(command)

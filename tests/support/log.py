@@ -13,8 +13,8 @@ from typeid import TypeID
 from services.domain.claim_kinds import Claim
 from services.domain.streams import NewEvent, StoredEvent
 from services.eventstore.keys.data_keys import KeyRing
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.store import Append, EventStore
+from services.platform.ids import new_event_id
 from services.platform.settings import Settings
 
 AT = datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)

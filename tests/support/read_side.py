@@ -18,7 +18,7 @@ from services.domain.commands import LogIn
 from services.domain.decision import Facts
 from services.domain.sessions import NewSession
 from services.domain.streams import StoredEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import rfc3339
 from services.eventstore.log.store import EventStore
 from services.platform.database import Database, Row
@@ -194,7 +194,7 @@ def task(name: str, body: Json) -> PendingCommand:
     return PendingCommand(call, call.request, _PROVEN, deleted if name == "DeleteUser" else with_user)
 
 
-def folded(stored: Sequence[StoredEvent]) -> list[User]:
+def folded(stored: Sequence[StoredEvent]) -> list[UserAggregate]:
     """Every user of a log."""
     streams: dict[str, list[StoredEvent]] = {}
     for event in stored:
@@ -204,11 +204,11 @@ def folded(stored: Sequence[StoredEvent]) -> list[User]:
     return [user for user in users if user is not None]
 
 
-def logins(stored: Sequence[StoredEvent], user: User) -> list[StoredEvent]:
+def logins(stored: Sequence[StoredEvent], user: UserAggregate) -> list[StoredEvent]:
     return [event for event in stored if event.user_id == user.id and event.type.startswith("Login")]
 
 
-def shown(stored: Sequence[StoredEvent], user: User) -> Json:
+def shown(stored: Sequence[StoredEvent], user: UserAggregate) -> Json:
     """A user as queries show them: the read side counts logins."""
     body = user.body() | {"loginCount": 0}
     for event in logins(stored, user):

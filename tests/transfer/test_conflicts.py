@@ -19,9 +19,9 @@ def row(**more: Any) -> Json:
 
 
 async def user(one: Taker, user_id: str) -> Json:
-    from services.accounts.users import Users
+    from services.accounts.users import UserReader
 
-    stream = await Users(one.store).user(user_id)
+    stream = await UserReader(one.store).user(user_id)
     assert stream.user is not None
     return stream.user.body()
 

@@ -19,7 +19,7 @@ from services.domain.fold import show as shown
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
 from services.domain.values import rfc3339
-from services.eventstore.log.ids import new_event_id
+from services.platform.ids import new_event_id
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder, Form
 from services.transfer.ids import Ids

@@ -17,10 +17,10 @@ from services.domain.events import encode
 from services.domain.refusals import Refusal
 from services.domain.sessions import place
 from services.endpoint.call import Call
-from services.eventstore.log.ids import new_event_id
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.store import Append, Appended, OutcomeUnknown, Result
 from services.platform.database import DatabaseUnavailable
+from services.platform.ids import new_event_id
 from tests.support.accounts import Accounts, ask
 from tests.support.log import append, user_id
 

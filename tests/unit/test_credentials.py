@@ -21,7 +21,7 @@ from services.domain.events import (
 )
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from tests.support.decisions import decide
 from tests.support.log import AT, user_id
 
@@ -45,13 +45,13 @@ def proof(version: int | None) -> Facts:
     return Facts(proven_at=version, password_hash="hash", drawn="1", digest=b"1")
 
 
-def events_of(user: User | None, command: Command, proven_at: int | None = None) -> list[UserEvent]:
+def events_of(user: UserAggregate | None, command: Command, proven_at: int | None = None) -> list[UserEvent]:
     decision = decide(user, command, proof(proven_at))
     assert not isinstance(decision, Refusal), decision.code
     return list(decision)
 
 
-def after(user: User | None, *commands: Command) -> User:
+def after(user: UserAggregate | None, *commands: Command) -> UserAggregate:
     """The user after commands, each with a proof that was found just before it."""
     for command in commands:
         for event in events_of(user, command, user.version if user else None):
@@ -60,7 +60,7 @@ def after(user: User | None, *commands: Command) -> User:
     return user
 
 
-def code(user: User | None, command: Command, proven_at: int | None = None) -> str:
+def code(user: UserAggregate | None, command: Command, proven_at: int | None = None) -> str:
     decision = decide(user, command, proof(proven_at))
     return decision.code if isinstance(decision, Refusal) else ""
 
@@ -154,7 +154,7 @@ def test_required_password_change_stays_until_made() -> None:
 
 
 @pytest.mark.parametrize("user", EVERY.values(), ids=EVERY.keys())
-def test_new_password_never_unblocks(user: User) -> None:
+def test_new_password_never_unblocks(user: UserAggregate) -> None:
     for command in (CHANGE, RESET, REQUIRE):
         assert after(user, command).status == user.status
     recovered = after(user, ASK, RECOVER)
@@ -234,7 +234,7 @@ def test_same_address_in_another_spelling_can_be_requested() -> None:
 
 
 @pytest.mark.parametrize("user", [ACTIVE, PENDING], ids=["active", "pending"])
-def test_request_of_the_present_address_cancels_a_change(user: User) -> None:
+def test_request_of_the_present_address_cancels_a_change(user: UserAggregate) -> None:
     wanting = after(user, wants("new@example.com"))
     back = after(wanting, wants("sam@example.com"))
     assert (back.email, back.email_verified, back.wanted_email) == ("sam@example.com", user.email_verified, None)
@@ -249,7 +249,7 @@ def test_verification_of_a_verified_address_is_refused() -> None:
 
 
 @pytest.mark.parametrize("user", EVERY.values(), ids=EVERY.keys())
-def test_verification_does_not_unblock(user: User) -> None:
+def test_verification_does_not_unblock(user: UserAggregate) -> None:
     if not user.email_verified:
         assert after(user, SEND, VERIFY).holds == user.holds
     assert after(user, wants("new@example.com"), VERIFY).holds == user.holds

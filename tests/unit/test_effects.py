@@ -15,7 +15,7 @@ from services.domain.events import AnyEvent, LoginEvent
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.sessions import NewSession
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from tests.support.decisions import decide, is_about_sessions
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
@@ -44,7 +44,7 @@ LOG_IN = LogIn(ID, "192.0.2.7", None)
 DELETE = m.DeleteUser(user_id=ID)
 
 
-def run(before: User | None, command: Command, **facts: Any) -> tuple[Effects | None, User | None]:
+def run(before: UserAggregate | None, command: Command, **facts: Any) -> tuple[Effects | None, UserAggregate | None]:
     """The effects_of of a command that is proven, and the user after it."""
     known = replace(FACTS, proven_at=before.version if before else None, **facts)
     events: list[AnyEvent] = []
@@ -61,7 +61,7 @@ def run(before: User | None, command: Command, **facts: Any) -> tuple[Effects | 
     return effects_of(command, events, before, after, facts=known, at=AT), after
 
 
-def user_after(*commands: Command) -> User:
+def user_after(*commands: Command) -> UserAggregate:
     user = None
     for command in (CREATE, *commands):
         _, user = run(user, command)
@@ -73,7 +73,7 @@ ACTIVE = user_after()
 PENDING = replace(ACTIVE, email_verified=False)
 
 
-def changed(before: User | None, command: Command, **facts: Any) -> Effects:
+def changed(before: UserAggregate | None, command: Command, **facts: Any) -> Effects:
     result, _ = run(before, command, **facts)
     assert result
     return result
@@ -98,7 +98,7 @@ def mails(result: Effects) -> list[tuple[str, str]]:
         (ACTIVE, m.RevokeSessions(user_id=ID)),
     ],
 )
-def test_block_and_password_changes_end_every_session(before: User, command: Command) -> None:
+def test_block_and_password_changes_end_every_session(before: UserAggregate, command: Command) -> None:
     assert changed(before, command).end_sessions == "all"
 
 
@@ -121,7 +121,7 @@ def test_deletion_erases_everything_and_mails_nothing() -> None:
         (ACTIVE, TELL),
     ],
 )
-def test_other_events_end_no_session(before: User, command: Command) -> None:
+def test_other_events_end_no_session(before: UserAggregate, command: Command) -> None:
     result, _ = run(before, command)
     assert result is None or result.end_sessions is None
     assert (result.session if result else None) == (FACTS.session if command == LOG_IN else None)
@@ -149,7 +149,7 @@ def test_block_of_a_blocked_user_ends_no_session() -> None:
         (ACTIVE, LOG_IN),
     ],
 )
-def test_hash_is_stored_with_its_event(before: User | None, command: Command) -> None:
+def test_hash_is_stored_with_its_event(before: UserAggregate | None, command: Command) -> None:
     assert changed(before, command).password == FACTS.password_hash
     result, _ = run(before, command, password_hash=None)
     assert result is None or result.password is None
@@ -195,7 +195,7 @@ def test_mailed_code_is_stored_as_a_digest() -> None:
         (ACTIVE, LOG_IN, ()),
     ],
 )
-def test_used_code_or_token_is_spent(before: User, command: Command, spent: tuple[str, ...]) -> None:
+def test_used_code_or_token_is_spent(before: UserAggregate, command: Command, spent: tuple[str, ...]) -> None:
     assert changed(before, command).spent == spent
 
 

@@ -23,7 +23,7 @@ from services.domain.streams import StoredEvent
 from services.domain.upcasting import upcast
 from services.domain.values import Json
 from services.erasure import thin
-from services.eventstore.log.ids import new_event_id
+from services.platform.ids import new_event_id
 from tests.support.log import AT, user_id
 
 GOLDEN = {path.stem: orjson.loads(path.read_bytes()) for path in Path(__file__).parents[1].glob("golden/*.json")}

@@ -14,8 +14,8 @@ from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.sessions import NewSession
 from services.domain.streams import StoredEvent
-from services.domain.user import User
-from services.eventstore.log.ids import new_event_id
+from services.domain.user import UserAggregate
+from services.platform.ids import new_event_id
 from tests.support.decisions import decide, is_about_sessions
 from tests.support.log import AT, user_id
 from tests.support.tokens import session_id
@@ -33,7 +33,7 @@ REVOKE = m.RevokeSession(user_id=ID, session_id=SESSION)
 REVOKE_ALL = m.RevokeSessions(user_id=ID)
 
 
-def after(user: User | None, *commands: Command) -> User:
+def after(user: UserAggregate | None, *commands: Command) -> UserAggregate:
     for command in commands:
         decision = decide(user, command)
         assert not isinstance(decision, Refusal), decision.code
@@ -43,14 +43,14 @@ def after(user: User | None, *commands: Command) -> User:
     return user
 
 
-def right(user: User) -> Facts:
+def right(user: UserAggregate) -> Facts:
     """His password, found just before."""
     return Facts(proven_at=user.version, session=NewSession(SESSION, b"salt", {}, None, AT, AT))
 
 
 ACTIVE = after(None, CREATE)
 PENDING = after(None, CREATE.model_copy(update={"email_verified": False}))
-BY_STATUS: dict[str, tuple[User, str]] = {
+BY_STATUS: dict[str, tuple[UserAggregate, str]] = {
     "active": (ACTIVE, ""),
     "pending": (PENDING, "email_not_verified"),
     "blocked": (after(ACTIVE, BLOCK), "user_blocked"),
@@ -66,7 +66,7 @@ BY_STATUS: dict[str, tuple[User, str]] = {
 
 
 @pytest.mark.parametrize(("user", "refusal"), BY_STATUS.values(), ids=BY_STATUS.keys())
-def test_only_active_users_log_in(user: User, refusal: str) -> None:
+def test_only_active_users_log_in(user: UserAggregate, refusal: str) -> None:
     events, refused = decide_session(user, LOG_IN, right(user))
     if not refusal:
         assert (events, refused) == ([LoginSucceeded(SESSION, "192.0.2.7", "Firefox")], None)
@@ -77,7 +77,7 @@ def test_only_active_users_log_in(user: User, refusal: str) -> None:
 
 
 @pytest.mark.parametrize(("user", "_"), BY_STATUS.values(), ids=BY_STATUS.keys())
-def test_wrong_password_reveals_no_status(user: User, _: str) -> None:
+def test_wrong_password_reveals_no_status(user: UserAggregate, _: str) -> None:
     stale = Facts(proven_at=user.version - 1) if user.password_version == user.version else Facts()
     for facts in (Facts(), stale):
         events, refused = decide_session(user, LOG_IN, facts)

@@ -13,9 +13,9 @@ from services.domain import events
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json, merge, rfc3339
-from services.eventstore.log.ids import new_event_id
+from services.platform.ids import new_event_id
 from tests.support.accounts import whole
 from tests.support.decisions import decide
 from tests.support.log import AT, user_id
@@ -26,7 +26,7 @@ BLOCK, UNBLOCK = m.BlockUser(user_id=ID), m.UnblockUser(user_id=ID)
 DEACTIVATE, REACTIVATE = m.DeactivateUser(user_id=ID), m.ReactivateUser(user_id=ID)
 
 
-def do(user: User | None, *commands: m.Request, at: datetime = AT) -> User:
+def do(user: UserAggregate | None, *commands: m.Request, at: datetime = AT) -> UserAggregate:
     """The user after commands, none of which is refused."""
     for command in commands:
         decision = decide(user, command)
@@ -37,7 +37,7 @@ def do(user: User | None, *commands: m.Request, at: datetime = AT) -> User:
     return user
 
 
-def code(user: User | None, command: m.Request) -> str:
+def code(user: UserAggregate | None, command: m.Request) -> str:
     decision = decide(user, command)
     assert isinstance(decision, Refusal)
     return decision.code
@@ -49,7 +49,7 @@ ACTIVE = do(None, CREATE.model_copy(update={"email_verified": True}))
 
 # --- status -----------------------------------------------------------------------------------------------------
 
-BY_PATH: dict[str, tuple[User, str]] = {
+BY_PATH: dict[str, tuple[UserAggregate, str]] = {
     "pending": (PENDING, "PENDING_VERIFICATION"),
     "active": (ACTIVE, "ACTIVE"),
     "pending, blocked": (do(PENDING, BLOCK), "BLOCKED"),
@@ -61,7 +61,7 @@ BY_PATH: dict[str, tuple[User, str]] = {
 
 
 @pytest.mark.parametrize(("user", "status"), BY_PATH.values(), ids=BY_PATH.keys())
-def test_status_follows_from_events(user: User, status: str) -> None:
+def test_status_follows_from_events(user: UserAggregate, status: str) -> None:
     assert user.status == status == user.body()["status"]
 
 
@@ -216,7 +216,7 @@ _UPDATES = st.fixed_dictionaries(
 COMMANDS = st.lists(_UPDATES | st.sampled_from([BLOCK, UNBLOCK, DEACTIVATE, REACTIVATE]), max_size=12)
 
 
-def stored(event: events.UserEvent, version: int, user: User) -> StoredEvent:
+def stored(event: events.UserEvent, version: int, user: UserAggregate) -> StoredEvent:
     """The event as the log gives it back."""
     new = events.encode(event, ID, version, user.status, new_event_id())
     row = (new.type, new.schema_version, new.public, new.private)

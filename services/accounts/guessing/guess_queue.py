@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from services.accounts.guessing.rate_limits import Guess, RateLimits
 from services.accounts.guessing.window import Window
 from services.domain import refusals
-from services.eventstore.credentials.session import Session
+from services.eventstore.credentials.session import StoredSession
 from services.eventstore.credentials.store import Credential, SecretStore
 from services.passwords.hasher import Verified
 from services.passwords.pool import HashingPool
@@ -112,7 +112,9 @@ class Guesses:
             verified = replace(verified, began=asked)
         return counted, credential, verified
 
-    async def made(self, guess: Guess, verified: Verified, user_id: str, command_id: str | None) -> Session | None:
+    async def made(
+        self, guess: Guess, verified: Verified, user_id: str, command_id: str | None
+    ) -> StoredSession | None:
         """Note a guess that was made, before it is answered: one that was right does not count.
 
 
@@ -141,7 +143,7 @@ class Guesses:
     async def _credential(self, guess: Guess, found: Mapping[str, Credential]) -> Credential | None:
         return await self._secrets.by_id(guess.user_id) if guess.user_id else found.get(guess.account)
 
-    async def _end(self, made: Sequence[_Made]) -> list[Session | None]:
+    async def _end(self, made: Sequence[_Made]) -> list[StoredSession | None]:
         if right := [each.guess for each in made if each.right]:
             await self._rate_limits.guessed(right)
         begun = await self._secrets.begun({each.begun for each in made if each.begun})

@@ -1,8 +1,9 @@
 """The handlers of requests: one row for each request, in modules by noun.
 
-A row and the request's operation in `denizen.operations` are all that accounts knows of a command. Imports the domain,
-the event store's credentials, passwords, tokens and the endpoint; of accounts only the modules that prepare a command
-(`tools`, `guessing`, `fingerprint`) or describe its answer (`pending`, `repeats`), and none that runs commands.
+A row and the request's operation in `denizen.operations` are all that accounts knows of a command.
+
+Imports `accounts.fingerprint`, `accounts.guessing`, `accounts.pending`, `accounts.repeats` and `accounts.tools`, which
+prepare commands or describe their answers, `domain`, `endpoint`, `eventstore.credentials`, `passwords` and `tokens`.
 """
 
 from collections.abc import Mapping

@@ -13,7 +13,7 @@ from services.domain import refusals
 from services.domain.sessions import NewSession, place
 from services.domain.state import UserState
 from services.endpoint.call import Call
-from services.eventstore.credentials.session import Session
+from services.eventstore.credentials.session import StoredSession
 from services.tokens import access, refresh
 
 
@@ -23,7 +23,7 @@ async def reply_of(tools: Tools, session: NewSession) -> Reply:
     return lambda stream, _: signed(stream, place(stream.version, stream.logins))
 
 
-async def again(tools: Tools, call: Call, session: Session | None) -> Answer:
+async def again(tools: Tools, call: Call, session: StoredSession | None) -> Answer:
     """The answer to a command whose id was there before: the tokens of the session that it began, if it is the same."""
     outcome = (await tools.store.outcomes([call.key])).get(call.key)
     if outcome is not None and not is_repeat(call, outcome):
@@ -36,7 +36,7 @@ async def again(tools: Tools, call: Call, session: Session | None) -> Answer:
     return await signed_in(tools, call, session, began_at)
 
 
-async def signed_in(tools: Tools, call: Call, session: Session, began_at: int | None = None) -> Answer:
+async def signed_in(tools: Tools, call: Call, session: StoredSession, began_at: int | None = None) -> Answer:
     """New tokens of a session. `began_at`: a position that shows its login; a refresh changes nothing that is shown."""
     stream = await tools.user(session.user_id)
     if stream.user is None or stream.user.status != "ACTIVE":
@@ -53,14 +53,14 @@ def life(tools: Tools) -> timedelta:
     return timedelta(days=tools.settings.session_days)
 
 
-def is_in_grace(tools: Tools, session: Session) -> bool:
+def is_in_grace(tools: Tools, session: StoredSession) -> bool:
     """Whether the session was refreshed, or began, so lately that its newest tokens are given once more."""
     grace = tools.settings.refresh_grace_seconds
     return grace > 0 and datetime.now(UTC) - session.refreshed_at <= timedelta(seconds=grace)
 
 
 def _body(
-    tools: Tools, key: OKPKey, session: NewSession | Session, generation: int, issued_at: datetime | None = None
+    tools: Tools, key: OKPKey, session: NewSession | StoredSession, generation: int, issued_at: datetime | None = None
 ) -> Callable[[UserState, int], bytes]:
     """Makes SignedIn, once the place is known at which the session began (services/domain/sessions.py).
 

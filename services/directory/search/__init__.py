@@ -1,4 +1,4 @@
 """Finds users for lists and exports: search terms, the planner's choice of an index, pages.
 
-Imports the domain, projections, the endpoint's sizes of answers, and the platform.
+Imports `domain`, `endpoint.answer_size`, `platform` and `projections`.
 """

@@ -17,7 +17,7 @@ _MOST_FIRST = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class ListCursor:
     """A place in a list.
 
     Attributes:
@@ -37,7 +37,7 @@ class Cursor:
         return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
-def decode(text: str, sort: Sort) -> Cursor:
+def decode(text: str, sort: Sort) -> ListCursor:
     """The cursor of a list that is sorted so, to the letter what `encode` made. Raises Refusal."""
     try:
         made_for, key, user_id, *first = orjson.loads(
@@ -53,7 +53,7 @@ def decode(text: str, sort: Sort) -> Cursor:
         and len(first) <= _MOST_FIRST
         and all(isinstance(each, str) and _USER_ID.fullmatch(each) for each in ids)
     )
-    cursor = Cursor(made_for, key, user_id, tuple(first))
+    cursor = ListCursor(made_for, key, user_id, tuple(first))
     if not well_formed or cursor.encode() != text:
         raise _refusal("is not a cursor of ours")
     if cursor.sort != sort:

@@ -11,7 +11,7 @@ from denizen import messages as m
 from denizen.messages import Sort
 
 from services.directory.search import selectivity
-from services.directory.search.cursor import Cursor, decode
+from services.directory.search.cursor import ListCursor, decode
 from services.directory.search.planner import NEAR, Plan, choose_plan
 from services.directory.search.terms import Condition, condition, exactly
 from services.domain import refusals
@@ -38,7 +38,7 @@ _COLUMNS: Mapping[str, LiteralString] = {"createdAt": "user_id", "email": "email
 _ALL_USERS = Condition("true", {})
 
 
-class Search(m.ListUsers):
+class UserSearch(m.ListUsers):
     """ListUsers with a search: answered beside lists, which then need not wait for it."""
 
 
@@ -57,7 +57,7 @@ async def list_users(database: Database, request: m.ListUsers) -> tuple[int, byt
 async def _listed(database: Database, request: m.ListUsers) -> tuple[int, bytes]:
     if request.cursor is not None and request.offset:
         raise refusals.invalid("cannot be given together with a cursor", "offset")
-    cursor = Cursor(request.sort, "", "") if request.cursor is None else decode(request.cursor, request.sort)
+    cursor = ListCursor(request.sort, "", "") if request.cursor is None else decode(request.cursor, request.sort)
     page = first = await _page(database, request, cursor)
     until = time.monotonic() + _PATIENCE_SECONDS
     while not page.found and page.behind is not None and time.monotonic() < until:
@@ -87,16 +87,16 @@ class _Page:
         behind: where others may be, where not all were looked at.
     """
 
-    cursor: Cursor
+    cursor: ListCursor
     exact: Sequence[str]
     position: int
     total: int
     estimated: bool
     found: Sequence[Row]
-    behind: Cursor | None
+    behind: ListCursor | None
 
 
-async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, near: bool = True) -> _Page:
+async def _page(database: Database, request: m.ListUsers, cursor: ListCursor, *, near: bool = True) -> _Page:
     searched = _ALL_USERS if request.search is None else condition(request.search)
     exact = await _exact(database, request.search, cursor)
     apart = [*cursor.first, *exact]
@@ -123,11 +123,11 @@ async def _page(database: Database, request: m.ListUsers, cursor: Cursor, *, nea
     if chosen.page == "list_near" and len(found) <= request.count:
         return await _page(database, request, cursor, near=False)
     edge = values.get("edge")
-    behind = Cursor(cursor.sort, edge, edge, tuple(apart)) if edge else None
+    behind = ListCursor(cursor.sort, edge, edge, tuple(apart)) if edge else None
     return _Page(cursor, exact, position, total, estimated, found, behind)
 
 
-async def _exact(database: Database, search: str | None, cursor: Cursor) -> list[str]:
+async def _exact(database: Database, search: str | None, cursor: ListCursor) -> list[str]:
     """The users whose address or external id is exactly the search, where they are not shown yet."""
     if search is None or cursor.user_id:
         return []
@@ -135,12 +135,12 @@ async def _exact(database: Database, search: str | None, cursor: Cursor) -> list
     return [user_id for user_id in dict.fromkeys(user_id for (user_id,) in rows) if user_id not in cursor.first]
 
 
-def _after(cursor: Cursor, exact: Sequence[str], shown: Row) -> Cursor:
+def _after(cursor: ListCursor, exact: Sequence[str], shown: Row) -> ListCursor:
     """The cursor behind the last one that is shown, those before, and those skipped; exact ones come first."""
     last, key, _ = shown
     if last in exact:
-        return Cursor(cursor.sort, "", "", (*cursor.first, *exact[: exact.index(last) + 1]))
-    return Cursor(cursor.sort, key, last, (*cursor.first, *exact))
+        return ListCursor(cursor.sort, "", "", (*cursor.first, *exact[: exact.index(last) + 1]))
+    return ListCursor(cursor.sort, key, last, (*cursor.first, *exact))
 
 
 @lru_cache(256)

@@ -16,10 +16,10 @@ from services.domain.events import (
     PasswordResetRequested,
     UserEvent,
 )
-from services.domain.user import User
+from services.domain.user import UserAggregate
 
 
-def change_email(user: User, command: m.ChangeEmail, facts: Facts) -> Decision:
+def change_email(user: UserAggregate, command: m.ChangeEmail, facts: Facts) -> Decision:
     """A back end needs no proof; where there is one, it must be of the user's present password."""
     if facts.proven_at is not None and not facts.proves(user.password_version):
         return refusals.password_wrong("currentPassword")
@@ -29,13 +29,13 @@ def change_email(user: User, command: m.ChangeEmail, facts: Facts) -> Decision:
     return [EmailVerificationRequested(command.email, key)]
 
 
-def send_verification(user: User, _: m.SendVerificationEmail, __: Facts) -> Decision:
+def send_verification(user: UserAggregate, _: m.SendVerificationEmail, __: Facts) -> Decision:
     if user.email_verified and user.wanted_email is None:
         return refusals.address_verified()
     return [EmailVerificationRequested(None, None)]
 
 
-def verify_email(user: User, _: m.VerifyEmail, facts: Facts) -> Decision:
+def verify_email(user: UserAggregate, _: m.VerifyEmail, facts: Facts) -> Decision:
     """The code verifies the address that it was mailed to: the one that is to replace the user's, or their own."""
     if not facts.proves(user.code_version):
         return refusals.code_invalid()
@@ -47,17 +47,17 @@ def verify_email(user: User, _: m.VerifyEmail, facts: Facts) -> Decision:
     return events or refusals.nothing_to_verify()
 
 
-def change_password(user: User, _: m.ChangePassword, facts: Facts) -> Decision:
+def change_password(user: UserAggregate, _: m.ChangePassword, facts: Facts) -> Decision:
     if not facts.proves(user.password_version):
         return refusals.password_wrong("currentPassword")
     return [PasswordChanged("changed", False)]
 
 
-def reset_password(_: User, command: m.ResetPassword, __: Facts) -> Decision:
+def reset_password(_: UserAggregate, command: m.ResetPassword, __: Facts) -> Decision:
     return [PasswordChanged("reset", command.require_change)]
 
 
-def recover_password(user: User, _: RecoverPassword, facts: Facts) -> Decision:
+def recover_password(user: UserAggregate, _: RecoverPassword, facts: Facts) -> Decision:
     """The token was mailed, so it verifies the address too."""
     if not facts.proves(user.token_version):
         return refusals.token_invalid()
@@ -65,5 +65,5 @@ def recover_password(user: User, _: RecoverPassword, facts: Facts) -> Decision:
     return [changed] if user.email_verified else [changed, EmailVerified()]
 
 
-def request_reset(_: User, __: RequestPasswordReset, ___: Facts) -> Decision:
+def request_reset(_: UserAggregate, __: RequestPasswordReset, ___: Facts) -> Decision:
     return [PasswordResetRequested()]

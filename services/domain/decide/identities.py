@@ -5,13 +5,13 @@ from denizen import messages as m
 from services.domain import refusals
 from services.domain.decision import Decision, Facts
 from services.domain.events import IdentityLinked, IdentityUnlinked
-from services.domain.user import User
+from services.domain.user import UserAggregate
 
 MOST_IDENTITIES = 64
 """Of one user."""
 
 
-def link(user: User, command: m.LinkIdentity, _: Facts) -> Decision:
+def link(user: UserAggregate, command: m.LinkIdentity, _: Facts) -> Decision:
     """Link an identity; again is harmless. The claim on the identity is checked when the event is stored."""
     if _has(user, command):
         return []
@@ -20,12 +20,12 @@ def link(user: User, command: m.LinkIdentity, _: Facts) -> Decision:
     return [IdentityLinked(command.provider, command.provider_id)]
 
 
-def unlink(user: User, command: m.UnlinkIdentity, _: Facts) -> Decision:
+def unlink(user: UserAggregate, command: m.UnlinkIdentity, _: Facts) -> Decision:
     if not _has(user, command):
         return refusals.identity_not_found()
     return [IdentityUnlinked(command.provider, command.provider_id)]
 
 
-def _has(user: User, command: m.LinkIdentity | m.UnlinkIdentity) -> bool:
+def _has(user: UserAggregate, command: m.LinkIdentity | m.UnlinkIdentity) -> bool:
     wanted = command.provider, command.provider_id
     return any((each.provider, each.provider_id) == wanted for each in user.identities)

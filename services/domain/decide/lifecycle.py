@@ -17,7 +17,7 @@ from services.domain.events import (
     UserReactivated,
     UserUnblocked,
 )
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import merge
 
 
@@ -26,7 +26,7 @@ def create(_: None, command: m.CreateUser, __: Facts) -> Decision:
     return [_created(command)]
 
 
-def register(owner: User | None, command: m.Register | TellOwner, facts: Facts) -> Decision:
+def register(owner: UserAggregate | None, command: m.Register | TellOwner, facts: Facts) -> Decision:
     """Create the user. In the discreet setting, where a code was drawn, it is mailed at once: the caller is not told
     that the address was free, and so cannot ask for it.
 
@@ -57,24 +57,24 @@ def import_user(command: ImportUser) -> Decision:
     return [created, *linked, *blocked, *deactivated]
 
 
-def block(user: User, command: m.BlockUser, _: Facts) -> Decision:
+def block(user: UserAggregate, command: m.BlockUser, _: Facts) -> Decision:
     """Blocking a user who was deactivated after an earlier block blocks them again."""
     return [] if user.status == "BLOCKED" else [UserBlocked(command.reason)]
 
 
-def unblock(user: User, _: m.UnblockUser, __: Facts) -> Decision:
+def unblock(user: UserAggregate, _: m.UnblockUser, __: Facts) -> Decision:
     return [UserUnblocked()] if "BLOCKED" in user.holds else refusals.not_blocked()
 
 
-def deactivate(user: User, _: m.DeactivateUser, __: Facts) -> Decision:
+def deactivate(user: UserAggregate, _: m.DeactivateUser, __: Facts) -> Decision:
     return [] if user.status == "DEACTIVATED" else [UserDeactivated()]
 
 
-def reactivate(user: User, _: m.ReactivateUser, __: Facts) -> Decision:
+def reactivate(user: UserAggregate, _: m.ReactivateUser, __: Facts) -> Decision:
     return [UserReactivated()] if "DEACTIVATED" in user.holds else refusals.not_deactivated()
 
 
-def delete(_: User, __: m.DeleteUser, ___: Facts) -> Decision:
+def delete(_: UserAggregate, __: m.DeleteUser, ___: Facts) -> Decision:
     return [UserDeleted()]
 
 

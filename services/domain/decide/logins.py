@@ -10,7 +10,7 @@ from services.domain.commands import Command, LogIn
 from services.domain.decision import Facts
 from services.domain.events import LoginEvent, LoginFailed, LoginSucceeded, SessionsRevoked
 from services.domain.refusals import Refusal
-from services.domain.user import User
+from services.domain.user import UserAggregate
 
 
 class Verdict(NamedTuple):
@@ -20,7 +20,7 @@ class Verdict(NamedTuple):
     refusal: Refusal | None
 
 
-def decide_session(user: User | None, command: Command, facts: Facts) -> Verdict:
+def decide_session(user: UserAggregate | None, command: Command, facts: Facts) -> Verdict:
     """Decide a sign-in, or the end of one session or of all."""
     if user is None:
         # The caller who signs in is told the same if the user was deleted since the password was compared.
@@ -32,7 +32,7 @@ def decide_session(user: User | None, command: Command, facts: Facts) -> Verdict
     return Verdict([SessionsRevoked(command.session_id if isinstance(command, m.RevokeSession) else None)], None)
 
 
-def log_in(user: User, command: LogIn, facts: Facts) -> Verdict:
+def log_in(user: UserAggregate, command: LogIn, facts: Facts) -> Verdict:
     """Sign an active user in. A caller learns the status of another user only with the right password."""
     refusal = _why_not(user, facts)
     if refusal is not None:
@@ -41,7 +41,7 @@ def log_in(user: User, command: LogIn, facts: Facts) -> Verdict:
     return Verdict([LoginSucceeded(facts.session.session_id, command.ip, command.user_agent)], None)
 
 
-def _why_not(user: User, facts: Facts) -> Refusal | None:
+def _why_not(user: UserAggregate, facts: Facts) -> Refusal | None:
     if not facts.proves(user.password_version):
         return refusals.password_wrong()
     if refusal := held(user):
@@ -53,7 +53,7 @@ def _why_not(user: User, facts: Facts) -> Refusal | None:
     return None
 
 
-def held(user: User) -> Refusal | None:
+def held(user: UserAggregate) -> Refusal | None:
     """The refusal for a blocked or deactivated user, whatever session they have; None for others."""
     match user.status:
         case "BLOCKED":

@@ -6,11 +6,11 @@ from denizen import messages as m
 from services.domain import fields, refusals
 from services.domain.decision import Decision, Facts
 from services.domain.events import UserUpdated
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json, merge
 
 
-def update(user: User, command: m.UpdateUser, _: Facts) -> Decision:
+def update(user: UserAggregate, command: m.UpdateUser, _: Facts) -> Decision:
     """Record what would change, and only that."""
     external_id = None
     if "external_id" in command.model_fields_set and command.external_id != user.external_id:
@@ -26,7 +26,7 @@ def update(user: User, command: m.UpdateUser, _: Facts) -> Decision:
     )
 
 
-def decide(user: User, event: UserUpdated) -> Decision:
+def decide(user: UserAggregate, event: UserUpdated) -> Decision:
     """Record the event, unless nothing changes with it or metadata would become too large."""
     if not (event.profile or event.metadata or event.app_metadata or event.external_id):
         return []

@@ -26,7 +26,7 @@ from services.domain.events import (
 )
 from services.domain.provenance import Fact, Provenance
 from services.domain.refusals import Refusal
-from services.domain.user import Identity, User
+from services.domain.user import UserAggregate, UserIdentity
 from services.domain.values import Json, rfc3339
 
 
@@ -43,7 +43,7 @@ class Repair:
     kept: list[str] = field(default_factory=list[str])
 
 
-def repair(user: User, command: RepairUser, provenance: Provenance) -> Repair | Refusal:
+def repair(user: UserAggregate, command: RepairUser, provenance: Provenance) -> Repair | Refusal:
     """Bring about what the row says, as far as imports answer for it."""
     result = Repair()
     refusal = _sections(user, command, provenance, result) or _identities(user, command, provenance, result)
@@ -57,7 +57,7 @@ def repair(user: User, command: RepairUser, provenance: Provenance) -> Repair | 
     return result
 
 
-def _sections(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> Refusal | None:
+def _sections(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> Refusal | None:
     row, dumped = command.row, command.row.profile.model_dump(by_alias=True, exclude_unset=True)
     # A row without an external id takes none away.
     external_id = None if row.external_id in (None, user.external_id) else (row.external_id,)
@@ -84,7 +84,7 @@ def _open(name: str, changes: Json, provenance: Provenance, result: Repair) -> J
     return {key: value for key, value in changes.items() if key not in theirs}
 
 
-def _identities(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> Refusal | None:
+def _identities(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> Refusal | None:
     """Unlink and link identities until those of imports are the ones of the row, in its order and with its times."""
     if "identities" not in command.given:
         return None
@@ -112,12 +112,14 @@ def _identity(named: tuple[str, str]) -> Fact:
     return ("identities", *named)
 
 
-def _is_at(identity: Identity, at: str | None) -> bool:
+def _is_at(identity: UserIdentity, at: str | None) -> bool:
     return at is None or rfc3339(identity.linked_at) == at
 
 
 def _linked_at(
-    named: tuple[str, str], wanted: Mapping[tuple[str, str], str | None], present: Mapping[tuple[str, str], Identity]
+    named: tuple[str, str],
+    wanted: Mapping[tuple[str, str], str | None],
+    present: Mapping[tuple[str, str], UserIdentity],
 ) -> str | None:
     """The time that the row gives, else the one that is known."""
     if wanted[named] is None and named in present:
@@ -125,7 +127,7 @@ def _linked_at(
     return wanted[named]
 
 
-def _verified(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> None:
+def _verified(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> None:
     if "emailVerified" not in command.given or command.row.email_verified == user.email_verified:
         return
     if provenance.is_theirs(("emailVerified",)):
@@ -134,7 +136,7 @@ def _verified(user: User, command: RepairUser, provenance: Provenance, result: R
         result.events.append(EmailVerified() if command.row.email_verified else EmailUnverified())
 
 
-def _status(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> None:
+def _status(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> None:
     """Block and deactivate, in this order, as an import does; or take that back."""
     row = command.row
     if row.status is None:
@@ -158,7 +160,7 @@ def _status(user: User, command: RepairUser, provenance: Provenance, result: Rep
     result.events += [UserReactivated()] if not deactivated and "DEACTIVATED" in user.holds else []
 
 
-def _password(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> None:
+def _password(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> None:
     """Replace the password and whether it must be changed. A user who has signed in keeps both."""
     required = user.password_change_required
     if "passwordChangeRequired" in command.given:
@@ -173,7 +175,7 @@ def _password(user: User, command: RepairUser, provenance: Provenance, result: R
         result.events.append(UserCorrected(None, None, required))
 
 
-def _dates(user: User, command: RepairUser, provenance: Provenance, result: Repair) -> None:
+def _dates(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> None:
     """The dates of the row. `updatedAt` stays where others have changed the user since: it is the time of that."""
     row = command.row
     created_at = row.created_at if row.created_at not in (None, rfc3339(user.created_at)) else None

@@ -1,8 +1,9 @@
 """The events of a user, one module for each noun, and their form in the log.
 
 Each event class says what of it is private, what is published, how it changes the user that commands are decided on,
-and how it changes the document that queries show. Imports the streams, the user and the values
-of the domain.
+and how it changes the document that queries show.
+
+Imports `domain.streams`, `domain.user` and `domain.values`.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Self
 
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json
 
 ERASED = "(erased)"
@@ -46,7 +46,7 @@ class DomainEvent:
         """When it happened. For what an import took over, that is when it happened in the other system."""
         return recorded
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         """Change the user that commands are decided on, whose version is that of the event already.
 
         `at`: when it happened.

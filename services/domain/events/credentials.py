@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal, Self
 
 from services.domain.events.base import ERASED, DomainEvent
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json
 
 PasswordReason = Literal["changed", "reset", "recovered", "imported"]
@@ -30,7 +30,7 @@ class EmailVerificationRequested(DomainEvent):
     def read(cls, private: Json, public: Json) -> Self:
         return cls(private.get("email"), private.get("emailKey"))
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         if self.email is not None:
             user.wanted_email = None if self.email == user.email else (self.email, self.email_key or "")
         user.code_version = user.version
@@ -43,7 +43,7 @@ class EmailVerified(DomainEvent):
     def changed(self) -> list[str]:
         return ["emailVerified", "status"]
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.email_verified = True
         user.code_version = user.version
 
@@ -59,7 +59,7 @@ class EmailUnverified(DomainEvent):
     def changed(self) -> list[str]:
         return ["emailVerified", "status"]
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.email_verified = False
 
     @staticmethod
@@ -84,7 +84,7 @@ class EmailChanged(DomainEvent):
     def read(cls, private: Json, public: Json) -> Self:
         return cls(private.get("email", ERASED), private.get("emailKey", ERASED))
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.email, user.email_key, user.wanted_email = self.email, self.email_key, None
         # What was mailed to the old address proves nothing about the new one.
         user.code_version = user.token_version = user.version
@@ -118,7 +118,7 @@ class PasswordChanged(DomainEvent):
     def read(cls, private: Json, public: Json) -> Self:
         return cls(public["reason"], private.get("requireChange", False))
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.cancel_email_change()
         user.password_change_required = self.require_change
         user.password_version = user.token_version = user.version
@@ -132,5 +132,5 @@ class PasswordChanged(DomainEvent):
 class PasswordResetRequested(DomainEvent):
     """A token was mailed, by which the user can set another password."""
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.token_version = user.version

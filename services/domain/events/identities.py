@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from services.domain.events.base import ERASED, DomainEvent, imported_at
-from services.domain.user import Identity, User
+from services.domain.user import UserAggregate, UserIdentity
 from services.domain.values import Json
 
 
@@ -26,7 +26,7 @@ class IdentityEvent(DomainEvent):
     def read(cls, private: Json, public: Json) -> Self:
         return cls(private.get("provider", ERASED), private.get("providerId", ERASED))
 
-    def others(self, user: User) -> tuple[Identity, ...]:
+    def others(self, user: UserAggregate) -> tuple[UserIdentity, ...]:
         """The user's identities without this one."""
         named = self.provider, self.provider_id
         return tuple(each for each in user.identities if (each.provider, each.provider_id) != named)
@@ -53,8 +53,8 @@ class IdentityLinked(IdentityEvent):
     def happened(self, recorded: datetime) -> datetime:
         return recorded if self.at is None else datetime.fromisoformat(self.at)
 
-    def change(self, user: User, at: datetime) -> None:
-        user.identities = (*self.others(user), Identity(self.provider, self.provider_id, at))
+    def change(self, user: UserAggregate, at: datetime) -> None:
+        user.identities = (*self.others(user), UserIdentity(self.provider, self.provider_id, at))
 
     @staticmethod
     def show(document: Json, private: Json, at: str) -> None:
@@ -66,7 +66,7 @@ class IdentityLinked(IdentityEvent):
 class IdentityUnlinked(IdentityEvent):
     """An account at another provider was unlinked from the user."""
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.identities = self.others(user)
 
     @staticmethod

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 from denizen.messages import Status
 
 from services.domain.events.base import ERASED, DomainEvent, StatusEvent, field_names, imported_at
-from services.domain.user import Hold, User
+from services.domain.user import Hold, UserAggregate
 from services.domain.values import Json
 
 _IMPORTED = "imported"
@@ -78,9 +78,9 @@ class UserCreated(DomainEvent):
             private.get("updatedAt"),
         )
 
-    def user(self, user_id: str, at: datetime) -> User:
+    def user(self, user_id: str, at: datetime) -> UserAggregate:
         """The user who begins with it."""
-        return User(
+        return UserAggregate(
             id=user_id,
             email=self.email,
             email_key=self.email_key,
@@ -151,7 +151,7 @@ class UserCorrected(DomainEvent):
     def read(cls, private: Json, public: Json) -> Self:
         return cls(private.get("createdAt"), private.get("updatedAt"), private.get("requireChange"))
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         if self.created_at is not None:
             user.created_at = datetime.fromisoformat(self.created_at)
         if self.updated_at is not None:
@@ -187,7 +187,7 @@ class UserBlocked(StatusEvent):
     def happened(self, recorded: datetime) -> datetime:
         return recorded if self.at is None else datetime.fromisoformat(self.at)
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.cancel_email_change()
         user.holds = (*_without(user.holds, "BLOCKED"), "BLOCKED")
         user.blocked_at = at
@@ -201,7 +201,7 @@ class UserBlocked(StatusEvent):
 class UserUnblocked(StatusEvent):
     """The block was removed, and the user has their earlier status again."""
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.holds = _without(user.holds, "BLOCKED")
         user.blocked_at = None
 
@@ -230,7 +230,7 @@ class UserDeactivated(StatusEvent):
     def happened(self, recorded: datetime) -> datetime:
         return recorded if self.at is None else datetime.fromisoformat(self.at)
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.cancel_email_change()
         user.holds = (*_without(user.holds, "DEACTIVATED"), "DEACTIVATED")
 
@@ -239,7 +239,7 @@ class UserDeactivated(StatusEvent):
 class UserReactivated(StatusEvent):
     """The user was reactivated, and has their earlier status again."""
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.holds = _without(user.holds, "DEACTIVATED")
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Self
 
 from services.domain.events.base import DomainEvent, field_names
-from services.domain.user import User
+from services.domain.user import UserAggregate
 from services.domain.values import Json, merge
 
 _SECTIONS = ("profile", "metadata", "appMetadata")
@@ -38,7 +38,7 @@ class UserUpdated(DomainEvent):
         external_id = (private["externalId"],) if "externalId" in private else None
         return cls(private.get("profile", {}), private.get("metadata", {}), private.get("appMetadata", {}), external_id)
 
-    def change(self, user: User, at: datetime) -> None:
+    def change(self, user: UserAggregate, at: datetime) -> None:
         user.profile = merge(user.profile, self.profile)
         user.metadata = merge(user.metadata, self.metadata)
         user.app_metadata = merge(user.app_metadata, self.app_metadata)

@@ -1,4 +1,4 @@
 """Password hashes, codes, sessions and queued mails: what is stored in one transaction with events but is no event.
 
-Imports the domain, the log, keys and the platform.
+Imports `domain`, `eventstore.keys` and `platform`.
 """

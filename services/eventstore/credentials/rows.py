@@ -8,8 +8,8 @@ from services.domain.effects import Code, Effects, Mail
 from services.domain.sessions import NewSession
 from services.domain.values import Json
 from services.eventstore.keys.data_keys import DataKey
-from services.eventstore.log.ids import new_event_id
 from services.platform import sql
+from services.platform.ids import new_event_id
 
 _ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
 """What ends before what begins: one append can end all sessions and begin one."""

@@ -7,7 +7,7 @@ from services.domain.values import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class StoredSession:
     """A live session.
 
     Attributes:

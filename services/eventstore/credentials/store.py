@@ -15,7 +15,7 @@ import psycopg
 from services.domain.claim_kinds import Claim
 from services.domain.streams import logins_of, user_of
 from services.eventstore.credentials.rows import session_bound_to
-from services.eventstore.credentials.session import Session
+from services.eventstore.credentials.session import StoredSession
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
 from services.platform.database import Database, Row
@@ -113,16 +113,16 @@ class SecretStore:
         rows = await self._database.fetch(_sql("find_token"), [digest])
         return (rows[0][0], rows[0][1]) if rows else None
 
-    async def session(self, session_id: str) -> Session | None:
+    async def session(self, session_id: str) -> StoredSession | None:
         """A live session, without its personal data."""
         rows = await self._database.fetch(_sql("find_session"), [session_id])
         return self._session(rows[0]) if rows else None
 
-    async def sessions(self, user_id: str) -> list[Session]:
+    async def sessions(self, user_id: str) -> list[StoredSession]:
         """The live sessions of a user, newest first, at most a thousand."""
         return [self._session(row) for row in await self._database.fetch(_sql("find_sessions"), [user_id])]
 
-    async def begun(self, commands: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Session]:
+    async def begun(self, commands: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StoredSession]:
         """By user and command id: the live sessions that were last begun or refreshed by these commands."""
         wanted = list(commands)
         users, ids = [user_id for user_id, _ in wanted], [command_id for _, command_id in wanted]
@@ -131,7 +131,7 @@ class SecretStore:
         return {(each.user_id, each.command_id): each for each in sessions if each.command_id is not None}
 
     async def refresh(
-        self, session: Session, command_id: str, at: datetime, expires_at: datetime, digest: bytes | None = None
+        self, session: StoredSession, command_id: str, at: datetime, expires_at: datetime, digest: bytes | None = None
     ) -> bool:
         """The next generation of a session; False where another request was first, or it has ended.
 
@@ -159,13 +159,13 @@ class SecretStore:
             row = await (await connection.execute(_sql("forget_secrets"))).fetchone()
         return int(row[0]) if row else 0
 
-    def _session(self, row: Row) -> Session:
+    def _session(self, row: Row) -> StoredSession:
         session_id, user_id, place, salt, generation, command_id, *times, private, epoch, wrapped = row
         created_at, refreshed_at, expires_at = times
         opened = None
         if private is not None:
             opened = self._ring.unwrap(user_id, epoch, wrapped).decrypt(bytes(private), session_bound_to(session_id))
-        return Session(
+        return StoredSession(
             session_id=session_id,
             user_id=user_id,
             place=place,

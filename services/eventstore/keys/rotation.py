@@ -10,8 +10,8 @@ import orjson
 from services.domain.values import Json
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys import files as key_files
+from services.eventstore.keys.checks import check_keys
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
-from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
 from services.platform.database import Connection, Database, Row
 from services.platform.settings import Settings
@@ -20,7 +20,7 @@ BATCH = 500
 """Keys of one transaction: about 20 ms, and as long an erasure of one of their users may have to wait."""
 _PAUSE_SECONDS = 0.05
 
-Progress = Callable[[int, int], None]
+RotationProgress = Callable[[int, int], None]
 """Told how many data keys are done, of how many."""
 
 
@@ -49,7 +49,7 @@ def _sql(name: str) -> LiteralString:
     return sql.load("services.eventstore.keys", name)
 
 
-async def rotate(settings: Settings, *, keep_old: bool, progress: Progress) -> Rotation:
+async def rotate(settings: Settings, *, keep_old: bool, progress: RotationProgress) -> Rotation:
     """Rotate, or finish a rotation that was interrupted; `keep_old` leaves the old epochs' key files there.
 
     Raises RotationRefused, KeysMissing, DatabaseUnavailable and psycopg.Error; after each of them, and after a kill,
@@ -57,22 +57,22 @@ async def rotate(settings: Settings, *, keep_old: bool, progress: Progress) -> R
     """
     ring = keys.load(settings)
     database = Database(settings, "rotation", transaction_seconds=10)
-    store = PostgresEventStore(settings, ring, "rotation")
     try:
         # A key wrapped under another log's key could be opened by no service.
-        await store.check_keys()
+        async with database.connection() as connection:
+            await check_keys(connection, ring)
         work = Work(settings, ring, database)
         await work.lock()
         old = await work.epochs_to_retire()
         if old is None:
             old = _begin(settings, ring)
-            await store.check_keys()
+            async with database.connection() as connection:
+                await check_keys(connection, ring)
             ring.advance()
         rewrapped = await work.retire(old) if old else 0
         rewrapped += await work.rewrap(progress)
         return await work.finish(rewrapped, keep_old)
     finally:
-        await store.close()
         await database.close()
 
 
@@ -139,7 +139,7 @@ class Work:
     def _anew(self, rows: list[Json]) -> Json:
         return {"epoch": self._ring.epoch, "keys": orjson.dumps(rows).decode()}
 
-    async def rewrap(self, progress: Progress) -> int:
+    async def rewrap(self, progress: RotationProgress) -> int:
         """Wrap every data key anew that is under an older epoch; how many."""
         done = 0
         while left := await self._left():

@@ -13,6 +13,7 @@ import psycopg
 from services.domain.claim_kinds import Claim
 from services.domain.snapshots import FORM, Snapshot
 from services.domain.streams import ReplayedEvent, StoredEvent
+from services.eventstore.keys.checks import check_keys
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log import arrays, rows
 from services.eventstore.log.store import (
@@ -24,7 +25,7 @@ from services.eventstore.log.store import (
     OutcomeUnknown,
     Repeated,
     Result,
-    plan,
+    schedule,
     unfounded,
 )
 from services.eventstore.log.tails import PAGE, TOGETHER, Tail, Wanted
@@ -72,11 +73,7 @@ class PostgresEventStore:
     async def check_keys(self) -> None:
         """Raises KeysMissing where this log was written under another key than ours of that name."""
         async with self._reader.connection() as connection:
-            for name, ours in self._keys.ring.checks.items():
-                await connection.execute(_sql("insert_key_check"), {"name": name, "value": ours})
-                cursor = await connection.execute(_sql("read_key_check"), {"name": name})
-                if (await cursor.fetchone()) != (ours,):
-                    raise KeysMissing(f"the key {name} is not the one that this log was written under")
+            await check_keys(connection, self._keys.ring)
 
     async def _advance(self, retired: int) -> None:
         """Data keys are wrapped under a newer epoch by now: take its key. Raises KeysMissing where it is not here."""
@@ -96,7 +93,7 @@ class PostgresEventStore:
         results: dict[int, Result] = {}
         pending: Sequence[int] = range(len(batch))
         while pending:
-            planned = plan(batch, pending)
+            planned = schedule(batch, pending)
             results |= await self._store({index: batch[index] for index in planned.now})
             for index, rival in planned.later.items():
                 lost = _lost(batch[index], batch[rival], results[rival]) if rival in results else None

@@ -192,7 +192,7 @@ def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dic
 
 
 @dataclass(slots=True)
-class Plan:
+class Schedule:
     """Which appends of a batch can share a transaction: of those that touch one claim or bear one id, the first.
 
     A transaction frees all claims and then takes all, so it cannot hold two appends that touch the same one: a user
@@ -205,11 +205,11 @@ class Plan:
     """Index of a later append, and of the last one before it that it must wait for."""
 
 
-def plan(batch: Sequence[Append], indices: Sequence[int]) -> Plan:
+def schedule(batch: Sequence[Append], indices: Sequence[int]) -> Schedule:
     """Sort out which of the appends at `indices` to try first."""
     touched: dict[Claim | str, int] = {}
     waiting: dict[str, int] = {}
-    result = Plan()
+    result = Schedule()
     for index in indices:
         append = batch[index]
         touches: list[Claim | str] = [*append.take, *append.release]

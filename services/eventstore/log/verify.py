@@ -16,7 +16,7 @@ MOST_FINDINGS = 1000
 
 
 @dataclass(slots=True)
-class Finding:
+class LogFault:
     """What is wrong, and where. `position` is the first of a missing range."""
 
     problem: str
@@ -31,7 +31,7 @@ class Verification:
 
     head: int = 0
     events: int = 0
-    findings: list[Finding] = field(default_factory=list[Finding])
+    findings: list[LogFault] = field(default_factory=list[LogFault])
 
 
 def verify(conninfo: str, cell: str, progress: Callable[[int, int], None]) -> Verification:
@@ -46,9 +46,9 @@ def verify(conninfo: str, cell: str, progress: Callable[[int, int], None]) -> Ve
         ((result.head, count, last),) = connection.execute(_sql("log_size")).fetchall()
         if not result.head == count == last:
             for first, final in connection.execute(_sql("log_gaps")).fetchall():
-                result.findings.append(Finding(f"missing up to position {final}", first))
+                result.findings.append(LogFault(f"missing up to position {final}", first))
             if last > result.head:
-                result.findings.append(Finding("behind the head", last))
+                result.findings.append(LogFault("behind the head", last))
         with connection.cursor("verify", row_factory=dict_row) as cursor:
             cursor.itersize = _ROWS_AT_A_TIME
             cursor.execute(_sql("verify_rows"))
@@ -59,7 +59,7 @@ def verify(conninfo: str, cell: str, progress: Callable[[int, int], None]) -> Ve
     return result
 
 
-def _check(rows: Iterable[Json], progress: Callable[[int], None]) -> Iterator[Finding]:
+def _check(rows: Iterable[Json], progress: Callable[[int], None]) -> Iterator[LogFault]:
     stream, version, previous = "", 0, START
     for done, row in enumerate(rows, 1):
         if done % _ROWS_AT_A_TIME == 0:
@@ -69,10 +69,10 @@ def _check(rows: Iterable[Json], progress: Callable[[int], None]) -> Iterator[Fi
             stream, version, previous = row["stream"], 0, START
         version += 1
         if row["version"] != version:
-            yield Finding(f"missing from version {version}", row["position"], stream, row["version"])
+            yield LogFault(f"missing from version {version}", row["position"], stream, row["version"])
             version = row["version"]
         elif link(previous, row) != stored:
-            yield Finding("changed", row["position"], stream, version)
+            yield LogFault("changed", row["position"], stream, version)
         previous = stored
 
 
