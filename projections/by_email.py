@@ -12,7 +12,7 @@ _UPSERT = sql("by_email_upsert")
 
 
 async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
-    """What each user has after the events. The old row is dropped first, so an address may go from one to another."""
+    """Write each user's address. The old row is dropped first, so an address may go from one user to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()
     for event in events:

@@ -12,7 +12,7 @@ _INSERT = sql("by_external_id_insert")
 
 
 async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
-    """What each user has after the events. The old row is dropped first, so an id may go from one to another."""
+    """Write each user's external id. The old row is dropped first, so an id may go from one user to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()
     for event in events:

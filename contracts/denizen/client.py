@@ -25,7 +25,7 @@ class AsyncAuth:
         self.events = Events(transport)
 
     def me(self, access_token: str) -> Me:
-        """What a signed-in user may do, by their access token."""
+        """Acts for a signed-in user, by their access token."""
         return Me(self._transport, access_token)
 
 
@@ -83,7 +83,7 @@ class Auth:
         self.events = BlockingEvents(thread, auth.events)
 
     def me(self, access_token: str) -> BlockingMe:
-        """What a signed-in user may do, by their access token."""
+        """Acts for a signed-in user, by their access token."""
         return BlockingMe(self._thread, self._auth.me(access_token))
 
 

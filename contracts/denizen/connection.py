@@ -286,7 +286,7 @@ class Question:
 
 
 def _refusal(error: Exception, server: ParseResult | None) -> errors.NoAnswer | None:
-    """What an error of connecting means, where trying again would not help."""
+    """Translate an error of connecting that trying again would not mend."""
     where = f"{server.hostname}:{server.port}" if server else "the server"
     if isinstance(error, SecureConnWantedError):
         return errors.TlsFailed(

@@ -32,7 +32,7 @@ class ExportPiece:
 
 
 class ExportOptions(TypedDict, total=False):
-    """What to export.
+    """The options of an export.
 
     Attributes:
         format: `jsonl` where it is not given.

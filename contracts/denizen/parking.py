@@ -63,7 +63,7 @@ class Note:
         return replace(self, state="parked", tries=self.tries + 1, error=_name(error), at=_now())
 
     def not_retried(self) -> Note:
-        """Where a retry was asked for, and there is nothing to handle."""
+        """The error of a retry for which there is nothing to handle."""
         return replace(self, state="parked")
 
     def handled(self) -> Note:

@@ -74,7 +74,7 @@ class Sessions:
 
 
 class Me:
-    """What a signed-in user may do, by their access token. Each method raises Unauthenticated, TokenInvalid."""
+    """Acts for a signed-in user, by their access token. Each method raises Unauthenticated, TokenInvalid."""
 
     def __init__(self, transport: Transport, token: str) -> None:
         self._transport = transport

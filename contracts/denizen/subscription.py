@@ -37,7 +37,7 @@ Handler = Callable[[Event], Awaitable[None] | None]
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionPlan:
-    """What a subscription follows.
+    """The events that a subscription follows, and how.
 
     Attributes:
         subjects: of the events.

@@ -49,7 +49,7 @@ class UnknownKey(TokenInvalid):
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """What a good access token says.
+    """The claims of a valid access token.
 
     Attributes:
         position: where the session began in the user's own history, the claim `pos`. What ends the user's sessions at

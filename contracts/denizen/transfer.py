@@ -67,7 +67,7 @@ class ImportResult:
 
 @dataclass(slots=True)
 class ImportSummary:
-    """What became of an import.
+    """The results of an import, counted.
 
     Attributes:
         before: rows that an earlier run of the same job had sent.
@@ -162,7 +162,7 @@ def _is_plain(password: Any) -> bool:
 
 
 class _Rehearsed:
-    """What the rows of a dry run would have taken: the service sees one chunk at a time, and takes nothing."""
+    """The unique values that a dry run's rows would take: the service sees one chunk at a time, and takes none."""
 
     def __init__(self, on_conflict: OnConflict) -> None:
         self._on_conflict = on_conflict
@@ -200,7 +200,7 @@ _TWICE: Mapping[str, tuple[str, str]] = {
 
 
 def _claims(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What one user alone can have, in the order in which the service looks. Of an address it knows more forms."""
+    """The values that only one user can have, in the service's order. It knows more forms of an address."""
     if (user_id := user.get("id")) is not None:
         yield "id", user_id
     yield "email", unicodedata.normalize("NFKC", user["email"]).casefold()

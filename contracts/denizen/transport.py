@@ -37,7 +37,7 @@ _SEALING_KEY_SECONDS = 240.0
 
 
 class CommandOptions(TypedDict, total=False):
-    """What every command takes.
+    """The options that every command takes.
 
     Attributes:
         idempotency_key: 1 to 128 visible ASCII characters; a repeat within 24 h gets the first reply and changes

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from datetime import datetime
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from denizen import arguments
 from denizen.arguments import JsonObject
 from denizen.blocking import Blocking, blocking
 from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
-from denizen.importing import Format, Preset
-from denizen.importing.reading import Source
-from denizen.importing.without_hashes import WithoutHashes
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
-from denizen.transfer import Import, ImportResult, ImportSummary, Verified
 from denizen.transport import CommandOptions, Transport
 from denizen.undoing import UndoSummary, undo
+
+if TYPE_CHECKING:  # Most services never import users (decision 49).
+    from denizen.importing import Format, Preset
+    from denizen.importing.reading import Source
+    from denizen.importing.without_hashes import WithoutHashes
+    from denizen.transfer import ImportResult, ImportSummary, Verified
 
 PAGE = 500
 """Users that `iter_all` asks for at a time."""
 
 
 class _Unset:
-    """What an argument is that was not given: None already means "remove it"."""
+    """The default of an argument that was not given: None already means "remove it"."""
 
 
 UNSET: Final = _Unset()
@@ -235,7 +237,7 @@ class Users:
     async def history(
         self, user_id: str, *, count: int = 100, cursor: str | None = None, timeout: float | None = None
     ) -> UserHistory:
-        """Who changed what, and when, newest first; `next_cursor` leads to the next page. Raises UserNotFound."""
+        """The changes of a user, newest first; `next_cursor` leads to the next page. Raises UserNotFound."""
         body: dict[str, Any] = {"userId": user_id, "count": count}
         if cursor is not None:
             body["cursor"] = cursor
@@ -281,6 +283,8 @@ class Users:
 
         A bad row stops no other. Raises DenizenError where Denizen is away for five minutes, OSError, ValueError.
         """
+        from denizen.transfer import Import
+
         job = Import(
             self._transport,
             import_id=import_id,

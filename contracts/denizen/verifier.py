@@ -84,7 +84,7 @@ class AsyncTokenVerifier:
         self._tasks: list[asyncio.Task[None]] = []
 
     def verify(self, token: str) -> TokenClaims:
-        """What the token says. Takes about 0.1 ms and waits for nothing; any thread may call it.
+        """Verify a token and return its claims. Takes about 0.1 ms and waits for nothing; any thread may call it.
 
         Raises TokenInvalid where it is not good, has expired or was revoked (HTTP 401), StaleRead where this cannot be
         told right now (HTTP 503), and UsedAfterFork in a child of the process that connected.

@@ -28,7 +28,7 @@ _AT_ONCE = 1024
 
 
 class Intake:
-    """What stands between the endpoint and the queue of commands."""
+    """Takes requests from the endpoint, prepares them, and queues the commands."""
 
     def __init__(self, tools: Tools, bearers: Bearers, decisions: Batcher[PendingCommand], answers: Answers) -> None:
         """`decisions` is the queue of commands that wait to be decided."""

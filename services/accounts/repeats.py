@@ -23,7 +23,7 @@ def is_repeat(call: Call, outcome: Outcome) -> bool:
 
 
 def first_result(call: Call, outcome: Outcome, then: UserState | None) -> UserState | Refusal | None:
-    """What came of the first command: its refusal, or the user whom its reply showed. The reply itself is not kept.
+    """The outcome of the first command: its refusal, or the user whom its reply showed. The reply itself is not kept.
 
     `then` is the user at the version of the outcome; None where that is to be folded first, and so is the result.
     """

@@ -29,7 +29,7 @@ CODE_DIGITS = 6
 
 @dataclass(slots=True)
 class Tools:
-    """What handlers work with. Its methods raise Refusal and DatabaseUnavailable."""
+    """The resources that handlers share. Its methods raise Refusal and DatabaseUnavailable."""
 
     settings: Settings
     store: EventStore

@@ -41,7 +41,7 @@ def with_database() -> tuple[Settings, str]:
 
 
 def nats_servers() -> list[str]:
-    """Where NATS is. `nats://user:password@host` names a user of deploy/nats/accounts.conf."""
+    """The addresses of NATS. `nats://user:password@host` names a user of deploy/nats/accounts.conf."""
     return (settings().nats_url or "nats://127.0.0.1:4222").split(",")
 
 

@@ -78,7 +78,7 @@ def parked_retry(
 
 
 async def _with_events(ask: Callable[[Events], Awaitable[T]]) -> T:
-    """What `ask` returns. Ends the command with exit code 1 where it is refused."""
+    """Return the result of `ask`. Ends the command with exit code 1 where it is refused."""
     transport = Transport(nats_servers(), _PATIENCE_SECONDS, {})
     try:
         return await ask(Events(transport))

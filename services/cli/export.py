@@ -139,7 +139,7 @@ def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
 
 
 def _part(path: Path) -> Path | None:
-    """What a file is called until it is whole, in this run; None where it is no file, but a pipe or device."""
+    """The temporary name of a file that is not whole yet; None for a pipe or a device."""
     if path.exists() and not path.is_file():
         return None
     real = path.resolve()
@@ -164,7 +164,7 @@ def _write(file: IO[bytes], data: bytes, path: Path | None) -> None:
 
 
 def _shown(format: str) -> Callable[[bytes], bytes]:
-    """What becomes of pieces on a terminal: what users wrote must not move its cursor."""
+    """Make pieces printable on a terminal: text that users wrote must not move its cursor."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")  # A piece can end within a character.
 
     def shown(data: bytes) -> bytes:

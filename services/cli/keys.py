@@ -139,7 +139,7 @@ def _rotate(kind: KeyKind, at_once: bool) -> RotatedKeys:
 
 
 def _fail(error: Exception) -> NoReturn:
-    """What psycopg says may quote a row."""
+    """End the command with the reason alone: psycopg's message may quote a row."""
     says = f"The key cannot be rotated: {type(error).__name__}." if isinstance(error, psycopg.Error) else str(error)
     raise errors.failed(says) from error
 

@@ -1,4 +1,4 @@
-"""What commands print: a user as lines, a list as a table, JSON. All that they print passes through here.
+"""Prints for all commands: a user as lines, a list as a table, JSON.
 
 Names, reasons, file names and messages of servers are text from others, and never reach a terminal raw.
 """

@@ -8,7 +8,7 @@ Figures = Mapping[str, int | float]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found where all is well."""
+    """The result of a check that found no fault."""
 
     says: str
     figures: Figures = field(default_factory=dict[str, int | float])

@@ -12,7 +12,7 @@ Decision = Sequence[UserEvent] | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was looked up, proved or drawn before a decision.
+    """The facts that were looked up, proved or drawn before a decision.
 
     Attributes:
         proven_at: the version of the user at which the command's password, code or token was found to be theirs; None

@@ -73,7 +73,7 @@ class Mail:
 
 @dataclass(slots=True)
 class Effects:
-    """What one append changes for its user beside the log. What ends is removed before what begins is stored.
+    """The changes that one append makes for its user beside the log. Ended rows are removed before new ones are stored.
 
     Attributes:
         password: the hash of a new one.

@@ -48,7 +48,7 @@ def email_key(address: str) -> str:
 
 
 def metadata_fault(metadata: Json) -> str | None:
-    """What is wrong with the whole of a metadata object, if anything."""
+    """The fault of a metadata object as a whole; None where it has none."""
     if not metadata:
         return None
     text = orjson.dumps(metadata)

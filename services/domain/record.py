@@ -25,7 +25,7 @@ _OF_LOGINS = (LoginSucceeded, LoginFailed, SessionsRevoked)
 
 @dataclass(slots=True)
 class Record:
-    """What is stored of a decision, all of it or nothing.
+    """A decision in the form in which it is stored, as a whole or not at all.
 
     Attributes:
         after: the user's state after it.
@@ -52,7 +52,7 @@ def record(
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> Record:
-    """What is stored of the events that a command led to. `new_id`: draws the id of an event."""
+    """Make the record of the events that a command led to. `new_id`: draws the id of an event."""
     user = before.user
     # Clocks differ between machines; a user's history never runs backwards.
     at = now if user is None else max(now, user.recorded_at)

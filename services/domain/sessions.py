@@ -71,7 +71,7 @@ class Ended:
 
 
 def place(version: int, logins: int = 0) -> int:
-    """Where in a user's own history a session began or all sessions ended: an order without clocks and other users.
+    """The place in a user's own history at which a session began or all ended: an order without clocks and other users.
 
     It orders by the version of the user's own stream, then by that of the stream of the user's logins. A session
     begins behind the logins before it, at the version that its append requires. What ends all sessions makes the next
@@ -85,7 +85,7 @@ def place(version: int, logins: int = 0) -> int:
 
 
 def ended_by(events: Iterable[AnyEvent]) -> str | None:
-    """What new events end: `all` sessions of the user, or the id of one; None where they end none."""
+    """The sessions that new events end: `all` of the user, or the id of one; None where they end none."""
     for event in events:
         if isinstance(event, SessionsRevoked):
             return event.session_id or "all"
@@ -95,7 +95,7 @@ def ended_by(events: Iterable[AnyEvent]) -> str | None:
 
 
 def ended_by_command(command: Command, user_id: str, version: int, logins: int, *, added: bool) -> Ended | None:
-    """What a command ended that was carried out, now or as the first time; None where it ended nothing.
+    """The sessions that a command ended when it was carried out, now or the first time; None where it ended none.
 
     Where the user was, for example, blocked already, the sessions have ended all the same: the process that ended them
     may have died before it told the verifiers.
@@ -111,7 +111,7 @@ def ended_by_command(command: Command, user_id: str, version: int, logins: int, 
 
 
 def ended_by_stored(event_type: str, user_id: str, at: int, session_id: str | None) -> Ended | None:
-    """What an event of the log ended at a place; None where it ended nothing. `session_id`: its public `sessionId`."""
+    """The sessions that a stored event ended at a place; None where it ended none. `session_id`: its public field."""
     if event_type not in ENDING_TYPES:
         return None
     return Ended(user_id, None, at) if session_id is None else Ended(user_id, session_id)

@@ -73,7 +73,7 @@ class UserAggregate:
         return "ACTIVE" if self.email_verified else "PENDING_VERIFICATION"
 
     def claims(self) -> frozenset[Claim]:
-        """What no other user may hold while this one exists."""
+        """The unique values that no other user may hold while this one exists."""
         claims: list[Claim] = [("email", self.email_key)]
         if self.external_id is not None:
             claims.append(("externalId", self.external_id))

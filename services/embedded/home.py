@@ -79,7 +79,7 @@ class Home:
         (self.path / _ADDRESSES).unlink(missing_ok=True)
 
     def addresses(self) -> dict[str, str]:
-        """What `announce` told, or nothing."""
+        """The addresses that `announce` wrote; none where there are none."""
         return read_json(self.path / _ADDRESSES)
 
 

@@ -73,7 +73,7 @@ class Service:
 
 
 class LogFile:
-    """What a child writes: kept in a file of bounded size, the one before it beside it as `.1`."""
+    """The output of a child: kept in a file of bounded size, the one before it beside it as `.1`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

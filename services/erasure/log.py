@@ -32,7 +32,7 @@ def tombstone(row: Json | None) -> Tombstone | None:
 
 
 def examine(connection: Connection, user_id: str, stone: Tombstone, ring: KeyRing | None) -> Place:
-    """What is wrong with the events of an erased user. Reads them a page at a time, within a transaction."""
+    """List the faults of an erased user's events. Reads them a page at a time, within a transaction."""
     place = Place("the user's events", 0, 0, _reason(ring))
     for row, linked in _linked(_rows(connection, user_id)):
         place.searched = place.kept = place.kept + 1

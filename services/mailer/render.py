@@ -28,7 +28,7 @@ _LINK_VALUES: Mapping[MailKind, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the reader sees. `subject` may still have to be made one line."""
+    """The text of a mail. `subject` may still have to be made one line."""
 
     subject: str
     text: str
@@ -117,7 +117,7 @@ def _widened(locale: str) -> list[str]:
 
 
 def _link(setting: str, url: str | None, known: frozenset[str]) -> Callable[[Mapping[str, str]], str] | None:
-    """What makes a link of a mail's values, percent-encoded (RFC 3986). Raises NotConfigured."""
+    """Make the function that makes a link of a mail's values, percent-encoded (RFC 3986). Raises NotConfigured."""
     if url is None:
         return None
     unknown = set(_PLACEHOLDER.findall(url)) - known

@@ -114,7 +114,7 @@ def write(path: Path, text: str) -> None:
 
 
 def _bounds(text: str, name: str) -> tuple[int, int]:
-    """Where the region begins and ends. Raises ChangeRefused."""
+    """Find the beginning and the end of the region. Raises ChangeRefused."""
     begin, end = (rf"^ *# {sign} denizen nats-users: {name}$" for sign in (">>>", "<<<"))
     match = re.search(rf"{begin}\n(.*?){end}", text, re.MULTILINE | re.DOTALL)
     lines = re.findall(f"{begin}|{end}", text, re.MULTILINE)

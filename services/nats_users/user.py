@@ -25,7 +25,7 @@ Durable = Annotated[str, StringConstraints(pattern=rf"^{_DURABLE}\z")]
 
 
 class NatsUser(BaseModel):
-    """What the template is filled with.
+    """A NATS user: the values that fill the template.
 
     Attributes:
         password: its bcrypt hash.

@@ -24,7 +24,7 @@ def normalized(password: str) -> str:
 
 
 def fault(password: str, min_length: int, *, email: str | None = None) -> str | None:
-    """What is wrong with a new password of the user with this address; None where it will do.
+    """The fault of a new password of the user with this address; None where it has none.
 
     Its length is counted in characters (code points) of the NFC form. There are no rules of composition: NIST forbids
     them, for they make passwords worse.

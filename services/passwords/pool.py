@@ -113,7 +113,7 @@ class HashingPool:
         return await self._done(_Job(lambda: self.hasher.verify(password, stored), deadline, Future()), "sign-in")
 
     async def close(self) -> None:
-        """What waits is refused; returns when what is under way is done."""
+        """Refuse the work that waits, and return when the running work is done."""
         with self._changed:
             self._closed = True
             waiting = [job for queue in self._queues.values() for job in queue]

@@ -31,7 +31,7 @@ def of_connecting(error: psycopg.OperationalError) -> tuple[str, bool]:
 
 
 def sentence(error: BaseException) -> str:
-    """What made a program fail. Words of others are told only where they hold no data."""
+    """Explain why a program failed. Other programs' messages are quoted only where they hold no data."""
     if isinstance(error, BaseExceptionGroup):
         return sentence(cast(BaseException, error.exceptions[0]))
     if isinstance(error, DenizenError):

@@ -42,7 +42,7 @@ def _at_most(context: Context) -> str:
 
 
 def _unit(context: Context) -> str:
-    """What a length counts; of secrets pydantic says that they are a value."""
+    """The unit that a length counts; pydantic calls a secret a value."""
     return "characters" if context.get("field_type", "Value") == "Value" else "entries"
 
 

@@ -13,7 +13,7 @@ from services.platform.faults import message
 
 
 class Settings(BaseSettings):
-    """What a service needs to know; `DENIZEN_HOME=/srv/denizen denizen up` sets `home`."""
+    """The settings of a service; `DENIZEN_HOME=/srv/denizen denizen up` sets `home`."""
 
     model_config = SettingsConfigDict(
         env_prefix="DENIZEN_", env_ignore_empty=True, frozen=True, hide_input_in_errors=True

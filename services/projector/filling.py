@@ -62,7 +62,7 @@ async def fill(
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """What a process needs to know to fill in the users from the id `first` on, as of position `until`.
+    """The task of a process: fill in the users from the id `first` on, as of position `until`.
 
     Attributes:
         options: of its connection, to tables that are there.

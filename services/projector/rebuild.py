@@ -77,7 +77,7 @@ async def leftovers(connection: Connection, cell: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was built, and the position of the log that it shows."""
+    """The projections that were built, and the position of the log that they show."""
 
     names: tuple[str, ...]
     position: int
@@ -151,7 +151,7 @@ class Rebuild:
                 raise RebuildRunning("the second process of a rebuild that was killed has not ended yet")
 
     async def _clear_if_possible(self) -> None:
-        """What cannot be dropped now is dropped by the projector's tidying."""
+        """Drop tables; those that cannot be dropped now are dropped by the projector later."""
         try:
             await self._clear()
         except (DatabaseUnavailable, psycopg.Error) as error:
@@ -172,7 +172,7 @@ class Rebuild:
             await self._catch_up(connection, chosen)
 
     async def _fill(self, connection: Connection, chosen: Sequence[Projection], progress: RebuildProgress) -> None:
-        """What users have come to by the head of the log, as it is now."""
+        """Fill the tables with the users as of the present head of the log."""
         self._position = until = await self._store.head()
         if until < _MANY:
             await filling.fill(connection, chosen, self._store.users(until), lambda count: progress(count, until))
@@ -194,7 +194,7 @@ class Rebuild:
         return filling.Half(self._settings, options, self._second_key, os.getpid(), names, first, until)
 
     async def _finish(self, connection: Connection, chosen: Sequence[Projection]) -> None:
-        """What tables need once they are full, by two connections: nothing else is left to do meanwhile."""
+        """Finish full tables by two connections: nothing else is left to do meanwhile."""
         # The planner knows nothing of a new table, and index-only scans need its visibility map.
         vacuum = psycopg.sql.SQL("vacuum (analyze) {}")
         tables = [self._name(self._scratch, table) for projection in chosen for table in projection.tables]

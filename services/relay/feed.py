@@ -42,7 +42,7 @@ class Feed:
         return [PublicEvent(*row) for row in rows]
 
     async def revoked(self) -> list[Revocation]:
-        """What the events of the last hour revoked, in order. Raises DatabaseUnavailable."""
+        """Read the revocations of the last hour, in order. Raises DatabaseUnavailable."""
         query = sql.load("services.relay", "read_revoked")
         found: list[Ended | None] = []
         position = 0

@@ -35,7 +35,7 @@ def issue(key: OKPKey, settings: Settings, *, user_id: str, session_id: str, pla
 
 
 async def verify(token: str, keys: ServerKeys, settings: Settings, now: float | None = None) -> TokenClaims:
-    """What a token says that we signed. Whether its session was ended since is not looked up.
+    """Verify a token of ours and return its claims. Whether its session has ended since is not looked up.
 
     `now` is Unix time in seconds, by default the clock's. Raises Refusal: `token_invalid`, whatever is wrong.
     """
@@ -51,7 +51,7 @@ async def verify(token: str, keys: ServerKeys, settings: Settings, now: float | 
 
 
 async def recognized(token: str, keys: ServerKeys, settings: Settings) -> TokenClaims | None:
-    """What a token says that we signed, though it may have expired within `settings.session_days`; None for others.
+    """The claims of a token of ours, which may have expired within `settings.session_days`; None for others.
 
     It proves that the caller once had a session, and nothing else.
     """

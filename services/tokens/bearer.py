@@ -37,7 +37,7 @@ class Bearers:
         return await self.check(token)
 
     async def check(self, token: str) -> TokenClaims:
-        """What a good token says, of a session that has not ended."""
+        """The claims of a valid token whose session has not ended."""
         claims = await access.verify(token, self._keys, self._settings)
         parameters = [claims.session_id, claims.user_id]
         if not await self._database.fetch(sql.load("services.tokens", "session_alive"), parameters):

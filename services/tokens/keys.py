@@ -222,7 +222,7 @@ class ServerKeys:
 
 
 def _name(kind: KeyKind, key_id: str) -> str:
-    """What a private key is bound to where it is wrapped."""
+    """The text that binds a wrapped private key to its row."""
     return f"{kind}\0{key_id}"
 
 

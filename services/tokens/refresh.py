@@ -13,7 +13,7 @@ _FORM = re.compile(r"(sess_[0-7][0-9a-hjkmnp-tv-z]{25})\.(0|[1-9][0-9]{0,8})\.([
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a refresh token claims to be. Nothing of it is to be believed before `is_ours`.
+    """The contents of a refresh token. Nothing of it is to be believed before `is_ours`.
 
     Attributes:
         generation: how often the session had been refreshed when the token was made.

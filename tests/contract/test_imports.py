@@ -30,3 +30,9 @@ def test_rebuild_command_is_imported_without_the_nats_client() -> None:
     code = "import sys, services.cli.projections, services.projector.filling; print('nats' in sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.split() == ["False"]
+
+
+def test_contract_package_does_not_load_importing() -> None:
+    code = "import sys, denizen; denizen.Client; print(*[name for name in sys.modules if name.startswith('denizen.importing')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == []

@@ -1,4 +1,4 @@
-"""Where a sign-in comes from, as a front end passes it on. A browser or a proxy wrote it, and the user cannot mend it:
+"""The origin of a sign-in, as a front end passes it on. A browser or a proxy wrote it, and the user cannot mend it:
 what can be understood is cleaned, so that it never keeps a user out.
 """
 

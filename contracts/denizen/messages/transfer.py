@@ -86,7 +86,7 @@ class ChangedField(Message):
 
 
 class ImportedRow(Message):
-    """What became of a row."""
+    """The result of one row."""
 
     index: int
     """In `users`, from 0."""
@@ -100,7 +100,7 @@ class ImportedRow(Message):
 
 
 class ImportReply(Message):
-    """What became of the rows; in a dry run, what would."""
+    """The results of the rows; in a dry run, the results that they would have."""
 
     success: int
     failed: int

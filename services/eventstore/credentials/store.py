@@ -43,7 +43,7 @@ class IdUsed(Exception):
 
 
 def long_code_digest(ring: KeyRing, digest: bytes, code: str) -> bytes:
-    """What is kept of a long verification code: an HMAC over the digest of the six digits of its mail, and over itself.
+    """The stored form of a long verification code: an HMAC over the digest of its mail's six digits, and over itself.
 
     So it ends when the six digits are replaced, also by a service of the version before, which knows only these.
     """

@@ -30,7 +30,7 @@ def create_missing(home: Path) -> None:
 
 
 def path_of(directory: Path, epoch: int) -> Path:
-    """Where the key-encryption key of an epoch is."""
+    """The path of an epoch's key-encryption key."""
     return directory / f"{_PREFIX}{epoch}"
 
 

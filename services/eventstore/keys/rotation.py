@@ -30,7 +30,7 @@ class RotationRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What was done.
+    """The result of a rotation.
 
     Attributes:
         epoch: the one that every key is wrapped under now.

@@ -221,7 +221,7 @@ class PostgresEventStore:
         return tail
 
     async def _tails(self, statement: str, parameters: Mapping[str, Any]) -> list[Tail]:
-        """What a statement finds of `streams`; without snapshots where one of them cannot be read."""
+        """Read the parts of streams that a statement finds; without snapshots where one of them cannot be read."""
         unreadable: list[tuple[str, int]] = []
         for form in (FORM, _NO_FORM):
             tails = [Tail(stream) for stream in parameters["streams"]]

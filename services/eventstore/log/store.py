@@ -97,7 +97,7 @@ Result = Appended | VersionConflict | ClaimTaken | Repeated
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a command: `refusal`, or the version of the user that its reply showed.
+    """The outcome of a command: `refusal`, or the version of the user that its reply showed.
 
     `position` is that of what it added to the stream of the user's logins, if anything, and `logins` the version of
     that; `operation` and `digest` as of its append, but no `digest` once the user is erased.
@@ -127,11 +127,11 @@ class EventStore(Protocol):
         ...
 
     async def load(self, wanted: Sequence[Wanted]) -> list[Tail]:
-        """What is new in each of these parts of streams, in their order."""
+        """Read the events of each of these parts of streams, in their order."""
         ...
 
     async def load_as_of(self, stream: str, at: datetime, after: int = 0) -> Tail:
-        """What was new in a stream at a time, from version `after` on."""
+        """Read the events of a stream up to a time, from version `after` on."""
         ...
 
     async def keep(self, stream: str, snapshots: Sequence[Snapshot]) -> None:
@@ -151,7 +151,7 @@ class EventStore(Protocol):
         ...
 
     async def outcomes(self, command_ids: Sequence[str]) -> dict[str, Outcome]:
-        """What became of those of these commands that have run."""
+        """Read the outcomes of those of these commands that have run."""
         ...
 
 

@@ -28,7 +28,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Tail:
-    """What is new in a part of a stream.
+    """The events of a part of a stream.
 
     Attributes:
         snapshot: the newest in that part, if there is one; `events` follow it.

@@ -17,7 +17,7 @@ MOST_FINDINGS = 1000
 
 @dataclass(slots=True)
 class LogFault:
-    """What is wrong, and where. `position` is the first of a missing range."""
+    """A fault of the log and its place. `position` is the first of a missing range."""
 
     problem: str
     position: int

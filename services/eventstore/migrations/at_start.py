@@ -78,7 +78,7 @@ def when_migrated(run: Run, service: str) -> Run:
 
 
 async def _missing(database: Database, cell: str) -> str | None:
-    """What the database lacks yet. Raises SchemaTooNew, and DatabaseUnavailable where waiting does not help."""
+    """Say what the database lacks, if anything. Raises SchemaTooNew, and DatabaseUnavailable where waiting is vain."""
     try:
         rows = await database.fetch(sql.load("services.eventstore.migrations", "applied_migrations"), [])
     except DatabaseUnavailable as error:
