@@ -370,7 +370,7 @@ class Import:
 
 def _flag_of(verified: Verified) -> bool | None:
     flags: Mapping[Any, bool | None] = {"all": True, "none": False, "as-given": None}
-    if verified not in flags:
+    if arguments.text("verified", verified) not in flags:
         raise ValueError("verified: must be all, none or as-given")
     return flags[verified]
 
