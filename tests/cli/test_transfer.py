@@ -510,7 +510,8 @@ def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
     process = subprocess.run(
         ["/bin/bash", "-c", command.replace("$DENIZEN", f"{sys.executable} -m services.cli")],
         cwd=REPOSITORY,
-        env=shell.environment,
+        # Python does not notice that a limit has cut off the bytecode that it writes, and later programs would read it.
+        env={**shell.environment, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=60,
