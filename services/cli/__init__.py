@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from services.cli import errors, help_texts
+from services.cli import errors, help_texts, show
 from services.platform.printable import lines
 
 _COMMANDS = {
@@ -83,7 +83,7 @@ def _print_version(asked: bool) -> None:
     if asked:
         from denizen import __version__
 
-        typer.echo(f"denizen {__version__}")
+        show.say(f"denizen {__version__}")
         raise typer.Exit
 
 

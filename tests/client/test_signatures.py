@@ -39,7 +39,7 @@ def test_help_of_a_blocking_call_shows_its_arguments_and_text() -> None:
 
 def test_help_of_the_blocking_users_lists_their_calls() -> None:
     said = pydoc.plain(pydoc.render_doc(BlockingUsers))
-    assert "update(self, user_id: 'str', changes: 'Json | None' = None" in said
+    assert "update(self, user_id: 'str', changes: 'JsonObject | None' = None" in said
     assert "Change what is given." in said
 
 

@@ -86,7 +86,7 @@ def test_queries_read_from_the_replica_and_wait_for_it(served: Denizen, replica:
         assert len(users.login_history(ada.id).data) == 1
         names = "select application_name from pg_stat_activity where application_name like 'denizen directory %'"
         kinds = {name.removeprefix("denizen directory ") for (name,) in standby.execute(names)}
-        assert {"GetUser", "GetUserByEmail", "Search", "GetLoginHistory"} <= kinds
+        assert {"GetUser", "GetUserByEmail", "UserSearch", "GetLoginHistory"} <= kinds
 
         standby.execute("select pg_wal_replay_pause()")
         eventually(lambda: standby.execute("select pg_get_wal_replay_pause_state()").fetchone() == ("paused",))

@@ -20,7 +20,7 @@ from tests.support.accounts import ask
 from tests.support.quiet import takes_less_than
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-_SEARCH = "denizen directory Search"
+_SEARCH = "denizen directory UserSearch"
 
 
 class Directory:

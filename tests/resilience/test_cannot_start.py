@@ -305,8 +305,9 @@ def test_up_that_cannot_start_says_why_and_ends(
         attempt = start("up", "--json", DENIZEN_HOME=str(tmp_path / "up"), **environment)
         attempt.process.wait(60)
     assert attempt.process.returncode == 1
-    told = [line for line in attempt.said().splitlines() if line.startswith("denizen up: ")]
+    told = [json.loads(line)["error"]["message"] for line in attempt.said().splitlines() if line.startswith('{"error"')]
     assert len(told) == 1, attempt.said()
+    assert told[0].startswith("denizen up: ")
     for word in words:
         assert word in told[0]
 

@@ -22,12 +22,15 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
 _CLIENT = Path(__file__).with_name("forked_client.py")
+_REQUEST_SECONDS = 30
+"""What a client has for its request, which it sends at once."""
 _SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
 _COMMANDS = ("run", "users", "sessions", "imports", "export", "events", "nats_users", "log", "doctor", "erasure")
 
@@ -97,11 +100,23 @@ class _Forker:
                     return None
 
     def _fork(self, connection: socket.socket) -> bytes | None:
-        """The request, in the child."""
-        head, streams, _, _ = socket.recv_fds(connection, 8, 3)
-        wanted, request = int.from_bytes(head), bytearray()
-        while len(request) < wanted:
-            request += connection.recv(wanted - len(request))
+        """The request, in the child. A client that was killed before it had said all gets no child."""
+        streams: list[int] = []
+        request = bytearray()
+        try:
+            connection.settimeout(_REQUEST_SECONDS)
+            head, streams, _, _ = socket.recv_fds(connection, 8, 3)
+            wanted = int.from_bytes(head)
+            while len(request) < wanted and (piece := connection.recv(wanted - len(request))):
+                request += piece
+            whole = len(head) == 8 and len(streams) == 3 and len(request) == wanted
+        except OSError:
+            whole = False
+        if not whole:
+            for stream in streams:
+                os.close(stream)
+            connection.close()
+            return None
         pid = os.fork()
         if pid == 0:
             self._become_child(connection, streams)
@@ -125,7 +140,13 @@ class _Forker:
 
     def _pass_on(self, connection: socket.socket) -> None:
         """Signals that the client got. A client that is gone was killed, and so is its child."""
-        for number in connection.recv(64) or [signal.SIGKILL]:
+        if connection not in self._pids:
+            return  # The child has ended since the selector told of its client.
+        try:
+            told = connection.recv(64)
+        except OSError:
+            told = b""
+        for number in told or [signal.SIGKILL]:
             os.kill(self._pids[connection], number)
             if number == signal.SIGKILL:
                 self._selector.unregister(connection)
@@ -139,7 +160,8 @@ class _Forker:
             del self._pids[connection]
             if connection in self._selector.get_map():
                 self._selector.unregister(connection)
-                connection.send(os.waitstatus_to_exitcode(status).to_bytes(2, signed=True))
+                with suppress(OSError):  # The client may be killed at any time.
+                    connection.send(os.waitstatus_to_exitcode(status).to_bytes(2, signed=True))
             connection.close()
 
 

@@ -27,7 +27,8 @@ def main() -> None:
         os._exit(70)  # The process that forks was killed.
     code = int.from_bytes(answer, signed=True)
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if code != -signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
