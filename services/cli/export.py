@@ -97,8 +97,13 @@ def export(
 
 
 def _end_by_signals() -> None:
-    """SIGTERM and SIGHUP end the command in order, as Ctrl-C does; what `nohup` has ignored stays so."""
-    heeded = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+    """SIGINT, SIGTERM and SIGHUP end the command in order; what `nohup` has ignored stays so.
+
+    Python's own way for SIGINT, KeyboardInterrupt, kills the process by the signal if it comes while a module is
+    imported that makes classes of text, as dataclasses do; the exit code would not be 130 then.
+    """
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    heeded = [each for each in ends if signal.getsignal(each) != signal.SIG_IGN]
 
     def end(number: int, _: object) -> None:
         # Another one would come between what is done in the end: systemd sends both.
