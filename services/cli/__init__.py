@@ -76,6 +76,7 @@ class _Lazy(TyperGroup):
             return None
         command = typer.main.get_command(import_module(f"services.cli.{_RENAMED.get(cmd_name, cmd_name)}").app)
         command.name, command.short_help = cmd_name, _COMMANDS[cmd_name]
+        help_texts.fill_paragraphs(command)
         return command
 
 

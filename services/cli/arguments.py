@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line.")]
 UserId = Annotated[str, typer.Argument(help="user_…", show_default=False)]
 Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat within 24 h changes nothing.")]
-Expected = Annotated[int | None, typer.Option("--expected-version", help="Refused where the user has another version.")]
-Actor = Annotated[str | None, typer.Option(help="An opaque id of who asks, for the history.")]
+Expected = Annotated[
+    int | None, typer.Option("--expected-version", help="Refuse the command if the user has another version.")
+]
+Actor = Annotated[str | None, typer.Option(help="An opaque id of the caller, for the history.")]
 
 _LONGEST_SECRET = 4096
 """Octets, with the end of the line."""

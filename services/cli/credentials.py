@@ -26,7 +26,7 @@ def reset_password(
     user_id: UserId,
     *,
     require_change: Annotated[
-        bool, typer.Option("--require-change", help="Who signs in with it must change it first.")
+        bool, typer.Option("--require-change", help="The user must change the password at the next sign-in.")
     ] = False,
 ) -> User:
     """Set a user's password, asked for on a terminal, else read from standard input. Ends every session."""

@@ -42,7 +42,7 @@ _CHECKS: dict[str, Check] = {
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Check files, keys, PostgreSQL, the log, NATS, and whether each service lives and keeps up.
 
-    Exit code 1 where one is wanting. Looks where DENIZEN_DATABASE_URL (the owner's) and DENIZEN_NATS_URL say, else at
+    Exit code 1 if a check fails. Looks where DENIZEN_DATABASE_URL (the owner's) and DENIZEN_NATS_URL say, else at
     the `denizen up` on DENIZEN_HOME.
     """
     settings = environment.settings()

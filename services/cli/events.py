@@ -62,9 +62,11 @@ def parked_list(durable: DurableName, *, as_json: AsJson = False) -> None:
 @parked_app.command("retry")
 def parked_retry(
     durable: DurableName,
-    positions: Annotated[list[int] | None, typer.Argument(help="Which events.", show_default=False)] = None,
+    positions: Annotated[
+        list[int] | None, typer.Argument(help="The positions of the events.", show_default=False)
+    ] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All of the subscription.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Retry all parked events of the subscription.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Have the subscription handle parked events once more, now or when it next runs."""
@@ -103,9 +105,9 @@ def _parked_facts(parked: ParkedEvent) -> dict[str, object]:
 @app.command()
 def tail(
     *,
-    everything: Annotated[bool, typer.Option("--all", help="From the first event on.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Begin with the first event.")] = False,
     type: Annotated[str, typer.Option(help="One type only, such as UserBlocked.")] = ALL_EVENTS,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after this number of events.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print the events in order, as they are published, until Ctrl-C."""

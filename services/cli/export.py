@@ -33,18 +33,28 @@ def export(
     *,
     format: Annotated[Literal["csv", "jsonl", "json"], typer.Option()] = "jsonl",
     fields: Annotated[
-        str | None, typer.Option(help="With commas between: id,email,profile.firstName,metadata.plan; by default all.")
+        str | None,
+        typer.Option(
+            help="The fields, with commas between them, such as id,email,profile.firstName. The default is all."
+        ),
     ] = None,
     status: Annotated[Status | None, typer.Option()] = None,
     created_after: Annotated[
-        datetime | None, typer.Option(parser=time, metavar="TIME", help="Then or later; UTC.")
+        datetime | None,
+        typer.Option(parser=time, metavar="TIME", help="Only users who were created at this time (UTC) or later."),
     ] = None,
-    created_before: Annotated[datetime | None, typer.Option(parser=time, metavar="TIME", help="UTC.")] = None,
+    created_before: Annotated[
+        datetime | None,
+        typer.Option(parser=time, metavar="TIME", help="Only users who were created before this time (UTC)."),
+    ] = None,
     search: Annotated[str | None, typer.Option(help="Words of an address or name, as `users list` finds them.")] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", dir_okay=False, help="By default standard output. It is there when it is whole."
+            "--output",
+            "-o",
+            dir_okay=False,
+            help="The file to write, which appears once it is complete. The default is standard output.",
         ),
     ] = None,
     raw: Annotated[
@@ -54,10 +64,10 @@ def export(
         bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads UTF-8.")
     ] = False,
     with_hashes: Annotated[
-        bool, typer.Option("--with-hashes", help="The hashes of passwords, too: as the NATS user operator.")
+        bool, typer.Option("--with-hashes", help="Export the password hashes too. Needs the NATS user operator.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Tell position and size on stderr as one JSON object.")
+        bool, typer.Option("--json", help="Print the position and the size on stderr as one JSON object.")
     ] = False,
 ) -> None:
     """Export users as they were at one position of the log, which is printed on stderr."""

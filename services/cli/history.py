@@ -12,7 +12,7 @@ from services.cli.environment import client
 app = typer.Typer()
 
 Count = Annotated[int, typer.Option(min=1, max=500)]
-Cursor = Annotated[str | None, typer.Option(help="Of the page before.")]
+Cursor = Annotated[str | None, typer.Option(help="The cursor that the page before printed.")]
 
 _LONGEST = 60
 """Characters of a value that a table shows; --json has it all."""

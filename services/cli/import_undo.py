@@ -23,7 +23,7 @@ _SHOWN = 20
 def undo(
     *,
     import_id: Annotated[str, typer.Argument(help="The import id, which the report on the import names.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needed without a terminal.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Erase the users that an import created and that no one has used or changed since.

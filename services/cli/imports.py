@@ -47,7 +47,7 @@ def import_users(
             "--map",
             exists=True,
             dir_okay=False,
-            help="A file that says which of its columns is which of ours (TOML or JSON).",
+            help="A file that says which column holds which field of a user (TOML or JSON).",
         ),
     ] = None,
     encoding: Annotated[
@@ -63,12 +63,12 @@ def import_users(
     hash_config: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="Firebase: a file of what its console shows as hash parameters."
+            exists=True, dir_okay=False, help="Firebase: a file with the hash parameters that its console shows."
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, change nothing.")] = False,
     on_conflict: Annotated[
-        Literal["fail", "skip", "update"], typer.Option(help="What becomes of a row whose address is taken.")
+        Literal["fail", "skip", "update"], typer.Option(help="What to do with a row whose address belongs to a user.")
     ] = "fail",
     verified: Annotated[
         Literal["all", "none", "as-given"],
@@ -77,13 +77,16 @@ def import_users(
     without_hashes: Annotated[
         Literal["none", "unsupported", "all"],
         typer.Option(
-            help="Whose password hash is left out: none (a row whose hash cannot be taken is refused), unsupported, or "
-            "all. These users reset the password by mail."
+            help="The password hashes to leave out: none (a row whose hash cannot be taken is refused), those that are "
+            "unsupported, or all. These users reset the password by mail."
         ),
     ] = "none",
-    results: Annotated[Path | None, typer.Option(help="Where to write what became of each row, as JSONL.")] = None,
+    results: Annotated[Path | None, typer.Option(help="The file to write the result of each row to, as JSONL.")] = None,
     import_id: Annotated[
-        str | None, typer.Option(help="Names the job; by default what is in the file does, so that it can be resumed.")
+        str | None,
+        typer.Option(
+            help="The name of the job. By default it is made from the content of the file, so the job can be resumed."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:

@@ -17,7 +17,6 @@ from services.embedded.home import Home
 from services.embedded.nats import ReloadFailed, accounts_file, reload
 from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
 from services.nats_users.user import (
-    KINDS,
     MOST_DURABLES,
     WITH_DURABLES,
     NatsUser,
@@ -51,12 +50,14 @@ def _group() -> None:
 
 @app.command()
 def add(
-    kind: Annotated[NatsUserKind, typer.Argument(help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.", show_default=False)],
+    kind: Annotated[NatsUserKind, typer.Argument(help="The kind of client that connects.", show_default=False)],
     name: Annotated[str, typer.Argument(help="Up to 32 letters, digits, - and _.", show_default=False)],
     *,
     durable: Annotated[
         list[str] | None,
-        typer.Option(help="A durable that is its own; may be repeated. A subscriber's default is its name."),
+        typer.Option(
+            help="A durable that belongs to this user. Repeat the option for more. A subscriber's default is its name."
+        ),
     ] = None,
     file: File = None,
     as_json: AsJson = False,

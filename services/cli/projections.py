@@ -81,7 +81,7 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def rebuild(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="By default all.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="The default is all.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build projections anew from the log. Queries go on, and see the new ones once those are complete."""

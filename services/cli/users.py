@@ -47,7 +47,8 @@ def create(
     email: Annotated[str, typer.Option()],
     verified: Annotated[bool, typer.Option("--verified", help="The address needs no verification.")] = False,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from standard input; asked for on a terminal.")
+        bool,
+        typer.Option("--password-stdin", help="Read the password from standard input, or ask for it on a terminal."),
     ] = False,
     external_id: Annotated[str | None, typer.Option(help="The id that your system gave the user.")] = None,
     profile: Section = None,
@@ -76,10 +77,11 @@ def create(
 @app.command()
 def get(
     user_id: Annotated[str | None, typer.Argument(help="user_…", show_default=False)] = None,
-    email: Annotated[str | None, typer.Option(help="In any case.")] = None,
+    email: Annotated[str | None, typer.Option(help="The e-mail address, in upper or lower case.")] = None,
     external_id: Annotated[str | None, typer.Option()] = None,
     as_of: Annotated[
-        datetime | None, typer.Option(parser=time, metavar="TIME", help="As the user with USER_ID was then; UTC.")
+        datetime | None,
+        typer.Option(parser=time, metavar="TIME", help="Show the user with USER_ID as they were at this time (UTC)."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,10 +105,13 @@ def list_users(
     *,
     count: Annotated[int, typer.Option(min=1, max=500)] = 50,
     offset: Annotated[int | None, typer.Option(min=0, help="Users to skip; not with --cursor.")] = None,
-    cursor: Annotated[str | None, typer.Option(help="Of the page before, with the same options but --count.")] = None,
+    cursor: Annotated[
+        str | None,
+        typer.Option(help="The cursor that the page before printed. All options but --count must be the same."),
+    ] = None,
     status: Annotated[Status | None, typer.Option()] = None,
     search: Annotated[str | None, typer.Option(help="Words, each part of the e-mail address or a name.")] = None,
-    sort: Annotated[Sort, typer.Option(help="-: descending.")] = "-createdAt",
+    sort: Annotated[Sort, typer.Option(help="The order. A name that begins with - means descending.")] = "-createdAt",
     as_json: AsJson = False,
 ) -> None:
     """List users. The cursor of the next page goes to stderr."""
@@ -138,7 +143,9 @@ def update(
     profile: Section = None,
     metadata: Section = None,
     app_metadata: Section = None,
-    external_id: Annotated[str | None, typer.Option(help="An empty one removes it.")] = None,
+    external_id: Annotated[
+        str | None, typer.Option(help="The id that your system gave the user. An empty text removes it.")
+    ] = None,
 ) -> User:
     """Change a user. The objects merge at their top level; null removes a key."""
     changed: dict[str, Any] = {} if external_id is None else {"external_id": external_id or None}
@@ -153,7 +160,7 @@ def block(
     given: CommandOptions,
     user_id: UserId,
     *,
-    reason: Annotated[str | None, typer.Option(help="Kept encrypted, for the history.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, which is kept encrypted for the history.")] = None,
 ) -> User:
     """Block a user, whatever the status."""
     return denizen.auth.users.block(user_id, reason=reason, **given)

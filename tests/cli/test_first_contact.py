@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,21 @@ def test_help_of_every_command_is_for_people(alone: Shell) -> None:
         assert (process.returncode, err) == (0, ""), path
         assert max(map(len, said.splitlines())) <= 80, path
         for internal in ("<str>", "<int>", "<bool>", "<path>", "<float>", "list["):
-            assert internal not in said, path
+            assert internal not in said.lower(), path
+
+
+def test_help_of_an_argument_with_choices_lists_them(alone: Shell) -> None:
+    said = alone.run("run", "-h")[1]
+    for service in ("accounts", "directory", "transfer", "projector", "relay", "mailer"):
+        assert service in said
+
+
+def test_help_breaks_lines_at_the_width_of_the_terminal_only(alone: Shell) -> None:
+    for command in (["keys"], ["keys", "rotate"], ["doctor"], ["import", "undo"], ["erasure", "verify"]):
+        text = alone.run(*command, "-h")[1].split("╭")[0].rstrip()
+        for line, following in pairwise(text.splitlines()):
+            first = following.split()[:1]
+            assert not line.strip() or not first or len(f"{line.rstrip()} {first[0]}") >= 80, (line, following)
 
 
 @pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
