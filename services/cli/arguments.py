@@ -3,7 +3,7 @@
 import sys
 from contextlib import AbstractContextManager, redirect_stdout
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -48,12 +48,24 @@ def asking() -> AbstractContextManager[Any]:
     return redirect_stdout(sys.stderr)
 
 
+def has_terminal() -> bool:
+    """Whether there is a terminal to ask on. A process without standard input, as cron may start it, has none."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def standard_input() -> TextIO:
+    """Standard input. Ends the command where it is closed."""
+    if sys.stdin is None:
+        raise typer.BadParameter("standard input is closed")
+    return sys.stdin
+
+
 def secret(name: str, *, hidden: bool = True, twice: bool = False) -> str:
     """A secret that is asked for on a terminal (`hidden`: not shown there), else the one line of standard input."""
-    if sys.stdin.isatty():
+    if has_terminal():
         with asking():
             return str(typer.prompt(name, hide_input=hidden, confirmation_prompt=twice, err=True))
-    octets = sys.stdin.buffer.read(_LONGEST_SECRET + 1)
+    octets = standard_input().buffer.read(_LONGEST_SECRET + 1)
     try:
         text = octets.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

@@ -19,10 +19,8 @@ _GROUPS = 20
 _COUNTS = ("created", "updated", "skipped", "failed")
 
 
-def print_report(summary: "ImportSummary", source: str, results: Path | None, *, dry_run: bool, as_json: bool) -> None:
-    """Print what became of an import. `source`: the name of its file; `results`: the file of `--results`."""
-    if summary.rows + summary.left_out == 0:
-        show.say(f"{source} has no rows", err=True)
+def print_report(summary: "ImportSummary", results: Path | None, *, dry_run: bool, as_json: bool) -> None:
+    """Print what became of an import. `results`: the file of `--results`."""
     counts = {name: getattr(summary, name) for name in _COUNTS}
     if as_json:
         head = {"importId": summary.import_id, "dryRun": dry_run, "before": summary.before}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli import show
-from services.cli.arguments import AsJson, asking
+from services.cli.arguments import AsJson, asking, has_terminal
 from services.cli.environment import operator
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def undo(
     where it stopped. Needs the NATS user operator. Exit code 0 if no user of the import is left, 1 if some stay.
     """
     if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("there is no terminal to ask on; add --yes to erase the users")
+        if not has_terminal():
+            raise typer.BadParameter("is needed where no terminal can be asked", param_hint="--yes")
         with asking():
             typer.confirm(f"Erase the users that the import {import_id} created?", abort=True, err=True)
     with _bar() as advance, operator() as denizen:

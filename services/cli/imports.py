@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Literal
 import orjson
 import typer
 
-from services.cli import show
+from services.cli import errors, show
+from services.cli.arguments import standard_input
 from services.cli.environment import client
 from services.cli.files import shut, stopped
 from services.cli.import_report import print_report
@@ -96,9 +97,7 @@ def import_users(
     """
     source: Any = file
     if file == "-":
-        if sys.stdin is None:
-            raise typer.BadParameter("standard input is closed", param_hint="FILE")
-        source = sys.stdin.buffer
+        source = standard_input().buffer
     path = _regular(file)
     preset = _preset(system, hash_config) if columns is None else _mapped(columns, system)
     settings: tuple[object, ...] = (system, format, on_conflict, hash_config and hash_config.read_bytes())
@@ -133,10 +132,12 @@ def import_users(
             verified=verified,
             without_hashes=without_hashes,
         )
-    print_report(summary, file, results, dry_run=dry_run, as_json=as_json)
-    if changed := _state(path) != before:
-        show.say(show.plain(f"{file} changed during the import: run the command again when it is complete"), err=True)
-    raise typer.Exit(1 if changed or summary.failed or not summary.rows + summary.left_out else 0)
+    print_report(summary, results, dry_run=dry_run, as_json=as_json)
+    if _state(path) != before:
+        raise errors.failed(show.plain(f"{file} changed during the import: run the command again when it is complete"))
+    if not summary.rows + summary.left_out:
+        raise errors.failed(show.plain(f"{file} has no rows"))
+    raise typer.Exit(1 if summary.failed else 0)
 
 
 def _regular(file: str) -> Path | None:
@@ -168,8 +169,7 @@ def _reading(file: str) -> Generator[None]:
     except OSError as error:
         raise stopped(name, "read", error) from error
     except RefusedFile as error:
-        show.say(show.plain(f"{name}: {error}"), err=True)
-        raise typer.Exit(1) from error
+        raise errors.failed(show.plain(f"{name}: {error}"), "file_refused") from error
 
 
 @contextmanager
@@ -178,7 +178,7 @@ def _stopping(*, resumable: bool) -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        show.say("stopped; the same command goes on from there" if resumable else "stopped", err=True)
+        errors.failed("stopped; the same command goes on from there" if resumable else "stopped", "stopped")
         # Not at the end of what it waits for: standard input may never end.
         os._exit(1)
 

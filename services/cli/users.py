@@ -1,7 +1,6 @@
 """`denizen users`."""
 
 import json
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +9,7 @@ from denizen.messages import Sort, Status, User
 from denizen.transport import CommandOptions
 
 from services.cli import credentials, history, show
-from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, asking, options, secret, time
+from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, asking, has_terminal, options, secret, time
 from services.cli.changing import changing
 from services.cli.environment import client
 
@@ -196,7 +195,7 @@ def delete(
 ) -> None:
     """Erase a user for good: their personal data in the log cannot be read any more."""
     if not yes:
-        if not sys.stdin.isatty():
+        if not has_terminal():
             raise typer.BadParameter("is needed where no terminal can be asked", param_hint="--yes")
         with asking():
             typer.confirm(f"Erase {user_id} for good?", abort=True, err=True)

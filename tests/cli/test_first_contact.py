@@ -146,6 +146,26 @@ def test_wrong_usage_with_json_is_json(arguments: tuple[str, ...], says: str, al
     assert says in error["message"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("users delete user_01h455vb4pex5vsknk084sn02q", "users reset-password user_01h455vb4pex5vsknk084sn02q"),
+        *("import undo job", "import -"),
+    ],
+)
+def test_command_that_asks_without_standard_input_says_what_it_needs(arguments: str, alone: Shell) -> None:
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f"exec {sys.executable} -m services.cli {arguments} <&-"],
+        cwd=REPOSITORY,
+        env=alone.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+    assert "--yes" in ended.stderr or "standard input is closed" in ended.stderr
+
+
 def test_missing_servers_with_json_are_json(alone: Shell) -> None:
     assert fault(alone, "users", "list")[1]["code"] == "no_answer"
     assert fault(alone, "log", "verify") == (

@@ -139,7 +139,15 @@ def test_import_of_an_empty_file_says_no_rows(shell: Shell, tmp_path: Path, cont
     assert (code, out) == (1, "0 created, 0 updated, 0 skipped, 0 failed\n")
     assert err == f"{file} has no rows\n"
     code, out, err = shell.run("import", str(file), "--json")
-    assert (code, json.loads(out)["created"], err) == (1, 0, f"{file} has no rows\n")
+    assert (code, json.loads(out)["created"]) == (1, 0)
+    assert json.loads(err) == {"error": {"code": "failed", "message": f"{file} has no rows"}}
+
+
+def test_refused_file_with_json_is_json(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text("<html>")
+    code, out, err = shell.run("import", str(file), "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "file_refused")
 
 
 @pytest.mark.parametrize(("verified", "statuses"), [("all", "AAA"), ("none", "PPP"), ("as-given", "APP")])
