@@ -27,8 +27,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from denizen.client import AsyncClient, Client
+
+try:
+    import pytest
+except ModuleNotFoundError:  # Another test runner, which calls `running`.
+    pytest = None
 
 _END_SECONDS = 60
 """What `denizen up` needs at most to end its servers in order."""
@@ -98,8 +102,10 @@ def running(**settings: str) -> Generator[Server]:
                     process.kill()
 
 
-@pytest.fixture(scope="session")
-def denizen_server() -> Iterator[Server]:
-    """One Denizen for all tests of the session; each test makes its users with addresses of its own."""
-    with running() as server:
-        yield server
+if pytest is not None:
+
+    @pytest.fixture(scope="session")
+    def denizen_server() -> Iterator[Server]:
+        """One Denizen for all tests of the session; each test makes its users with addresses of its own."""
+        with running() as server:
+            yield server

@@ -44,7 +44,8 @@ def test_page_for_other_projects_works_with_pytest(tmp_path: Path) -> None:
 
 
 def test_page_for_other_projects_works_without_pytest(tmp_path: Path) -> None:
-    assert python(tmp_path, "-c", PROGRAM).startswith("nats://127.0.0.1:")
+    without = "import sys; sys.modules['pytest'] = None\n"
+    assert python(tmp_path, "-c", without + PROGRAM).startswith("nats://127.0.0.1:")
     assert not list(tmp_path.glob("denizen-*"))
 
 
