@@ -35,8 +35,12 @@ def main() -> int:
         os.killpg(run.pid, signal.SIGINT)
         rest = run.stdout.read()
         run.wait()
+        ended_in_order = not Path(scratch, "home", "up.json").exists()
     if not rest:
         print("make run: it ended before Denizen was ready", file=sys.stderr)
+        return 1
+    if not ended_in_order:
+        print("make run: it did not end in order after Ctrl-C", file=sys.stderr)
         return 1
     print(f"make run: ready after {seconds:.0f} s")
     return 0 if installed else _small_enough()
