@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.erasure.receipt import Place, Receipt
+from services.platform import causes
 from services.platform.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -39,7 +40,7 @@ def verify(
     try:
         receipt = _search(url, settings, user_id)
     except psycopg.Error as error:
-        raise errors.failed(f"The log cannot be read: {type(error).__name__}.") from error
+        raise errors.failed(f"The log cannot be read: {causes.of_postgres(error) or type(error).__name__}.") from error
     if as_json:
         show.json(receipt.body())
     else:

@@ -145,7 +145,9 @@ def _regular(file: str) -> Path | None:
     if file == "-":
         return None
     path = Path(file)
-    if not path.exists() or path.is_dir():
+    if path.is_dir():
+        raise typer.BadParameter(f"{file} is a directory", param_hint="FILE")
+    if not path.exists():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     return path if path.is_file() else None
 

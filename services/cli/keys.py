@@ -13,6 +13,7 @@ from services.cli import environment, errors, show
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
+from services.platform import causes
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.tokens.keys import LEAD_SECONDS, KeyKind, RotatedKeys, ServerKeys
@@ -140,7 +141,10 @@ def _rotate(kind: KeyKind, at_once: bool) -> RotatedKeys:
 
 def _fail(error: Exception) -> NoReturn:
     """End the command with the reason alone: psycopg's message may quote a row."""
-    says = f"The key cannot be rotated: {type(error).__name__}." if isinstance(error, psycopg.Error) else str(error)
+    if isinstance(error, psycopg.Error):
+        says = f"The key cannot be rotated: {causes.of_postgres(error) or type(error).__name__}."
+    else:
+        says = str(error)
     raise errors.failed(says) from error
 
 

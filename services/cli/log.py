@@ -9,6 +9,7 @@ import typer
 
 from services.cli import environment, errors, show
 from services.eventstore.log.verify import MOST_FINDINGS, Verification
+from services.platform import causes
 from services.platform.database import DatabaseUnavailable
 from services.platform.settings import Settings
 
@@ -31,7 +32,7 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     try:
         result = _read(settings, url)
     except psycopg.Error as error:
-        raise errors.failed(f"The log cannot be read: {type(error).__name__}.") from error
+        raise errors.failed(f"The log cannot be read: {causes.of_postgres(error) or type(error).__name__}.") from error
     if json:
         show.json({"intact": not result.findings, **asdict(result)})
     else:

@@ -39,13 +39,14 @@ def sentence(error: BaseException) -> str:
     if type(error).__module__.startswith("services."):
         return str(error)
     if isinstance(error, psycopg.Error):
-        return _of_postgres(error)
+        return of_postgres(error) or f"an unexpected {type(error).__name__} of PostgreSQL; the log says where"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
     return f"an unexpected {type(error).__name__}; the log says where"
 
 
-def _of_postgres(error: psycopg.Error) -> str:
+def of_postgres(error: psycopg.Error) -> str | None:
+    """Explain what PostgreSQL said; None where its message may hold data."""
     match error:
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn() | psycopg.errors.UndefinedFunction():
             return f"the schema is not the one of this version ({_first_line(error)}): run `denizen migrate`"
@@ -56,7 +57,7 @@ def _of_postgres(error: psycopg.Error) -> str:
         case psycopg.OperationalError():
             return of_connecting(error)[0]
         case _:
-            return f"an unexpected {type(error).__name__} of PostgreSQL; the log says where"
+            return None
 
 
 def _first_line(error: psycopg.Error) -> str:

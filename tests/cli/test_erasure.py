@@ -131,7 +131,7 @@ def test_verify_without_a_database_or_nats_says_so(denizen: Denizen, erased: str
     assert "DENIZEN_DATABASE_URL is not set" in err
     code, _, err = run(tmp_path, "erasure", "verify", user_id(), DENIZEN_DATABASE_URL="postgresql://127.0.0.1:1/x")
     assert code == 1
-    assert "cannot be read: OperationalError" in err
+    assert "The log cannot be read: PostgreSQL is not reachable: " in err
     # What was not looked through is no proof.
     code, out, _ = run(tmp_path, "erasure", "verify", erased, "--json", DENIZEN_DATABASE_URL=denizen.database_url)
     assert code == 1

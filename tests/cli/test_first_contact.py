@@ -177,6 +177,16 @@ def test_missing_servers_with_json_are_json(alone: Shell) -> None:
     )
 
 
+@pytest.mark.parametrize("command", ["log verify", "erasure verify user_01h455vb4pex5vsknk084sn02q"])
+def test_unreachable_database_is_named_with_its_address(command: str, alone: Shell) -> None:
+    alone.environment["DENIZEN_DATABASE_URL"] = "postgresql://denizen:canary@127.0.0.1:1/denizen"
+    code, error = fault(alone, *command.split())
+    assert code == 1
+    assert error["message"].startswith("The log cannot be read: PostgreSQL is not reachable: ")
+    assert "127.0.0.1" in error["message"]
+    assert "canary" not in error["message"]
+
+
 def test_up_without_the_embedded_servers_says_what_to_install(tmp_path: Path) -> None:
     """As in the container image, which has no embedded servers."""
     program = (
