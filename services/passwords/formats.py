@@ -19,7 +19,7 @@ from services.passwords.form import B64, Form, HashRejected, N
 from services.passwords.policy import Unusable, normalized
 from services.passwords.spellings import canonical
 
-__all__ = ["Accepted", "HashRejected", "accepted", "examined", "fitting", "is_current", "verify"]
+__all__ = ["ExaminedHash", "HashRejected", "accepted", "examined", "fitting", "is_current", "verify"]
 
 _LONGEST_TEXT = 512
 """Characters of a hash."""
@@ -27,7 +27,7 @@ _UNKNOWN = "not a password hash of a format that we know"
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class ExaminedHash:
     """An imported hash that we can verify.
 
     Attributes:
@@ -44,7 +44,7 @@ def accepted(text: str) -> str:
     return examined(text).stored
 
 
-def examined(text: str) -> Accepted:
+def examined(text: str) -> ExaminedHash:
     """The form in which an imported hash is stored, and whether it is weak.
 
     Raises HashRejected where its format is unknown, or it would cost too much to verify; the message names the
@@ -57,7 +57,7 @@ def examined(text: str) -> Accepted:
         form, match = _form_of(spelled)
         if not form.bounded(match):
             raise HashRejected(f"the hash costs too much to verify; {form.most}")
-        return Accepted(form.parse(spelled), form.name if form.weak(match) else None)
+        return ExaminedHash(form.parse(spelled), form.name if form.weak(match) else None)
     except HashRejected:
         raise
     except (ValueError, TypeError):

@@ -15,7 +15,7 @@ def update(user: UserAggregate, command: m.UpdateUser, _: Facts) -> Decision:
     external_id = None
     if "external_id" in command.model_fields_set and command.external_id != user.external_id:
         external_id = (command.external_id,)
-    return decide(
+    return decide_change(
         user,
         UserUpdated(
             profile=changes(user.profile, command.profile.model_dump(by_alias=True, exclude_unset=True)),
@@ -26,7 +26,7 @@ def update(user: UserAggregate, command: m.UpdateUser, _: Facts) -> Decision:
     )
 
 
-def decide(user: UserAggregate, event: UserUpdated) -> Decision:
+def decide_change(user: UserAggregate, event: UserUpdated) -> Decision:
     """Record the event, unless nothing changes with it or metadata would become too large."""
     if not (event.profile or event.metadata or event.app_metadata or event.external_id):
         return []

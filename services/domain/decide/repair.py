@@ -70,7 +70,7 @@ def _sections(user: UserAggregate, command: RepairUser, provenance: Provenance, 
         app_metadata=_open("appMetadata", profile.changes(user.app_metadata, row.app_metadata), provenance, result),
         external_id=external_id,
     )
-    decision = profile.decide(user, wanted)
+    decision = profile.decide_change(user, wanted)
     if isinstance(decision, Refusal):
         return decision
     result.events += decision
