@@ -155,7 +155,7 @@ def _setting(name: str, default: object, text: str) -> str:
 
 
 def _command_line() -> Iterator[str]:
-    yield "Exit codes: 0 done, 1 refused or found wanting, 2 usage."
+    yield "Exit codes: 0 the command succeeded, 1 it was refused or found a fault, 2 it was used wrongly."
     root = typer.main.get_command(cli.app)
     yield from _commands(root, "denizen")
 

@@ -31,14 +31,14 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def export(
     *,
-    format: Annotated[Literal["csv", "jsonl", "json"], typer.Option()] = "jsonl",
+    format: Annotated[Literal["csv", "jsonl", "json"], typer.Option(help="The format of the file.")] = "jsonl",
     fields: Annotated[
         str | None,
         typer.Option(
             help="The fields, with commas between them, such as id,email,profile.firstName. The default is all."
         ),
     ] = None,
-    status: Annotated[Status | None, typer.Option()] = None,
+    status: Annotated[Status | None, typer.Option(help="Only users with this status.")] = None,
     created_after: Annotated[
         datetime | None,
         typer.Option(parser=time, metavar="TIME", help="Only users who were created at this time (UTC) or later."),

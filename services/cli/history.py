@@ -11,7 +11,7 @@ from services.cli.environment import client
 
 app = typer.Typer()
 
-Count = Annotated[int, typer.Option(min=1, max=500)]
+Count = Annotated[int, typer.Option(min=1, max=500, help="Entries on the page.")]
 Cursor = Annotated[str | None, typer.Option(help="The cursor that the page before printed.")]
 
 _LONGEST = 60

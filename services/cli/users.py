@@ -43,7 +43,7 @@ def _group() -> None:
 @app.command()
 def create(
     *,
-    email: Annotated[str, typer.Option()],
+    email: Annotated[str, typer.Option(help="The e-mail address.")],
     verified: Annotated[bool, typer.Option("--verified", help="The address needs no verification.")] = False,
     password_stdin: Annotated[
         bool,
@@ -77,7 +77,7 @@ def create(
 def get(
     user_id: Annotated[str | None, typer.Argument(help="user_…", show_default=False)] = None,
     email: Annotated[str | None, typer.Option(help="The e-mail address, in upper or lower case.")] = None,
-    external_id: Annotated[str | None, typer.Option()] = None,
+    external_id: Annotated[str | None, typer.Option(help="The id that your system gave the user.")] = None,
     as_of: Annotated[
         datetime | None,
         typer.Option(parser=time, metavar="TIME", help="Show the user with USER_ID as they were at this time (UTC)."),
@@ -102,13 +102,13 @@ def get(
 @app.command("list")
 def list_users(
     *,
-    count: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    count: Annotated[int, typer.Option(min=1, max=500, help="Users on the page.")] = 50,
     offset: Annotated[int | None, typer.Option(min=0, help="Users to skip; not with --cursor.")] = None,
     cursor: Annotated[
         str | None,
         typer.Option(help="The cursor that the page before printed. All options but --count must be the same."),
     ] = None,
-    status: Annotated[Status | None, typer.Option()] = None,
+    status: Annotated[Status | None, typer.Option(help="Only users with this status.")] = None,
     search: Annotated[str | None, typer.Option(help="Words, each part of the e-mail address or a name.")] = None,
     sort: Annotated[Sort, typer.Option(help="The order. A name that begins with - means descending.")] = "-createdAt",
     as_json: AsJson = False,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from denizen import __version__
+from typer.core import TyperOption
 from typer.main import get_command
 
 from services.cli import app
@@ -56,6 +57,16 @@ def test_help_of_every_command_is_for_people(alone: Shell) -> None:
         assert max(map(len, said.splitlines())) <= 80, path
         for internal in ("<str>", "<int>", "<bool>", "<path>", "<float>", "list["):
             assert internal not in said.lower(), path
+
+
+def test_every_option_of_every_command_has_a_help_text() -> None:
+    without: list[str] = []
+    for path in commands():
+        command: Any = get_command(app)
+        for name in path:
+            command = command.get_command(None, name)
+        without += [f"{path} {each.opts}" for each in command.params if isinstance(each, TyperOption) and not each.help]
+    assert without == []
 
 
 def test_help_of_an_argument_with_choices_lists_them(alone: Shell) -> None:
