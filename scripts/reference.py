@@ -132,11 +132,11 @@ def _events(schemas: Json) -> Iterator[str]:
 def _errors() -> Iterator[str]:
     yield 'A refusal is `{"error": {"code", "message", "field"?, "details"?}}`, with the number in the header'
     yield "`Nats-Service-Error-Code`. The clients raise the exception."
-    yield from ("", "| code | number | exception | operations |", "|---|---|---|---|")
+    yield from ("", "| code | number | exception | meaning | operations |", "|---|---|---|---|---|")
     for code, error in sorted(errors.BY_CODE.items(), key=lambda pair: (pair[1].number, pair[0])):
         users = [operation.id for operation in OPERATIONS.values() if code in operation.refusals]
         where = "all" if code in ALWAYS else ", ".join(users) or "none"
-        yield f"| `{code}` | {error.number} | `denizen.{error.__name__}` | {where} |"
+        yield f"| `{code}` | {error.number} | `denizen.{error.__name__}` | {_cell(error.__doc__ or '')} | {where} |"
 
 
 def _settings() -> Iterator[str]:

@@ -119,3 +119,7 @@ def __getattr__(name: str) -> Any:
     if name in _IMPORTED_ON_USE:
         return getattr(import_module(_IMPORTED_ON_USE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

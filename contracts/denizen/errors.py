@@ -52,98 +52,146 @@ class DenizenError(Exception):
 
 
 class MalformedMessage(DenizenError):
+    """The request is not JSON of the form that its subject takes, or a sealed secret in it cannot be opened."""
+
     code, number = "malformed_message", 400
 
 
 class Unauthenticated(DenizenError):
+    """The request does not say which user sends it: the header `Authorization` is missing or has another form."""
+
     code, number = "unauthenticated", 401
 
 
 class InvalidCredentials(Unauthenticated):
+    """The address and the password do not belong together. Denizen never says which of them is wrong."""
+
     code = "invalid_credentials"
 
 
 class CodeInvalid(Unauthenticated):
+    """The mailed code is wrong, has expired or was used, or there is nothing to verify."""
+
     code = "code_invalid"
 
 
 class TokenInvalid(Unauthenticated):
+    """A token is wrong, has expired or was used, or its session has ended."""
+
     code = "token_invalid"
 
 
 class Forbidden(DenizenError):
+    """The caller may not do this, or must prove who they are first, by the password or a new sign-in."""
+
     code, number = "forbidden", 403
 
 
 class UserBlocked(Forbidden):
+    """The user is blocked and cannot sign in or change anything until an operator unblocks them."""
+
     code = "user_blocked"
 
 
 class EmailNotVerified(Forbidden):
+    """The address must be verified before the user can sign in. `details` names the user."""
+
     code = "email_not_verified"
 
 
 class UserDeactivated(Forbidden):
+    """The user is deactivated and cannot sign in or change anything until an operator reactivates them."""
+
     code = "user_deactivated"
 
 
 class PasswordChangeRequired(Forbidden):
+    """The user must set a new password before they can sign in. `details` names the user."""
+
     code = "password_change_required"
 
 
 class NotFound(DenizenError):
+    """The thing that the request names does not exist."""
+
     number = 404
 
 
 class UserNotFound(NotFound):
+    """No user has this id, address or external id, or the user was deleted."""
+
     code = "user_not_found"
 
 
 class IdentityNotFound(NotFound):
+    """The user has no such identity."""
+
     code = "identity_not_found"
 
 
 class CommandNotFound(NotFound):
+    """No command has this id. It is kept for durable commands, which do not exist yet."""
+
     code = "command_not_found"
 
 
 class Conflict(DenizenError):
+    """The request conflicts with what is stored."""
+
     number = 409
 
 
 class EmailTaken(Conflict):
+    """Another user has this e-mail address."""
+
     code = "email_taken"
 
 
 class ExternalIdTaken(Conflict):
+    """Another user has this external id."""
+
     code = "external_id_taken"
 
 
 class IdentityTaken(Conflict):
+    """Another user has this identity."""
+
     code = "identity_taken"
 
 
 class VersionConflict(Conflict):
+    """The user has another version than the expected one. `details` names the version."""
+
     code = "version_conflict"
 
 
 class InvalidTransition(Conflict):
+    """The user is not in a state in which this can be done, such as unblocking a user who is not blocked."""
+
     code = "invalid_transition"
 
 
 class ValidationFailed(DenizenError):
+    """A field or header is wrong. `field` names the first one, `details` all fields."""
+
     code, number = "validation_failed", 422
 
 
 class WeakPassword(ValidationFailed):
+    """The new password is too short, too easily guessed, or the same as before."""
+
     code = "weak_password"
 
 
 class TooManyAttempts(DenizenError):
+    """Too many guesses, mails or changes in a short time. Wait a little and try again."""
+
     code, number = "too_many_attempts", 429
 
 
 class InternalError(DenizenError):
+    """Denizen failed. A command may have been done: repeat it with the same id to learn its outcome."""
+
     code, number = "internal", 500
 
 
@@ -154,14 +202,20 @@ class Unavailable(DenizenError):
 
 
 class Overloaded(Unavailable):
+    """Too many requests wait. Try again in a moment."""
+
     code = "overloaded"
 
 
 class StaleRead(Unavailable):
+    """The projection did not reach the demanded position in time. Try again in a moment."""
+
     code = "stale_read"
 
 
 class DeadlineExceeded(DenizenError):
+    """The deadline of the request passed before it was begun."""
+
     code, number = "deadline_exceeded", 504
 
 

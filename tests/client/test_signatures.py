@@ -5,6 +5,7 @@ import pydoc
 import subprocess
 import sys
 
+import denizen
 import pytest
 from denizen import Client
 from denizen.sessions import BlockingMe, BlockingSessions, Me, Sessions
@@ -28,6 +29,18 @@ def test_blocking_call_shows_the_arguments_and_text_of_the_async_one(blocking: t
     assert inspect.signature(shown) == inspect.signature(original)
     assert shown.__doc__ == original.__doc__
     assert not inspect.iscoroutinefunction(shown)
+
+
+def test_every_public_class_has_a_docstring_of_its_own() -> None:
+    classes = {name: getattr(denizen, name) for name in denizen.__all__ if isinstance(getattr(denizen, name), type)}
+    assert len(classes) > 30
+    assert [name for name, kind in classes.items() if not kind.__doc__] == []
+
+
+def test_directory_of_the_package_lists_what_is_imported_on_use() -> None:
+    code = "import denizen; print(*set(denizen.__all__) - set(dir(denizen)))"
+    listed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert listed.stdout == "\n"
 
 
 def test_help_of_a_blocking_call_shows_its_arguments_and_text() -> None:
