@@ -355,6 +355,23 @@ def test_django_user_model_of_a_project_is_read() -> None:
     assert "emailVerified" in dict(row.changed)
 
 
+@pytest.mark.parametrize(
+    ("said", "verified"),
+    [
+        ({"email_verified": None}, False),
+        ({"email_verified_at": None}, False),
+        ({"email_verified_at": "2024-01-01T00:00:00Z"}, True),
+        ({"is_email_confirmed": False}, False),
+        ({"verified": "t", "email_validated": "f"}, False),
+        ({"phone_verified": False}, True),
+    ],
+)
+def test_django_field_that_says_no_keeps_an_active_user_unverified(said: dict[str, Any], verified: bool) -> None:
+    fields = {"password": "!x", "email": "ada@example.com", "is_active": True} | said
+    user = row_of("django", {"model": "users.user", "pk": 1, "fields": fields}).user
+    assert user["emailVerified"] is verified
+
+
 def test_django_model_without_email_is_refused_and_others_left_out() -> None:
     fields = {"password": "!x", "username": "ada@example.com", "is_active": True}
     rows: list[dict[str, Any]] = [

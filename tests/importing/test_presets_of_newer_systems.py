@@ -157,6 +157,14 @@ def test_auth_js_time_of_verification_verifies() -> None:
     raw = {"id": "1", "name": "Ada", "email": "a@example.com", "emailVerified": "2024-01-01T00:00:00Z", "image": None}
     assert row_of("better-auth", raw).user["emailVerified"] is True
     assert row_of("better-auth", raw | {"emailVerified": None}).user["emailVerified"] is False
+    assert row_of("better-auth", raw | {"emailVerified": 1704067200000}).user["emailVerified"] is True
+
+
+@pytest.mark.parametrize("said", ["unverified", "not verified", "0000-00-00 00:00:00", 5])
+def test_better_auth_text_that_is_no_time_does_not_verify(said: Any) -> None:
+    raw = {"id": "1", "displayUsername": "Ada", "email": "a@example.com", "emailVerified": said}
+    (row,) = read([raw], preset="better-auth")
+    assert isinstance(row, BadRow) or row.user["emailVerified"] is False
 
 
 def test_cognito_list_becomes_users() -> None:

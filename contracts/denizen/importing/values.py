@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, cast
 
 from denizen.importing.dates import AMBIGUOUS, ORDER, DateOrder, moment
@@ -44,6 +45,22 @@ def flag(raw: Json, name: str, default: bool = False) -> bool:
     if found is None:
         raise Unfit("is neither true nor false", name)
     return found
+
+
+def flag_or_time(raw: Json, name: str) -> bool:
+    """A boolean, or whether there is a time, such as the one at which an address was verified."""
+    try:
+        return flag(raw, name)
+    except Unfit:
+        found = time(raw, name)
+    if found is None:
+        return False
+    try:
+        if datetime.fromisoformat(found).year > 1970:  # A small number is no time.
+            return True
+    except (TypeError, ValueError):
+        pass
+    raise Unfit("is neither true nor false, and no time", name)
 
 
 def mapping(raw: Json, name: str) -> Json:

@@ -7,7 +7,7 @@ from typing import Any
 
 from denizen.importing.presets.system import names
 from denizen.importing.rows import Json
-from denizen.importing.values import array, compact, flag, given, identities, text, time
+from denizen.importing.values import array, compact, flag, flag_or_time, given, identities, text, time
 
 MARKS = names(
     """
@@ -58,10 +58,7 @@ def _provider(account: Json) -> str | None:
 
 def _is_verified(raw: Json) -> bool:
     name = "emailVerified" if raw.get("emailVerified") is not None else "email_verified"
-    value: Any = raw.get(name)
-    if isinstance(value, str) and len(value) >= len("2024-01-01"):  # Of Auth.js: when it was verified.
-        return True
-    return flag(raw, name)
+    return flag_or_time(raw, name)  # Auth.js writes when it was verified.
 
 
 def _is_over(expires: Any) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.source_row import LeftOut, change
-from denizen.importing.values import array, compact, flag, given, text, time
+from denizen.importing.source_row import LeftOut, change, names_of
+from denizen.importing.values import array, compact, flag, flag_or_time, given, text, time
 
 MARKS = names("date_joined is_staff")
 FIELDS = names(
@@ -54,14 +55,13 @@ def user(raw: Json) -> Json:
     )
 
 
-_VERIFIED = ("email_verified", "is_email_verified", "email_confirmed", "is_verified")
-"""Fields that user models of projects have."""
+_VERIFIED = re.compile(r"(?:is_|has_)?(?:e_?mail_)?(?:is_)?(?:verified|confirmed|validated)(?:_at|_on|_date)?")
+"""Fields of projects' user models that say whether, or when, the address was verified."""
 
 
 def _is_verified(raw: Json, fields: Json) -> bool:
-    for name in _VERIFIED:
-        if fields.get(name) is not None:
-            return flag(fields, name)
+    if said := [name for name in names_of(fields) if _VERIFIED.fullmatch(name)]:
+        return all(flag_or_time(fields, name) for name in said)
     if fields.get("is_active") is None:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     return flag(fields, "is_active")

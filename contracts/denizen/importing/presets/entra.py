@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import cast
-
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.source_row import LeftOut, change
+from denizen.importing.source_row import LeftOut, change, names_of
 from denizen.importing.values import array, compact, flag, given, identities, text, time
 
 MARKS = names(
@@ -73,7 +70,7 @@ def user(raw: Json) -> Json:
 
 def _spelt(raw: Json) -> dict[str, str]:
     """The names of the row by their small letters: PowerShell writes `Id`. The row does not count as read."""
-    return {name.casefold(): name for name in cast(Iterator[str], dict.__iter__(raw))}
+    return {name.casefold(): name for name in names_of(raw)}
 
 
 def _of_identities(signing_in: list[Json]) -> str | None:
