@@ -114,6 +114,30 @@ def test_zitadel_list_keeps_states_and_leaves_machines_out() -> None:
     assert left_out("zitadel-list.json", "zitadel") == ["a machine user, which is a program and no person"]
 
 
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("USER_STATE_LOCKED", "BLOCKED"), ("locked", "BLOCKED"), ("INACTIVE", "DEACTIVATED"), ("ACTIVE", "ACTIVE")],
+)
+def test_zitadel_state_counts_in_either_spelling(said: str, status: str) -> None:
+    raw = {"id": "1", "state": said, "human": {"email": {"email": "a@example.com"}}}
+    assert row_of("zitadel", raw).user["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("preset", "raw", "field"),
+    [
+        ("zitadel", {"id": "1", "state": 4, "human": {"email": {"email": "a@example.com"}}}, "state"),
+        ("zitadel", {"id": "1", "state": "USER_STATE_FROZEN", "human": {"email": {"email": "a@example.com"}}}, "state"),
+        ("kratos", {"id": "1", "traits": {"email": "a@example.com"}, "state": "suspended"}, "state"),
+        ("cognito", {"Username": "a", "email": "a@example.com", "UserStatus": "FROZEN"}, "UserStatus"),
+    ],
+)
+def test_unknown_state_never_lets_a_user_in(preset: str, raw: dict[str, Any], field: str) -> None:
+    (bad,) = read([raw], preset=preset)
+    assert isinstance(bad, BadRow)
+    assert (bad.field, "the known ones are" in bad.message) == (field, True)
+
+
 def test_fusionauth_sample_becomes_users() -> None:
     users = users_of("fusionauth.json")
     assert hashes_fit(users) == ["ada", "grace"]
@@ -174,7 +198,7 @@ def test_cognito_list_becomes_users() -> None:
         "emailVerified": True,
         "externalId": "427f0e89-dd0a-48be-927d-8f8c0e938d57",
         "profile": {"firstName": "Ada", "lastName": "Lovelace", "locale": "de-AT", "timezone": "Europe/Vienna"},
-        "appMetadata": {"plan": "pro", "phone": "+15550100", "username": "ada"},
+        "appMetadata": {"plan": "pro", "phone": "+15550100", "phone_number_verified": "true", "username": "ada"},
         "status": "ACTIVE",
         "createdAt": "2021-05-04T00:47:47.213000Z",
         "updatedAt": "2021-05-04T02:56:14.561000Z",
@@ -194,8 +218,20 @@ def test_cognito_list_becomes_users() -> None:
 def test_cognito_csv_becomes_users() -> None:
     users = users_of("cognito.csv")
     assert users["ada"]["profile"]["picture"] == "https://example.com/ada.png"
-    assert users["ada"]["appMetadata"] == {"plan": "pro", "phone": "+15550100", "username": "ada"}
+    assert users["ada"]["appMetadata"] == {
+        "plan": "pro",
+        "phone": "+15550100",
+        "phone_number_verified": "true",
+        "username": "ada",
+    }
     assert [user["emailVerified"] for user in users.values()] == [True, False]
+
+
+def test_cognito_status_among_the_attributes_counts() -> None:
+    raw = {"cognito:username": "a", "email": "a@example.com", "cognito:user_status": "COMPROMISED"}
+    assert row_of("cognito", raw).user["status"] == "BLOCKED"
+    assert row_of("cognito", raw | {"cognito:user_status": "ARCHIVED"}).user["status"] == "DEACTIVATED"
+    assert row_of("cognito", raw | {"Enabled": "false", "cognito:user_status": "CONFIRMED"}).user["status"] == "BLOCKED"
 
 
 def test_cognito_times_in_seconds_are_read() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, names
+from denizen.importing.presets.system import SECOND_FACTORS, names, state
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
 from denizen.importing.values import array, compact, flag, given, identities, text, time
@@ -22,15 +22,23 @@ FIELDS = names(
     PreferredMfaSetting preferred_username profile sub updated_at Username website zoneinfo
     """
 )
-_HOLDS = {"ARCHIVED": "DEACTIVATED", "COMPROMISED": "BLOCKED"}
+_STATES = {
+    "confirmed": "ACTIVE",
+    "unconfirmed": "ACTIVE",
+    "external_provider": "ACTIVE",
+    "reset_required": "ACTIVE",
+    "force_change_password": "ACTIVE",
+    "unknown": "ACTIVE",
+    "archived": "DEACTIVATED",
+    "compromised": "BLOCKED",
+}
 _SECOND_FACTORS = ("MFAOptions", "PreferredMfaSetting", "UserMFASettingList", "cognito:mfa_enabled")
 
 
 def user(raw: Json) -> Json:
     """The user of a row. Cognito exports no hashes; attributes without a field of ours become appMetadata."""
     attributes = _attributes(raw)
-    state = text(raw, "UserStatus") or ""
-    enabled = flag(raw, "Enabled", True)
+    status = state(raw, "UserStatus", _STATES) or state(attributes, "cognito:user_status", _STATES)
     email, username = text(attributes, "email"), text(raw, "Username") or text(attributes, "cognito:username")
     kept = {_plain(name): value for name, value in attributes.items() if name not in _TAKEN and value}
     if phone := text(attributes, "phone_number"):
@@ -53,7 +61,7 @@ def user(raw: Json) -> Json:
                 "timezone": given(attributes, "zoneinfo"),
             },
             "appMetadata": kept,
-            "status": _HOLDS.get(state, "ACTIVE") if enabled else "BLOCKED",
+            "status": status if flag(raw, "Enabled", True) else "BLOCKED",
             "createdAt": _time(raw, "UserCreateDate"),
             "updatedAt": _time(raw, "UserLastModifiedDate"),
             "identities": identities(links),
@@ -64,8 +72,8 @@ def user(raw: Json) -> Json:
 _TAKEN = frozenset(
     {
         "email", "email_verified", "sub", "given_name", "family_name", "name", "picture", "locale", "zoneinfo",
-        "phone_number", "identities", "cognito:username", "cognito:mfa_enabled", "updated_at",
-        "phone_number_verified", "cognito:user_status", "Username", "Enabled", "UserStatus", "UserCreateDate",
+        "phone_number", "identities", "cognito:username", "cognito:mfa_enabled", "cognito:user_status",
+        "Username", "Enabled", "UserStatus", "UserCreateDate",
         "UserLastModifiedDate", "MFAOptions", "PreferredMfaSetting", "UserMFASettingList",
     }
 )  # fmt: skip

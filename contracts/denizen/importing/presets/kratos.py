@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, linked, names, state
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, given, mapping, text, time
@@ -21,6 +21,7 @@ FIELDS = names(
     updated_at external_id
     """
 )
+_STATES = {"active": "ACTIVE", "inactive": "DEACTIVATED"}
 _SECOND_FACTORS = ("totp", "lookup_secret", "webauthn", "passkey", "code")
 
 
@@ -52,7 +53,7 @@ def user(raw: Json) -> Json:
             },
             "metadata": {key: value for key, value in traits.items() if key not in _PROFILE and value != email},
             "appMetadata": {**mapping(raw, "metadata_public"), **mapping(raw, "metadata_admin")},
-            "status": "DEACTIVATED" if text(raw, "state") == "inactive" else "ACTIVE",
+            "status": state(raw, "state", _STATES),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
             "identities": _identities(credentials),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from denizen.importing.rows import Json
+from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import change
 from denizen.importing.values import array, identities, text
 
@@ -42,6 +42,21 @@ def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
     more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
     return {**kept, **more}
+
+
+def unless_absent(raw: Json, name: str, status: str) -> str | None:
+    """The status that a field says; none where the row lacks the field, so that an update does not lift a block."""
+    return status if name in raw else None
+
+
+def state(raw: Json, name: str, known: Mapping[str, str], prefix: str = "") -> str | None:
+    """The status that a word stands for, in either case. Raises Unfit where the word is unknown: it may be a block."""
+    said = text(raw, name)
+    if said is None:
+        return None
+    if (status := known.get(said.lower().removeprefix(prefix))) is None:
+        raise Unfit(f"is not known; the known ones are {', '.join(known)}", name)
+    return status
 
 
 def in_the_clear(raw: Json, password: str | None) -> Json:

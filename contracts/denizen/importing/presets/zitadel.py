@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names, state
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, leave
 from denizen.importing.values import compact, flag, given, text, time
@@ -20,11 +20,12 @@ FIELDS = names(
     """
 )
 _STATES = {
-    "ACTIVE": "ACTIVE",
-    "INITIAL": "ACTIVE",
-    "INACTIVE": "DEACTIVATED",
-    "LOCKED": "BLOCKED",
-    "SUSPEND": "BLOCKED",
+    "active": "ACTIVE",
+    "initial": "ACTIVE",
+    "inactive": "DEACTIVATED",
+    "locked": "BLOCKED",
+    "suspend": "BLOCKED",
+    "deleted": "DELETED",
 }
 
 
@@ -32,8 +33,8 @@ def user(raw: Json) -> Json:
     """The user of a row: `{userId, user: …}` of an export, `{id, human: …}` of a list, or the user alone."""
     if raw.get("machine"):
         raise LeftOut("a machine user, which is a program and no person")
-    state = (text(raw, "state") or "").removeprefix("USER_STATE_")
-    if state == "DELETED":
+    status = state(raw, "state", _STATES, prefix="user_state_")
+    if status == "DELETED":
         raise LeftOut("a user who was deleted")
     inner: Json = _object(raw, "human") or _object(raw, "user") or raw
     profile, email, phone = _object(inner, "profile"), _object(inner, "email"), _object(inner, "phone")
@@ -58,7 +59,7 @@ def user(raw: Json) -> Json:
                 "locale": None if language == "und" else language,
             },
             "appMetadata": kept_with(kept_with({}, phone, phone="phone"), _named(raw, inner), username="username"),
-            "status": _STATES.get(state),
+            "status": status,
             "createdAt": time(_object(raw, "details"), "creationDate"),
             "identities": linked(inner, "idps", "configId", "externalUserId"),
         }
