@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,6 @@ def test_auth0_sample_becomes_users() -> None:
         },
         "metadata": {"theme": "dark"},
         "appMetadata": {"plan": "pro", "roles": ["admin"]},
-        "status": "ACTIVE",
         "createdAt": "2019-12-06T18:36:12.412000Z",
         "updatedAt": "2024-01-01T00:00:00Z",
     }
@@ -202,6 +202,27 @@ def test_ban_whose_end_cannot_be_read_blocks() -> None:
         assert row_of("supabase", raw).user["status"] == "BLOCKED", until
     over = row_of("supabase", raw | {"banned_until": "2001-01-01 00:00:00+00"})
     assert over.user["status"] == "ACTIVE"
+
+
+@pytest.mark.parametrize(
+    ("preset", "raw", "said"),
+    [
+        ("auth0", {"email": "a@example.com", "user_metadata": {}}, {"blocked": False}),
+        ("supabase", {"email": "a@example.com", "raw_user_meta_data": {}}, {"banned_until": None}),
+        ("firebase", {"email": "a@example.com", "localId": "1"}, {"disabled": False}),
+        ("better-auth", {"email": "a@example.com", "displayUsername": "a"}, {"banned": None}),
+        ("django", {"email": "a@example.com", "is_staff": False}, {"is_active": True}),
+        ("kratos", {"traits": {"email": "a@example.com"}}, {"state": "active"}),
+        ("fusionauth", {"email": "a@example.com", "insertInstant": 1}, {"active": True}),
+        ("cognito", {"email": "a@example.com", "cognito:username": "a"}, {"cognito:user_status": "CONFIRMED"}),
+    ],
+)
+def test_row_without_the_field_of_blocks_says_nothing_of_the_status(
+    preset: str, raw: dict[str, Any], said: dict[str, Any]
+) -> None:
+    # An update by such a row would lift the block that an import set.
+    assert "status" not in row_of(preset, raw).user
+    assert row_of(preset, raw | said).user["status"] == "ACTIVE"
 
 
 def test_supabase_sso_user_keeps_the_identity() -> None:
@@ -370,6 +391,14 @@ def test_django_field_that_says_no_keeps_an_active_user_unverified(said: dict[st
     fields = {"password": "!x", "email": "ada@example.com", "is_active": True} | said
     user = row_of("django", {"model": "users.user", "pk": 1, "fields": fields}).user
     assert user["emailVerified"] is verified
+
+
+@pytest.mark.parametrize("cell", ["", "NULL"])
+def test_empty_cell_of_django_verifies_no_address(cell: str) -> None:
+    text = f"id,email,is_staff,is_active,email_verified_at\n1,ada@example.com,f,t,{cell}\n"
+    (row,) = read(io.BytesIO(text.encode()), preset="django")
+    assert isinstance(row, Row)
+    assert row.user["emailVerified"] is False
 
 
 def test_django_model_without_email_is_refused_and_others_left_out() -> None:

@@ -68,7 +68,7 @@ def test_null_texts_are_no_value_where_databases_write_them() -> None:
     (user,) = users(f"{header}{row}\n", preset="supabase")
     assert user == {
         "email": "a@example.com", "emailVerified": False, "externalId": "7", "profile": {"displayName": "NULL"},
-        "metadata": {"full_name": "NULL"}, "status": "ACTIVE",
+        "metadata": {"full_name": "NULL"},
     }  # fmt: skip
 
 

@@ -173,9 +173,11 @@ def _row(columns: list[str], line: int, text: str) -> Json | BadRow:
         return BadRow(line, "malformed_message", message)
     row: dict[str, Any] = {}
     for name, cell in zip(columns, cells, strict=True):
-        if cell and cell != "\\N":
+        if not cell or cell == "\\N":
+            row[name] = None
+        else:
             row[name] = _ESCAPE.sub(_meant, cell) if "\\" in cell else cell
-    if "\0" in text or ("\\" in text and any("\0" in cell for cell in row.values())):
+    if "\0" in text or ("\\" in text and any("\0" in cell for cell in row.values() if cell)):
         return BadRow(line, "malformed_message", "the row holds NUL: make the dump again")
     return row
 

@@ -46,8 +46,10 @@ def _rows(
             quoted = _is_quoted(row)
         if quoted:
             row = [cell.removeprefix("'") for cell in row]
-        found = {name: cell for name, cell in zip(names, row, strict=True) if cell and not (null and cell in null)}
-        if "" in found:
+        found = {
+            name: None if not cell or (null and cell in null) else cell for name, cell in zip(names, row, strict=True)
+        }
+        if found.pop("", None) is not None:
             yield BadRow(line, "malformed_message", UNNAMED)
             continue
         try:
@@ -80,6 +82,8 @@ def _nested(row: Json, paths: Mapping[str, list[str | int]]) -> Json:
     for name, cell in row.items():
         at: Any = user
         steps = paths.get(name, [name])
+        if cell is None and len(steps) > 1:
+            continue
         for step, following in itertools.pairwise(steps):
             inner: Any = [] if isinstance(following, int) else {}
             at = _step(at, step, inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
 from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
@@ -50,7 +50,7 @@ def user(raw: Json) -> Json:
             },
             "metadata": mapping(raw, "user_metadata"),
             "appMetadata": kept_with(mapping(raw, "app_metadata"), raw, username="username", phone="phone_number"),
-            "status": "BLOCKED" if flag(raw, "blocked") else "ACTIVE",
+            "status": unless_absent(raw, "blocked", "BLOCKED" if flag(raw, "blocked") else "ACTIVE"),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
             "identities": _identities(raw, user_id),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from denizen.importing.presets.system import names
+from denizen.importing.presets.system import names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.values import array, compact, flag, flag_or_time, given, identities, text, time
 
@@ -40,7 +40,9 @@ def user(raw: Json) -> Json:
             "externalId": text(raw, "id"),
             "profile": {"displayName": given(raw, "name"), "picture": given(raw, "image")},
             "appMetadata": {name: value for name, value in kept.items() if value},
-            "status": "BLOCKED" if flag(raw, "banned") and not _is_over(expires) else "ACTIVE",
+            "status": unless_absent(
+                raw, "banned", "BLOCKED" if flag(raw, "banned") and not _is_over(expires) else "ACTIVE"
+            ),
             "createdAt": time(raw, "createdAt") or time(raw, "created_at"),
             "updatedAt": time(raw, "updatedAt") or time(raw, "updated_at"),
             "identities": identities(link for link in links if link[0] != "credential"),

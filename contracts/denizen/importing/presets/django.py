@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names, unless_absent
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import LeftOut, change, names_of
 from denizen.importing.values import array, compact, flag, flag_or_time, given, text, time
@@ -49,7 +49,7 @@ def user(raw: Json) -> Json:
                 "displayName": given(fields, "name") or given(fields, "full_name"),
             },
             "appMetadata": {name: value for name, value in kept.items() if value},
-            "status": "ACTIVE" if active else "DEACTIVATED",
+            "status": unless_absent(fields, "is_active", "ACTIVE" if active else "DEACTIVATED"),
             "createdAt": time(fields, "date_joined"),
         }
     )

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
-from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names
+from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
 from denizen.importing.values import compact, flag, given, mapping, text, time
@@ -47,7 +47,7 @@ class Firebase:
                     "picture": given(raw, "photoUrl") or given(raw, "photoURL"),
                 },
                 "appMetadata": kept_with(claims, raw, phone="phoneNumber"),
-                "status": "BLOCKED" if flag(raw, "disabled") else "ACTIVE",
+                "status": unless_absent(raw, "disabled", "BLOCKED" if flag(raw, "disabled") else "ACTIVE"),
                 "createdAt": time(raw, "createdAt") or _created(raw),
                 "identities": _links(raw),
             }

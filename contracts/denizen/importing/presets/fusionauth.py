@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, kept_with, names
+from denizen.importing.presets.system import (
+    SECOND_FACTORS,
+    UNKNOWN_VERIFICATION,
+    in_the_clear,
+    kept_with,
+    names,
+    unless_absent,
+)
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
@@ -53,12 +60,16 @@ def user(raw: Json) -> Json:
                 "timezone": given(raw, "timezone"),
             },
             "appMetadata": kept,
-            "status": "ACTIVE" if flag(raw, "active", True) and not _is_over(time(raw, "expiry")) else "DEACTIVATED",
+            "status": "DEACTIVATED" if _is_over(time(raw, "expiry")) else _status(raw),
             "createdAt": time(raw, "insertInstant"),
             "updatedAt": time(raw, "lastUpdateInstant"),
             "identities": identities(mapping(raw, "identityProviders").items()),
         }
     )
+
+
+def _status(raw: Json) -> str | None:
+    return unless_absent(raw, "active", "ACTIVE" if flag(raw, "active", True) else "DEACTIVATED")
 
 
 def _is_over(expiry: Any) -> bool:

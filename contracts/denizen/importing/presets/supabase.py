@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, kept_with, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
@@ -55,7 +55,9 @@ def user(raw: Json) -> Json:
             },
             "metadata": metadata,
             "appMetadata": kept,
-            "status": "BLOCKED" if _is_banned(time(raw, "banned_until")) else "ACTIVE",
+            "status": unless_absent(
+                raw, "banned_until", "BLOCKED" if _is_banned(time(raw, "banned_until")) else "ACTIVE"
+            ),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
             "identities": identities(_links(raw)),
