@@ -32,7 +32,6 @@ def user(raw: Json) -> Json:
     traits = mapping(raw, "traits")
     email = _address(traits, raw)
     name = traits.get("name")
-    parts: Json = cast(Json, name) if isinstance(name, dict) else {}
     credentials: Json = (
         mapping(raw, "credentials") if isinstance(raw.get("credentials"), str) else raw.get("credentials") or {}
     )
@@ -44,14 +43,14 @@ def user(raw: Json) -> Json:
             **_password(credentials),
             "externalId": text(raw, "external_id") or text(raw, "id"),
             "profile": {
-                "firstName": parts.get("first") or _named(traits, "first"),
-                "lastName": parts.get("last") or _named(traits, "last"),
+                "firstName": _named(traits, "first"),
+                "lastName": _named(traits, "last"),
                 "displayName": name if isinstance(name, str) else None,
                 "picture": given(traits, "picture"),
                 "locale": given(traits, "locale"),
                 "timezone": given(traits, "zoneinfo"),
             },
-            "metadata": {key: value for key, value in traits.items() if key not in _PROFILE and value != email},
+            "metadata": _kept(traits, email),
             "appMetadata": {**mapping(raw, "metadata_public"), **mapping(raw, "metadata_admin")},
             "status": state(raw, "state", _STATES),
             "createdAt": time(raw, "created_at"),
@@ -65,11 +64,32 @@ _NAMES = {
     "first": ("first_name", "firstName", "firstname", "given_name"),
     "last": ("last_name", "lastName", "lastname", "family_name"),
 }
-_PROFILE = frozenset({"name", "email", "picture", "locale", "zoneinfo", *_NAMES["first"], *_NAMES["last"]})
+_PROFILE = frozenset({"picture", "locale", "zoneinfo"})
 
 
 def _named(traits: Json, part: str) -> Any:
-    return next((traits[name] for name in _NAMES[part] if traits.get(name)), None)
+    return _parts(traits).get(part) or next((traits[name] for name in _NAMES[part] if traits.get(name)), None)
+
+
+def _parts(traits: Json) -> Json:
+    name = traits.get("name")
+    return cast(Json, name) if isinstance(name, dict) else {}
+
+
+def _kept(traits: Json, email: str | None) -> Json:
+    """The traits that the profile does not have."""
+    names = {part: _named(traits, part) for part in _NAMES}
+    of_profile = {name: names[part] for part, known in _NAMES.items() for name in known}
+    kept = {
+        key: value
+        for key, value in traits.items()
+        if key not in _PROFILE and value not in (email, "", None) and value != of_profile.get(key)
+    }
+    if isinstance(kept.get("name"), str):
+        del kept["name"]
+    elif parts := _parts(traits):
+        kept["name"] = {part: value for part, value in parts.items() if value and value != names.get(part)}
+    return {key: value for key, value in kept.items() if value != {}}
 
 
 def _address(traits: Json, raw: Json) -> str | None:
