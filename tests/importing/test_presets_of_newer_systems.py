@@ -64,6 +64,23 @@ def test_kratos_import_file_is_read() -> None:
     assert "emailVerified" in dict(row.changed)
 
 
+@pytest.mark.parametrize(
+    ("traits", "profile", "metadata"),
+    [
+        ({"name": {"first": "A", "last": "B"}}, {"firstName": "A", "lastName": "B"}, {}),
+        ({"name": {"first": "A", "middle": "M"}}, {"firstName": "A"}, {"name": {"middle": "M"}}),
+        ({"name": ["A", "B"]}, {}, {"name": ["A", "B"]}),
+        ({"first_name": "A", "given_name": "G"}, {"firstName": "A"}, {"given_name": "G"}),
+        ({"name": "A B", "last_name": "B"}, {"displayName": "A B", "lastName": "B"}, {}),
+    ],
+)
+def test_kratos_parts_of_names_that_the_profile_lacks_are_kept(
+    traits: dict[str, Any], profile: dict[str, Any], metadata: dict[str, Any]
+) -> None:
+    user = row_of("kratos", {"id": "1", "schema_id": "x", "traits": {"email": "a@example.com"} | traits}).user
+    assert (user.get("profile", {}), user.get("metadata", {})) == (profile, metadata)
+
+
 def test_supertokens_sample_becomes_users() -> None:
     users = users_of("supertokens.json")
     assert hashes_fit(users) == ["ada", "grace"]
@@ -322,6 +339,34 @@ def test_ldif_sample_becomes_users() -> None:
     assert left_out("ldif.ldif", "ldif") == ["an entry that is no person"] * 3
     not_taken, changed = told("ldif.ldif", "ldif")
     assert ("description" in not_taken, "emailVerified" in changed) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "blocked"),
+    [
+        ("nsaccountlock", "TRUE", True),
+        ("msds-useraccountdisabled", "TRUE", True),
+        ("msds-useraccountdisabled", "FALSE", False),
+        ("ds-pwp-account-disabled", "true", True),
+        ("inetuserstatus", "Inactive", True),
+        ("inetuserstatus", "active", False),
+        ("accountexpires", "131000000000000000", True),
+        ("accountexpires", "0", False),
+        ("accountexpires", "9223372036854775807", False),
+        ("shadowexpire", "1", True),
+        ("shadowexpire", "-1", False),
+        ("shadowexpire", "99999", False),
+    ],
+)
+def test_ldif_account_that_is_disabled_or_expired_is_blocked(attribute: str, value: str, blocked: bool) -> None:
+    entry = {"dn": "uid=a", "objectclass": "person", "mail": "a@example.com", attribute: value}
+    assert (row_of("ldif", entry).user.get("status") == "BLOCKED") is blocked
+
+
+def test_ldif_further_values_are_told() -> None:
+    entry = {"dn": "uid=a", "objectclass": "person", "mail": "a@example.com"}
+    row = row_of("ldif", entry | {"sn": ["A", "B"], "userpassword": ["{SSHA}x", "{SSHA}y"], "cn": ["A"]})
+    assert {name: because is not None for name, because in row.not_taken} == {"sn": True, "userpassword": True}
 
 
 def test_ldif_passwords_by_their_scheme() -> None:

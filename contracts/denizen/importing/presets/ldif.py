@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, in_the_clear, names
 from denizen.importing.rows import Json
-from denizen.importing.source_row import LeftOut, change
+from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import compact
 
 MARKS = names("dn objectclass")
@@ -18,6 +18,11 @@ _KEPT = ("title", "ou", "o", "employeenumber", "memberof", "dn")
 _TIME = re.compile(r"([0-9]{14})(?:[.,][0-9]+)?Z")
 _DISABLED = 2
 """A bit of Active Directory's userAccountControl."""
+_LOCKS = ("nsaccountlock", "logindisabled", "msds-useraccountdisabled", "ds-pwp-account-disabled")
+"""Attributes of 389 Directory Server, eDirectory, AD LDS and OpenDJ that are TRUE where the account is disabled."""
+_FIRST_TICK = datetime(1601, 1, 1, tzinfo=UTC)
+"""Active Directory counts tenths of microseconds since then."""
+_FURTHER = "the attribute has several values: the first one is taken over"
 _SCHEME = re.compile(r"\{(CRYPT|ARGON2|BCRYPT)\}", re.IGNORECASE)
 
 
@@ -36,7 +41,7 @@ def user(raw: Json) -> Json:
         {
             "email": next(iter(addresses), None),
             "emailVerified": False,
-            **_password(raw, _all(raw, "userpassword")),
+            **_password(raw),
             "externalId": _first(raw, "entryuuid") or _first(raw, "nsuniqueid") or _first(raw, "objectguid"),
             "profile": {
                 "firstName": _first(raw, "givenname"),
@@ -58,22 +63,36 @@ def _all(raw: Json, name: str) -> list[str]:
 
 
 def _first(raw: Json, name: str) -> str | None:
-    return next(iter(_all(raw, name)), None)
+    values = _all(raw, name)
+    if len(values) > 1:
+        leave(raw, _FURTHER, name)
+    return next(iter(values), None)
 
 
 def _is_held(raw: Json) -> bool:
     control = _first(raw, "useraccountcontrol")
-    if control is not None and int(control) & _DISABLED:
-        return True
-    locked = _first(raw, "nsaccountlock") or _first(raw, "loginDisabled".lower())
-    return (locked or "").casefold() == "true" or _first(raw, "pwdaccountlockedtime") is not None
+    said = [(_first(raw, name) or "").casefold() for name in _LOCKS]
+    return (
+        (control is not None and int(control) & _DISABLED != 0)
+        or "true" in said
+        or (_first(raw, "inetuserstatus") or "active").casefold() != "active"
+        or _first(raw, "pwdaccountlockedtime") is not None
+        or _is_over(raw)
+    )
 
 
-def _password(raw: Json, values: list[str]) -> Json:
+def _is_over(raw: Json) -> bool:
+    """Whether the account has expired: by Active Directory's time, or by the days of shadow(5)."""
+    ticks, days = int(_first(raw, "accountexpires") or 0), int(_first(raw, "shadowexpire") or 0)
+    now = datetime.now(UTC)
+    return 0 < ticks < (now - _FIRST_TICK) // timedelta(microseconds=1) * 10 or 0 < days <= now.timestamp() // 86400
+
+
+def _password(raw: Json) -> Json:
     """The first password. One without a scheme (RFC 2307) stands in the clear."""
-    if not values:
+    value = _first(raw, "userpassword")
+    if value is None:
         return {}
-    value = values[0]
     if value.startswith("{") and not value.upper().startswith("{CLEARTEXT}"):
         return {"passwordHash": _SCHEME.sub("", value, count=1)}
     return in_the_clear(raw, value[len("{CLEARTEXT}") :] if value.startswith("{") else value)
