@@ -225,6 +225,49 @@ def test_row_without_the_field_of_blocks_says_nothing_of_the_status(
     assert row_of(preset, raw | said).user["status"] == "ACTIVE"
 
 
+@pytest.mark.parametrize(
+    ("preset", "raw", "section", "kept"),
+    [
+        ("auth0", {"user_metadata": ["x"]}, "metadata", {"user_metadata": ["x"]}),
+        ("auth0", {"app_metadata": "x", "user_metadata": {}}, "appMetadata", {"app_metadata": "x"}),
+        ("auth0", {"username": {"a": 1}, "user_metadata": {}}, "appMetadata", {"username": {"a": 1}}),
+        ("supabase", {"raw_user_meta_data": "["}, "metadata", {"raw_user_meta_data": "["}),
+        ("supabase", {"raw_user_meta_data": []}, "metadata", None),
+        ("firebase", {"customAttributes": "{", "localId": "1"}, "appMetadata", {"customAttributes": "{"}),
+        ("clerk", {"unsafe_metadata": 7, "email_addresses": []}, "metadata", {"unsafe_metadata": 7}),
+        ("keycloak", {"attributes": ["x"], "totp": False}, "appMetadata", {"attributes": "x"}),
+    ],
+)
+def test_metadata_of_another_form_does_not_cost_the_user(
+    preset: str, raw: dict[str, Any], section: str, kept: dict[str, Any] | None
+) -> None:
+    address = {"email": "a@example.com", "primary_email_address": "a@example.com"}
+    row = row_of(preset, raw | address)
+    assert row.user.get(section) == kept
+
+
+@pytest.mark.parametrize(
+    ("preset", "raw"),
+    [
+        ("supabase", {"raw_user_meta_data": {}, "identities": [{"provider": "google"}]}),
+        ("better-auth", {"displayUsername": "a", "accounts": [{"providerId": "google"}]}),
+        ("clerk", {"unsafe_metadata": {}, "external_accounts": [{"provider": "oauth_google"}]}),
+        (
+            "supertokens",
+            {
+                "isPrimaryUser": True,
+                "id": "1",
+                "loginMethods": [{"email": "a@example.com", "thirdParty": {"id": "google"}}],
+            },
+        ),
+        ("fusionauth", {"insertInstant": 1, "identityProviders": {"google": None}}),
+    ],
+)
+def test_identity_without_an_id_is_told(preset: str, raw: dict[str, Any]) -> None:
+    address = {"email": "a@example.com", "primary_email_address": "a@example.com"}
+    assert "identities" in dict(row_of(preset, raw | address).changed)
+
+
 def test_supabase_sso_user_keeps_the_identity() -> None:
     row = row_of(
         "supabase",
@@ -363,6 +406,20 @@ def test_clerk_users_of_the_api_keep_holds_and_identities() -> None:
     assert row_of("clerk", raw | {"banned": False, "locked": True}).user["status"] == "BLOCKED"
 
 
+def test_clerk_further_addresses_are_told() -> None:
+    raw = {"id": "1", "primary_email_address": "a@example.com", "verified_email_addresses": "a@example.com"}
+    assert "email" not in dict(row_of("clerk", raw).changed)
+    assert "email" in dict(row_of("clerk", raw | {"unverified_email_addresses": "b@example.com"}).changed)
+
+
+def test_keycloak_required_actions_without_a_field_are_kept() -> None:
+    actions = ["UPDATE_PASSWORD", "VERIFY_EMAIL", "TERMS_AND_CONDITIONS"]
+    raw = {"email": "a@example.com", "enabled": True, "emailVerified": True, "requiredActions": actions}
+    user = row_of("keycloak", raw).user
+    assert user["appMetadata"] == {"requiredActions": ["TERMS_AND_CONDITIONS"]}
+    assert (user["passwordChangeRequired"], user["emailVerified"]) == (True, False)
+
+
 def test_django_user_model_of_a_project_is_read() -> None:
     fields = {"password": "!x", "email": "newuser@example.com", "name": "New User", "is_active": True}
     user = row_of("django", {"model": "users.user", "pk": "3ba168a8", "fields": fields}).user
@@ -486,7 +543,7 @@ _THINGS = st.recursive(
             {"email": "a", "custom_password_hash": {"algorithm": "sha1", "hash": {"value": "x"}, "password": "y"}},
         ),
         ("keycloak", {"email": "a", "credentials": [{"type": "password", "secretData": "{}", "credentialData": "{}"}]}),
-        ("supabase", {"email": "a", "raw_user_meta_data": "["}),
+        ("supabase", {"email": "a", "identities": "["}),
         ("clerk", {"email": "a", "password_digest": "pbkdf2_sha1$x$salt$00", "password_hasher": "pbkdf2_sha1"}),
         ("django", {"email": "a", "is_active": "perhaps"}),
         ("firebase", {"email": "a", "providerUserInfo": {"rawId": 1}}),

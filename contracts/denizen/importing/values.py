@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from denizen.importing.dates import AMBIGUOUS, ORDER, DateOrder, moment
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.source_row import SourceRow
+from denizen.importing.source_row import SourceRow, change
 from denizen.importing.strict import Malformed, parsed
 
+HALF_AN_IDENTITY = "an identity without its provider or the id there is not taken over"
 _FLAGS: dict[Any, bool] = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
@@ -73,6 +74,18 @@ def mapping(raw: Json, name: str) -> Json:
     return dict(cast(Json, value))
 
 
+def section(raw: Json, name: str) -> Json:
+    """Metadata: an object, or one in a text of JSON. What is no object is kept under its own name."""
+    try:
+        return mapping(raw, name)
+    except Unfit:
+        value = raw.whole(name) if isinstance(raw, SourceRow) else raw.get(name)
+        if not value:
+            return {}  # PHP writes an empty object as [].
+        change(raw, name, "is not an object: kept as a field of the metadata")
+        return {name: value}
+
+
 def array(raw: Json, name: str) -> list[Any]:
     """An array, or one in a text of JSON; an empty one where there is none."""
     value = _json(raw, name)
@@ -125,9 +138,15 @@ def octets(encoded: str) -> bytes:
         raise Unfit("is not base64", "passwordHash") from None
 
 
-def identities(pairs: Iterable[tuple[Any, Any]]) -> list[Json]:
-    """Links to accounts elsewhere: the provider's name, and who the user is there."""
-    return [{"provider": str(provider).lower(), "providerId": str(who)} for provider, who in pairs if provider and who]
+def identities(raw: Json, pairs: Iterable[tuple[Any, Any]]) -> list[Json]:
+    """Links to accounts elsewhere: the provider's name, and who the user is there. One without either is told."""
+    found: list[Json] = []
+    for provider, who in pairs:
+        if provider and who:
+            found.append({"provider": str(provider).lower(), "providerId": str(who)})
+        elif provider or who:
+            change(raw, "identities", HALF_AN_IDENTITY)
+    return found
 
 
 def compact(user: Json) -> Json:

@@ -8,7 +8,7 @@ from denizen.importing import hashes
 from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
-from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, section, text, time
 
 MARKS = names(
     """
@@ -48,8 +48,8 @@ def user(raw: Json) -> Json:
                 "picture": given(raw, "picture"),
                 "locale": locale(raw, "locale"),
             },
-            "metadata": mapping(raw, "user_metadata"),
-            "appMetadata": kept_with(mapping(raw, "app_metadata"), raw, username="username", phone="phone_number"),
+            "metadata": section(raw, "user_metadata"),
+            "appMetadata": kept_with(section(raw, "app_metadata"), raw, username="username", phone="phone_number"),
             "status": unless_absent(raw, "blocked", "BLOCKED" if flag(raw, "blocked") else "ACTIVE"),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
@@ -65,7 +65,7 @@ def _identities(raw: Json, user_id: str | None) -> list[Json]:
     found = linked(raw, "identities", "provider", "user_id", without=("auth0",))
     if not found and user_id and "|" in user_id and not user_id.startswith("auth0|"):
         provider, _, who = user_id.partition("|")
-        return identities([(provider, who)])
+        return identities(raw, [(provider, who)])
     return found
 
 

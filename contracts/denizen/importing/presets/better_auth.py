@@ -45,7 +45,7 @@ def user(raw: Json) -> Json:
             ),
             "createdAt": time(raw, "createdAt") or time(raw, "created_at"),
             "updatedAt": time(raw, "updatedAt") or time(raw, "updated_at"),
-            "identities": identities(link for link in links if link[0] != "credential"),
+            "identities": identities(raw, (link for link in links if link[0] != "credential")),
         }
     )
 

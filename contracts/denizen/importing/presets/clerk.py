@@ -6,10 +6,10 @@ import re
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.presets.system import OTHER_ADDRESSES, SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, section, text, time
 
 MARKS = names(
     """
@@ -37,7 +37,7 @@ def user(raw: Json) -> Json:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     digest = text(raw, "password_digest")
     kept = kept_with(
-        {**mapping(raw, "public_metadata"), **mapping(raw, "private_metadata")},
+        {**section(raw, "public_metadata"), **section(raw, "private_metadata")},
         raw,
         username="username",
         phone="primary_phone_number",
@@ -57,12 +57,12 @@ def user(raw: Json) -> Json:
                 "lastName": given(raw, "last_name"),
                 "picture": given(raw, "image_url"),
             },
-            "metadata": mapping(raw, "unsafe_metadata"),
+            "metadata": section(raw, "unsafe_metadata"),
             "appMetadata": kept,
             "status": "BLOCKED" if flag(raw, "banned") or flag(raw, "locked") else None,
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
-            "identities": identities(links),
+            "identities": identities(raw, links),
         }
     )
 
@@ -79,6 +79,8 @@ def _address(raw: Json) -> tuple[str | None, bool | None]:
     verified = _listed(raw, "verified_email_addresses")
     unverified = _listed(raw, "unverified_email_addresses")
     email = text(raw, "primary_email_address") or next(iter([*verified, *unverified, *addresses]), None)
+    if any(each != email for each in (*verified, *unverified, *addresses)):
+        change(raw, "email", OTHER_ADDRESSES)
     if email in verified:
         return email, True
     return email, False if verified or unverified else None

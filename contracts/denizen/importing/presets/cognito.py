@@ -64,7 +64,7 @@ def user(raw: Json) -> Json:
             "status": status if flag(raw, "Enabled", True) else "BLOCKED",
             "createdAt": _time(raw, "UserCreateDate"),
             "updatedAt": _time(raw, "UserLastModifiedDate"),
-            "identities": identities(links),
+            "identities": identities(raw, links),
         }
     )
 

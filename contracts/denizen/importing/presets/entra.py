@@ -60,9 +60,12 @@ def user(raw: Json) -> Json:
             "status": "ACTIVE" if flag(raw, name("accountEnabled")) else "BLOCKED",
             "createdAt": time(raw, name("createdDateTime"), dates="mdy"),
             "identities": identities(
-                (each.get("issuer"), each.get("issuerAssignedId"))
-                for each in signing_in
-                if each.get("signInType") == "federated"
+                raw,
+                (
+                    (each.get("issuer"), each.get("issuerAssignedId"))
+                    for each in signing_in
+                    if each.get("signInType") == "federated"
+                ),
             ),
         }
     )

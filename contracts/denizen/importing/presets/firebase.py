@@ -10,7 +10,7 @@ from denizen.importing.firebase import HashConfig
 from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
-from denizen.importing.values import compact, flag, given, mapping, text, time
+from denizen.importing.values import compact, flag, given, section, text, time
 
 MARKS = names(
     """
@@ -34,7 +34,7 @@ class Firebase:
 
     def __call__(self, raw: Json) -> Json:
         """The user of a row."""
-        claims = mapping(raw, "customAttributes") or mapping(raw, "customClaims")
+        claims = section(raw, "customAttributes") or section(raw, "customClaims")
         leave(raw, SECOND_FACTORS, "mfaInfo", "multiFactor")
         return compact(
             {

@@ -16,7 +16,7 @@ from denizen.importing.presets.system import (
 )
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, mapping, section, text, time
 
 MARKS = names(
     """
@@ -40,7 +40,7 @@ def user(raw: Json) -> Json:
     if raw.get("verified") is None:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     languages = array(raw, "preferredLanguages")
-    kept = kept_with(mapping(raw, "data"), raw, username="username", phone="mobilePhone", birthDate="birthDate")
+    kept = kept_with(section(raw, "data"), raw, username="username", phone="mobilePhone", birthDate="birthDate")
     if registrations := array(raw, "registrations"):
         kept.setdefault("registrations", [dict(cast(Json, each)) for each in registrations])
     leave(raw, SECOND_FACTORS, "twoFactor")
@@ -63,7 +63,7 @@ def user(raw: Json) -> Json:
             "status": "DEACTIVATED" if _is_over(time(raw, "expiry")) else _status(raw),
             "createdAt": time(raw, "insertInstant"),
             "updatedAt": time(raw, "lastUpdateInstant"),
-            "identities": identities(mapping(raw, "identityProviders").items()),
+            "identities": identities(raw, mapping(raw, "identityProviders").items()),
         }
     )
 

@@ -8,7 +8,7 @@ from denizen.importing import hashes
 from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
-from denizen.importing.values import array, compact, flag, given, locale, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, locale, mapping, section, text, time
 
 MARKS = names(
     """
@@ -33,7 +33,7 @@ def user(raw: Json) -> Json:
         change(raw, "status", "the file does not say whether the user is enabled: taken for blocked")
     attributes: Json = {
         name: cast(list[Any], values)[0] if isinstance(values, list) and len(cast(list[Any], values)) == 1 else values
-        for name, values in mapping(raw, "attributes").items()
+        for name, values in section(raw, "attributes").items()
     }
     actions = array(raw, "requiredActions")
     password = _password(array(raw, "credentials"))
@@ -42,6 +42,7 @@ def user(raw: Json) -> Json:
         "roles": array(raw, "realmRoles"),
         "clientRoles": mapping(raw, "clientRoles"),
         "groups": array(raw, "groups"),
+        "requiredActions": [each for each in actions if each not in ("UPDATE_PASSWORD", "VERIFY_EMAIL")],
     }
     kept.update({name: value for name, value in rights.items() if value})
     return compact(

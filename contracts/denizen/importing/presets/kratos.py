@@ -7,7 +7,7 @@ from typing import Any, cast
 from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, linked, names, state
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, given, mapping, text, time
+from denizen.importing.values import array, compact, given, mapping, section, text, time
 
 MARKS = names(
     """
@@ -51,7 +51,7 @@ def user(raw: Json) -> Json:
                 "timezone": given(traits, "zoneinfo"),
             },
             "metadata": _kept(traits, email),
-            "appMetadata": {**mapping(raw, "metadata_public"), **mapping(raw, "metadata_admin")},
+            "appMetadata": {**section(raw, "metadata_public"), **section(raw, "metadata_admin")},
             "status": state(raw, "state", _STATES),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),

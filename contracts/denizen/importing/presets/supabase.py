@@ -8,7 +8,7 @@ from typing import Any
 from denizen.importing.presets.system import SECOND_FACTORS, kept_with, names, unless_absent
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
-from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, mapping, section, text, time
 
 MARKS = names(
     """
@@ -34,8 +34,8 @@ def user(raw: Json) -> Json:
     email = text(raw, "email")
     if email is None and flag(raw, "is_anonymous"):
         raise LeftOut("an anonymous user, who has no address")
-    metadata = mapping(raw, "raw_user_meta_data") or mapping(raw, "user_metadata")
-    kept = kept_with(mapping(raw, "raw_app_meta_data") or mapping(raw, "app_metadata"), raw, phone="phone")
+    metadata = section(raw, "raw_user_meta_data") or section(raw, "user_metadata")
+    kept = kept_with(section(raw, "raw_app_meta_data") or section(raw, "app_metadata"), raw, phone="phone")
     if (role := text(raw, "role")) not in (None, "", "authenticated"):
         kept.setdefault("role", role)
     if flag(raw, "is_super_admin"):
@@ -60,7 +60,7 @@ def user(raw: Json) -> Json:
             ),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
-            "identities": identities(_links(raw)),
+            "identities": identities(raw, _links(raw)),
         }
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, names
+from denizen.importing.presets.system import OTHER_ADDRESSES, SECOND_FACTORS, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, identities, mapping, text, time
+from denizen.importing.values import array, compact, flag, given, identities, section, text, time
 
 MARKS = names("externalUserId isPrimaryUser loginMethods totpDevices userMetadata userRoles")
 FIELDS = names("emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
@@ -20,8 +20,8 @@ def user(raw: Json) -> Json:
     email = next((address for method, address in named if address and flag(method, "isPrimary")), None)
     email = email or next((address for _, address in named if address), None)
     if any(address not in (None, email) for _, address in named):
-        change(raw, "email", "the user has login methods with other addresses: the primary one alone is taken over")
-    kept = mapping(raw, "userMetadata")
+        change(raw, "email", OTHER_ADDRESSES)
+    kept = section(raw, "userMetadata")
     profile = {"firstName": kept.pop("first_name", None), "lastName": kept.pop("last_name", None)}
     if roles := [role["role"] if isinstance(role, dict) else role for role in array(raw, "userRoles")]:  # pyright: ignore[reportUnknownVariableType]
         kept.setdefault("roles", roles)
@@ -37,7 +37,7 @@ def user(raw: Json) -> Json:
             "profile": {**profile, "picture": given(kept, "picture") if isinstance(kept.get("picture"), str) else None},
             "appMetadata": kept,
             "createdAt": _joined(raw, methods),
-            "identities": identities(_link(method) for method in methods),
+            "identities": identities(raw, (_link(method) for method in methods)),
         }
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import change
-from denizen.importing.values import array, identities, text
+from denizen.importing.values import array, given, identities, text
 
 Preset = Callable[[Json], Json | None]
 """Raises Unfit, or what Python does of an unexpected form; for a user, the fields of `ImportedUser`."""
@@ -16,6 +16,7 @@ Preset = Callable[[Json], Json | None]
 _SHORTEST = 8
 """Characters of a password (services/passwords/policy.py)."""
 SECOND_FACTORS = "second factors are not taken over: users set them up again"
+OTHER_ADDRESSES = "the user has other addresses: the primary one alone is taken over"
 UNKNOWN_VERIFICATION = "the file does not say whether the address is verified: taken for unverified"
 
 
@@ -40,7 +41,7 @@ class System:
 
 def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     """Adds fields that a user of ours does not have to those that are kept already: `ours="theirs"`."""
-    more = {ours: value for ours, theirs in names.items() if (value := text(raw, theirs)) and ours not in kept}
+    more = {ours: value for ours, theirs in names.items() if (value := given(raw, theirs)) and ours not in kept}
     return {**kept, **more}
 
 
@@ -74,16 +75,8 @@ def linked(raw: Json, name: str, provider: str, who: str, *, without: tuple[str,
 
     without: providers whose entries are no identities elsewhere.
     """
-    pairs: list[tuple[str, str]] = []
-    for item in array(raw, name):
-        if (at := text(item, provider)) in without:
-            continue
-        there = text(item, who)
-        if at and there:
-            pairs.append((at, there))
-        else:
-            change(raw, "identities", "an identity without its provider or the id there is not taken over")
-    return identities(pairs)
+    named = ((item, text(item, provider)) for item in array(raw, name))
+    return identities(raw, ((at, text(item, who)) for item, at in named if at not in without))
 
 
 def names(listed: str) -> frozenset[str]:
