@@ -13,7 +13,7 @@ class Algorithm:
     refusal: str = ""
 
     def __post_init__(self) -> None:
-        """Raises nothing."""
+        """Make the sentence of the name, if none is given."""
         if not self.refusal:
             said = f"the {self.name} hash is malformed" if self.known else f"{self.name} hashes are not accepted"
             object.__setattr__(self, "refusal", said)

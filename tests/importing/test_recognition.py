@@ -94,6 +94,11 @@ def test_export_of_ours_is_refused_by_every_preset(tmp_path: Path) -> None:
     assert isinstance(next(read(file)), Row)
 
 
+def test_row_of_another_system_with_a_profile_is_not_called_ours() -> None:
+    okta = {"id": "00u", "status": "SUSPENDED", "profile": {"email": "a@example.com"}, "credentials": {}}
+    assert "this does not look like Auth0" in refusal([okta], "auth0")
+
+
 def test_marks_are_no_names_of_ours_or_of_every_system() -> None:
     for system in SYSTEMS:
         assert not {mark.casefold() for mark in system.marks} & _COMMON, system.name

@@ -78,8 +78,9 @@ def _is_marked(system: System, names: set[str]) -> bool:
 
 
 def is_ours(form: Iterable[str]) -> bool:
-    """Whether a row of no other system has a field that only Denizen's own files have."""
-    return not _OUR_MARKS.isdisjoint(name.replace("_", "") for name in _top(form))
+    """Whether a row of no other system has an address, and a field that only Denizen's own files have."""
+    names = {name.replace("_", "") for name in _top(form)}
+    return "email" in names and not _OUR_MARKS.isdisjoint(names)
 
 
 def check_own(form: Iterable[str]) -> None:
