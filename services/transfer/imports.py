@@ -194,9 +194,10 @@ class Imports:
 
 
 def _tell_changed(wanted: list[ImportRow], results: Mapping[int, Json]) -> None:
-    """Add to the results what became of the hashes of users who were created."""
+    """Add to the results what became of the hashes of users who were created, and which ones no update takes."""
     for row in wanted:
-        if row.changed and results[row.index]["status"] == "created":
+        told = ("created",) if row.facts.password_hash else ("created", "updated")
+        if row.changed and results[row.index]["status"] in told:
             results[row.index]["changed"] = [dict(each) for each in row.changed]
 
 

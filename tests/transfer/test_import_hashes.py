@@ -1,8 +1,12 @@
 """Password hashes in an import: weak ones are told, and one that cannot be taken costs only the password."""
 
 import pytest
+from denizen import messages as m
 
+from services.domain.decision import Facts
 from services.domain.refusals import Refusal
+from services.transfer.imports import _tell_changed  # pyright: ignore[reportPrivateUsage]
+from services.transfer.validation import ImportRow
 from tests.transfer.support import PASSWORD, Json, name, shapes, taker
 
 STRONG = "$2b$10$U4C0ZY8OG8y41F9LusfKyu3HRMBL0rCZcKBVsXhgr.n8Ou6FPhzO2"
@@ -48,6 +52,18 @@ async def test_hash_that_cannot_be_taken_costs_only_the_password_on_request(data
     ]
     assert told[1] is None
     assert "costs too much" in told[2][0]["message"]
+
+
+@pytest.mark.parametrize("status", ["created", "updated", "skipped", "failed"])
+@pytest.mark.parametrize("stored", [None, WEAK])
+def test_hash_that_was_left_out_is_told_of_updated_users_too(status: str, stored: str | None) -> None:
+    told = (m.ChangedField(field="passwordHash", message="told"),)
+    user = m.ImportedUser(email="a@example.com")
+    read = ImportRow(0, user, "usr_1", None, Facts(password_hash=stored), told)
+    results: dict[int, Json] = {0: {"index": 0, "status": status}}
+    _tell_changed([read], results)
+    # A weak hash that an update does not store is not told: the user may have signed in.
+    assert ("changed" in results[0]) is (status == "created" or (status == "updated" and stored is None))
 
 
 async def test_chunk_repeated_with_another_choice_of_hashes_is_refused(database_url: str) -> None:
