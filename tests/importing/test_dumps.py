@@ -43,6 +43,21 @@ def test_users_have_their_identities_in_either_order(text: str) -> None:
     assert users[1]["identities"] == [{"provider": "github", "providerId": "h9"}]
 
 
+def test_identities_of_another_schema_are_no_identities_of_the_users() -> None:
+    own = f"COPY public.identities ({_LINK_COLUMNS}) FROM stdin;\nx\tu1\t{{}}\town\n\\.\n\n"
+    text = HEAD + IDENTITIES + USERS + own
+    first, _ = read(io.BytesIO(text.encode()), preset="supabase")
+    assert isinstance(first, Row)
+    assert first.user["identities"] == [{"provider": "google", "providerId": "g7"}]
+
+
+def test_damaged_identity_is_told() -> None:
+    text = HEAD + USERS + IDENTITIES.replace("g7\tu1", "g7 u1")
+    *users, bad = read(io.BytesIO(text.encode()), preset="supabase")
+    assert (len(users), isinstance(bad, BadRow)) == (2, True)
+    assert text.splitlines()[bad.line - 1].startswith("g7 u1")
+
+
 def test_escapes_of_copy_are_read() -> None:
     cells = {r"a\tb\nc\\d": "a\tb\nc\\d", r"\x41\102\v": "AB\v", r"\N": None, "": None, r"\\N": r"\N", r"\q": "q"}
     rows = "".join(f"e\t{cell}\n" for cell in cells)

@@ -23,12 +23,14 @@ _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _USERS = ("users", "user", "auth_user", "accounts_user")
 _MOST_TABLES = 1000
+_DAMAGED_IDENTITIES = -1
+"""The part in which identities are that cannot be read: each is a bad row."""
 _SCHEMA = """
 pragma cache_size = -4096;
 pragma journal_mode = off;
 pragma synchronous = off;
 create table copied (part integer, line integer, row text, fault text, primary key (part, line)) without rowid;
-create table identities (user_id text, row text, columns text);
+create table identities (user_id text, place text, row text, columns text);
 """
 
 
@@ -43,6 +45,11 @@ class _Block:
     def plain(self) -> str:
         """The table's name without schema and quotes."""
         return _plain(self.table)
+
+    @property
+    def place(self) -> str:
+        """Its schema: a table `identities` of another one is an application's own."""
+        return self.table.rpartition(".")[0].strip('"').lower()
 
     @property
     def has_users(self) -> bool:
@@ -67,20 +74,23 @@ def rows(stream: BinaryIO, check: Callable[[Collection[str]], None]) -> Iterator
             blocks = _spooled(stream, spool)
             number = _number_of_users(blocks)
             check(blocks[number].columns)
-            spool.execute("create index identities_by_user on identities (user_id)")
+            spool.execute("create index identities_by_user on identities (user_id, place)")
             yield from _joined(spool, number, blocks[number])
     except sqlite3.Error as error:
         raise OSError(f"the temporary database for the dump cannot be written ({error})") from error
 
 
 def _joined(spool: sqlite3.Connection, number: int, users: _Block) -> Iterator[tuple[int, Json] | BadRow]:
-    kept = spool.execute("select line, row, fault from copied where part = ? order by line", (number,))
+    kept = spool.execute(
+        "select line, row, fault from copied where part in (?, ?) order by line", (number, _DAMAGED_IDENTITIES)
+    )
     for line, text, fault in kept:
         row = BadRow(line, "malformed_message", fault) if fault else _row(users.columns, line, text)
         if isinstance(row, BadRow):
             yield row
             continue
-        found = spool.execute("select row, columns from identities where user_id = ?", (row.get("id"),))
+        wanted = row.get("id"), users.place
+        found = spool.execute("select row, columns from identities where user_id = ? and place = ?", wanted)
         links = [_row(columns.split("\t"), line, link) for link, columns in found]
         if links:
             row["identities"] = [link for link in links if not isinstance(link, BadRow)]
@@ -139,12 +149,15 @@ def _spool(source: Iterator[tuple[int, str] | BadRow], spool: sqlite3.Connection
             ),
         )
     elif block.has_identities:
-        at, columns = block.columns.index("user_id"), "\t".join(block.columns)
-        cells = ((line[1].split("\t"), line[1]) for line in source if isinstance(line, tuple))
-        spool.executemany(
-            "insert into identities values (?, ?, ?)",
-            ((row[at], text, columns) for row, text in cells if len(row) == len(block.columns)),
-        )
+        columns = "\t".join(block.columns)
+        for line in source:
+            row = line if isinstance(line, BadRow) else _row(block.columns, *line)
+            if isinstance(row, BadRow):
+                kept = _DAMAGED_IDENTITIES, row.line, None, row.message
+                spool.execute("insert into copied values (?, ?, ?, ?)", kept)
+            elif isinstance(line, tuple):
+                identity = row.get("user_id"), block.place, line[1], columns
+                spool.execute("insert into identities values (?, ?, ?, ?)", identity)
     else:
         for _ in source:
             pass
