@@ -57,10 +57,27 @@ ODD_PROFILES: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("field", "value", "fault"), ODD_PROFILES)
 def test_odd_profile_value_moves_under_its_own_name(field: str, value: Any, fault: str) -> None:
     user = {"email": "a@example.com", "profile": {field: value, "lastName": "Lovelace"}, "appMetadata": {"plan": "pro"}}
-    row = fitted(user, {"attributes": {"their_name": value}})
+    row = fitted(user, {"their_name": value})
     assert row.user["profile"] == {"lastName": "Lovelace"}
     assert row.user["appMetadata"] == {"plan": "pro", "their_name": value}
     assert list(row.changed) == [(f"profile.{field}", f"{fault}: kept in appMetadata as their_name")]
+
+
+def test_value_within_an_object_moves_under_a_name_of_profiles() -> None:
+    user = {"email": "a@example.com", "profile": {"picture": "/a.png", "displayName": "A\n"}}
+    row = fitted(user, {"attributes": {"avatarUrl": "/a.png", "their_name": "A\n"}})
+    assert row.user["appMetadata"] == {"avatarUrl": "/a.png", "displayName": "A\n"}
+
+
+@pytest.mark.parametrize(("field", "odd"), [("avatar_url", "admin"), ("full_name", ["admin"]), ("full_name", "a\n")])
+def test_user_cannot_choose_under_which_name_a_value_moves(field: str, odd: Any) -> None:
+    """Users of Supabase write raw_user_meta_data themselves; what `appMetadata` says may be a right."""
+    theirs = {"role": odd, "is_admin": odd, field: odd}
+    raw = {"id": "1", "email": "a@example.com", "raw_app_meta_data": {}, "raw_user_meta_data": theirs}
+    (row,) = read_all([raw], preset="supabase")
+    assert isinstance(row, Row)
+    assert row.user["metadata"] == theirs
+    assert row.user["appMetadata"] == {field: odd}
 
 
 def test_language_tag_with_underscore_is_kept() -> None:

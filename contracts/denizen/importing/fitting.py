@@ -341,11 +341,28 @@ def _depth(value: Any) -> int:
     return 0
 
 
-def _source_name(raw: Json, value: Any, levels: int = 3) -> str | None:
-    """The name that a value has in its row, at most three levels deep."""
+_LEVELS = 3
+_PLAIN_NAMES = frozenset(
+    {
+        "first", "firstname", "given", "givenname", "last", "lastname", "family", "familyname", "surname", "name",
+        "fullname", "displayname", "nickname", "picture", "avatar", "avatarurl", "image", "imageurl", "photo",
+        "photourl", "locale", "lang", "language", "preferredlanguage", "timezone", "tz", "zoneinfo", "created",
+        "createdat", "creationdate", "updated", "updatedat",
+    }
+)  # fmt: skip
+"""Names of what can move, without underscores and in small letters."""
+
+
+def _source_name(raw: Json, value: Any, levels: int = _LEVELS) -> str | None:
+    """The name that a value has in its row, at most three levels deep.
+
+    Within an object, only a name that says nothing but what the value is: users may choose the names there. One who
+    put the same text under `role` and where the picture belongs would else get a role in `appMetadata`.
+    """
     for key, each in cast(Iterable[tuple[str, Any]], dict.items(raw)):  # pyright: ignore[reportUnknownMemberType]
         if each == value or (isinstance(each, list) and len(cast(list[Any], each)) == 1 and each[0] == value):
-            return key
-        if isinstance(each, dict) and levels > 1 and (found := _source_name(cast(Json, each), value, levels - 1)):
+            if levels == _LEVELS or key.replace("_", "").lower() in _PLAIN_NAMES:
+                return key
+        elif isinstance(each, dict) and levels > 1 and (found := _source_name(cast(Json, each), value, levels - 1)):
             return found
     return None
