@@ -412,6 +412,13 @@ def test_clerk_further_addresses_are_told() -> None:
     assert "email" in dict(row_of("clerk", raw | {"unverified_email_addresses": "b@example.com"}).changed)
 
 
+def test_keycloak_attribute_stands_in_for_no_role() -> None:
+    raw = {"email": "a@example.com", "username": "ada", "enabled": True, "totp": False}
+    user = row_of("keycloak", raw | {"attributes": {"roles": ["admin"], "username": ["root"], "x": ["1"]}}).user
+    kept = {"attributes.roles": "admin", "attributes.username": "root", "x": "1", "username": "ada"}
+    assert user["appMetadata"] == kept
+
+
 def test_keycloak_required_actions_without_a_field_are_kept() -> None:
     actions = ["UPDATE_PASSWORD", "VERIFY_EMAIL", "TERMS_AND_CONDITIONS"]
     raw = {"email": "a@example.com", "enabled": True, "emailVerified": True, "requiredActions": actions}

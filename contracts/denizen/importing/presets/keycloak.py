@@ -37,12 +37,17 @@ def user(raw: Json) -> Json:
     }
     actions = array(raw, "requiredActions")
     password = _password(array(raw, "credentials"))
-    kept = {name: value for name, value in attributes.items() if name not in ("picture", "locale", "zoneinfo")}
-    rights = {
+    rights: Json = {
         "roles": array(raw, "realmRoles"),
         "clientRoles": mapping(raw, "clientRoles"),
         "groups": array(raw, "groups"),
         "requiredActions": [each for each in actions if each not in ("UPDATE_PASSWORD", "VERIFY_EMAIL")],
+    }
+    # An attribute of such a name is none of these, and users may be allowed to write it.
+    kept: Json = {
+        f"attributes.{name}" if name in rights or name == "username" else name: value
+        for name, value in attributes.items()
+        if name not in ("picture", "locale", "zoneinfo")
     }
     kept.update({name: value for name, value in rights.items() if value})
     return compact(
