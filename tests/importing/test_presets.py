@@ -406,6 +406,13 @@ def test_clerk_users_of_the_api_keep_holds_and_identities() -> None:
     assert row_of("clerk", raw | {"banned": False, "locked": True}).user["status"] == "BLOCKED"
 
 
+def test_auth0_identifier_verifies_its_own_address_only() -> None:
+    raw: dict[str, Any] = {"user_metadata": {}, "email_verified": False, "email": "a@example.com"}
+    for value, verified in (("a@example.com", True), ("b@example.com", False)):
+        identifiers = [{"type": "email", "value": value, "verified": True}]
+        assert row_of("auth0", raw | {"identifiers": identifiers}).user["emailVerified"] is verified
+
+
 def test_clerk_further_addresses_are_told() -> None:
     raw = {"id": "1", "primary_email_address": "a@example.com", "verified_email_addresses": "a@example.com"}
     assert "email" not in dict(row_of("clerk", raw).changed)

@@ -280,6 +280,16 @@ def test_entra_user_not_said_to_be_enabled_is_refused() -> None:
     assert guest.field == "email"  # A guest's principal name is no address.
 
 
+def test_entra_identities_in_a_cell_are_told() -> None:
+    row = row_of("entra", {"userPrincipalName": "a@example.com", "accountEnabled": True, "identities": "a; b"})
+    assert "identities" in dict(row.not_taken)
+
+
+def test_fusionauth_user_who_has_expired_is_deactivated() -> None:
+    row = row_of("fusionauth", {"email": "a@example.com", "insertInstant": 1, "active": True, "expiry": 1})
+    assert (row.user["status"], row.not_taken) == ("DEACTIVATED", [])
+
+
 def test_entra_names_of_powershell_are_read() -> None:
     raw = {
         "Id": "1",

@@ -1,4 +1,4 @@
-"""The rows of other systems' CSV: text by the names of the header, without empty cells."""
+"""The rows of other systems' CSV: text by the names of the header; an empty cell is None."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def user(raw: Json) -> Json:
     return compact(
         {
             "email": email,
-            "emailVerified": flag(raw, "email_verified") or flag(by_email, "verified"),
+            "emailVerified": flag(raw, "email_verified")
+            or (text(by_email, "value") == email and flag(by_email, "verified")),
             "passwordHash": _hash(raw),
             "externalId": user_id,
             "profile": {

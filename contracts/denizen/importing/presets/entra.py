@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
 from denizen.importing.rows import Json, Unfit
-from denizen.importing.source_row import LeftOut, change, names_of
+from denizen.importing.source_row import LeftOut, change, leave, names_of
 from denizen.importing.values import array, compact, flag, given, identities, text, time
 
 MARKS = names(
@@ -41,7 +41,11 @@ def user(raw: Json) -> Json:
         raise Unfit("the file does not say whether the account is enabled: export accountEnabled too", "accountEnabled")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     principal = text(raw, name("userPrincipalName"))
-    signing_in: list[Json] = array(raw, name("identities")) if isinstance(raw.get(name("identities")), list) else []
+    signing_in: list[Json] = []
+    if isinstance(raw.get(name("identities")), list):
+        signing_in = array(raw, name("identities"))
+    else:
+        leave(raw, "identities are read from the JSON of Microsoft Graph only", name("identities"))
     kept = {field: text(raw, name(field)) for field in _KEPT}
     email = text(raw, name("mail")) or _of_identities(signing_in) or _of_principal(principal)
     kept["userPrincipalName"] = principal if principal != email else None

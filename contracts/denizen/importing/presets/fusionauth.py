@@ -60,7 +60,7 @@ def user(raw: Json) -> Json:
                 "timezone": given(raw, "timezone"),
             },
             "appMetadata": kept,
-            "status": "DEACTIVATED" if _is_over(time(raw, "expiry")) else _status(raw),
+            "status": _status(raw),
             "createdAt": time(raw, "insertInstant"),
             "updatedAt": time(raw, "lastUpdateInstant"),
             "identities": identities(raw, mapping(raw, "identityProviders").items()),
@@ -69,7 +69,10 @@ def user(raw: Json) -> Json:
 
 
 def _status(raw: Json) -> str | None:
-    return unless_absent(raw, "active", "ACTIVE" if flag(raw, "active", True) else "DEACTIVATED")
+    active = flag(raw, "active", True)
+    if _is_over(time(raw, "expiry")) or not active:
+        return "DEACTIVATED"
+    return unless_absent(raw, "active", "ACTIVE")
 
 
 def _is_over(expiry: Any) -> bool:
