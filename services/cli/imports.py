@@ -272,7 +272,11 @@ def _results(
 
 def _as_json(result: "ImportResult") -> dict[str, Any]:
     """The result of a row as a line of `--results` has it."""
+    from denizen.importing.report import shown_name
+
     error = {} if result.error is None else result.error.model_dump(exclude_none=True, exclude_defaults=True)
+    if "field" in error:
+        error["field"] = shown_name(error["field"])
     line = {
         "line": result.line, "status": result.status, "userId": result.user_id, "message": result.reason, **error,
         "notTaken": list(result.not_taken),

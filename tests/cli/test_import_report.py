@@ -10,7 +10,10 @@ from pathlib import Path
 
 import denizen as contract
 import pytest
+from denizen.messages import ErrorBody
+from denizen.transfer import ImportResult
 
+from services.cli.imports import _as_json  # pyright: ignore[reportPrivateUsage]
 from tests.cli.test_commands import Shell
 from tests.cli.test_transfer import results, users, written
 from tests.support.servers import REPOSITORY, Denizen, eventually
@@ -272,3 +275,9 @@ def test_report_on_a_narrow_terminal_fits_it(shell: Shell, tmp_path: Path) -> No
     assert done.returncode == 1
     assert "refused:" in shown
     assert max(len(line.rstrip()) for line in shown.splitlines() if "\x1b" not in line) < 80
+
+
+def test_line_of_results_hides_a_name_that_may_be_data() -> None:
+    for field, shown in (("ann@example.com", "(a name that is not shown)"), ("profile.picture", "profile.picture")):
+        error = ErrorBody(code="validation_failed", message="is not a known field", field=field)
+        assert _as_json(ImportResult(1, "failed", error=error))["field"] == shown

@@ -177,6 +177,15 @@ def test_csv_without_header_is_told(tmp_path: Path) -> None:
     assert refusal(file, "keycloak").startswith("the file has no header")
 
 
+@pytest.mark.parametrize("cell", ["+4915112345678", "0151 123-4567", "2024-01-31", "123456"])
+def test_first_line_with_a_number_of_a_user_is_no_header(tmp_path: Path, cell: str) -> None:
+    """Its cells would stand in the message that names unknown columns."""
+    file = tmp_path / "users.csv"
+    file.write_text(f"7,{cell},Ada Lovelace\n", "utf-8")
+    with pytest.raises(RefusedFile, match="no header"):
+        list(read(file))
+
+
 def test_preset_of_the_caller_takes_any_row() -> None:
     assert isinstance(next(read([AUTH0], preset=lambda raw: {"email": raw["email"]})), Row)
 

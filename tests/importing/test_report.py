@@ -153,10 +153,8 @@ def test_report_with_another_name_in_each_row_stays_small() -> None:
         ("a\x1b[31mred", "(a name that is not shown)"),
         ("a\u202eb", "(a name that is not shown)"),
         ("x" * 1_000_000, "(a name that is not shown)"),
-        ("data.ada@example.com", "data.(a name that is not shown)"),
+        ("data.jane.doe@example.com", "(a name that is not shown)"),
     ],
 )
 def test_name_that_may_hold_data_is_hidden(name: str, shown: str) -> None:
-    found = shown_name(name)
-    assert found.startswith(shown) if "@example" in name else found == shown
-    assert "ada@" not in found
+    assert shown_name(name) == shown

@@ -120,7 +120,7 @@ class Cells:
 
 def wrong_count(line: int, wanted: int) -> BadRow:
     """What a row is that has more or fewer cells than the header."""
-    return BadRow(line, "malformed_message", f"the row has not {wanted} columns, as the header has")
+    return BadRow(line, "malformed_message", f"the row does not have {wanted} columns, as the header has")
 
 
 def header_fault(names: list[str]) -> str | None:
@@ -137,7 +137,7 @@ def header_fault(names: list[str]) -> str | None:
     return None
 
 
-_VALUE = re.compile(r"[^@\s]@[^@\s]|^\$2[aby]\$|^[0-9]{6,}$")
+_VALUE = re.compile(r"[^@\s]@[^@\s]|^\$2[aby]\$|^\+?[0-9][0-9 ()/.-]{5,}$")
 """What a cell of the first line holds where it is a user's data. A name of a column may stand in messages, data not."""
 
 

@@ -134,6 +134,8 @@ def shown_name(path: str) -> str:
     A name is hidden if it may hold a user's data, as in a file without a header, or with addresses as keys: if it has
     an `@`, many digits or unusual characters, or is long. Indexes of arrays are left out.
     """
+    if "@" in path:
+        return _HIDDEN  # The local part of an address may have dots as a path has.
     segments = _INDEX.sub("", path[:1000]).split(".")
     names = [
         segment if _SEGMENT.fullmatch(segment) and not _MANY_DIGITS.search(segment) else _HIDDEN
