@@ -42,11 +42,12 @@ async def read(
     secrets: SecretStore,
     users: Mapping[str, int],
     without: Collection[str] = (),
-    note: Callable[[StoredEvent], None] = lambda _: None,
+    note: Callable[[StoredEvent, bool], None] = lambda _event, _by_import: None,
 ) -> dict[str, History]:
     """The history of each user up to a version, a page of events at a time.
 
-    `without`: command ids whose events are left out. `note` is told of each event; of an erased user, of the last one.
+    `without`: command ids whose events are left out. `note` is told of each event, and whether an import stored it;
+    of an erased user, of the last one.
     """
     tips = await store.tips([logins_of(user_id) for user_id in users])
     logins = {user_id: tips.get(logins_of(user_id), 0) for user_id in users}
@@ -60,20 +61,20 @@ async def read(
         left = [replace(wanted, after=tail.version) for wanted, tail in zip(left, tails, strict=True) if not tail.whole]
         for tail in tails:
             tail.events = [event for event in tail.events if event.metadata["commandId"] not in without]
-            _add(found[tail.stream], tail)
-            for event in tail.events:
-                note(event)
+            _add(found[tail.stream], tail, note)
     for history in found.values():
         if history.signed_in:
             history.provenance.signed_in()
     return found
 
 
-def _add(history: History, tail: Tail) -> None:
-    if not tail.erased:
-        for event in tail.events:
-            history.created_by = history.created_by or event.metadata["commandId"]
-            history.provenance.add(decode(event), by_import=_is_by_import(event, history))
+def _add(history: History, tail: Tail, note: Callable[[StoredEvent, bool], None]) -> None:
+    for event in tail.events:
+        history.created_by = history.created_by or event.metadata["commandId"]
+        by_import = _is_by_import(event, history)
+        note(event, by_import)
+        if not tail.erased:
+            history.provenance.add(decode(event), by_import=by_import)
     if tail.events:
         history.state = evolved(history.state, tail)
 

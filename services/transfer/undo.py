@@ -84,8 +84,9 @@ class Undo:
         for _ in range(_ROUNDS):
             touched: dict[str, str] = {}
 
-            def note(event: StoredEvent, touched: dict[str, str] = touched) -> None:
-                if not event.metadata["commandId"].startswith(f"import/{import_id}/"):
+            def note(event: StoredEvent, by_import: bool, touched: dict[str, str] = touched) -> None:
+                # A back end chooses the ids of its commands: one may begin like those of an import.
+                if not by_import or not event.metadata["commandId"].startswith(f"import/{import_id}/"):
                     touched.setdefault(event.user_id, event.type)
 
             read = await histories.read(self._store, self._secrets, histories.newest(users), note=note)

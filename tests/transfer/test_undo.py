@@ -90,6 +90,17 @@ async def test_undo_keeps_a_user_who_was_changed(database_url: str, command: str
         assert await undone(one, job) == (0, 2, {})
 
 
+async def test_undo_keeps_what_commands_did_whose_ids_begin_like_the_imports(database_url: str) -> None:
+    """A back end chooses the ids of its commands."""
+    async with taker(database_url) as one:
+        job = name()
+        users = await imported(one, [row(), row()], job)
+        accounts = Accounts(one.store)
+        made = await accounts.one(ask("CreateUser", {"email": f"{name()}@example.com"}, id=f"import/{job}/0/7"))
+        await accounts.one(ask("UpdateUser", {"userId": users[0], "metadata": {"a": 1}}, id=f"import/{job}/0/8"))
+        assert await undone(one, job) == (1, 0, {made["user"]["id"]: "UserCreated", users[0]: "UserUpdated"})
+
+
 async def test_undo_keeps_a_user_who_has_signed_in(database_url: str) -> None:
     async with taker(database_url) as one:
         job = name()
