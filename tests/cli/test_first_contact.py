@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,10 @@ def shown(shell: Shell, columns: int, *arguments: str) -> str:
         stderr=subprocess.DEVNULL,
     )
     os.close(its)
-    assert process.wait(60) == 0
-    said = os.read(ours, 65536).decode(errors="replace")
+    said = b""
+    with suppress(OSError):  # EIO: the command has ended.
+        while piece := os.read(ours, 65536):
+            said += piece
     os.close(ours)
-    return re.sub(r"\x1b\[[0-9;]*m|\r", "", said)
+    assert process.wait(60) == 0
+    return re.sub(r"\x1b\[[0-9;]*m|\r", "", said.decode())

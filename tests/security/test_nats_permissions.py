@@ -420,7 +420,7 @@ async def test_subscriber_follows_events_by_a_durable_consumer(nats_server: Nats
     events: asyncio.Queue[Event] = asyncio.Queue()
     async with AsyncClient(nats_server.url, user="subscriber", password=nats_server.passwords["subscriber"]) as client:
         await client.auth.events.subscribe("UserBlocked", durable="permissions", handler=events.put)
-        assert (await asyncio.wait_for(events.get(), 5)).user_id == "user_x"
+        assert (await asyncio.wait_for(events.get(), 30)).user_id == "user_x"
     await relay.close()
 
 
