@@ -15,6 +15,7 @@ from typing import Any, Literal
 from denizen import arguments
 from denizen.errors import ValidationFailed
 from denizen.importing import BadRow, Format, Preset, Row
+from denizen.importing.presets.system import UNSAID
 from denizen.importing.reading import Source, read_all
 from denizen.importing.report import ImportReport, shown_name
 from denizen.importing.rows import LeftOutRow
@@ -363,7 +364,10 @@ class Import:
             if not isinstance(row, Row):
                 yield row
                 continue
-            taken = row if self._verified is None else _with_verified(row, self._verified)
+            if self._verified is None:
+                taken = _as_given(row, self._options["onConflict"])
+            else:
+                taken = _with_verified(row, self._verified)
             self.summary.report.read(taken)
             yield taken
 
@@ -375,9 +379,20 @@ def _flag_of(verified: Verified) -> bool | None:
     return flags[verified]
 
 
-def _with_verified(row: Row, verified: bool) -> Row:
-    if bool(row.user.get("emailVerified")) is verified:
+def _as_given(row: Row, on_conflict: Any) -> Row:
+    """What a preset assumes of a new user, where the file says nothing, is no reason to update one who is there."""
+    assumed = {name for name, message in row.changed if (name, message) in UNSAID} if on_conflict == "update" else None
+    if not assumed:
         return row
+    return replace(row, user={name: value for name, value in row.user.items() if name not in assumed})
+
+
+def _with_verified(row: Row, verified: bool) -> Row:
+    given = row.user.get("emailVerified")
+    if given is verified:
+        return row
+    if given is None and not verified:  # Said, so that an update hears of it; the user who is created is the same.
+        return replace(row, user={**row.user, "emailVerified": False})
     told = ("emailVerified", f"set to {str(verified).lower()}, because the import says so of all addresses")
     return replace(row, user={**row.user, "emailVerified": verified}, changed=[*row.changed, told])
 

@@ -358,3 +358,36 @@ async def test_import_without_all_hashes_sends_none(client: contract.AsyncClient
 async def test_import_refuses_another_choice_of_hashes(client: contract.AsyncClient) -> None:
     with pytest.raises(ValueError, match="none, unsupported or all"):
         await client.auth.users.import_users([], without_hashes="some")  # pyright: ignore[reportArgumentType]
+
+
+async def test_update_by_a_file_that_says_nothing_of_verification_or_status_leaves_them(
+    client: contract.AsyncClient,
+) -> None:
+    """A preset assumes them of a new user alone: an entry of a directory and a user of Keycloak without `enabled`."""
+    address = f"{name()}@example.com"
+    known = [{"email": address, "emailVerified": True, "status": "ACTIVE"}]
+    assert counts(await client.auth.users.import_users(known)) == (1, 0, 0, 0)
+    keycloak = {"username": "ada", "email": address, "firstName": "Ada", "realmRoles": ["x"], "credentials": []}
+    entry = f"dn: uid=ada,dc=example\nobjectClass: inetOrgPerson\nuid: ada\nmail: {address}\nsn: Lovelace\n"
+    files: list[tuple[io.BytesIO, dict[str, Any]]] = [
+        (lines([keycloak]), {"preset": "keycloak"}),
+        (io.BytesIO(entry.encode()), {"preset": "ldif", "format": "ldif"}),
+    ]
+    for file, options in files:
+        summary = await client.auth.users.import_users(file, on_conflict="update", **options)
+        assert counts(summary) == (0, 1, 0, 0), summary
+        user = await client.auth.users.get_by_email(address)
+        assert (user.email_verified, user.status) == (True, "ACTIVE")
+    profile = (await client.auth.users.get_by_email(address)).profile
+    assert (profile.first_name, profile.last_name) == ("Ada", "Lovelace")
+
+
+@pytest.mark.parametrize("row", [{}, {"emailVerified": True}, {"emailVerified": False}], ids=str)
+async def test_update_with_no_address_verified_takes_back_a_wrong_verification(
+    client: contract.AsyncClient, row: Json
+) -> None:
+    address = f"{name()}@example.com"
+    await client.auth.users.import_users([{"email": address}], verified="all")
+    assert (await client.auth.users.get_by_email(address)).email_verified
+    await client.auth.users.import_users([{"email": address, **row}], on_conflict="update", verified="none")
+    assert not (await client.auth.users.get_by_email(address)).email_verified

@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, linked, names, unless_absent
+from denizen.importing.presets.system import (
+    SECOND_FACTORS,
+    UNKNOWN_VERIFICATION,
+    kept_with,
+    linked,
+    names,
+    unless_absent,
+)
 from denizen.importing.rows import Json
-from denizen.importing.source_row import leave
+from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, locale, mapping, section, text, time
 
 MARKS = names(
@@ -35,6 +42,8 @@ def user(raw: Json) -> Json:
         user_id = f"auth0|{text(raw, 'alt_id') or raw['_id']['$oid']}"
     name = given(raw, "name")
     leave(raw, SECOND_FACTORS, *_SECOND_FACTORS)
+    if "email_verified" not in raw and "verified" not in by_email:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     return compact(
         {
             "email": email,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from denizen.importing.presets.system import names, unless_absent
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names, unless_absent
 from denizen.importing.rows import Json
+from denizen.importing.source_row import change
 from denizen.importing.values import array, compact, flag, flag_or_time, given, identities, text, time
 
 MARKS = names(
@@ -59,6 +60,8 @@ def _provider(account: Json) -> str | None:
 
 
 def _is_verified(raw: Json) -> bool:
+    if "emailVerified" not in raw and "email_verified" not in raw:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     name = "emailVerified" if raw.get("emailVerified") is not None else "email_verified"
     return flag_or_time(raw, name)  # Auth.js writes when it was verified.
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import SECOND_FACTORS, in_the_clear, kept_with, linked, names
+from denizen.importing.presets.system import (
+    SECOND_FACTORS,
+    UNKNOWN_STATUS,
+    UNKNOWN_VERIFICATION,
+    in_the_clear,
+    kept_with,
+    linked,
+    names,
+)
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import array, compact, flag, given, locale, mapping, section, text, time
@@ -30,7 +38,9 @@ def user(raw: Json) -> Json:
         raise LeftOut("a service account, which is a client and no user")
     if raw.get("enabled") is None:
         # As Keycloak's own import takes it.
-        change(raw, "status", "the file does not say whether the user is enabled: taken for blocked")
+        change(raw, "status", UNKNOWN_STATUS)
+    if "emailVerified" not in raw:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     attributes: Json = {
         name: cast(list[Any], values)[0] if isinstance(values, list) and len(cast(list[Any], values)) == 1 else values
         for name, values in section(raw, "attributes").items()

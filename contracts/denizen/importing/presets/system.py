@@ -18,6 +18,9 @@ _SHORTEST = 8
 SECOND_FACTORS = "second factors are not taken over: users set them up again"
 OTHER_ADDRESSES = "the user has other addresses: the primary one alone is taken over"
 UNKNOWN_VERIFICATION = "the file does not say whether the address is verified: taken for unverified"
+UNKNOWN_STATUS = "the file does not say whether the user is enabled: taken for blocked"
+UNSAID = (("emailVerified", UNKNOWN_VERIFICATION), ("status", UNKNOWN_STATUS))
+"""What a preset tells of a field that it gives a value for a new user, though the file says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
