@@ -115,7 +115,7 @@ def user_id(denizen: Denizen) -> str:
         client.auth.sessions.authenticate(
             email=user.email, password="correct horse battery staple", user_agent="Agent" + NAUGHTY["C1 CSI"] + NAME
         )
-        users.link_identity(user.id, provider="evil", provider_id=NAME)
+        users.link_identity(user.id, provider="evil", provider_id=f"{word}{NAME}")
         users.update(user.id, metadata={"CSI": "\x1b[0m"})
         users.block(user.id, reason=f"spam{NAME}")
     return user.id

@@ -1,5 +1,6 @@
 """A message that nats-py cannot read must deafen neither a service nor a verifier."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -92,14 +93,18 @@ async def test_unreadable_message_does_not_deafen_a_client(denizen: Denizen, lin
     async with AsyncClient(denizen.nats_url) as client:
         connection = await client._transport.connection()  # pyright: ignore[reportPrivateUsage]
         heard: list[Msg] = []
+        last = asyncio.Event()
 
         async def note(message: Msg) -> None:
             heard.append(message)
+            if message.subject.endswith(".readable"):
+                last.set()
 
         await connection.subscribe("users.v1.revocation.>", cb=note)
         await connection.flush()
         for token in (b"\xff", b"a\x0bb", b"a\x0cb", b"readable"):
             line.publish("$JS.API.STREAM.INFO.KV_users_revocations", b"users.v1.revocation." + token)
-        await connection.flush()
+        async with asyncio.timeout(30):
+            await last.wait()
         assert connection.stats["reconnects"] == 0
         assert [message.subject for message in heard][-1] == "users.v1.revocation.readable"
