@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
 import secrets
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,27 @@ class Shell:
         process = self._popen(forked.denizen(*arguments))
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
+
+    def on_terminal(
+        self, *arguments: str, streams: Collection[str] = ("stdout", "stderr"), columns: int = 200
+    ) -> tuple[int, str]:
+        """The exit code, and all that a command writes to a terminal of this width; other streams go nowhere."""
+        ours, its = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.cli", *arguments],
+            cwd=REPOSITORY,
+            env={**self.environment, "COLUMNS": str(columns), "TERM": "xterm"},
+            stdin=subprocess.DEVNULL,
+            stdout=its if "stdout" in streams else subprocess.DEVNULL,
+            stderr=its if "stderr" in streams else subprocess.DEVNULL,
+        )
+        os.close(its)
+        shown = b""
+        with suppress(OSError):  # EIO: the command has ended.
+            while piece := os.read(ours, 65536):
+                shown += piece
+        os.close(ours)
+        return process.wait(60), shown.decode(errors="replace")
 
     def json(self, *arguments: str) -> Any:
         code, out, err = self.run(*arguments, "--json")

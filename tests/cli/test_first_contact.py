@@ -2,12 +2,10 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -231,19 +229,6 @@ def test_table_that_is_too_wide_becomes_blocks(shell: Shell) -> None:
 
 def shown(shell: Shell, columns: int, *arguments: str) -> str:
     """What a command writes to a terminal of this width."""
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", *arguments],
-        cwd=REPOSITORY,
-        env={**shell.environment, "COLUMNS": str(columns), "TERM": "xterm"},
-        stdout=its,
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(its)
-    said = b""
-    with suppress(OSError):  # EIO: the command has ended.
-        while piece := os.read(ours, 65536):
-            said += piece
-    os.close(ours)
-    assert process.wait(60) == 0
-    return re.sub(r"\x1b\[[0-9;]*m|\r", "", said.decode())
+    code, said = shell.on_terminal(*arguments, streams=["stdout"], columns=columns)
+    assert code == 0
+    return re.sub(r"\x1b\[[0-9;]*m|\r", "", said)

@@ -1,10 +1,6 @@
 """The options of `denizen import` that say how a file is read."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +8,7 @@ import denizen as contract
 import pytest
 
 from tests.cli.test_commands import Shell
-from tests.support.servers import REPOSITORY, Denizen
+from tests.support.servers import Denizen
 from tests.transfer.support import name
 
 
@@ -82,25 +78,7 @@ def test_wrong_reading_option_is_refused(shell: Shell, tmp_path: Path, arguments
 def test_import_on_a_terminal_shows_the_share_of_the_file(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "users.json"  # One line.
     file.write_text(json.dumps([{"email": f"{number}.{name()}@example.com"} for number in range(1200)]), "utf-8")
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "import", str(file), "--dry-run"],
-        cwd=REPOSITORY,
-        env={**shell.environment, "TERM": "xterm"},
-        stdout=subprocess.DEVNULL,
-        stderr=its,
-    )
-    os.close(its)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:  # The other side is closed.
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(ours)
-    assert process.wait(60) == 0
-    assert "100%" in shown.decode(errors="replace")
-    assert "1,200 rows" in shown.decode(errors="replace")
+    code, shown = shell.on_terminal("import", str(file), "--dry-run", streams=["stderr"])
+    assert code == 0
+    assert "100%" in shown
+    assert "1,200 rows" in shown

@@ -1,10 +1,6 @@
 """The report of `denizen import`, with real servers: refusals, rows left out, fields not taken, changed values."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -259,20 +255,8 @@ def test_file_that_changes_between_two_runs_is_refused_or_whole(shell: Shell, tm
 
 def test_report_on_a_narrow_terminal_fits_it(shell: Shell, tmp_path: Path) -> None:
     file = written(tmp_path / "users.jsonl", [{"email": "bad"}, {"email": "a@example.com", "foo": 1}])
-    ours, theirs = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "services.cli", "import", str(file), "--dry-run"],
-        cwd=REPOSITORY,
-        env=shell.environment | {"COLUMNS": "80"},
-        stdout=theirs,
-        stderr=theirs,
-        timeout=60,
-        check=False,
-    )
-    os.close(theirs)
-    shown = os.read(ours, 1 << 16).decode()
-    os.close(ours)
-    assert done.returncode == 1
+    code, shown = shell.on_terminal("import", str(file), "--dry-run", columns=80)
+    assert code == 1
     assert "refused:" in shown
     assert max(len(line.rstrip()) for line in shown.splitlines() if "\x1b" not in line) < 80
 

@@ -1,12 +1,8 @@
 """`denizen projections` and `denizen users list`, as people type them."""
 
 import json
-import os
-import pty
 import secrets
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from zlib import crc32
 
@@ -15,7 +11,7 @@ import pytest
 
 import projections
 from tests.cli.test_commands import Shell
-from tests.support.servers import REPOSITORY, Denizen
+from tests.support.servers import Denizen
 
 NAMES = [projection.name for projection in projections.ALL]
 
@@ -90,20 +86,9 @@ def test_rebuild_that_is_interrupted_leaves_the_live_tables(shell: Shell, denize
 
 
 def test_rebuild_on_a_terminal_shows_progress(shell: Shell) -> None:
-    main, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "projections", "rebuild", "users"],
-        cwd=REPOSITORY,
-        env={**shell.environment, "TERM": "xterm"},
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    out, _ = process.communicate(timeout=30)
-    shown = os.read(main, 65536).decode(errors="replace")
-    os.close(main)
-    assert process.returncode == 0
-    assert b"Built anew" in out
+    code, shown = shell.on_terminal("projections", "rebuild", "users")
+    assert code == 0
+    assert "Built anew" in shown
     assert "Building" in shown
 
 

@@ -5,13 +5,11 @@ import gzip
 import io
 import json
 import os
-import pty
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -603,22 +601,10 @@ def test_exported_file_keeps_mode_and_link(shell: Shell, tmp_path: Path) -> None
 
 
 def test_export_on_a_terminal_shows_progress(shell: Shell, tmp_path: Path) -> None:
-    ours, its = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "export", "-o", str(tmp_path / "users.csv")],
-        cwd=REPOSITORY,
-        env={**shell.environment, "TERM": "xterm"},
-        stderr=its,
-    )
-    os.close(its)
-    shown = b""
-    with suppress(OSError):  # EIO: the command has ended.
-        while piece := os.read(ours, 65536):
-            shown += piece
-    os.close(ours)
-    assert process.wait(30) == 0
-    assert b"Exporting" in shown
-    assert b"octets, as of log position" in shown
+    code, shown = shell.on_terminal("export", "-o", str(tmp_path / "users.csv"), streams=["stderr"])
+    assert code == 0
+    assert "Exporting" in shown
+    assert "octets, as of log position" in shown
 
 
 def test_operator_exports_hashes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
