@@ -20,8 +20,9 @@ SAMPLE_OF = {"people.ldif": "ldif.ldif"}
 
 
 @pytest.fixture
-def shell(denizen: Denizen) -> Shell:
-    return Shell(denizen.home)
+def shell(other_settings: Denizen) -> Shell:
+    """Beside the Denizen into which no other test imports samples: their ids would be taken, and none be created."""
+    return Shell(other_settings.home)
 
 
 def test_page_has_a_command_and_a_row_for_each_preset() -> None:

@@ -9,7 +9,7 @@ import pytest
 from denizen.messages import ErrorBody
 from denizen.transfer import ImportResult
 
-from services.cli.imports import _as_json  # pyright: ignore[reportPrivateUsage]
+from services.cli.import_results import line_of
 from tests.cli.test_commands import Shell
 from tests.cli.test_transfer import results, users, written
 from tests.support.servers import REPOSITORY, Denizen, eventually
@@ -264,4 +264,4 @@ def test_report_on_a_narrow_terminal_fits_it(shell: Shell, tmp_path: Path) -> No
 def test_line_of_results_hides_a_name_that_may_be_data() -> None:
     for field, shown in (("ann@example.com", "(a name that is not shown)"), ("profile.picture", "profile.picture")):
         error = ErrorBody(code="validation_failed", message="is not a known field", field=field)
-        assert _as_json(ImportResult(1, "failed", error=error))["field"] == shown
+        assert line_of(ImportResult(1, "failed", error=error))["field"] == shown
