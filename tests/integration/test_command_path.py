@@ -26,7 +26,7 @@ from services.accounts.pending import PendingCommand
 from services.domain.events.base import DomainEvent
 from services.domain.streams import NewEvent
 from services.endpoint.call import Call
-from services.eventstore.log.rows import Batch
+from services.eventstore.log.batch import Batch
 from services.eventstore.log.store import Append
 from services.platform import sql
 from services.platform.batching import Batcher

@@ -17,7 +17,7 @@ from services.directory.lookups import LOOKUPS
 from services.directory.search import listing
 from services.directory.search import planner as way
 from services.directory.search.listing import PLANS, list_users
-from services.eventstore.log.postgres import IN_ORDER
+from services.eventstore.log.reader import IN_ORDER
 from services.platform import sql
 from services.platform.database import Database, Parameters, Row
 from services.projector import checkpoints

@@ -1,7 +1,8 @@
 """Which appends of a batch share a transaction, and who waits for whom."""
 
 from services.domain.claim_kinds import Claim
-from services.eventstore.log.store import Append, Schedule, schedule
+from services.eventstore.log.schedule import Schedule, schedule
+from services.eventstore.log.store import Append
 from tests.support.log import append
 
 X: Claim = ("email", "x@example.com")

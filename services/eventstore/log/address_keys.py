@@ -9,6 +9,7 @@ from typing import LiteralString
 
 from services.domain import email_address
 from services.domain.streams import StoredEvent
+from services.eventstore.keys.cache import DataKeyCache
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log import arrays, rows
 from services.platform import sql
@@ -27,7 +28,7 @@ def _sql(name: str) -> LiteralString:
 async def renew(settings: Settings, ring: KeyRing, service: str) -> int:
     """Give every address the claim of today; how many had another. Raises DatabaseUnavailable."""
     database = Database(settings, f"{service} address keys", role=service)
-    keys = rows.DataKeys(ring, 1)
+    keys = DataKeyCache(ring, 1)
     moved = 0
     try:
         while found := await database.fetch(_sql("address_keys_position"), []):
@@ -53,7 +54,7 @@ async def _move(connection: Connection, ring: KeyRing, user_id: str) -> bool:
     async with connection.transaction():
         await connection.execute(_sql("lock_head"))  # The address stays as it is read.
         cursor = await connection.execute(_sql("newest_address"), [user_id], binary=True)
-        (address,) = [rows.event(row, rows.DataKeys(ring, 1)) for row in await cursor.fetchall()]
+        (address,) = [rows.event(row, DataKeyCache(ring, 1)) for row in await cursor.fetchall()]
         old = _old_key(address)
         if old is None or address.private is None:
             return False

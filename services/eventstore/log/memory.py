@@ -7,6 +7,7 @@ from datetime import datetime
 from services.domain.claim_kinds import Claim
 from services.domain.snapshots import Snapshot
 from services.domain.streams import StoredEvent, user_of
+from services.eventstore.log.schedule import unfounded
 from services.eventstore.log.store import (
     END,
     Append,
@@ -16,7 +17,6 @@ from services.eventstore.log.store import (
     Repeated,
     Result,
     VersionConflict,
-    unfounded,
 )
 from services.eventstore.log.tails import PAGE, Tail, Wanted
 
