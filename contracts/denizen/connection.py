@@ -14,9 +14,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import ParseResult, urlsplit
+from urllib.parse import ParseResult
 
-from denizen import arguments, errors
+from denizen import errors
+from denizen.addresses import SECURE, address
 from denizen.hardening import Client
 from denizen.secure_tcp import SecureTcp
 from denizen.websocket import SecureWebSocket
@@ -26,9 +27,6 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError, SecureConnWantedError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-DEFAULT_SERVERS = "nats://127.0.0.1:4222"
-_SECURE = {"nats": "tls", "tls": "tls", "ws": "wss", "wss": "wss"}
-"""The schemes of addresses, and each one's with TLS."""
 _KEY_OPTIONS = ("user_credentials", "nkeys_seed", "nkeys_seed_str")
 _TLS_OPTIONS = ("tls", "tls_hostname", "tls_handshake_first")
 _GREETING_SECONDS = 1.0
@@ -43,25 +41,6 @@ OnUnreadable = Callable[[bytes], Awaitable[None]]
 """Is told the reply subject, as it came, of a message that could not be read."""
 
 
-def addresses(servers: str | Sequence[str] | None) -> list[str]:
-    """The servers to connect to: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
-    found = servers or (os.environ.get("DENIZEN_NATS_URL") or DEFAULT_SERVERS).split(",")
-    return [_address(server) for server in ([found] if isinstance(found, str) else arguments.texts("servers", found))]
-
-
-def _address(server: str) -> str:
-    scheme, separator, rest = server.strip().rpartition("://")
-    scheme = scheme.lower() if separator else "nats"
-    if scheme not in _SECURE:
-        raise ValueError("servers: an address is not nats://host:port, tls://host:port, ws:// or wss://")
-    address = f"{scheme}://{rest}"
-    try:
-        urlsplit(address).port  # noqa: B018 - looked at for its error
-    except ValueError:
-        raise ValueError("servers: the port of an address is not a number from 0 to 65535") from None
-    return address
-
-
 def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
     """TLS that trusts the certificates of a PEM file alone. Raises TlsFailed where it holds none."""
     try:
@@ -73,7 +52,7 @@ def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
 
 async def opened(
     servers: Sequence[str], options: Mapping[str, Any], *, unreadable: OnUnreadable | None = None
-) -> Connection:
+) -> NatsConnection:
     """A connection to one of the `servers`, with the options of nats.connect; tried until a server lets it in.
 
     A `tls://` or `wss://` address, an option of TLS or DENIZEN_NATS_CA (a PEM file) means TLS with all servers, also
@@ -81,18 +60,18 @@ async def opened(
 
     Raises TlsFailed and NatsLoginRefused, and what nats.connect raises where `allow_reconnect` is off.
     """
-    found = [_address(server) for server in servers]
+    found = [address(server) for server in servers]
     authority = os.environ.get("DENIZEN_NATS_CA")
     if authority and options.get("tls") is None:
         options = {**options, "tls": trusting(authority)}
     secure = any(server.startswith(("tls:", "wss:")) for server in found) or any(map(options.get, _TLS_OPTIONS))
     if secure:
-        found = [f"{_SECURE[scheme]}://{rest}" for scheme, _, rest in (server.partition("://") for server in found)]
+        found = [f"{SECURE[scheme]}://{rest}" for scheme, _, rest in (server.partition("://") for server in found)]
     if any(server.startswith("ws") for server in found) and importlib.util.find_spec("aiohttp") is None:
         raise errors.NoAnswer("ws:// and wss:// need aiohttp: pip install aiohttp")
     if any(map(options.get, _KEY_OPTIONS)) and importlib.util.find_spec("nkeys") is None:
         raise errors.NoAnswer(f"{' and '.join(_KEY_OPTIONS)} need nkeys: pip install nkeys")
-    connection = Connection(_secured(found) if secure else None, unreadable)
+    connection = NatsConnection(_secured(found) if secure else None, unreadable)
     try:
         await connection.connect(servers=found, **options)
     except BaseException:
@@ -112,7 +91,7 @@ async def taken(client: Client, seconds: int = 10) -> None:
         await client.flush(seconds)
 
 
-class Connection(Client):
+class NatsConnection(Client):
     """nats-py's connection, mended where it would be insecure, deaf or silent."""
 
     def __init__(self, transport: Transport | None, unreadable: OnUnreadable | None = None) -> None:
@@ -250,7 +229,7 @@ for _name in ("_process_msg", "_process_err", "_process_connect_init"):
 class Question:
     """A request and its repeats, from the first one sent to the reply."""
 
-    def __init__(self, connection: Connection, subject: str, token: str) -> None:
+    def __init__(self, connection: NatsConnection, subject: str, token: str) -> None:
         self.connection = connection
         self.subject = subject
         self.inbox = ""

@@ -3,7 +3,7 @@
 import logging
 from typing import Any, Literal
 
-from denizen.connection import DENIED, Connection, OnUnreadable, opened, trusting
+from denizen.connection import DENIED, NatsConnection, OnUnreadable, opened, trusting
 from nats.aio.client import Client
 from nats.errors import Error
 
@@ -64,7 +64,7 @@ def _options(settings: Settings, user: OwnNatsUser) -> dict[str, Any]:
     }
 
 
-async def connect(settings: Settings, user: OwnNatsUser, unreadable: OnUnreadable | None = None) -> Connection:
+async def connect(settings: Settings, user: OwnNatsUser, unreadable: OnUnreadable | None = None) -> NatsConnection:
     """A connection under one of our users, tried until a server lets it in. Needs `settings.nats_url`.
 
     `unreadable` is told the reply subjects of messages that cannot be read. Raises TlsFailed, NatsLoginRefused.

@@ -5,7 +5,7 @@ import asyncio
 import nats.aio.client
 import nats.protocol.parser
 import pytest
-from denizen.connection import Connection
+from denizen.connection import NatsConnection
 from denizen.hardening import wait_for, with_globals
 
 
@@ -41,7 +41,7 @@ async def test_reply_is_awaited_until_its_timeout() -> None:
 def test_connection_has_parser_of_its_own() -> None:
     """Denizen's reads a subject with a vertical tab as nats-server does; that of nats-py stays as it was."""
     line = b"MSG a\x0bb 1 5\r\n"
-    ours = vars(Connection(None))["_ps"].parse.__globals__["MSG_RE"].match(line)
+    ours = vars(NatsConnection(None))["_ps"].parse.__globals__["MSG_RE"].match(line)
     theirs = nats.protocol.parser.MSG_RE.match(line)
     assert ours[1] == b"a\x0bb"
     assert theirs is not None
