@@ -9,7 +9,7 @@ from denizen.arguments import JsonObject
 from denizen.blocking import Blocking, blocking
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
-from denizen.users import sections, with_changes
+from denizen.user_fields import sections, with_changes
 
 
 class Sessions:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sys
-import unicodedata
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from denizen import arguments
 from denizen.errors import ValidationFailed
+from denizen.import_chunks import Chunk, in_chunks, is_plain
+from denizen.import_rehearsal import Rehearsal
+from denizen.import_results import ImportResult, ImportSummary
 from denizen.importing import BadRow, Format, Preset, Row
 from denizen.importing.presets.system import UNSAID
 from denizen.importing.reading import Source, read_all
@@ -24,191 +26,17 @@ from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
 from denizen.transport import CommandOptions, Transport
 from pydantic_core import to_json
 
-_ROWS = 500
-_PLAIN = 20
-"""Rows that one with a password counts for: hashing it takes longer than so many rows do."""
-_OCTETS = 800_000
-"""Of a chunk: NATS passes messages of 1 MB."""
 _IN_FLIGHT = 3
 _CHUNK_SECONDS = 300.0
 """How long a chunk is tried, over an outage of Denizen's too."""
 _TRY_SECONDS = 5.0
 """How long one answer is waited for. A chunk that is sent again while it still waits there is answered, and does no
 harm."""
-_SHOWN = 1000
 _NAMED = 32
 """Fields that the result of a row names."""
 _ANOTHER = "this chunk of the job came before with other rows, or to be taken in another way; name another job"
 """As the service says it."""
-Verified = Literal["all", "none", "as-given"]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """What became of a row.
-
-    Attributes:
-        line: that of the file, or its number in an iterable, from 1.
-        reason: why the row was left out.
-        not_taken: the first paths of filled fields that the user did not get.
-        changed: fields of the user whose value is not that of the source, each with a message.
-        not_changed: of an updated user, the fields that are not as in the row, because users or operators decided on
-            them.
-    """
-
-    line: int
-    status: Literal["created", "updated", "skipped", "failed", "left_out"]
-    user_id: str | None = None
-    error: ErrorBody | None = None
-    reason: str | None = None
-    not_taken: Sequence[str] = ()
-    changed: Sequence[tuple[str, str]] = ()
-    not_changed: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class ImportSummary:
-    """The results of an import, counted.
-
-    Attributes:
-        before: rows that an earlier run of the same job had sent.
-        left_out: rows that are no users, such as service accounts; they are in no other count.
-        not_changed: updated users who are not wholly as in their rows (`ImportResult.not_changed`).
-        results: of those that were sent now, and of those that an earlier run refused: of the first thousand rows that
-            failed, and, in imports of at most a thousand rows, of all.
-        report: refusals, rows left out, fields not taken and changed values, in groups; over all runs of the job.
-    """
-
-    import_id: str
-    created: int = 0
-    updated: int = 0
-    skipped: int = 0
-    failed: int = 0
-    before: int = 0
-    left_out: int = 0
-    not_changed: int = 0
-    results: list[ImportResult] = field(default_factory=list[ImportResult])
-    report: ImportReport = field(default_factory=ImportReport)
-
-    @property
-    def success(self) -> int:
-        """Rows that did not fail."""
-        return self.created + self.updated + self.skipped
-
-    @property
-    def rows(self) -> int:
-        return self.success + self.failed
-
-    def add(self, result: ImportResult) -> None:
-        """Count a row."""
-        setattr(self, result.status, getattr(self, result.status) + 1)
-        if result.not_changed:
-            self.not_changed += 1
-        self.keep(result)
-
-    def keep(self, result: ImportResult) -> None:
-        """Keep the result of a row, as far as there is room."""
-        if self.rows == _SHOWN + 1:
-            self.results = [each for each in self.results if each.status == "failed"]
-        if len(self.results) < _SHOWN and (self.rows <= _SHOWN or result.status == "failed"):
-            self.results.append(result)
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """`before`: how many rows are before it; `encoded`: the users of its rows as JSON."""
-
-    number: int
-    before: int = 0
-    rows: list[Row] = field(default_factory=list[Row])
-    encoded: list[bytes] = field(default_factory=list[bytes])
-    bad: list[BadRow | LeftOutRow] = field(default_factory=list[BadRow | LeftOutRow])
-    """Rows that are not sent."""
-    weight: int = 0
-    octets: int = 0
-
-    @property
-    def full(self) -> bool:
-        return self.weight >= _ROWS or self.octets >= _OCTETS
-
-    @property
-    def end(self) -> int:
-        """How many rows there are up to its end."""
-        return self.before + len(self.rows) + len(self.bad)
-
-
-def _chunks(rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[_Chunk]:
-    """The same source gives the same chunks: so an import that is begun again knows which are done."""
-    chunk = _Chunk(0)
-    for row in rows:
-        encoded = to_json(row.user) if isinstance(row, Row) else b""
-        octets = len(encoded)
-        if chunk.full or (chunk.octets and chunk.octets + octets > _OCTETS):
-            yield chunk
-            chunk = _Chunk(chunk.number + 1, chunk.end)
-        if not isinstance(row, Row):
-            chunk.bad.append(row)
-        elif octets > _OCTETS:
-            chunk.bad.append(BadRow(row.line, "malformed_message", f"the row is longer than {_OCTETS} octets"))
-        else:
-            chunk.rows.append(row)
-            chunk.encoded.append(encoded)
-            chunk.octets += octets
-        chunk.weight += _PLAIN if isinstance(row, Row) and _is_plain(row.user.get("password")) else 1
-    yield chunk
-
-
-def _is_plain(password: Any) -> bool:
-    return isinstance(password, str) and not password.startswith("hashed:")
-
-
-class _Rehearsed:
-    """The unique values that a dry run's rows would take: the service sees one chunk at a time, and takes none."""
-
-    def __init__(self, on_conflict: OnConflict) -> None:
-        self._on_conflict = on_conflict
-        self._rows = 0
-        self._taken: dict[int, int] = {}
-        """Hashes, for there may be millions, and the number of the row that would have each."""
-
-    def judged(self, user: Mapping[str, Any], result: ImportResult) -> ImportResult:
-        """The result of a row of this user, given that those before it are in."""
-        if result.status != "created":
-            return result
-        claims = [(kind, hash((kind, value))) for kind, value in _claims(user)]
-        holders = {kind: self._taken[claim] for kind, claim in claims if claim in self._taken}
-        if not holders:
-            self._rows += 1
-            self._taken.update(dict.fromkeys((claim for _, claim in claims), self._rows))
-            return result
-        twice = next(iter(holders))
-        if twice != "id" or holders.get("email") == holders["id"]:
-            if self._on_conflict == "skip":
-                return ImportResult(result.line, "skipped")
-            if self._on_conflict == "update" and twice in ("id", "email"):
-                return ImportResult(result.line, "updated")
-        code, name = _TWICE.get(twice, ("identity_taken", "providerId"))
-        return ImportResult(
-            result.line, "failed", error=ErrorBody(code=code, message=f"another row has this {name}", field=name)
-        )
-
-
-_TWICE: Mapping[str, tuple[str, str]] = {
-    "id": ("validation_failed", "id"),
-    "email": ("email_taken", "email"),
-    "externalId": ("external_id_taken", "externalId"),
-}
-
-
-def _claims(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The values that only one user can have, in the service's order. It knows more forms of an address."""
-    if (user_id := user.get("id")) is not None:
-        yield "id", user_id
-    yield "email", unicodedata.normalize("NFKC", user["email"]).casefold()
-    if (external_id := user.get("externalId")) is not None:
-        yield "externalId", external_id
-    for each in user.get("identities", ()):
-        yield f"identity {each['provider']}", each["providerId"]
+VerifiedAddresses = Literal["all", "none", "as-given"]
 
 
 @dataclass(slots=True)
@@ -232,7 +60,7 @@ class Import:
         on_result: Callable[[ImportResult], None] | None,
         on_progress: Callable[[ImportSummary], None] | None,
         told: int,
-        verified: Verified = "as-given",
+        verified: VerifiedAddresses = "as-given",
         without_hashes: WithoutHashes = "none",
     ) -> None:
         """Raises TypeError where an argument has a wrong type; what is sent, the service checks."""
@@ -246,7 +74,7 @@ class Import:
         if without_hashes == "unsupported":  # With `all` no hash is sent.
             self._options["withoutHashes"] = without_hashes
         self._without_hashes: WithoutHashes = without_hashes
-        self._rehearsed = _Rehearsed(on_conflict) if dry_run else None
+        self._rehearsal = Rehearsal(on_conflict) if dry_run else None
         self._resumes = import_id is not None and not dry_run
         self._on_result = arguments.function("on_result", on_result)
         self._on_progress = arguments.function("on_progress", on_progress)
@@ -262,9 +90,9 @@ class Import:
         """Send all of it. Raises DenizenError where a chunk is not taken for five minutes: begin it again later."""
         if self._resumes:
             await self._resume()
-        chunks = _chunks(self._noted(read_all(source, format=format, preset=preset)))
+        chunks = in_chunks(self._noted(read_all(source, format=format, preset=preset)))
         unproved = set(self._proofs)
-        waiting: deque[tuple[_Chunk, asyncio.Task[list[_Said]]]] = deque()
+        waiting: deque[tuple[Chunk, asyncio.Task[list[_Said]]]] = deque()
         try:
             while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
                 told = self._on_result is None or chunk.end <= self._told
@@ -302,18 +130,18 @@ class Import:
             # before, the last one is not.
             self._proofs = frozenset({progress.chunks[0][0], progress.chunks[-1][1]})
 
-    def _is_done(self, chunk: _Chunk) -> bool:
+    def _is_done(self, chunk: Chunk) -> bool:
         at = bisect_right(self._done, (chunk.number, sys.maxsize)) - 1
         return at >= 0 and chunk.number <= self._done[at][1]
 
-    async def _send(self, chunk: _Chunk) -> list[_Said]:
+    async def _send(self, chunk: Chunk) -> list[_Said]:
         """The results of a chunk, in the order of its lines."""
         said = [_Said(_unsent(row)) for row in chunk.bad]
         if chunk.rows:
             command_id = secrets.token_hex(16)
             about = to_json({"importId": self.summary.import_id, "chunk": chunk.number, **self._options})
             users = [
-                await self._sealed(row.user, command_id) if _is_plain(row.user.get("password")) else encoded
+                await self._sealed(row.user, command_id) if is_plain(row.user.get("password")) else encoded
                 for row, encoded in zip(chunk.rows, chunk.encoded, strict=True)
             ]
             body = b'{"users":[%b],%b' % (b",".join(users), about[1:])
@@ -333,17 +161,17 @@ class Import:
         sealed = await self._transport.sealed(user["password"], command_id, _CHUNK_SECONDS)
         return to_json({**user, "password": sealed})
 
-    async def _note(self, chunk: _Chunk, sending: asyncio.Task[list[_Said]]) -> None:
+    async def _note(self, chunk: Chunk, sending: asyncio.Task[list[_Said]]) -> None:
         for number, each in enumerate(await sending, chunk.before + 1):
             self._note_row(chunk, number, each)
         if self._on_progress is not None:
             self._on_progress(self.summary)
 
-    def _note_row(self, chunk: _Chunk, number: int, said: _Said) -> None:
+    def _note_row(self, chunk: Chunk, number: int, said: _Said) -> None:
         result, row = said.result, said.row
         if row is not None:
-            if self._rehearsed:
-                result = self._rehearsed.judged(row.user, result)
+            if self._rehearsal:
+                result = self._rehearsal.judged(row.user, result)
             for name, message in result.changed:
                 self.summary.report.changed.add((name, message), result.line)
             if row.not_taken or row.changed:
@@ -372,7 +200,7 @@ class Import:
             yield taken
 
 
-def _flag_of(verified: Verified) -> bool | None:
+def _flag_of(verified: VerifiedAddresses) -> bool | None:
     flags: Mapping[Any, bool | None] = {"all": True, "none": False, "as-given": None}
     if arguments.text("verified", verified) not in flags:
         raise ValueError("verified: must be all, none or as-given")

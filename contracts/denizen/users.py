@@ -1,34 +1,28 @@
-"""`client.auth.users`: create, find and change users."""
+"""`client.auth.users`: create, find and change users. Long, because each request is one method here (decision 47)."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from denizen import arguments
 from denizen.arguments import JsonObject
-from denizen.blocking import Blocking, blocking
 from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
 from denizen.transport import CommandOptions, Transport
 from denizen.undoing import UndoSummary, undo
+from denizen.user_fields import UNSET, Unset, sections, with_changes
 
 if TYPE_CHECKING:  # Most services never import users (decision 49).
+    from denizen.import_results import ImportResult, ImportSummary
     from denizen.importing import Format, Preset
     from denizen.importing.reading import Source
     from denizen.importing.without_hashes import WithoutHashes
-    from denizen.transfer import ImportResult, ImportSummary, Verified
+    from denizen.transfer import VerifiedAddresses
 
 PAGE = 500
 """Users that `iter_all` asks for at a time."""
-
-
-class _Unset:
-    """The default of an argument that was not given: None already means "remove it"."""
-
-
-UNSET: Final = _Unset()
 
 
 class Users:
@@ -70,7 +64,7 @@ class Users:
         profile: JsonObject | Profile | None = None,
         metadata: JsonObject | None = None,
         app_metadata: JsonObject | None = None,
-        external_id: str | _Unset | None = UNSET,
+        external_id: str | Unset | None = UNSET,
         **options: Unpack[CommandOptions],
     ) -> User:
         """Change what is given. The sections merge at their top level: a key of None is removed, absent ones stay.
@@ -79,7 +73,7 @@ class Users:
         there or by its own argument. `external_id=None` removes it. Raises UserNotFound, ExternalIdTaken.
         """
         body = {"userId": user_id} | sections(profile, metadata, app_metadata)
-        if not isinstance(external_id, _Unset):
+        if not isinstance(external_id, Unset):
             body["externalId"] = external_id
         return await self._change("UpdateUser", with_changes(body, changes), options)
 
@@ -266,7 +260,7 @@ class Users:
         on_result: Callable[[ImportResult], None] | None = None,
         on_progress: Callable[[ImportSummary], None] | None = None,
         told: int = 0,
-        verified: Verified = "as-given",
+        verified: VerifiedAddresses = "as-given",
         without_hashes: WithoutHashes = "none",
     ) -> ImportSummary:
         """Import users: from a file (JSONL, a JSON array, CSV, gzipped or not), or from anything that yields dicts.
@@ -342,82 +336,5 @@ class Users:
             page = await self.list(count=PAGE, cursor=cursor, status=status, search=search, sort=sort)
             for user in page:
                 yield user
-            if (cursor := page.next_cursor) is None:
-                return
-
-
-def sections(
-    profile: JsonObject | Profile | None, metadata: JsonObject | None, app_metadata: JsonObject | None
-) -> dict[str, Any]:
-    """Those of the three that were given, as on the wire."""
-    if isinstance(profile, Profile):
-        profile = profile.model_dump(by_alias=True, exclude_unset=True)
-    sections = {"profile": profile, "metadata": metadata, "appMetadata": app_metadata}
-    return {name: section for name, section in sections.items() if section is not None}
-
-
-def with_changes(body: dict[str, Any], changes: JsonObject | None) -> dict[str, Any]:
-    """The body with `changes`, fields as on the wire. Raises TypeError where one is in both."""
-    if changes is None:
-        return body
-    given = dict(arguments.mapping("changes", changes))
-    if twice := sorted(body.keys() & given.keys()):
-        raise TypeError(f"{twice[0]}: given both in changes and by its own argument")
-    if isinstance(given.get("profile"), Profile):
-        given |= sections(given["profile"], None, None)
-    return body | given
-
-
-class BlockingUsers(Blocking[Users]):
-    """`Users`, each call waiting for its result."""
-
-    create = blocking(Users.create)
-    update = blocking(Users.update)
-    block = blocking(Users.block)
-    unblock = blocking(Users.unblock)
-    deactivate = blocking(Users.deactivate)
-    reactivate = blocking(Users.reactivate)
-    delete = blocking(Users.delete)
-    register = blocking(Users.register)
-    change_email = blocking(Users.change_email)
-    send_verification_email = blocking(Users.send_verification_email)
-    verify_email = blocking(Users.verify_email)
-    change_password = blocking(Users.change_password)
-    reset_password = blocking(Users.reset_password)
-    send_password_reset_email = blocking(Users.send_password_reset_email)
-    confirm_password_reset = blocking(Users.confirm_password_reset)
-    get = blocking(Users.get)
-    get_by_email = blocking(Users.get_by_email)
-    get_by_external_id = blocking(Users.get_by_external_id)
-    list = blocking(Users.list)
-    history = blocking(Users.history)
-    login_history = blocking(Users.login_history)
-    link_identity = blocking(Users.link_identity)
-    unlink_identity = blocking(Users.unlink_identity)
-    list_identities = blocking(Users.list_identities)
-    import_users = blocking(Users.import_users)
-    undo_import = blocking(Users.undo_import)
-    _export_piece = blocking(Users.export_piece)
-    _export_end = blocking(Users.export_end)
-
-    def export(self, **options: Unpack[ExportOptions]) -> Generator[ExportPiece]:
-        """As `Users.export`; `contextlib.closing` closes it."""
-        piece: ExportPiece | None = None
-        try:
-            while piece is None or piece.follows is not None:
-                piece = self._export_piece(piece, options)
-                yield piece
-        finally:
-            if piece is not None and self._thread.is_alive():
-                self._export_end(piece)
-
-    def iter_all(
-        self, *, status: Status | None = None, search: str | None = None, sort: Sort = "-createdAt"
-    ) -> Iterator[User]:
-        """As `Users.iter_all`."""
-        cursor: str | None = None
-        while True:
-            page = self.list(count=PAGE, cursor=cursor, status=status, search=search, sort=sort)
-            yield from page
             if (cursor := page.next_cursor) is None:
                 return

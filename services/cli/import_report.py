@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from services.cli import show
 
 if TYPE_CHECKING:
-    from denizen.transfer import ImportSummary
+    from denizen.import_results import ImportSummary
 
 _WIDTH = 79
 _GROUPS = 20

@@ -12,7 +12,7 @@ from services.cli.files import shut, stopped
 from services.platform.printable import escaped
 
 if TYPE_CHECKING:
-    from denizen.transfer import ImportResult
+    from denizen.import_results import ImportResult
 
 _HEAD = b'{"importId"'
 """What a file of results begins with."""

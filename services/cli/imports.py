@@ -18,7 +18,7 @@ from services.cli.import_report import print_report
 from services.cli.import_results import results_of
 
 if TYPE_CHECKING:
-    from denizen.transfer import ImportSummary
+    from denizen.import_results import ImportSummary
 
 app = typer.Typer(add_completion=False)
 

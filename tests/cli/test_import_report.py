@@ -7,7 +7,7 @@ from pathlib import Path
 import denizen as contract
 import pytest
 from denizen.messages import ErrorBody
-from denizen.transfer import ImportResult
+from denizen.import_results import ImportResult
 
 from services.cli.import_results import line_of
 from tests.cli.test_commands import Shell

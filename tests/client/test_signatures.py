@@ -9,7 +9,8 @@ import denizen
 import pytest
 from denizen import Client
 from denizen.sessions import BlockingMe, BlockingSessions, Me, Sessions
-from denizen.users import BlockingUsers, Users
+from denizen.blocking_users import BlockingUsers
+from denizen.users import Users
 
 CALLS = [
     (blocking, resource, name)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 from denizen.exporting import ExportPiece
-from denizen.transfer import ImportResult, ImportSummary
+from denizen.import_results import ImportResult, ImportSummary
 from denizen.transport import Transport
 from nats.errors import NoRespondersError
 from typeid import TypeID
