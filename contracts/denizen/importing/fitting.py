@@ -8,102 +8,35 @@ too.
 from __future__ import annotations
 
 import json
-import re
-import zoneinfo
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from collections.abc import Iterable
 from typing import Any, cast
-from urllib.parse import urlsplit
 
+from denizen.importing.faults import (
+    MAX_IDENTITIES,
+    METADATA_DEPTH,
+    METADATA_OCTETS,
+    PROFILE_FAULTS,
+    depth,
+    id_fault,
+    identity_fault,
+    instant,
+    octets,
+    time_fault,
+    unknown_fault,
+)
 from denizen.importing.languages import language_tag
+from denizen.importing.plain_users import surely_fits
 from denizen.importing.report import shown_name
 from denizen.importing.rows import Json
 
-MAX_NAME, MAX_PICTURE, MAX_TAG, MAX_ID = 256, 2048, 64, 256
-"""Characters of a name, of a picture's URL, of a locale or a time zone, and of an id elsewhere."""
-MAX_IDENTITIES = 64
-METADATA_OCTETS = 16 * 1024
-METADATA_DEPTH = 8
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x80-\x9f\u2028\u2029]")
-_PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-_FIRST_YEAR = datetime(1970, 1, 1, tzinfo=UTC)
-_SKEW = timedelta(minutes=4)
-"""The service grants five minutes."""
 _TIMES = ("createdAt", "updatedAt", "blockedAt")
-
-_NOTHING: Json = {}
-_PLAIN_TIME = re.compile(
-    r"(?:19[7-9]|2[0-9]{2})[0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
-    r"(?:\.[0-9]{1,6})?Z"
-)
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](?:/[!-~]*)?")
-_THIS_YEAR = f"{datetime.now(UTC).year}"
-
 Change = tuple[str, str]
 """A field of ours, and what happened to its value."""
-_Fault = str | None
 
 
 def fit(user: Json, raw: Json) -> list[Change]:
     """Change a user in place until the service can keep every field. `raw`: the row of the source."""
-    return [] if _surely_fits(user) else _Fitting(user, raw).changes()
-
-
-def _surely_fits(user: Json) -> bool:
-    """Whether no field can need a change: so of nearly all users, at a tenth of the cost of a full check."""
-    return (
-        _is_plain_profile(user.get("profile", _NOTHING))
-        and _is_plain_id(user.get("externalId", "1"))
-        and _are_plain_times(user)
-        and _are_plain_identities(user.get("identities", []))
-        and all(section not in user or _is_small(user[section]) for section in ("metadata", "appMetadata"))
-    )
-
-
-def _is_plain_profile(profile: Any) -> bool:
-    if profile.__class__ is not dict:
-        return False
-    for field, value in profile.items():
-        if value.__class__ is not str or not value.isprintable() or not _PLAIN.get(field, _is_odd)(value):
-            return False
-    return True
-
-
-def _is_plain_id(value: Any) -> bool:
-    return value.__class__ is str and 0 < len(value) <= MAX_ID and value.isprintable()
-
-
-def _are_plain_times(user: Json) -> bool:
-    created, updated = user.get("createdAt"), user.get("updatedAt")
-    if "blockedAt" in user or not (created is None or _is_past(created)):
-        return False
-    return updated is None or (created is not None and _is_past(updated) and created[:19] < updated[:19])
-
-
-def _are_plain_identities(identities: Any) -> bool:
-    if identities.__class__ is not list or len(identities) > 1:
-        return False
-    return all(not _identity_fault(each) and "linkedAt" not in each for each in identities)
-
-
-def _is_past(time: Any) -> bool:
-    return time.__class__ is str and time < _THIS_YEAR and _PLAIN_TIME.fullmatch(time) is not None
-
-
-def _is_small(metadata: Any) -> bool:
-    """By its text in Python, of which a character has at most six octets in JSON."""
-    if not isinstance(metadata, dict):
-        return False
-    text = repr(cast(Json, metadata))
-    return len(text) < METADATA_OCTETS // 6 and text.count("{") + text.count("[") <= METADATA_DEPTH
-
-
-def _is_odd(_: str) -> bool:
-    return False
+    return [] if surely_fits(user) else _Fitting(user, raw).changes()
 
 
 class _Fitting:
@@ -121,7 +54,7 @@ class _Fitting:
                 self._move(section, user.pop(section), "is not an object")
         if "profile" in user:
             self._fit_profile(dict(user["profile"]))
-        if (external_id := user.get("externalId")) is not None and (fault := _id_fault(external_id)):
+        if (external_id := user.get("externalId")) is not None and (fault := id_fault(external_id)):
             self._move("externalId", user.pop("externalId"), fault)
         self._fit_times()
         if "identities" in user:
@@ -140,14 +73,14 @@ class _Fitting:
                 del profile[field]
             elif field == "locale" and isinstance(value, str) and (tag := language_tag(value)):
                 profile[field] = tag  # `de_AT` is `de-AT`.
-            elif fault := _PROFILE.get(field, _unknown_fault)(value):
+            elif fault := PROFILE_FAULTS.get(field, unknown_fault)(value):
                 self._move(f"profile.{field}", profile.pop(field), fault)
         self._user["profile"] = profile
 
     def _fit_times(self) -> None:
         user = self._user
         for field in _TIMES:
-            if field in user and (fault := _time_fault(user[field])):
+            if field in user and (fault := time_fault(user[field])):
                 self._move(field, user.pop(field), fault)
         if "blockedAt" in user and user.get("status") not in ("BLOCKED", "DEACTIVATED"):
             self._move("blockedAt", user.pop("blockedAt"), "is of a user who is neither BLOCKED nor DEACTIVATED")
@@ -158,9 +91,9 @@ class _Fitting:
             self._move(
                 "updatedAt", user.pop("updatedAt"), "there is no createdAt, which is then the time of the import"
             )
-        elif _at(updated) < _at(created):
+        elif instant(updated) < instant(created):
             self._move("updatedAt", user.pop("updatedAt"), "lies before createdAt")
-        elif "blockedAt" in user and _at(user["blockedAt"]) > _at(updated):
+        elif "blockedAt" in user and instant(user["blockedAt"]) > instant(updated):
             self._move("blockedAt", user.pop("blockedAt"), "lies after updatedAt")
 
     def _fit_identities(self, identities: list[Any]) -> None:
@@ -168,7 +101,7 @@ class _Fitting:
         lost: dict[str, list[Any]] = {}
         seen: set[tuple[str, str]] = set()
         for each in identities:
-            fault = _identity_fault(each)
+            fault = identity_fault(each)
             if fault is None and (pair := (each["provider"], each["providerId"])) not in seen:
                 seen.add(pair)
                 kept.append(each)
@@ -186,7 +119,7 @@ class _Fitting:
         latest = self._user.get("updatedAt")
         for each in identities:
             at = each.get("linkedAt")
-            if at is not None and (_time_fault(at) or (latest is not None and _at(at) > _at(latest))):
+            if at is not None and (time_fault(at) or (latest is not None and instant(at) > instant(latest))):
                 del each["linkedAt"]
                 self._changes.append(("identities.linkedAt", "is not a time that can be kept: left out"))
 
@@ -196,7 +129,7 @@ class _Fitting:
         text = json.dumps(metadata)
         if text.count("{") + text.count("[") > METADATA_DEPTH:
             for key, value in metadata.items():
-                if _depth(value) >= METADATA_DEPTH:
+                if depth(value) >= METADATA_DEPTH:
                     metadata[key] = json.dumps(value, ensure_ascii=False)
                     self._changes.append(
                         (f"{section}.{key}", f"is nested deeper than {METADATA_DEPTH} levels: kept as a text of JSON")
@@ -206,7 +139,7 @@ class _Fitting:
 
     def _make_room(self, section: str, metadata: Json) -> None:
         """Leave out the largest parts until the rest has room. Sizes are taken once: there may be 100,000 parts."""
-        sizes = {key: _octets(key) + _octets(value) + len(":,") for key, value in metadata.items()}
+        sizes = {key: octets(key) + octets(value) + len(":,") for key, value in metadata.items()}
         left = sum(sizes.values()) + 1
         for key in sorted(sizes, key=sizes.__getitem__, reverse=True):
             if left <= METADATA_OCTETS:
@@ -226,119 +159,12 @@ class _Fitting:
             if key in kept and kept[key] != value:
                 continue
             more = {**kept, key: value}
-            if _octets(more) > METADATA_OCTETS or _depth(more) > METADATA_DEPTH:
+            if octets(more) > METADATA_OCTETS or depth(more) > METADATA_DEPTH:
                 break
             self._user["appMetadata"] = more
             self._changes.append((field, f"{fault}: kept in appMetadata as {shown_name(key)}"))
             return
         self._changes.append((field, f"{fault}: not taken, because appMetadata has no room for it"))
-
-
-def _text_fault(most: int) -> Callable[[Any], _Fault]:
-    def fault(value: Any) -> _Fault:
-        if not isinstance(value, str):
-            return "is not text"
-        if len(value) > most:
-            return f"has more than {most} characters"
-        return "holds control characters" if not value.isprintable() and _CONTROL.search(value) else None
-
-    return fault
-
-
-def _unknown_fault(_: Any) -> _Fault:
-    return "is not a field of profiles"
-
-
-_name_fault, _picture_fault, _tag_fault = _text_fault(MAX_NAME), _text_fault(MAX_PICTURE), _text_fault(MAX_TAG)
-
-
-def _web_address_fault(value: Any) -> _Fault:
-    if fault := _picture_fault(value):
-        return fault
-    try:
-        parts = urlsplit(cast(str, value))
-        if parts.scheme in ("http", "https") and parts.hostname and " " not in value and parts.port != 0:
-            return None
-    except ValueError:
-        pass
-    return "is not an http or https URL"
-
-
-def _locale_fault(value: Any) -> _Fault:
-    return _tag_fault(value) or "is not a language tag that is known"
-
-
-def _time_zone_fault(value: Any) -> _Fault:
-    return _tag_fault(value) or (None if value in _time_zones() else "is not the name of an IANA time zone")
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones()) - {"localtime", "posixrules", "Factory"}
-
-
-_PROFILE: Mapping[str, Callable[[Any], _Fault]] = {
-    "firstName": _name_fault,
-    "lastName": _name_fault,
-    "displayName": _name_fault,
-    "picture": _web_address_fault,
-    "locale": _locale_fault,
-    "timezone": _time_zone_fault,
-}
-
-
-_PLAIN: Mapping[str, Callable[[str], bool]] = {
-    "firstName": lambda text: len(text) <= MAX_NAME,
-    "lastName": lambda text: len(text) <= MAX_NAME,
-    "displayName": lambda text: len(text) <= MAX_NAME,
-    "picture": lambda text: len(text) <= MAX_PICTURE and _PLAIN_URL.fullmatch(text) is not None,
-    "locale": lambda text: text in _PLAIN_TAGS,
-    "timezone": lambda text: text in _time_zones(),
-}
-"""By field: whether a text surely fits."""
-_PLAIN_TAGS = frozenset(
-    {"de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "zh", "en-US", "en-GB", "de-AT", "de-DE"}
-)
-
-
-def _id_fault(value: Any) -> _Fault:
-    return "is empty" if value == "" else _text_fault(MAX_ID)(value)
-
-
-def _identity_fault(identity: Any) -> _Fault:
-    if not isinstance(identity, dict):
-        return "is not an object"
-    found = cast(Json, identity)
-    provider = found.get("provider")
-    if not isinstance(provider, str) or not _PROVIDER.fullmatch(provider):
-        return "the provider has a name that Denizen cannot keep"
-    return _id_fault(found.get("providerId"))
-
-
-def _time_fault(value: Any) -> _Fault:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return "is not a time"
-    try:
-        at = _at(value)
-    except (ValueError, OverflowError):
-        return "is not a time"
-    return None if _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW else "lies in the future, or before 1970"
-
-
-def _at(time: str) -> datetime:
-    return datetime.fromisoformat(time.upper()).astimezone(UTC)
-
-
-def _octets(value: Any) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
-
-
-def _depth(value: Any) -> int:
-    if isinstance(value, dict):
-        return 1 + max((_depth(each) for each in cast(Json, value).values()), default=0)
-    if isinstance(value, list):
-        return 1 + max((_depth(each) for each in cast(list[Any], value)), default=0)
-    return 0
 
 
 _LEVELS = 3
