@@ -237,6 +237,7 @@ class Transport(KeptConnection):
                             )
                     await attempts.pause()
 
+
 def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
     """Raises TypeError, as Python does: a condition that is misspelt would be none."""
     for name in options.keys() - known:

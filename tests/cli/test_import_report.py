@@ -6,8 +6,8 @@ from pathlib import Path
 
 import denizen as contract
 import pytest
-from denizen.messages import ErrorBody
 from denizen.import_results import ImportResult
+from denizen.messages import ErrorBody
 
 from services.cli.import_results import line_of
 from tests.cli.test_commands import Shell

@@ -1,4 +1,4 @@
-"""The appends of one transaction as rows: what is prepared before the lock of the head, and what is chained under it."""
+"""The appends of one transaction as rows: prepared before the lock of the head, and chained under it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field

@@ -35,7 +35,7 @@ def _sql(name: str) -> LiteralString:
 
 
 class LogReader:
-    """The reading half of a Log. One connection reads, and another one reads users; each is opened when first needed."""
+    """The reading half of a Log. One connection reads, another one reads users; each is opened when first needed."""
 
     def __init__(self, settings: Settings, ring: KeyRing, name: str, *, role: str = "app") -> None:
         """`name` and `role` as of a Database."""
