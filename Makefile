@@ -10,7 +10,7 @@ HASH := $(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 # `make run` needs a third of what the tests and the checkers need, so it installs no more than that.
 RUNNABLE := $(VENV)/.runnable-$(HASH)
 STAMP := $(VENV)/.installed-$(HASH)
-VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' contracts/denizen/__init__.py)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help

@@ -100,8 +100,8 @@ __all__ = [
     "WeakPassword",
     "WrongEventLoop",
 ]
-__version__ = "0.1.0"
-"""The version of the contract, and of the services that keep it."""
+__version__ = "0.2.0"
+"""The version of the contract, and of the services that keep it. All else that tells a version reads it here."""
 
 
 _IMPORTED_ON_USE = {

@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Generator, Iterator
@@ -33,9 +34,6 @@ try:
     import pytest
 except ModuleNotFoundError:  # Another test runner, which calls `running`.
     pytest = None
-
-_END_SECONDS = 60
-"""What `denizen up` needs at most to end its servers in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,40 +64,34 @@ class Server:
 def running(**settings: str) -> Generator[Server]:
     """Start Denizen on a new directory and free ports, and end it. `settings`: variables, `DENIZEN_…`.
 
+    It also ends, and its directory goes, where this process is killed.
+
     Raises RuntimeError where it is not installed or cannot start, with what it said.
     """
     program = Path(sysconfig.get_path("scripts")) / "denizen"
     if not program.exists():
         raise RuntimeError("no `denizen` in this environment: pip install 'denizen-server[embedded]'")
-    with tempfile.TemporaryDirectory(prefix="denizen-") as directory, tempfile.TemporaryFile() as said:
-        home = Path(directory) / "home"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DENIZEN_")}
+    with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
-            [program, "up", "--json"],
-            cwd=directory,
-            env={**inherited, "DENIZEN_NATS_PORT": "0", **settings, "DENIZEN_HOME": str(home)},
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-P", Path(__file__).with_name("guard.py"), str(os.getpid()), program],
+            env={**inherited, "DENIZEN_NATS_PORT": "0", **settings},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
             # Ctrl-C is for the tests, which end it then.
             start_new_session=True,
         )
-        with process:
-            try:
-                assert process.stdout
-                line = process.stdout.readline()
-                if not line:
-                    process.wait()
-                    said.seek(0)
-                    raise RuntimeError(f"Denizen did not start: {said.read().decode('utf-8', 'replace').strip()}")
-                addresses = json.loads(line)
-                yield Server(addresses["natsUrl"], Path(addresses["mailDir"]), home)
-            finally:
-                process.terminate()
-                try:
-                    process.wait(_END_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+        with process:  # Its end closes the standard input of the guard, and waits for it.
+            assert process.stdout
+            line = process.stdout.readline()
+            if not line:
+                process.communicate()
+                said.seek(0)
+                raise RuntimeError(f"Denizen did not start: {said.read().decode('utf-8', 'replace').strip()}")
+            addresses = json.loads(line)
+            mails = Path(addresses["mailDir"])
+            yield Server(addresses["natsUrl"], mails, mails.parent)
 
 
 if pytest is not None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-from typer.exceptions import TyperException
+from typer.exceptions import Abort, TyperException
 
 from services.cli import errors, help_texts, show
 from services.platform.printable import lines
@@ -44,6 +44,13 @@ def _printable() -> Generator[None]:
     """Errors name what was typed, which a shell may have taken from names of files. With --json they are JSON."""
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):  # A signal.
+        errors.say_stopped()
+        raise
+    except Abort as error:
+        if not errors.as_json():
+            raise
+        raise errors.failed("the question was not answered with yes: nothing was done", "stopped") from error
     except TyperException as error:
         if errors.as_json() and (said := error.format_message()):
             raise errors.misused(said) from error
@@ -60,6 +67,10 @@ class _Lazy(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with _printable():
             return super().invoke(ctx)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """A shell completes one word at a time: `undo` is offered behind `import`."""
+        return [each for each in super().shell_complete(ctx, incomplete) if " " not in each.value]
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_COMMANDS)

@@ -29,6 +29,12 @@ def misused(message: str) -> typer.Exit:
     return typer.Exit(_USAGE)
 
 
+def say_stopped() -> None:
+    """Say with --json that the command was stopped. On a terminal the person who stopped it knows."""
+    if as_json():
+        _say("the command was stopped before its end", "stopped")
+
+
 def refused(error: DenizenError) -> typer.Exit:
     """Say what Denizen refused, a line for each field that is at fault; what to end the command with."""
     if as_json():

@@ -198,9 +198,9 @@ def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPie
             for piece in pieces:
                 begun = True
                 yield piece
-    except DenizenError:
+    except DenizenError as error:
         if begun:
-            show.say("The export ended too early and cannot be continued: start it again.", err=True)
+            error.message += "; the export ended too early and cannot be continued: start it again"
         raise
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -22,17 +23,31 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_UNQUOTED = re.compile(r"[\w,@%+=-][\w.,@%+=/-]*")
+"""Names of files that bash can take as they are."""
 System = Literal[
     "auth0", "keycloak", "supabase", "clerk", "django", "firebase", "kratos", "supertokens", "zitadel", "fusionauth",
     "better-auth", "cognito", "entra", "wordpress", "ldif",
 ]  # fmt: skip
 
 
+def _undo_or_file(incomplete: str) -> list[str]:
+    """What a shell offers for FILE: `undo` and the files here. Where this is empty, the shell offers files by itself."""
+    if not "undo".startswith(incomplete):
+        return []
+    names = (f"{path.name}/" if path.is_dir() else path.name for path in Path().iterdir())
+    return ["undo", *sorted(name for name in names if name.startswith(incomplete) and _UNQUOTED.fullmatch(name))]
+
+
 @app.command("import")
 def import_users(
     *,
     file: Annotated[
-        str, typer.Argument(help="JSONL, a JSON array, CSV, LDIF or a plain dump of PostgreSQL; - for standard input.")
+        str,
+        typer.Argument(
+            help="JSONL, a JSON array, CSV, LDIF or a plain dump of PostgreSQL; - for standard input.",
+            autocompletion=_undo_or_file,
+        ),
     ],
     system: Annotated[System | None, typer.Option("--from", help="The system that the file was exported from.")] = None,
     format: Annotated[

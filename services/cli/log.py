@@ -30,17 +30,20 @@ def verify(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     """
     settings, url = environment.with_database()
     try:
-        result = _read(settings, url)
+        result, compared = _read(settings, url)
     except psycopg.Error as error:
         raise errors.failed(f"The log cannot be read: {causes.of_postgres(error) or type(error).__name__}.") from error
     if json:
-        show.json({"intact": not result.findings, **asdict(result)})
+        show.json({"intact": not result.findings, **asdict(result), "snapshotsCompared": compared})
     else:
+        if not compared:
+            show.say("The snapshots are not compared: that needs the keys and the rights of the services.", err=True)
         _tell(result)
     raise typer.Exit(1 if result.findings else 0)
 
 
-def _read(settings: Settings, url: str) -> Verification:
+def _read(settings: Settings, url: str) -> tuple[Verification, bool]:
+    """What was found, and whether the snapshots were compared with the log."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -57,10 +60,9 @@ def _read(settings: Settings, url: str) -> Verification:
         try:
             found = check(settings, lambda done: progress.update(snapshots, completed=done))
         except (KeysMissing, DatabaseUnavailable, psycopg.Error):  # Those who may only read the log have no keys.
-            show.say("The snapshots are not compared: that needs the keys and the rights of the services.", err=True)
-        else:
-            result.findings += found[: MOST_FINDINGS - len(result.findings)]
-        return result
+            return result, False
+        result.findings += found[: MOST_FINDINGS - len(result.findings)]
+        return result, True
 
 
 def _tell(result: Verification) -> None:

@@ -18,7 +18,7 @@ from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
-from services.platform import sql
+from services.platform import causes, sql
 from services.platform.database import Database, DatabaseUnavailable
 from services.platform.settings import Settings
 from services.projector.checkpoints import ProjectionNewer
@@ -110,7 +110,8 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     except psycopg.errors.UndefinedTable as error:
         raise errors.failed("The database is not migrated: run `denizen migrate`.") from error
     except psycopg.Error as error:
-        raise errors.failed(f"PostgreSQL refuses: {type(error).__name__}.") from error
+        says = causes.of_postgres(error) or f"PostgreSQL refuses: {type(error).__name__}"
+        raise errors.failed(f"The projections cannot be used: {says}.") from error
 
 
 async def _status(settings: Settings) -> list[_Status]:

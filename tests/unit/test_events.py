@@ -16,9 +16,10 @@ from denizen import messages as m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projections.users import USERS
 from services.domain import events
 from services.domain.email_address import canonical, coarse
-from services.domain.events import SCHEMA_VERSION, AnyEvent, UserCreated, UserUpdated, decode, encode
+from services.domain.events import SCHEMA_VERSION, TYPES, AnyEvent, UserCreated, UserUpdated, decode, encode
 from services.domain.streams import StoredEvent
 from services.domain.upcasting import upcast
 from services.domain.values import Json
@@ -150,3 +151,17 @@ def test_event_survives_a_round_trip_with_thin_public_part(event: AnyEvent) -> N
     assert new.public.keys() - {"sessionId", "reason"} == {"userId", "version", "status", "changed"}
     if CANARY in repr(event):
         assert CANARY in orjson.dumps(new.private).decode()
+
+
+def test_kinds_that_users_shows_belong_to_its_version() -> None:
+    """A projector of the version before skips a kind that it does not know, so a new kind raises the version (decision 52)."""
+    shown = {name for name, kind in TYPES.items() if kind.is_shown}
+    assert (USERS.version, shown) == (
+        6,
+        {
+            *("UserCreated", "UserUpdated", "UserCorrected", "UserDeleted"),
+            *("UserBlocked", "UserUnblocked", "UserDeactivated", "UserReactivated"),
+            *("EmailVerificationRequested", "EmailVerified", "EmailUnverified", "EmailChanged"),
+            *("PasswordChanged", "PasswordResetRequested", "IdentityLinked", "IdentityUnlinked", "LoginSucceeded"),
+        },
+    )
