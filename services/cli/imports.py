@@ -32,7 +32,7 @@ System = Literal[
 
 
 def _undo_or_file(incomplete: str) -> list[str]:
-    """What a shell offers for FILE: `undo` and the files here. Where this is empty, the shell offers files by itself."""
+    """The completions of FILE: `undo` and the files here. Where there are none, the shell offers files by itself."""
     if not "undo".startswith(incomplete):
         return []
     names = (f"{path.name}/" if path.is_dir() else path.name for path in Path().iterdir())

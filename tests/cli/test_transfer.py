@@ -473,7 +473,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
         return list(tmp_path.glob("users.jsonl.*.part"))
 
     # Who reads nothing holds the export up after its first pieces.
-    held = shell.start("export", "-o", str(pipe))
+    held = shell.start("export", "--json", "-o", str(pipe))
     reading = os.open(pipe, os.O_RDONLY)
     assert os.read(reading, 1)
     own_denizen.kill("transfer")
@@ -481,7 +481,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
         rest.read()
     _, err = held.communicate(timeout=60)
     assert held.returncode == 1
-    assert "start it again" in err
+    assert json.loads(err)["error"]["message"].endswith("start it again")
     assert pipe.is_fifo()
     held = shell.start("export", "-o", str(output))
     eventually(lambda: any(part.stat().st_size > 100 for part in parts()), what="a part of the file")
@@ -540,11 +540,11 @@ def silent() -> Iterator[str]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_export_leaves_no_part(denizen: Denizen, silent: str, tmp_path: Path, number: signal.Signals) -> None:
     output = tmp_path / "users.jsonl"
-    began = Shell(denizen.home, DENIZEN_NATS_URL=silent).start("export", "-o", str(output))
+    began = Shell(denizen.home, DENIZEN_NATS_URL=silent).start("export", "--json", "-o", str(output))
     eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
     began.send_signal(number)
-    began.communicate(timeout=10)
-    assert began.returncode == 128 + number
+    out, err = began.communicate(timeout=10)
+    assert (began.returncode, out, json.loads(err)["error"]["code"]) == (128 + number, "", "stopped")
     assert list(tmp_path.iterdir()) == []
 
 

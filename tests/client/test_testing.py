@@ -35,9 +35,8 @@ def started(directory: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def left(directory: Path) -> list[str]:
     """The processes that still run in the directory, and what is left of the server's files."""
-    running = [
-        str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"]) if str(directory) in str(each.info)
-    ]
+    commands = [str(each.info["cmdline"]) for each in psutil.process_iter(["cmdline"])]
+    running = [command for command in commands if str(directory) in command]
     return [*running, *map(str, directory.glob("denizen-*"))]
 
 

@@ -154,7 +154,7 @@ def test_event_survives_a_round_trip_with_thin_public_part(event: AnyEvent) -> N
 
 
 def test_kinds_that_users_shows_belong_to_its_version() -> None:
-    """A projector of the version before skips a kind that it does not know, so a new kind raises the version (decision 52)."""
+    """A new kind raises the version (decision 52), because a projector of the version before skips it."""
     shown = {name for name, kind in TYPES.items() if kind.is_shown}
     assert (USERS.version, shown) == (
         6,
