@@ -20,6 +20,8 @@ from tests.support.people import Postbox, Talk, talking
 from tests.support.servers import REPOSITORY, Denizen, NatsServer, PostgresServer, copied, running
 
 CELL = "denizen"
+PAGE = "http://localhost:8080"
+"""The origin of the pages that may connect to the shared `denizen up` over WebSocket."""
 
 # What a shell in the background or `nohup` has ignored would be so in every program that we start, and signal.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -100,8 +102,9 @@ def denizen(
     tmp_path_factory: pytest.TempPathFactory, in_containers: bool, request: pytest.FixtureRequest
 ) -> Iterator[Denizen]:
     """A whole `denizen up`, shared by all tests: kill its children if you like, but do not stop it."""
-    environment: dict[str, str] = {}
+    environment = {"DENIZEN_NATS_WEBSOCKET": "127.0.0.1:0", "DENIZEN_NATS_WEBSOCKET_ORIGINS": PAGE}
     if in_containers:
+        environment.clear()
         nats: NatsServer = request.getfixturevalue("nats_server")
         environment = {f"DENIZEN_NATS_{user.upper()}_PASSWORD": secret for user, secret in nats.passwords.items()}
         environment["DENIZEN_NATS_URL"] = nats.url

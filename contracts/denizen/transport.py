@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
@@ -19,6 +19,7 @@ from denizen.attempts import Attempts
 from denizen.kept_connection import KeptConnection
 from denizen.messages import SealingKey
 from denizen.operations import COMMANDS, PUBLIC, QUERIES, SELF, SUBSCRIBER, Operation
+from denizen.sealed_replies import ReplyKey
 from denizen.sealing import seal
 from denizen.seen import Seen
 from nats.aio.msg import Msg
@@ -28,6 +29,8 @@ from pydantic.alias_generators import to_snake
 
 _ATTEMPT_SECONDS = 2.5
 """How long one try is waited for, before the same request is sent again."""
+_BROWSER = "browser-"
+"""How the names of NATS users begin that many callers share, who may hear the replies to each other."""
 _GRACE_SECONDS = 0.1
 """How much later than its time-out a request ends, whatever hangs: what it waits for is to say so itself."""
 _SEALING_KEY_SECONDS = 240.0
@@ -107,13 +110,15 @@ class Transport(KeptConnection):
         """A front end may ask for little, and asks for it on subjects of its own."""
         if token is not None:
             return SELF[name]
-        is_frontend = self._user == "frontend" or self._user.startswith("frontend-")
+        is_frontend = self._user == "frontend" or self._user.startswith(("frontend-", _BROWSER))
         return PUBLIC[name] if is_frontend and name in PUBLIC else COMMANDS[name]
 
     async def _sealed(
         self, operation: Operation, body: Mapping[str, Any], command_id: str, timeout: float
     ) -> Mapping[str, Any]:
         """The body with its secrets sealed for Denizen, and for this command alone."""
+        if self._user.startswith(_BROWSER):
+            return body  # Its NATS user may not ask for the key; TLS protects the secrets on their way to NATS.
         fields = operation.request.secrets() & body.keys()
         for field in fields:
             # What others wrap secrets in prints as asterisks, which would be taken for the password.
@@ -197,18 +202,33 @@ class Transport(KeptConnection):
             if not value.isprintable():  # A line break would begin another header.
                 raise errors.ValidationFailed("holds control characters", field=name)
         data = body if isinstance(body, bytes) else _encoded(body)
+        opened = self._opener(headers)
         attempts = Attempts(time.monotonic() + timeout, gone)
         attempts.refusal = errors.NoAnswer(f"no answer to {subject.rpartition('.')[2]} within {timeout:g} s")
         if timeout <= 0:
             raise attempts.refusal
         try:
             async with asyncio.timeout(timeout + _GRACE_SECONDS):
-                return await self._insist(attempts, subject, data, headers, attempt)
+                return await self._insist(attempts, subject, data, headers, attempt, opened)
         except TimeoutError:
             raise attempts.refusal from None
 
-    async def _insist(
-        self, attempts: Attempts, subject: str, data: bytes, headers: dict[str, str], attempt: float
+    def _opener(self, headers: dict[str, str]) -> Callable[[Msg], Msg]:
+        """Have the reply sealed where others may hear it; returns what opens it."""
+        if not self._user.startswith(_BROWSER):
+            return _as_it_came
+        key = ReplyKey()
+        headers[h.REPLY_KEY] = key.header
+        return key.opened
+
+    async def _insist(  # noqa: PLR0917 - the request, and how it is asked
+        self,
+        attempts: Attempts,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str],
+        attempt: float,
+        opened: Callable[[Msg], Msg],
     ) -> Msg:
         """Ask again and again, over a new connection where the one before was closed."""
         while True:
@@ -218,7 +238,7 @@ class Transport(KeptConnection):
                     try:
                         await question.send(data, headers or None)
                         attempts.sent = True
-                        reply = await question.reply(min(max(attempts.left(), 0), attempt))
+                        reply = opened(await question.reply(min(max(attempts.left(), 0), attempt)))
                         if h.SERVICE_ERROR_CODE not in (reply.headers or {}):
                             return reply
                         raise errors.from_body(json.loads(reply.data)["error"])
@@ -242,6 +262,10 @@ def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
     """Raises TypeError, as Python does: a condition that is misspelt would be none."""
     for name in options.keys() - known:
         raise TypeError(f"got an unexpected keyword argument {name!r}")
+
+
+def _as_it_came(reply: Msg) -> Msg:
+    return reply
 
 
 def _bearer(token: str) -> str:

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from services.cli import environment, show
-from services.doctor import broker, database, files, processes
+from services.doctor import broker, database, files, processes, websocket
 from services.doctor.finding import Finding, Report, Wanting
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.migrations.roles import SERVICES
@@ -32,6 +32,7 @@ _CHECKS: dict[str, Check] = {
     "projections": database.check_projections,
     "mails": database.check_mails,
     "nats": broker.check_server,
+    "websocket": websocket.check,
     "services": broker.check_operations,
     "stream": broker.check_stream,
     **{service: partial(processes.check, service=service) for service in SERVICES},

@@ -21,7 +21,7 @@ _EMBEDDED = ("aiosmtpd", "psutil")
 _WELCOME = """\
 Denizen is ready after {seconds:.1f} s.
 
-  NATS        {nats}
+  NATS        {nats}{websocket}
   PostgreSQL  {database}
   Mail        {mail}
   Logs        {log}
@@ -75,6 +75,7 @@ def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
             _WELCOME.format(
                 seconds=time.monotonic() - began,
                 nats=addresses["natsUrl"],
+                websocket=f"\n  WebSocket   {addresses['websocketUrl']}" if "websocketUrl" in addresses else "",
                 # Without the password, which would stay in the terminal's history.
                 database=f"{database.get('host')}:{database.get('port', 5432)}, database {database.get('dbname')}",
                 mail=addresses["mailDir"],

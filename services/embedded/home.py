@@ -91,6 +91,8 @@ def with_addresses(settings: Settings) -> Settings:
         found["nats_url"] = known["natsUrl"]
     if settings.database_url is None and "databaseUrl" in known:
         found["database_url"] = SecretStr(known["databaseUrl"])
+    if settings.nats_url is None and settings.nats_websocket_url is None and "websocketUrl" in known:
+        found["nats_websocket_url"] = known["websocketUrl"]
     return settings.model_copy(update=found)
 
 

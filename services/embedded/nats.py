@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 
 from services.embedded.home import Home
 from services.embedded.program import free_port, is_taken, launched
+from services.embedded.websocket import WebSocket
 from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
 from services.platform import environment as needs
 from services.platform.startup import CannotStart
@@ -37,9 +38,10 @@ jetstream {{
 max_payload: 1MB
 write_deadline: "5s"
 # Loopback alone, so a client without a name is a back end of this machine.
+# Over WebSocket none is: accounts.conf binds it to plain connections.
 no_auth_user: backend
 include accounts.conf
-"""
+{websocket}"""
 _DISK_FULL = re.compile(rb"^\[\d+\] \S+ \S+ \[ERR\] JetStream [^\"]*: no space left on device\s*$")
 """Said by nats-server of itself: other lines of its log hold what clients choose, and would let a client restart it."""
 _ROOM_OCTETS = 64_000_000
@@ -55,8 +57,12 @@ class Nats:
     name = "nats"
     stop_signal = signal.SIGTERM
 
-    def __init__(self, home: Home, port: int) -> None:
-        """`port` 0 takes a free one, once, so that the address outlives a restart of the server."""
+    def __init__(self, home: Home, port: int, websocket: WebSocket | None = None) -> None:
+        """`port` 0 takes a free one, once, so that the address outlives a restart of the server.
+
+        `websocket`: its listener for browsers; None: it has none.
+        """
+        self.websocket = websocket
         self._directory = home.path / "nats"
         self._wanted = port
         self._answered = False
@@ -77,7 +83,8 @@ class Nats:
                 f"port {self.port} of NATS is taken by another program; "
                 "set DENIZEN_NATS_PORT to another one (0: any), or DENIZEN_NATS_URL to use the NATS that is there"
             )
-        (self._directory / "server.conf").write_text(_CONFIG.format(port=self.port), "utf-8")
+        websocket = self.websocket.configuration() if self.websocket else ""
+        (self._directory / "server.conf").write_text(_CONFIG.format(port=self.port, websocket=websocket), "utf-8")
         self._write_accounts()
 
     def _write_accounts(self) -> None:

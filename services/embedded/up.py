@@ -19,6 +19,7 @@ from services.embedded.postgres import Postgres
 from services.embedded.program import Program
 from services.embedded.sink import Sink
 from services.embedded.supervisor import Child, Service, stop_in_order
+from services.embedded.websocket import WebSocket
 from services.platform import environment as needs
 from services.platform.settings import Settings
 from services.platform.startup import CannotStart
@@ -32,7 +33,7 @@ _READY_SECONDS = 60
 _LONGEST_TEMPORARY = 70
 
 Announce = Callable[[dict[str, str]], None]
-"""Called once everything answers, with natsUrl, databaseUrl and mailDir."""
+"""Called once everything answers, with natsUrl, databaseUrl, mailDir, and websocketUrl where browsers may connect."""
 
 
 async def up(settings: Settings, announce: Announce) -> None:
@@ -95,8 +96,14 @@ class _Everything:
         settings = self._settings
         if settings.nats_url is None and settings.nats_ca is not None:
             raise CannotStart("the embedded NATS has no TLS: set DENIZEN_NATS_URL too, or unset DENIZEN_NATS_CA")
+        if settings.nats_url is not None and settings.nats_websocket_origins is not None:
+            raise CannotStart(
+                "DENIZEN_NATS_WEBSOCKET_ORIGINS is for the embedded NATS, and DENIZEN_NATS_URL names another one: "
+                "unset one of them, and configure the WebSocket listener of your own nats-server"
+            )
         postgres = Postgres(self._home) if settings.database_url is None else None
-        nats = Nats(self._home, settings.nats_port) if settings.nats_url is None else None
+        websocket = WebSocket.of(settings)
+        nats = Nats(self._home, settings.nats_port, websocket) if settings.nats_url is None else None
         sink = Sink(self._home) if settings.smtp_url is None else None
         # Importing takes as long as PostgreSQL does to start: do both at once.
         importing = asyncio.to_thread(importlib.import_module, "services.eventstore.migrations.at_start")
@@ -106,6 +113,7 @@ class _Everything:
             "natsUrl": nats.url if nats else settings.nats_url or "",
             "databaseUrl": postgres.url if postgres else _plain(settings.database_url),
             "mailDir": str(self._home.path / "mail"),
+            **({"websocketUrl": websocket.url} if websocket else {}),
         }
         passwords = nats.passwords if nats else {}
         shared = {

@@ -47,6 +47,7 @@ class Call:
         digest: of what is asked, made from the body (services/accounts/fingerprint.py).
         seal: makes positions opaque, for callers that must not learn them.
         opened: its sealed secrets that were opened, so that none is opened twice; None: none yet.
+        reply_key: for which its reply is sealed.
         durable: of a subscriber, who may publish to the subjects that end with it.
         compared: since when (time.monotonic) a password was compared for it: its refusal must not tell by its time what
             the comparison cost.
@@ -70,6 +71,7 @@ class Call:
     latest: bool = False
     known: bool = False
     seal: Callable[[int], str] | None = None
+    reply_key: bytes | None = None
     durable: str = ""
     compared: float | None = None
 

@@ -49,6 +49,15 @@ _OPAQUE_POSITION: Document = {
     "pattern": f"^{headers.OPAQUE_POSITION_FORM}$",
     "description": "A position of the log, encrypted: it tells front ends and users nothing.",
 }
+_REPLY_KEY: Document = {
+    headers.REPLY_KEY: {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_-]{43}$",
+        "description": "An X25519 public key of this request's own, in base64url: the reply is a sealed box for it, "
+        "with the header Denizen-Sealed-Reply and with its own headers inside. For pages in browsers, which may hear "
+        "the replies to each other.",
+    }
+}
 _PROOF: Document = {
     headers.AUTHORIZATION: {
         "type": "string",
@@ -74,6 +83,7 @@ def request_headers(operation: Operation) -> Document:
         properties |= _PROOF
     if operation.kind in ("self", "public"):
         properties.pop(headers.ACTOR, None)  # The actor is the user of the token, or there is none.
+        properties |= _REPLY_KEY
     schema = {"type": "object", "properties": properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}}
     return schema | ({"required": [headers.AUTHORIZATION]} if operation.kind == "self" else {})
 

@@ -19,6 +19,7 @@ from nats.errors import Error
 
 from services.domain import refusals
 from services.domain.refusals import Refusal
+from services.endpoint import sealed_replies
 from services.endpoint.answering import refusal_of
 from services.endpoint.call import Call, understand
 from services.endpoint.discovery import Discovery
@@ -120,16 +121,20 @@ class Server:
         if self._full(operation, message.data):
             await self._turn_away(operation, message.reply)
             return
+        key = None
         try:
+            if operation.kind in ("public", "self"):
+                key = sealed_replies.key_of(message.headers)
             call = understand(operation, message.reply, message.headers, message.data)
+            call.reply_key = key
             if operation.kind == "subscriber":
                 call.durable = message.subject.rpartition(".")[2]
             else:
                 self.positions.introduce(call)
             if not accept(call):
-                await self.refuse(operation, message.reply, _OVERLOADED)
+                await self._refuse(operation, message.reply, _OVERLOADED, key)
         except Exception as error:  # noqa: BLE001 - the caller gets an answer, whatever it is
-            await self.refuse(operation, message.reply, refusal_of(error))
+            await self._refuse(operation, message.reply, refusal_of(error), key)
 
     async def _refuse_unreadable(self, reply: bytes) -> None:
         reply_to = reply.decode(errors="replace")
@@ -149,14 +154,20 @@ class Server:
             await self.refuse_call(call, _TOO_LARGE if call.operation.reads else _DONE)
             return
         self._count(call.operation, None)
-        await self._publish(call.reply_to, body, headers)
-
-    async def refuse(self, operation: Operation, reply_to: str, refusal: Refusal) -> None:
-        self._count(operation, refusal)
-        await self._publish(reply_to, orjson.dumps(refusal.body()), refusal.headers())
+        await self._reply(call.reply_to, body, headers, call.reply_key)
 
     async def refuse_call(self, call: Call, refusal: Refusal) -> None:
-        await self.refuse(call.operation, call.reply_to, refusal)
+        await self._refuse(call.operation, call.reply_to, refusal, call.reply_key)
+
+    async def _refuse(self, operation: Operation, reply_to: str, refusal: Refusal, key: bytes | None) -> None:
+        self._count(operation, refusal)
+        await self._reply(reply_to, orjson.dumps(refusal.body()), refusal.headers(), key)
+
+    async def _reply(self, reply_to: str, body: bytes, headers: Mapping[str, str] | None, key: bytes | None) -> None:
+        """Send an answer, sealed where the caller asked for that."""
+        if key is not None:
+            body, headers = sealed_replies.sealed(key, body, headers)
+        await self._publish(reply_to, body, headers)
 
     def _count(self, operation: Operation, refusal: Refusal | None) -> None:
         if self._discovery:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import bcrypt
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-KINDS = ("frontend", "backend", "subscriber", "verifier")
+KINDS = ("frontend", "browser", "backend", "subscriber", "verifier")
 WITH_DURABLES = ("backend", "subscriber")
 """The kinds that may follow the events."""
 MOST_DURABLES = 16
@@ -18,7 +18,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 _ROUNDS = 4
 """The password has 192 random bits: a slower hash protects nothing, and costs nats-server time at each connect."""
 
-NatsUserKind = Literal["frontend", "backend", "subscriber", "verifier"]
+NatsUserKind = Literal["frontend", "browser", "backend", "subscriber", "verifier"]
 _NAME, _DURABLE = "[A-Za-z0-9][A-Za-z0-9_-]{0,31}", "[A-Za-z0-9_-]{1,64}"
 NatsUserName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}\z")]
 Durable = Annotated[str, StringConstraints(pattern=rf"^{_DURABLE}\z")]

@@ -50,6 +50,18 @@ class Settings(BaseSettings):
     the command line take it too. Without it `tls://` trusts the system's authorities."""
     nats_port: Annotated[int, Field(ge=0, le=65535)] = 4222
     """Port of the embedded NATS; 0 takes a free one."""
+    nats_websocket_origins: str | None = None
+    """The pages that may connect to the embedded NATS over WebSocket: `https://app.example.com,http://localhost:5173`,
+    one origin for each host. Without it there is no WebSocket listener."""
+    nats_websocket: str = "127.0.0.1:4223"
+    """Where the embedded NATS takes WebSocket connections; port 0 takes a free one. Outside loopback it needs
+    DENIZEN_NATS_WEBSOCKET_CERT and DENIZEN_NATS_WEBSOCKET_KEY."""
+    nats_websocket_cert: Path | None = None
+    """PEM file of the WebSocket listener's certificate, with the certificates of its authorities."""
+    nats_websocket_key: Path | None = None
+    """PEM file of that certificate's key."""
+    nats_websocket_url: str | None = None
+    """The WebSocket listener of a NATS of yours, `wss://nats.example.com:443`, for `denizen doctor` to look at."""
     nats_responder_password: SecretStr | None = None
     """Password of the NATS user that answers requests (accounts, directory, transfer)."""
     nats_registrar_password: SecretStr | None = None
@@ -120,6 +132,26 @@ class Settings(BaseSettings):
             urls.nats(value)
         return value
 
+    @field_validator("nats_websocket_origins")
+    @classmethod
+    def _websocket_origins(cls, value: str | None) -> str | None:
+        if value is not None:
+            urls.origins(value)
+        return value
+
+    @field_validator("nats_websocket")
+    @classmethod
+    def _websocket_address(cls, value: str) -> str:
+        urls.listen(value)
+        return value
+
+    @field_validator("nats_websocket_url")
+    @classmethod
+    def _websocket_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            urls.websocket(value)
+        return value
+
     @field_validator("smtp_url")
     @classmethod
     def _smtp_server(cls, value: SecretStr | None) -> SecretStr | None:
@@ -136,6 +168,12 @@ class Settings(BaseSettings):
         # The files' keys would be taken without notice.
         if self.claim_key and not self.key_encryption_keys:
             raise ValueError("DENIZEN_KEY_ENCRYPTION_KEYS: must be set too where DENIZEN_CLAIM_KEY is")
+        return self
+
+    @model_validator(mode="after")
+    def _websocket_certificate_whole(self) -> Self:
+        if (self.nats_websocket_cert is None) != (self.nats_websocket_key is None):
+            raise ValueError("DENIZEN_NATS_WEBSOCKET_CERT and DENIZEN_NATS_WEBSOCKET_KEY: must both be set, or neither")
         return self
 
 

@@ -1,5 +1,6 @@
 """The addresses of servers that settings name; what is wrong is told without quoting them, for they hold passwords."""
 
+import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 
@@ -21,6 +22,45 @@ def nats(urls: str) -> None:
         known = url.lstrip() if "://" in url else f"nats://{url}"
         if not known.startswith(("nats://", "tls://")) or not _split(known).hostname:
             raise ValueError("is not nats://host:port or tls://host:port, or several with commas between them")
+
+
+def websocket(url: str) -> SplitResult:
+    """Parse the address of a WebSocket listener. Raises ValueError."""
+    parts = _split(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("is not wss://host:port or ws://host:port")
+    return parts
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def listen(address: str) -> tuple[str, int]:
+    """The host and the port of an address to listen on, such as `127.0.0.1:4223`, `[::1]:4223`. Raises ValueError."""
+    parts = _split(f"//{address}")
+    if not parts.hostname or parts.port is None or parts.netloc != address or "@" in address:
+        raise ValueError("is not host:port")
+    return parts.hostname, parts.port
+
+
+def origins(texts: str) -> tuple[str, ...]:
+    """The origins of pages (RFC 6454), with commas between them in the text. Raises ValueError."""
+    found = tuple(each.strip() for each in texts.split(","))
+    hosts = set[str]()
+    for origin in found:
+        parts = _split(origin)
+        if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("is not https://host or http://host:port, or several with commas between them")
+        if parts.hostname in hosts:
+            # nats-server keeps them by host: the last one would be taken, and the others refused.
+            raise ValueError("names a host twice: nats-server takes one origin for each host")
+        hosts.add(parts.hostname)
+    return found
 
 
 def _split(url: str) -> SplitResult:

@@ -31,7 +31,19 @@ from tests.support.servers import Denizen, eventually
 from tests.support.smtp import put
 
 CHECKS = [
-    *("files", "keys", "postgresql", "log", "triggers", "projections", "mails", "nats", "services", "stream"),
+    *(
+        "files",
+        "keys",
+        "postgresql",
+        "log",
+        "triggers",
+        "projections",
+        "mails",
+        "nats",
+        "websocket",
+        "services",
+        "stream",
+    ),
     *SERVICES,
 ]
 

@@ -124,7 +124,7 @@ async def test_websocket_client_comes_back_and_gives_servers_named_later_nothing
     home = Home(tmp_path)
     home.create()
     server = WebSocketNats(home, certificates)
-    login = {"user": "backend", "password": server.passwords["backend"]}
+    login = {"user": "frontend", "password": server.passwords["frontend"]}
     address = f"wss://localhost:{server.websocket_port}"
     async with AsyncClient(address, timeout=20, tls=trusting(certificates), **login) as client:
         with running(server, tmp_path / "nats.log"):

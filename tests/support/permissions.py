@@ -19,10 +19,19 @@ class Server(Protocol):
     def passwords(self) -> dict[str, str]: ...
 
 
+def address(server: Server, user: str) -> str:
+    """Where a user may connect: browsers over WebSocket alone."""
+    return str(getattr(server, "websocket_url", "")) if user.startswith("browser-") else server.url
+
+
 async def connect(server: Server, user: str) -> Client:
     """A connection as a user, who has the inbox that accounts.conf gives them."""
     return await nats.connect(
-        server.url, user=user, password=server.passwords[user], inbox_prefix=f"_INBOX.{user}", error_cb=_ignore
+        address(server, user),
+        user=user,
+        password=server.passwords[user],
+        inbox_prefix=f"_INBOX.{user}",
+        error_cb=_ignore,
     )
 
 
@@ -37,7 +46,11 @@ async def refused(server: Server, user: str, publish: list[str], subscribe: list
             told_all.set()
 
     client = await nats.connect(
-        server.url, user=user, password=server.passwords[user], error_cb=note, inbox_prefix=f"_INBOX.{user}"
+        address(server, user),
+        user=user,
+        password=server.passwords[user],
+        error_cb=note,
+        inbox_prefix=f"_INBOX.{user}",
     )
     for subject in publish:
         await client.publish(subject, b"")

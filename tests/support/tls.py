@@ -13,6 +13,7 @@ from typing import Any
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.program import free_port
+from services.embedded.websocket import WebSocket
 from tests.support.servers import REPOSITORY
 from tests.support.tcp import listening
 
@@ -62,19 +63,9 @@ class WebSocketNats(Nats):
     """The embedded nats-server, which takes WebSocket connections with TLS too, at `websocket_port`."""
 
     def __init__(self, home: Home, certificates: Path) -> None:
-        super().__init__(home, 0)
-        self._home = home
         self.websocket_port = free_port()
-        self._websocket = (
-            f"websocket {{ listen: {json.dumps(f'127.0.0.1:{self.websocket_port}')}\n"
-            f"tls {{ cert_file: {json.dumps(str(certificates / 'server.pem'))}\n"
-            f"key_file: {json.dumps(str(certificates / 'server.key'))} }} }}\n"
-        )
-
-    def prepare(self) -> None:
-        super().prepare()
-        with (self._home.path / "nats" / "server.conf").open("a", encoding="utf-8") as config:
-            config.write(self._websocket)
+        certificate = certificates / "server.pem", certificates / "server.key"
+        super().__init__(home, 0, WebSocket("127.0.0.1", self.websocket_port, ("http://localhost:8080",), certificate))
 
 
 class Recorder:
