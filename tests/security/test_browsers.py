@@ -151,7 +151,7 @@ async def test_reply_key_of_another_form_is_refused(page: Client, key: str) -> N
 
 
 async def test_reply_key_for_which_nothing_can_be_sealed_is_told_nothing(page: Client, talk: Talk) -> None:
-    """Points of a small order, by which anyone could open the box."""
+    """A point of a small order: every listener could open a box that is sealed for it."""
     member = await talk.member()
     weak = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
     reply = await _asked(page, "Authenticate", {"email": member["email"], "password": PASSWORD}, weak)
