@@ -52,10 +52,9 @@ _OPAQUE_POSITION: Document = {
 _REPLY_KEY: Document = {
     headers.REPLY_KEY: {
         "type": "string",
-        "pattern": "^[A-Za-z0-9_-]{43}$",
-        "description": "An X25519 public key of this request's own, in base64url: the reply is a sealed box for it, "
-        "with the header Denizen-Sealed-Reply and with its own headers inside. For pages in browsers, which may hear "
-        "the replies to each other.",
+        "description": "An X25519 public key of this request's own, 32 octets in base64url without padding: the reply "
+        "is a sealed box for it, with the header Denizen-Sealed-Reply and with its own headers inside. For pages in "
+        "browsers, which may hear the replies to each other.",
     }
 }
 _PROOF: Document = {
