@@ -10,6 +10,10 @@ HASH := $(shell cat $(INPUTS) 2>/dev/null | cksum | cut -d ' ' -f 1)
 # `make run` needs a third of what the tests and the checkers need, so it installs no more than that.
 RUNNABLE := $(VENV)/.runnable-$(HASH)
 STAMP := $(VENV)/.installed-$(HASH)
+# The TypeScript client, where there is Node: scripts/node.py.
+NODE = $(BIN)/python -m scripts.node
+NODE_HASH := $(shell cat contracts/typescript/package.json contracts/typescript/package-lock.json | cksum | cut -d ' ' -f 1)
+NODE_STAMP := contracts/typescript/node_modules/.installed-$(NODE_HASH)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' contracts/denizen/__init__.py)
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
@@ -19,7 +23,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-16s %s\n' "$$name" "$$what"; done
 
-install: $(STAMP)  ## Make .venv with everything in it (needs Python 3.11 or later; PYTHON=python3.13 chooses one).
+install: $(STAMP) $(NODE_STAMP)  ## Make .venv with everything in it (needs Python 3.11 or later; PYTHON=python3.13 chooses one).
 
 $(RUNNABLE):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -36,6 +40,11 @@ $(STAMP): $(RUNNABLE)
 	@echo "Installing what the tests and the checkers need"
 	@$(PIP) --require-hashes -r requirements/dev.txt
 	@rm -f $(VENV)/.installed-*
+	@touch $@
+
+$(NODE_STAMP): $(STAMP)
+	@$(NODE) npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D)
 	@touch $@
 
 run: $(RUNNABLE)  ## Start everything (embedded PostgreSQL and NATS included) and say how to talk to it.
@@ -62,13 +71,16 @@ lint: install  ## Check style, imports, and the language of every text.
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.check_language
+	$(NODE) biome ci --error-on-warnings .
 
 format: install  ## Rewrite the code in its one style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(NODE) biome check --write .
 
 typecheck: install  ## Check the types.
 	$(BIN)/basedpyright
+	$(NODE) tsc --build
 
 contract: install  ## Write contracts/asyncapi.json from the table of operations.
 	$(BIN)/python -m services.endpoint.contract contracts/asyncapi.json
@@ -101,5 +113,5 @@ build: $(RUNNABLE)  ## Make the wheels in dist/, and the image where a Docker en
 	else echo "no image: docker info finds no engine"; fi
 
 clean:  ## Remove what was made here; data in .denizen stays.
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist contracts/typescript/node_modules contracts/typescript/dist contracts/typescript/build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

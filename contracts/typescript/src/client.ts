@@ -1,0 +1,62 @@
+/** The client for Node, Deno and Bun. */
+
+import { Bounds } from "./bounds.js";
+import { Me } from "./me.js";
+import { type ClientOptions, dialing } from "./node.js";
+import { Sessions } from "./sessions.js";
+import { Transport } from "./transport.js";
+import { Users } from "./users.js";
+
+const DEFAULT_TIMEOUT = 10_000;
+
+/** The services of a client: `users` and `sessions`. */
+export class Auth {
+  readonly users: Users;
+  readonly sessions: Sessions;
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    this.users = new Users(transport);
+    this.sessions = new Sessions(transport);
+  }
+
+  /** Acts for a signed-in user, by their access token. */
+  me(accessToken: string): Me {
+    return new Me(this.#transport, accessToken);
+  }
+}
+
+/**
+ * A client of Denizen. It connects when it is first used, reads its own writes, and repeats requests that got no answer.
+ *
+ * Close it, or declare it with `await using`: its connection keeps the process alive.
+ */
+export class Client implements AsyncDisposable {
+  readonly auth: Auth;
+  readonly #transport: Transport;
+  readonly #timeout: number;
+
+  /** Throws TypeError, RangeError where an option is wrong. */
+  constructor(options: ClientOptions = {}) {
+    const { timeout = DEFAULT_TIMEOUT, ...rest } = options;
+    this.#timeout = timeout;
+    this.#transport = new Transport(dialing(rest), timeout);
+    this.auth = new Auth(this.#transport);
+  }
+
+  /** Connect now rather than at the first call; or again, after `close`. Throws NoAnswer and its kinds. */
+  async connect(options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#transport.open();
+    await this.#transport.connection(new Bounds(this.#timeout, options.signal));
+  }
+
+  /** Disconnect. Calls throw an Error from then on. Twice is harmless. */
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

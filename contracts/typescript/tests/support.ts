@@ -1,0 +1,27 @@
+/** What the tests share: clients of the Denizen that tests/typescript/ has started. */
+
+import { randomUUID } from "node:crypto";
+import { Client, type ClientOptions } from "@denizen/client";
+
+/** Of the environment. Throws where it is not set. */
+export function setting(name: string): string {
+  const value = process.env[name];
+  if (value === undefined) throw new Error(`${name} is not set: run these tests by pytest tests/typescript`);
+  return value;
+}
+
+/** A client of a trusted back end. */
+export function backEnd(options: ClientOptions = {}): Client {
+  return new Client({ servers: setting("DENIZEN_NATS_URL"), timeout: 30_000, ...options });
+}
+
+/** A client of another NATS user, such as `frontend`. */
+export function clientOf(user: string, options: ClientOptions = {}): Client {
+  const password = setting(`DENIZEN_TEST_${user.toUpperCase()}_PASSWORD`);
+  return backEnd({ user, password, ...options });
+}
+
+/** An address that no other test uses. */
+export function email(): string {
+  return `${randomUUID()}@example.com`;
+}
