@@ -5,8 +5,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from denizen import __version__
 import pytest
+from denizen import __version__
 
 from scripts import node
 from tests.support.servers import Denizen
@@ -33,7 +33,10 @@ def test_suite_of_the_client_passes(suite: str, built: Path, denizen: Denizen) -
     settings = {
         "DENIZEN_NATS_URL": denizen.nats_url,
         "DENIZEN_TEST_MAIL": str(denizen.addresses["mailDir"]),
-        **{f"DENIZEN_TEST_{user.upper()}_PASSWORD": denizen.nats_password(user) for user in ("frontend", "operator", "responder")},
+        **{
+            f"DENIZEN_TEST_{user.upper()}_PASSWORD": denizen.nats_password(user)
+            for user in ("frontend", "operator", "responder")
+        },
     }
     inherited = {name: value for name, value in node.environment().items() if not name.startswith("DENIZEN_")}
     done = subprocess.run(

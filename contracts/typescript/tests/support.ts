@@ -1,6 +1,9 @@
 /** What the tests share: clients of the Denizen that tests/typescript/ has started. */
 
 import { randomUUID } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Client, type ClientOptions } from "@denizen/client";
 
 /** Of the environment. Throws where it is not set. */
@@ -24,4 +27,17 @@ export function clientOf(user: string, options: ClientOptions = {}): Client {
 /** An address that no other test uses. */
 export function email(): string {
   return `${randomUUID()}@example.com`;
+}
+
+/** The six digits that were mailed to an address, as soon as the mail has come. */
+export async function mailedCode(address: string): Promise<string> {
+  const folder = join(setting("DENIZEN_TEST_MAIL"), "new");
+  for (let until = performance.now() + 30_000; performance.now() < until; await setTimeout(20)) {
+    for (const name of await readdir(folder)) {
+      const mail = await readFile(join(folder, name), "utf8");
+      const code = /^(\d{6})\r?$/m.exec(mail)?.[1];
+      if (mail.includes(`X-Original-To: ${address}`) && code !== undefined) return code;
+    }
+  }
+  throw new Error("no code was mailed within 30 s");
 }
