@@ -60,7 +60,9 @@ class KeptConnection:
 
     def _unreachable(self, reason: Exception) -> errors.NoAnswer:
         said = str(reason) or "nothing answers in time"
-        return errors.NoAnswer(f"no NATS server lets us in at {self._where()}: {said}")
+        return errors.NoAnswer(
+            f"no connection to NATS at {self._where()}: {said}; DENIZEN_NATS_URL names another address"
+        )
 
     async def _note(self, error: Exception) -> None:
         """Note an error of the connection, for requests that fail meanwhile. The connection comes back by itself."""

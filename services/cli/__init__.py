@@ -3,6 +3,8 @@
 Imports every folder. It starts all programs and serves operators.
 """
 
+import os
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -99,6 +101,8 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+if "_DENIZEN_COMPLETE" in os.environ:  # A completion that is broken off leaves no traceback in the line that is typed.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 help_texts.name_types_for_people()
 app = typer.Typer(
     cls=_Lazy,

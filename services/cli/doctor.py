@@ -53,7 +53,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
         show.json({"ok": well, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            show.say(f"{'ok     ' if finding.ok else 'WANTING'}  {finding.check:<12}{finding.says}")
+            show.hanging(f"{'ok     ' if finding.ok else 'WANTING'}  {finding.check:<12}", finding.says)
     raise typer.Exit(0 if well else 1)
 
 

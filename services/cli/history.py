@@ -36,7 +36,7 @@ def history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_json: 
         )
         for event in page
     ]
-    show.table(["time", "event", "actor", "changes", "reason"], rows, f"{len(page)} events")
+    show.table(["time", "event", "actor", "changes", "reason"], rows, show.counted(len(page), "event", "events"))
     _lead_on(page.next_cursor)
 
 
@@ -54,7 +54,7 @@ def login_history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_
         show.json(page)
         return
     rows = [(show.time(login.time), login.outcome, login.ip or "", login.user_agent or "") for login in page]
-    show.table(["time", "outcome", "ip", "user agent"], rows, f"{len(page)} attempts")
+    show.table(["time", "outcome", "ip", "user agent"], rows, show.counted(len(page), "attempt", "attempts"))
     _lead_on(page.next_cursor)
 
 
@@ -67,7 +67,7 @@ def identities(user_id: UserId, as_json: AsJson = False) -> None:
         show.json(linked)
         return
     rows = [(each.provider, each.provider_id, show.time(each.linked_at)) for each in linked]
-    show.table(["provider", "id there", "linked"], rows, f"{len(linked)} identities")
+    show.table(["provider", "id there", "linked"], rows, show.counted(len(linked), "identity", "identities"))
 
 
 def _lead_on(cursor: str | None) -> None:

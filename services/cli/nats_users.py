@@ -144,7 +144,7 @@ def refresh(*, file: File = None, as_json: AsJson = False) -> None:
     if as_json:
         show.json({"users": users, "file": str(target.path), "reloaded": target.reloaded})
         return
-    show.say(f"{len(users)} users are written anew.")
+    show.say(f"{show.counted(len(users), 'user is', 'users are')} written anew.")
     _tell(target)
 
 

@@ -41,7 +41,11 @@ def list_sessions(user_id: UserId, as_json: AsJson = False) -> None:
         )
         for session in sessions
     ]
-    show.table(["id", "created", "refreshed", "expires", "ip", "user agent"], rows, f"{len(rows)} sessions")
+    show.table(
+        ["id", "created", "refreshed", "expires", "ip", "user agent"],
+        rows,
+        show.counted(len(rows), "session", "sessions"),
+    )
 
 
 @changing(app)

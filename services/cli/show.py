@@ -3,7 +3,9 @@
 Names, reasons, file names and messages of servers are text from others, and never reach a terminal raw.
 """
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,10 +17,26 @@ from pydantic import BaseModel
 
 from services.platform.printable import escaped, lines, plain
 
+_LEAST_ROOM = 20
+"""Columns. Where there are fewer, the terminal breaks the lines."""
+
 
 def say(text: str, *, err: bool = False) -> None:
     """Print text for people."""
     typer.echo(lines(text), err=err)
+
+
+def hanging(head: str, text: str) -> None:
+    """Print text behind a head. On a terminal, words that do not fit go to lines below the first word."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+    room = width - len(head)
+    folded = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) if room > _LEAST_ROOM else [text]
+    say(head + f"\n{' ' * len(head)}".join(folded))
+
+
+def counted(number: int, one: str, more: str) -> str:
+    """`1 attempt`, `2 attempts`."""
+    return f"{number} {one if number == 1 else more}"
 
 
 def json(value: Any, *, err: bool = False) -> None:

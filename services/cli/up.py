@@ -28,11 +28,18 @@ Denizen is ready after {seconds:.1f} s.
 
 Try, in another terminal:
 
-  nats -s {nats} request users.v1.command.CreateUser '{{"email":"ada@example.com"}}'
+  nats -s {nats} request users.v1.command.CreateUser \\
+    '{{"email":"ada@example.com"}}'
   {denizen} users list
   {denizen} events tail
-
+{programs}
 Ctrl-C stops it; {home} keeps everything.
+"""
+_DEFAULT = "nats://127.0.0.1:4222"
+_PROGRAMS = """
+Programs with the Python client find it by
+
+  export DENIZEN_NATS_URL={nats}
 """
 
 
@@ -73,6 +80,7 @@ def _welcome(settings: Settings) -> Callable[[dict[str, str]], None]:
         home = settings.home.resolve()
         show.say(
             _WELCOME.format(
+                programs="" if addresses["natsUrl"] == _DEFAULT else _PROGRAMS.format(nats=addresses["natsUrl"]),
                 seconds=time.monotonic() - began,
                 nats=addresses["natsUrl"],
                 websocket=f"\n  WebSocket   {addresses['websocketUrl']}" if "websocketUrl" in addresses else "",

@@ -2,7 +2,10 @@
 
 import json
 import os
+import pty
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -176,6 +179,54 @@ def test_command_that_asks_without_standard_input_says_what_it_needs(arguments: 
     assert "--yes" in ended.stderr or "standard input is closed" in ended.stderr
 
 
+def test_command_that_is_stopped_says_so_in_json(alone: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        alone.environment["DENIZEN_NATS_URL"] = f"nats://127.0.0.1:{silent.getsockname()[1]}"
+        process = alone.start("users", "list", "--json")
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert json.loads(err)["error"]["code"] == "stopped"
+
+
+@pytest.mark.parametrize("command", ["users delete user_01h455vb4pex5vsknk084sn02q", "import undo job"])
+def test_question_that_is_answered_with_no_is_an_error_in_json(command: str, alone: Shell) -> None:
+    ours, its = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.cli", *command.split(), "--json"],
+        cwd=REPOSITORY,
+        env=alone.environment,
+        stdin=its,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.write(ours, b"n\n")
+    out, err = process.communicate(timeout=60)
+    os.close(its)
+    os.close(ours)
+    question, _, answer = err.partition("[y/N]: ")
+    assert (process.returncode, out, question.startswith("Erase ")) == (1, "", True)
+    assert json.loads(answer)["error"]["code"] == "stopped"
+
+
+def test_log_verify_without_keys_is_json_alone(denizen: Denizen, alone: Shell) -> None:
+    alone.environment["DENIZEN_DATABASE_URL"] = denizen.database_url
+    code, out, err = alone.run("log", "verify", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["snapshotsCompared"] is False
+    assert "The snapshots are not compared" in alone.run("log", "verify")[2]
+
+
+def test_doctor_on_a_narrow_terminal_breaks_lines_between_words(shell: Shell) -> None:
+    said = shown(shell, 60, "doctor")
+    lines = said.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert any(line.startswith(" " * 21) for line in lines)
+
+
 def test_missing_servers_with_json_are_json(alone: Shell) -> None:
     assert fault(alone, "users", "list")[1]["code"] == "no_answer"
     assert fault(alone, "log", "verify") == (
@@ -187,12 +238,19 @@ def test_missing_servers_with_json_are_json(alone: Shell) -> None:
     )
 
 
-@pytest.mark.parametrize("command", ["log verify", "erasure verify user_01h455vb4pex5vsknk084sn02q"])
-def test_unreachable_database_is_named_with_its_address(command: str, alone: Shell) -> None:
+@pytest.mark.parametrize(
+    ("command", "begins"),
+    [
+        ("log verify", "The log cannot be read: "),
+        ("erasure verify user_01h455vb4pex5vsknk084sn02q", "The log cannot be read: "),
+        ("projections status", ""),
+    ],
+)
+def test_unreachable_database_is_named_with_its_address(command: str, begins: str, alone: Shell) -> None:
     alone.environment["DENIZEN_DATABASE_URL"] = "postgresql://denizen:canary@127.0.0.1:1/denizen"
     code, error = fault(alone, *command.split())
     assert code == 1
-    assert error["message"].startswith("The log cannot be read: PostgreSQL is not reachable: ")
+    assert error["message"].startswith(f"{begins}PostgreSQL is not reachable: ")
     assert "127.0.0.1" in error["message"]
     assert "canary" not in error["message"]
 

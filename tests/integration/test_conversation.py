@@ -4,9 +4,11 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import psycopg
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_binary_event
 from denizen.operations import OPERATIONS
 from nats.js.errors import NotFoundError
 
@@ -98,6 +100,22 @@ async def test_create_query_block_and_event_follow_each_other(backend: Backend) 
     unblocked = await backend.command("UnblockUser", {"userId": user["id"]})
     assert (unblocked.body["user"]["status"], unblocked.body["version"]) == ("PENDING_VERIFICATION", 3)
     assert unblocked.body["user"]["blockedAt"] is None
+
+
+async def test_official_sdk_reads_an_event_as_a_cloudevent(backend: Backend) -> None:
+    """By the headers `ce-…` alone, as CloudEvents' NATS binding demands; HTTP's would take `content-type` too."""
+    events = await backend.client.subscribe("users.v1.event.UserCreated.>")
+    created = await backend.command("CreateUser", {"email": email()})
+    user_id = created.body["user"]["id"]
+    while not (heard := await events.next_msg(timeout=10)).subject.endswith(user_id):
+        pass
+    attributes = {name: value for name, value in (heard.headers or {}).items() if name.startswith("ce-")}
+    event = from_binary_event(HTTPMessage(headers=attributes, body=heard.data))
+    assert (event.get_specversion(), event.get_datacontenttype()) == ("1.0", "application/json")
+    assert (event.get_type(), event.get_subject()) == ("users.v1.UserCreated", user_id)
+    assert event.get_time() == datetime.fromisoformat(created.body["user"]["createdAt"])
+    assert event.get_extension("sequence") == str(created.body["position"])
+    assert event.get_data() == json.loads(heard.data)
 
 
 async def test_update_merges_at_the_top_level(backend: Backend) -> None:
