@@ -10,7 +10,7 @@ import subprocess
 import sysconfig
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,7 +47,7 @@ class Terminal:
 
 
 @contextmanager
-def terminal(command: list[str], directory: Path) -> Iterator[Terminal]:
+def terminal(command: list[str], directory: Path) -> Generator[Terminal]:
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 80, 0, 0))
     environment = {"PATH": f"{sysconfig.get_path('scripts')}:{os.environ['PATH']}", "TERM": "xterm", "PS1": "$ "}
