@@ -11,6 +11,7 @@ import bcrypt
 from passlib.utils import binary
 
 from services.passwords.form import H64, Form
+from services.passwords.typed import Typed, as_typed, wordpress
 
 _BCRYPT = rf"\$2[aby]\$(?P<cost>[0-9]{{2}})\${H64}{{53}}"
 
@@ -45,12 +46,12 @@ def _wordpress(secret: bytes) -> bytes:
     return base64.b64encode(hmac.digest(b"wp-sha384", trimmed, "sha384"))
 
 
-def _form(name: str, prefix: str, prehashed: Callable[[bytes], bytes]) -> Form:
+def _form(name: str, prefix: str, prehashed: Callable[[bytes], bytes], typed: Typed = as_typed) -> Form:
     def fits(secret: bytes, stored: str) -> bool:
         return bcrypt.checkpw(prehashed(secret), stored.removeprefix(prefix).encode())
 
     pattern = re.compile(re.escape(prefix) + _BCRYPT)
-    return Form(name, pattern, _bounded, "bcrypt: cost 4 to 13", _parsed, fits, _weak)
+    return Form(name, pattern, _bounded, "bcrypt: cost 4 to 13", _parsed, fits, _weak, typed)
 
 
 # --- libpass: version 2 keys the prehash with the salt ---------------------------------------------------------------
@@ -78,6 +79,6 @@ def _libpass_parsed(text: str) -> str:
 FORMS = (
     _form("bcrypt", "", _cut),
     _form("Django's bcrypt_sha256", "bcrypt_sha256$", _hex_sha256),
-    _form("WordPress bcrypt", "$wp", _wordpress),
+    _form("WordPress bcrypt", "$wp", _wordpress, wordpress),
     Form("libpass bcrypt-sha256", _LIBPASS, _bounded, "bcrypt: cost 4 to 13", _libpass_parsed, _libpass_fits, _weak),
 )

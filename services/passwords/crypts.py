@@ -15,6 +15,7 @@ from passlib import registry
 from passlib.utils import binary
 
 from services.passwords.form import H64, Form, N, always
+from services.passwords.typed import Typed, as_typed, drupal, phpass
 
 _LONGEST = 128
 """Octets of a password."""
@@ -41,6 +42,7 @@ def _libpass(
     bounded: Callable[[re.Match[str]], bool] = always,
     most: str = "",
     weak: Callable[[re.Match[str]], bool] = always,
+    typed: Typed = as_typed,
 ) -> Form:
     handler = cast(_Handler, registry.get_crypt_handler(handler_name))
 
@@ -51,7 +53,7 @@ def _libpass(
         with _ONE_AT_A_TIME:
             return handler.verify(secret[:_LONGEST], stored) and len(secret) <= _LONGEST
 
-    return Form(name, re.compile(pattern), bounded, most, parse, fits, weak)
+    return Form(name, re.compile(pattern), bounded, most, parse, fits, weak, typed)
 
 
 def _sha_bounded(match: re.Match[str]) -> bool:
@@ -104,6 +106,7 @@ FORMS = (
         rf"\$[PH]\$(?P<cost>{H64}){H64}{{8}}{H64}{{22}}",
         bounded=_phpass_bounded,
         most="phpass: at most 2^19 rounds",
+        typed=phpass,
     ),
     Form(
         "Drupal's phpass-SHA512",
@@ -113,5 +116,6 @@ FORMS = (
         str,
         _drupal_fits,
         lambda match: match["cost"] < "D",  # 2^15, Drupal 7's own
+        drupal,
     ),
 )

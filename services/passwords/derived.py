@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from services.passwords.form import B64, LONGEST_PASSWORD, Form, N
+from services.passwords.typed import Typed, as_typed, compatible_scrypt
 
 _SIZES = {"sha1": 20, "sha256": 32, "sha512": 64}
 _SHORTEST = 16
@@ -154,13 +155,17 @@ def _firebase_fits(secret: bytes, stored: str) -> bool:
 
 
 def _scrypt(
-    name: str, pattern: re.Pattern[str], parse: Callable[[str], str], fits: Callable[[bytes, str], bool]
+    name: str,
+    pattern: re.Pattern[str],
+    parse: Callable[[str], str],
+    fits: Callable[[bytes, str], bool],
+    typed: Typed = as_typed,
 ) -> Form:
-    return Form(name, pattern, _bounded, _SCRYPT_MOST, parse, fits, _weak)
+    return Form(name, pattern, _bounded, _SCRYPT_MOST, parse, fits, _weak, typed)
 
 
 FORMS = (
-    _scrypt("scrypt", _SCRYPT, _scrypt_parsed, _scrypt_fits),
+    _scrypt("scrypt", _SCRYPT, _scrypt_parsed, _scrypt_fits, compatible_scrypt),
     _scrypt("Firebase scrypt", _FIREBASE, _firebase_parsed, _firebase_fits),
     _pbkdf2("sha1", 2_000_000),
     _pbkdf2("sha256", 2_000_000),

@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.passwords.typed import Typed, as_typed
+
 LONGEST_PASSWORD = 4096
 """Octets of a password that is compared: libpass takes no more."""
 N = "[1-9][0-9]{0,9}"
@@ -36,6 +38,7 @@ class Form:
         parse: the text in its one canonical form; raises ValueError or TypeError.
         fits: whether a password fits the hash.
         weak: whether a stolen hash is quickly guessed: no salt, MD5 or SHA-1 alone, or few iterations.
+        typed: what the system that made a hash may have made of the password first (typed.py).
     """
 
     name: str
@@ -45,3 +48,4 @@ class Form:
     parse: Callable[[str], str]
     fits: Callable[[bytes, str], bool]
     weak: Callable[[re.Match[str]], bool] = never
+    typed: Typed = as_typed

@@ -78,16 +78,18 @@ def verify(password: str, stored: str, ours: Collection[Parameters] = ()) -> boo
 def fitting(password: str, stored: str, ours: Collection[Parameters] = ()) -> str | None:
     """The form of a password that fits a hash which `accepted` or the hasher made: NFC, or as it was given.
 
-    Another system may have hashed the octets as they were typed. Blocks for as long as the hash costs: twice where a
-    password is not in NFC, whatever the hash. None for a malformed hash too, and, before anything is computed, for one
-    over the bounds, unless it has parameters of `ours`. A failure for another reason (no memory) raises.
+    Another system may have hashed the octets as they were typed, or another text (`Form.typed`). Blocks for as long as
+    the hash costs: twice where a password is not in NFC, whatever the hash. None for a malformed hash too, and, before
+    anything is computed, for one over the bounds, unless it has parameters of `ours`. A failure for another reason (no
+    memory) raises.
     """
     try:
-        forms = dict.fromkeys((normalized(password), password))
+        normal = normalized(password)
         form, match = _form_of(stored)
         if not form.bounded(match) and not any(is_current(stored, each) for each in ours):
             return None
         parsed = form.parse(stored)
+        forms = dict.fromkeys((normal, password, *filter(None, form.typed(match, normal))))
         return next((each for each in forms if form.fits(each.encode(), parsed)), None)
     except (Unusable, ValueError, TypeError):
         return None

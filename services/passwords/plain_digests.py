@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 
 from services.passwords.derived import octets
 from services.passwords.form import B64, Form, always
+from services.passwords.typed import compatible
 
 SIZES = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 _LONGEST_SALT = 64
@@ -128,7 +129,7 @@ def _hmac_fits(secret: bytes, stored: str) -> bool:
 
 
 FORMS = (
-    Form("salted or plain MD5 or SHA", _OF_LDAP, always, "", _ldap_parsed, _ldap_fits, always),
+    Form("salted or plain MD5 or SHA", _OF_LDAP, always, "", _ldap_parsed, _ldap_fits, always, compatible),
     Form("salted MD5 or SHA", _TEMPLATE, always, "", _template_parsed, _template_fits, always),
     Form("HMAC", _HMAC, always, "", _hmac_parsed, _hmac_fits, always),
 )

@@ -1,6 +1,5 @@
 """Reads users with their whole history: who set what decides what an import may still change or take back."""
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,8 +15,6 @@ from services.eventstore.log.tails import NEWEST, Tail, Wanted
 OPERATION = "operation"
 """The key in the metadata of an update's events that names what asked for them."""
 BY_IMPORT = "ImportUsers"
-_EARLIER = re.compile(r"import/[A-Za-z0-9_-]{1,64}/\d+/\d+/update")
-"""The command ids of updates by versions of Denizen that did not write OPERATION yet."""
 
 
 @dataclass(slots=True)
@@ -91,7 +88,7 @@ def _is_by_import(event: StoredEvent, history: History) -> bool:
     command_id = event.metadata["commandId"]
     if history.provenance.created and command_id == history.created_by:
         return event.type in _WITH_CREATION
-    return event.metadata.get(OPERATION) == BY_IMPORT or _EARLIER.fullmatch(command_id) is not None
+    return event.metadata.get(OPERATION) == BY_IMPORT
 
 
 _WITH_CREATION = {"IdentityLinked", "UserBlocked", "UserDeactivated"}

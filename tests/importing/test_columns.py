@@ -54,6 +54,18 @@ def test_value_that_the_map_does_not_list_is_a_bad_row() -> None:
     assert (bad.field, bad.message) == ("status", "is a value that the map does not list")
 
 
+@pytest.mark.parametrize("blank", ["", None])
+def test_blank_state_of_a_map_is_a_bad_row(blank: object) -> None:
+    """The user may be blocked there. A map with a star says already what any value but none means."""
+    lines = 'email = "mail"\nstatus = { column = "state", values = { active = "ACTIVE"%s } }'
+    (bad,) = made(Columns.parse(lines % ""), {"mail": "a@example.com", "state": blank})
+    assert (bad.field, "has no value: say in the map" in bad.message) == ("status", True)
+    (row,) = made(Columns.parse(lines % ', "" = "BLOCKED"'), {"mail": "a@example.com", "state": blank})
+    assert row["status"] == "BLOCKED"
+    (row,) = made(Columns.parse(lines % ', "*" = "BLOCKED"'), {"mail": "a@example.com", "state": blank})
+    assert "status" not in row
+
+
 def test_star_of_a_map_is_any_other_value() -> None:
     star = Columns.parse('email = "mail"\nstatus = {column = "locked", values = {"*" = "BLOCKED", no = "ACTIVE"}}')
     rows = [{"mail": "a", "locked": each} for each in ("2024-01-01", "No", "", None, 0)]

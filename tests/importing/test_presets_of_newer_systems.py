@@ -167,7 +167,7 @@ def test_fusionauth_sample_becomes_users() -> None:
         "locale": "en",
         "timezone": "Europe/Vienna",
     }
-    assert ada["appMetadata"]["plan"] == "pro"
+    assert ada["appMetadata"]["data"]["plan"] == "pro"
     assert ada["appMetadata"]["registrations"][0]["roles"] == ["admin"]
     assert (ada["createdAt"], ada["updatedAt"]) == ("2023-11-14T22:13:20Z", "2023-11-14T22:13:25Z")
     assert (users["grace"]["emailVerified"], users["grace"]["passwordChangeRequired"]) == (False, True)
@@ -215,7 +215,7 @@ def test_cognito_list_becomes_users() -> None:
         "emailVerified": True,
         "externalId": "427f0e89-dd0a-48be-927d-8f8c0e938d57",
         "profile": {"firstName": "Ada", "lastName": "Lovelace", "locale": "de-AT", "timezone": "Europe/Vienna"},
-        "appMetadata": {"plan": "pro", "phone": "+15550100", "phone_number_verified": "true", "username": "ada"},
+        "appMetadata": {"custom:plan": "pro", "phone": "+15550100", "phone_number_verified": "true", "username": "ada"},
         "status": "ACTIVE",
         "createdAt": "2021-05-04T00:47:47.213000Z",
         "updatedAt": "2021-05-04T02:56:14.561000Z",
@@ -236,7 +236,7 @@ def test_cognito_csv_becomes_users() -> None:
     users = users_of("cognito.csv")
     assert users["ada"]["profile"]["picture"] == "https://example.com/ada.png"
     assert users["ada"]["appMetadata"] == {
-        "plan": "pro",
+        "custom:plan": "pro",
         "phone": "+15550100",
         "phone_number_verified": "true",
         "username": "ada",
@@ -314,6 +314,7 @@ def test_wordpress_sample_becomes_users() -> None:
         "externalId": "1",
         "profile": {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
         "appMetadata": {"username": "ada", "website": "https://example.com", "roles": "administrator,editor"},
+        "status": "ACTIVE",
         "createdAt": "2023-05-01T12:34:56Z",
     }
     assert "createdAt" not in users["grace"]

@@ -18,6 +18,7 @@ _KNOWN = (
     "updatedAt, blockedAt, identities, profile, metadata, appMetadata, profile.firstName, profile.lastName, "
     "profile.displayName, profile.picture, profile.locale, profile.timezone, metadata.NAME and appMetadata.NAME"
 )
+_BLANK_STATUS = 'has no value: say in the map what that means, such as "" = "ACTIVE" among its values'
 _MOST = 1000
 _DEEPEST = 8
 
@@ -55,13 +56,16 @@ class _Field:
         if self.theirs is None:
             return self.constant
         found = _found(raw, self.theirs)
-        if found is None or found == "":
-            return None
-        if self.values is not None:
-            text = str(found).lower()
+        is_blank = found is None or found == ""
+        if self.values is not None and (not is_blank or "" in self.values):
+            text = "" if is_blank else str(found).lower()
             if text not in self.values and "*" not in self.values:
                 raise Unfit("is a value that the map does not list", self.ours)
             found = self.values.get(text, self.values.get("*"))
+        elif is_blank:
+            if self.values is not None and self.ours == "status" and "*" not in self.values:
+                raise Unfit(_BLANK_STATUS, self.ours)  # The user may be blocked there.
+            return None
         return self.convert({self.ours: found}, self.ours)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, cast
 
+from denizen.importing.allauth import joined
 from denizen.importing.dates import ORDER, DateOrder
 from denizen.importing.fitting import fit
 from denizen.importing.hashes import UnfitHash
-from denizen.importing.presets import Preset
+from denizen.importing.presets import Preset, django
 from denizen.importing.recognition import recognised
 from denizen.importing.rows import BadRow, Json, LeftOutRow, Row, Unfit, own, user
 from denizen.importing.source_row import LeftOut, SourceRow
@@ -24,7 +25,8 @@ def converted(
     dates: the order of day and month in the dates of the rows, where they do not show it.
     """
     made = preset if preset is None or dates is None else _ordered(preset, dates)
-    for row in recognised(rows, preset):
+    found = recognised(rows, preset)
+    for row in joined(found) if preset is django.user else found:
         if not isinstance(row, tuple):
             yield row
             continue

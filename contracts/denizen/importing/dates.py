@@ -69,6 +69,8 @@ def moment(value: str | float, order: DateOrder | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = _written(text, order)
+    if moment.tzinfo is UTC:
+        return moment
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -25,10 +25,13 @@ _USERS = ("users", "user", "auth_user", "accounts_user")
 _MOST_TABLES = 1000
 _DAMAGED_IDENTITIES = -1
 """The part in which identities are that cannot be read: each is a bad row."""
-_SCHEMA = """
+PRAGMAS = """
 pragma cache_size = -4096;
 pragma journal_mode = off;
 pragma synchronous = off;
+"""
+"""Of a temporary database: little memory, and nothing that has to outlive the process."""
+_SCHEMA = """
 create table copied (part integer, line integer, row text, fault text, primary key (part, line)) without rowid;
 create table identities (user_id text, place text, row text, columns text);
 """
@@ -70,7 +73,7 @@ def rows(stream: BinaryIO, check: Callable[[Collection[str]], None]) -> Iterator
     try:
         # The import reads one row after the other, but each in whichever thread is free.
         with closing(sqlite3.connect("", check_same_thread=False)) as spool:
-            spool.executescript(_SCHEMA)
+            spool.executescript(PRAGMAS + _SCHEMA)
             blocks = _spooled(stream, spool)
             number = _number_of_users(blocks)
             check(blocks[number].columns)

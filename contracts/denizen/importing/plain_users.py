@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from denizen.importing.faults import (
     MAX_ID,
+    MAX_IDENTITIES,
     MAX_NAME,
     MAX_PICTURE,
     METADATA_DEPTH,
@@ -20,11 +21,12 @@ from denizen.importing.rows import Json
 
 _NOTHING: Json = {}
 _PLAIN_TIME = re.compile(
-    r"(?:19[7-9]|2[0-9]{2})[0-9]-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
-    r"(?:\.[0-9]{1,6})?Z"
+    r"(?:19[7-9]|2[0-9]{2})[0-9]-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)"
+    r"|(?:0[13578]|1[02])-31)T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,6})?Z"
 )
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9.-]*[A-Za-z0-9](?:/[!-~]*)?")
-_THIS_YEAR = f"{datetime.now(UTC).year}"
+_TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
+"""As the process began: of a later one, a time is looked at closely."""
 
 _PLAIN: Mapping[str, Callable[[str], bool]] = {
     "firstName": lambda text: len(text) <= MAX_NAME,
@@ -72,13 +74,17 @@ def _are_plain_times(user: Json) -> bool:
 
 
 def _are_plain_identities(identities: Any) -> bool:
-    if identities.__class__ is not list or len(identities) > 1:
+    if identities.__class__ is not list or len(identities) > MAX_IDENTITIES:
         return False
-    return all(not identity_fault(each) and "linkedAt" not in each for each in identities)
+    if not all(not identity_fault(each) and "linkedAt" not in each for each in identities):
+        return False
+    return len(identities) < 2 or len({(each["provider"], each["providerId"]) for each in identities}) == len(
+        identities
+    )
 
 
 def _is_past(time: Any) -> bool:
-    return time.__class__ is str and time < _THIS_YEAR and _PLAIN_TIME.fullmatch(time) is not None
+    return time.__class__ is str and time < _TODAY and _PLAIN_TIME.fullmatch(time) is not None
 
 
 def _is_small(metadata: Any) -> bool:

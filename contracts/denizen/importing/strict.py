@@ -16,6 +16,12 @@ _MAX_INTEGER = 2**63 - 1
 class Malformed(ValueError):
     """What cannot be parsed; the message holds no input."""
 
+    @property
+    def of_field(self) -> str:
+        """The message, where a field holds the text and not a row."""
+        message = str(self)
+        return "is not JSON" if message == _NO_JSON else f"is not JSON that is read: {message.replace('the row', 'it')}"
+
 
 def parsed(text: str) -> Any:
     """The value that a text holds. Raises Malformed."""
@@ -31,7 +37,7 @@ def why(error: ValueError | RecursionError) -> Malformed:
     """What is wrong with a text that `DECODER` could not take."""
     if isinstance(error, Malformed):
         return error
-    return Malformed(_TOO_DEEP if isinstance(error, RecursionError) else "the row is not JSON")
+    return Malformed(_TOO_DEEP if isinstance(error, RecursionError) else _NO_JSON)
 
 
 def vetted(text: str, value: Any) -> Any:
@@ -109,6 +115,7 @@ def _constant(_: str) -> NoReturn:
     raise Malformed("NaN and Infinity are not JSON")
 
 
+_NO_JSON = "the row is not JSON"
 _TOO_DEEP = f"the row is nested deeper than {MAX_DEPTH} levels"
 DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 """Raises ValueError (Malformed where we say why) and RecursionError."""

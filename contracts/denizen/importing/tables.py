@@ -169,7 +169,7 @@ def _json(cell: str, name: str) -> Any:
     try:
         value = parsed(cell)
     except Malformed as malformed:
-        raise Unfit(f"is not JSON: {malformed}", name) from None
+        raise Unfit(malformed.of_field, name) from None
     if not isinstance(value, list if name == "identities" else dict):
         raise Unfit("is not an array" if name == "identities" else "is not an object", name)
     return cast(Any, value)

@@ -103,7 +103,7 @@ def _json(raw: Json, name: str) -> Any:
     try:
         return parsed(value) if value else None
     except Malformed as malformed:
-        raise Unfit(f"is not JSON: {malformed}", name) from None
+        raise Unfit(malformed.of_field, name) from None
 
 
 def time(raw: Json, name: str, dates: DateOrder | None = None) -> Any:

@@ -6,7 +6,14 @@ import re
 from typing import Any, cast
 
 from denizen.importing import hashes
-from denizen.importing.presets.system import OTHER_ADDRESSES, SECOND_FACTORS, UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.presets.system import (
+    OTHER_ADDRESSES,
+    SECOND_FACTORS,
+    UNKNOWN_VERIFICATION,
+    held,
+    kept_with,
+    names,
+)
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, section, text, time
@@ -59,7 +66,7 @@ def user(raw: Json) -> Json:
             },
             "metadata": section(raw, "unsafe_metadata"),
             "appMetadata": kept,
-            "status": "BLOCKED" if flag(raw, "banned") or flag(raw, "locked") else None,
+            "status": held(flag(raw, "banned") or flag(raw, "locked"), raw, "banned"),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
             "identities": identities(raw, links),

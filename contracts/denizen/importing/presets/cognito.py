@@ -6,7 +6,7 @@ from typing import Any
 
 from denizen.importing.presets.system import SECOND_FACTORS, names, state
 from denizen.importing.rows import Json
-from denizen.importing.source_row import leave
+from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, text, time
 
 MARKS = names(
@@ -35,12 +35,29 @@ _STATES = {
 _SECOND_FACTORS = ("MFAOptions", "PreferredMfaSetting", "UserMFASettingList", "cognito:mfa_enabled")
 
 
+_STANDARD = frozenset(
+    {
+        "address", "birthdate", "gender", "middle_name", "nickname", "preferred_username", "profile", "updated_at",
+        "website",
+    }
+)  # fmt: skip
+_CUSTOM = "an app client may let users write custom attributes: kept with their prefix, custom:"
+
+
 def user(raw: Json) -> Json:
-    """The user of a row. Cognito exports no hashes; attributes without a field of ours become appMetadata."""
+    """The user of a row. Cognito exports no hashes.
+
+    Users may write standard attributes, unless an app client says otherwise: these become metadata. Custom ones keep
+    their prefix in appMetadata, because an app client may let users write them; those with `dev:` only programs write.
+    """
     attributes = _attributes(raw)
     status = state(raw, "UserStatus", _STATES) or state(attributes, "cognito:user_status", _STATES)
     email, username = text(attributes, "email"), text(raw, "Username") or text(attributes, "cognito:username")
-    kept = {_plain(name): value for name, value in attributes.items() if name not in _TAKEN and value}
+    others = {name: value for name, value in attributes.items() if name not in _TAKEN and value}
+    theirs = {name: others.pop(name) for name in _STANDARD & others.keys()}
+    if any(name.startswith("custom:") for name in others):
+        change(raw, "appMetadata", _CUSTOM)
+    kept = {name.removeprefix("dev:custom:").removeprefix("dev:"): value for name, value in others.items()}
     if phone := text(attributes, "phone_number"):
         kept["phone"] = phone
     if username and username not in (email, text(attributes, "sub")):
@@ -60,6 +77,7 @@ def user(raw: Json) -> Json:
                 "locale": given(attributes, "locale"),
                 "timezone": given(attributes, "zoneinfo"),
             },
+            "metadata": theirs,
             "appMetadata": kept,
             "status": status if flag(raw, "Enabled", True) else "BLOCKED",
             "createdAt": _time(raw, "UserCreateDate"),
@@ -84,10 +102,6 @@ def _attributes(raw: Json) -> Json:
     if "Attributes" in raw or "UserAttributes" in raw:
         return {each["Name"]: each.get("Value") for each in listed}
     return dict(raw)  # A CSV has a column for each attribute.
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("dev:").removeprefix("custom:")
 
 
 def _time(raw: Json, name: str) -> Any:

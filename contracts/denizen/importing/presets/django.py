@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from denizen.importing.allauth import VERIFIED
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names, unless_absent
 from denizen.importing.rows import Json, Unfit
 from denizen.importing.source_row import LeftOut, change, names_of
@@ -23,7 +24,7 @@ def user(raw: Json) -> Json:
     """The user of a row.
 
     Django knows no verified addresses. Its active users could sign in and reset their passwords by mail, so theirs are
-    taken for verified, where the row says that they are active and has no field that says otherwise.
+    taken for verified, where the row says that they are active and neither it nor django-allauth says otherwise.
     """
     model = text(raw, "model")
     fields: Json = raw["fields"] if model else raw
@@ -60,7 +61,7 @@ _VERIFIED = re.compile(r"(?:is_|has_)?(?:e_?mail_)?(?:is_)?(?:verified|confirmed
 
 
 def _is_verified(raw: Json, fields: Json) -> bool:
-    if said := [name for name in names_of(fields) if _VERIFIED.fullmatch(name)]:
+    if said := [name for name in names_of(fields) if name == VERIFIED or _VERIFIED.fullmatch(name)]:
         return all(flag_or_time(fields, name) for name in said)
     if fields.get("is_active") is None:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)

@@ -9,6 +9,7 @@ from denizen.importing import hashes
 from denizen.importing.presets.system import (
     SECOND_FACTORS,
     UNKNOWN_VERIFICATION,
+    apart,
     in_the_clear,
     kept_with,
     names,
@@ -35,12 +36,16 @@ FIELDS = names(
 )
 
 
+_DATA = "forms may let users write their data: kept apart, so look before a back end trusts it"
+
+
 def user(raw: Json) -> Json:
-    """The user of a row. Applications write `data`, so it becomes appMetadata."""
+    """The user of a row. `data` stays apart: forms of FusionAuth may let users write parts of it."""
     if raw.get("verified") is None:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     languages = array(raw, "preferredLanguages")
-    kept = kept_with(section(raw, "data"), raw, username="username", phone="mobilePhone", birthDate="birthDate")
+    kept = kept_with({}, raw, username="username", phone="mobilePhone", birthDate="birthDate")
+    kept = apart(kept, raw, "data", section(raw, "data"), _DATA)
     if registrations := array(raw, "registrations"):
         kept.setdefault("registrations", [dict(cast(Json, each)) for each in registrations])
     leave(raw, SECOND_FACTORS, "twoFactor")

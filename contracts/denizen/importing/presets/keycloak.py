@@ -9,6 +9,7 @@ from denizen.importing.presets.system import (
     SECOND_FACTORS,
     UNKNOWN_STATUS,
     UNKNOWN_VERIFICATION,
+    apart,
     in_the_clear,
     kept_with,
     linked,
@@ -32,8 +33,11 @@ FIELDS = names(
 )
 
 
+_ATTRIBUTES = "a realm may let users write their attributes: kept apart, so look before a back end trusts them"
+
+
 def user(raw: Json) -> Json:
-    """The user of a row. Attributes become appMetadata: most realms do not let users change them."""
+    """The user of a row. Attributes stay apart: until version 24 users could write any of them, by the account API."""
     if text(raw, "serviceAccountClientId"):
         raise LeftOut("a service account, which is a client and no user")
     if raw.get("enabled") is None:
@@ -53,13 +57,8 @@ def user(raw: Json) -> Json:
         "groups": array(raw, "groups"),
         "requiredActions": [each for each in actions if each not in ("UPDATE_PASSWORD", "VERIFY_EMAIL")],
     }
-    # An attribute of such a name is none of these, and users may be allowed to write it.
-    kept: Json = {
-        f"attributes.{name}" if name in rights or name == "username" else name: value
-        for name, value in attributes.items()
-        if name not in ("picture", "locale", "zoneinfo")
-    }
-    kept.update({name: value for name, value in rights.items() if value})
+    others = {name: value for name, value in attributes.items() if name not in ("picture", "locale", "zoneinfo")}
+    kept = apart({name: value for name, value in rights.items() if value}, raw, "attributes", others, _ATTRIBUTES)
     return compact(
         {
             "email": text(raw, "email"),

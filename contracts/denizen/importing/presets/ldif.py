@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from denizen.importing.presets.system import UNKNOWN_VERIFICATION, in_the_clear, names
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, held, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import compact
@@ -20,6 +20,8 @@ _DISABLED = 2
 """A bit of Active Directory's userAccountControl."""
 _LOCKS = ("nsaccountlock", "logindisabled", "msds-useraccountdisabled", "ds-pwp-account-disabled")
 """Attributes of 389 Directory Server, eDirectory, AD LDS and OpenDJ that are TRUE where the account is disabled."""
+_OPERATIONAL = ("creatorsname", "entrycsn", "structuralobjectclass", "subschemasubentry")
+"""Attributes that come with all operational ones (`+`), as locks do: beside them, an entry without a lock has none."""
 _FIRST_TICK = datetime(1601, 1, 1, tzinfo=UTC)
 """Active Directory counts tenths of microseconds since then."""
 _FURTHER = "the attribute has several values: the first one is taken over"
@@ -50,7 +52,7 @@ def user(raw: Json) -> Json:
                 "locale": _first(raw, "preferredlanguage"),
             },
             "appMetadata": {name: value for name, value in kept.items() if value},
-            "status": "BLOCKED" if _is_held(raw) else None,
+            "status": held(_is_held(raw), raw, "useraccountcontrol", *_LOCKS, *_OPERATIONAL),
             "createdAt": _time(_first(raw, "createtimestamp") or _first(raw, "whencreated")),
             "updatedAt": _time(_first(raw, "modifytimestamp") or _first(raw, "whenchanged")),
         }

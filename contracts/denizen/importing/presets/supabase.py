@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, kept_with, names, unless_absent
+from denizen.importing.presets.system import SECOND_FACTORS, held, kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import array, compact, flag, given, identities, mapping, section, text, time
@@ -55,14 +55,21 @@ def user(raw: Json) -> Json:
             },
             "metadata": metadata,
             "appMetadata": kept,
-            "status": unless_absent(
-                raw, "banned_until", "BLOCKED" if _is_banned(time(raw, "banned_until")) else "ACTIVE"
-            ),
+            "status": _status(raw),
             "createdAt": time(raw, "created_at"),
             "updatedAt": time(raw, "updated_at"),
             "identities": identities(raw, _links(raw)),
         }
     )
+
+
+_OF_THE_API = ("aud", "app_metadata", "user_metadata")
+
+
+def _status(raw: Json) -> str | None:
+    """BLOCKED while a ban lasts. Users of the admin API, who have its names, lack `banned_until` without one."""
+    is_whole = all(name in raw for name in _OF_THE_API)
+    return held(_is_banned(time(raw, "banned_until")), raw, "aud" if is_whole else "banned_until")
 
 
 def _is_banned(until: Any) -> bool:

@@ -48,9 +48,24 @@ def kept_with(kept: Json, raw: Json, **names: str) -> Json:
     return {**kept, **more}
 
 
+def apart(kept: Json, raw: Json, name: str, values: Json, told: str) -> Json:
+    """Adds values that users may have written themselves, in an object of their own: none stands where a right does."""
+    if not values:
+        return kept
+    change(raw, f"appMetadata.{name}", told)
+    return {**kept, name: values}
+
+
 def unless_absent(raw: Json, name: str, status: str) -> str | None:
     """The status that a field says; none where the row lacks the field, so that an update does not lift a block."""
     return status if name in raw else None
+
+
+def held(is_held: bool, raw: Json, *names: str) -> str | None:
+    """BLOCKED, or ACTIVE where the row has one of the fields that say so; none where it has none of them."""
+    if is_held:
+        return "BLOCKED"
+    return "ACTIVE" if any(name in raw for name in names) else None
 
 
 def state(raw: Json, name: str, known: Mapping[str, str], prefix: str = "") -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from denizen.importing.presets.system import UNKNOWN_VERIFICATION, kept_with, names
+from denizen.importing.presets.system import UNKNOWN_VERIFICATION, held, kept_with, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change
 from denizen.importing.values import compact, flag, given, text, time
@@ -42,7 +42,7 @@ def user(raw: Json) -> Json:
                 "locale": given(raw, "locale"),
             },
             "appMetadata": kept,
-            "status": "BLOCKED" if flag(raw, "spam") or text(raw, "user_status") == "1" else None,
+            "status": held(flag(raw, "spam") or text(raw, "user_status") == "1", raw, "spam", "user_status"),
             "createdAt": _registered(raw),
         }
     )
