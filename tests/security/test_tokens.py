@@ -32,6 +32,7 @@ from services.platform.settings import Settings
 from services.tokens import keys as server_keys
 from services.tokens.access import issue, recognized, verify
 from services.tokens.keys import ServerKeys
+from tests.support import token_cases
 from tests.support.log import ring, settings
 
 NOW = 1_800_000_000
@@ -418,6 +419,21 @@ def test_token_above_the_size_bound_is_refused() -> None:
     room = 1536 - len(json.dumps(CLAIMS | {"a": ""}))
     check_now(signed(claims=CLAIMS | {"a": "a" * room}))
     refused(signed(claims=CLAIMS | {"a": "a" * (room + 1)}))
+
+
+def test_tokens_of_the_shared_cases_are_these() -> None:
+    """What the clients in other languages are tried with. `python -m tests.support.token_cases` writes them anew."""
+    cases = json.loads(token_cases.PATH.read_bytes())
+    keys = key_set(Jwks(keys=tuple(Jwk(**each) for each in cases["keys"])))
+    for case in cases["tokens"]:
+        try:
+            check(case["token"], keys, issuer=cases["issuer"], audience=cases["audience"], now=cases["now"])
+            good = True
+        except TokenInvalid:
+            good = False
+        assert good == case["good"], case["name"]
+    recorded = [(each["name"], each["good"]) for each in token_cases.recorded()]
+    assert [(each["name"], each["good"]) for each in cases["tokens"]] == recorded
 
 
 @given(st.data())

@@ -9,9 +9,13 @@ import pytest
 from denizen import __version__
 
 from scripts import node
+from tests.cli.test_commands import Shell
 from tests.support.servers import Denizen
 
-SUITES = sorted(path.name.removesuffix(".test.ts") for path in (node.PACKAGE / "tests").glob("*.test.ts"))
+SUITES = [
+    pytest.param(name, marks=pytest.mark.slow if name.endswith(".slow") else [])
+    for name in sorted(path.name.removesuffix(".test.ts") for path in (node.PACKAGE / "tests").glob("*.test.ts"))
+]
 
 
 @pytest.fixture(scope="session")
@@ -28,19 +32,33 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return node.PACKAGE / "build"
 
 
+@pytest.fixture(scope="session")
+def page(denizen: Denizen) -> dict[str, str]:
+    """The settings of a page in a browser."""
+    added = Shell(denizen.home).json("nats-users", "add", "browser", "typescript")
+    return {
+        "DENIZEN_TEST_WEBSOCKET_URL": denizen.addresses["websocketUrl"],
+        "DENIZEN_TEST_BROWSER_USER": added["user"],
+        "DENIZEN_TEST_BROWSER_PASSWORD": added["password"],
+    }
+
+
+@pytest.mark.embedded
 @pytest.mark.parametrize("suite", SUITES)
-def test_suite_of_the_client_passes(suite: str, built: Path, denizen: Denizen) -> None:
+def test_suite_of_the_client_passes(suite: str, built: Path, denizen: Denizen, page: dict[str, str]) -> None:
     settings = {
+        **page,
         "DENIZEN_NATS_URL": denizen.nats_url,
         "DENIZEN_TEST_MAIL": str(denizen.addresses["mailDir"]),
         **{
             f"DENIZEN_TEST_{user.upper()}_PASSWORD": denizen.nats_password(user)
-            for user in ("frontend", "operator", "responder")
+            for user in ("frontend", "operator", "responder", "subscriber")
         },
     }
     inherited = {name: value for name, value in node.environment().items() if not name.startswith("DENIZEN_")}
     done = subprocess.run(
-        ["node", "--test", "--test-reporter=spec", str(built / f"{suite}.test.js")],
+        # Node 20 has a browser's WebSocket only if it is asked for.
+        ["node", "--experimental-websocket", "--test", "--test-reporter=spec", str(built / f"{suite}.test.js")],
         env={**inherited, **settings, "NO_COLOR": "1"},
         cwd=node.PACKAGE,
         capture_output=True,

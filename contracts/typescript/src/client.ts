@@ -1,6 +1,7 @@
 /** The client for Node, Deno and Bun. */
 
 import { Bounds } from "./bounds.js";
+import { Events } from "./events.js";
 import { Me } from "./me.js";
 import { type ClientOptions, dialing } from "./node.js";
 import { Sessions } from "./sessions.js";
@@ -9,16 +10,18 @@ import { Users } from "./users.js";
 
 const DEFAULT_TIMEOUT = 10_000;
 
-/** The services of a client: `users` and `sessions`. */
+/** The services of a client: `users`, `sessions` and `events`. */
 export class Auth {
   readonly users: Users;
   readonly sessions: Sessions;
+  readonly events: Events;
   readonly #transport: Transport;
 
   constructor(transport: Transport) {
     this.#transport = transport;
     this.users = new Users(transport);
     this.sessions = new Sessions(transport);
+    this.events = new Events(transport);
   }
 
   /** Acts for a signed-in user, by their access token. */
@@ -51,8 +54,9 @@ export class Client implements AsyncDisposable {
     await this.#transport.connection(new Bounds(this.#timeout, options.signal));
   }
 
-  /** Disconnect. Calls throw an Error from then on. Twice is harmless. */
+  /** Stop every subscription, and disconnect. Calls throw an Error from then on. Twice is harmless. */
   async close(): Promise<void> {
+    await this.auth.events.stop();
     await this.#transport.close();
   }
 

@@ -35,6 +35,8 @@ export class Connection {
   /** The newest error of the connection, for requests that fail meanwhile. */
   fault: Error | undefined;
   readonly nats: NatsConnection;
+  /** The one that the NATS user may listen on. */
+  readonly inboxPrefix: string;
   readonly #inbox: string;
   readonly #questions = new Map<string, Question>();
   #isConnected = true;
@@ -45,6 +47,7 @@ export class Connection {
   /** `inboxPrefix`: the one that the NATS user may listen on. */
   constructor(connection: NatsConnection, inboxPrefix: string) {
     this.nats = connection;
+    this.inboxPrefix = inboxPrefix;
     this.#inbox = `${createInbox(inboxPrefix)}.`;
     void this.#watch();
   }

@@ -1,6 +1,6 @@
 /** Sends requests over NATS, repeats them safely, and remembers what this client has seen of the log. */
 
-import type { NatsConnection } from "@nats-io/nats-core";
+import type { Msg, NatsConnection } from "@nats-io/nats-core";
 import * as arguments_ from "./arguments.js";
 import { Attempts } from "./attempts.js";
 import { Bounds, TimeOver } from "./bounds.js";
@@ -11,7 +11,7 @@ import * as h from "./generated/headers.js";
 import type { SealingKey } from "./generated/messages.js";
 import { OPERATIONS, type Operation, type OperationId } from "./generated/operations.js";
 import { decoded, encoded } from "./json.js";
-import { seal } from "./sealing.js";
+import { ReplyKey, seal } from "./sealing.js";
 import { Seen } from "./seen.js";
 
 /** How long one attempt is waited for, before the same request is sent again. */
@@ -86,6 +86,8 @@ export class Transport {
   readonly #dialing: Dialing;
   readonly #timeout: number;
   readonly #seen = new Seen();
+  /** Whether many callers share the NATS user, who may hear the replies to each other. */
+  readonly #isShared: boolean;
   #connection: Connection | undefined;
   #connecting: Promise<Connection> | undefined;
   #waiting = 0;
@@ -95,6 +97,7 @@ export class Transport {
 
   constructor(dialing: Dialing, timeout: number) {
     this.#dialing = dialing;
+    this.#isShared = dialing.user.startsWith("browser-");
     this.#timeout = arguments_.milliseconds("timeout", timeout);
   }
 
@@ -175,13 +178,15 @@ export class Transport {
   #operation(name: OperationName, token: string | undefined): Operation {
     const table: Record<string, Operation> = OPERATIONS;
     if (token !== undefined) return known(table[`Self${name}`], name);
-    const isFrontend = this.#dialing.user === "frontend" || this.#dialing.user.startsWith("frontend-");
+    const isFrontend = /^(frontend$|frontend-|browser-)/.test(this.#dialing.user);
     return known((isFrontend ? table[`Public${name}`] : undefined) ?? table[name], name);
   }
 
   /** The body with its secrets sealed for Denizen, and for this command alone. */
   async #sealed(operation: Operation, body: object, commandId: string, bounds: Bounds): Promise<object> {
     const sealed: Record<string, unknown> = { ...body };
+    // A browser's NATS user may not ask for the key; TLS protects the secrets on their way to NATS.
+    if (this.#isShared) return sealed;
     for (const field of operation.secrets) {
       if (sealed[field] === undefined || sealed[field] === null) continue;
       const secret = arguments_.text(field, sealed[field]);
@@ -231,6 +236,17 @@ export class Transport {
     return this.#ask(subject, encoded(body), new Map(Object.entries(this.#seen.demand())), bounds, how);
   }
 
+  /** Ask for a subscriber's durable. Throws DenizenError; `gone` as for `piece`. */
+  async subscriber(
+    name: "FollowEvents" | "SetParkedEvent",
+    durable: string,
+    body: object,
+    gone?: number,
+  ): Promise<void> {
+    const subject = OPERATIONS[name].subject.replace(/\*$/, durable);
+    await this.#ask(subject, encoded(body), new Map(), new Bounds(this.#timeout), { gone });
+  }
+
   /** Publish a hint. It is not waited for, and it is lost if there is no connection just now. */
   tell(subject: string, body: object): void {
     this.#connection?.tell(subject, encoded(body));
@@ -261,11 +277,13 @@ export class Transport {
     const silence = new NoAnswer(`no answer to ${subject.slice(subject.lastIndexOf(".") + 1)} within ${seconds} s`);
     const attempts = new Attempts(bounds, silence, how.gone);
     const attempt = how.attempt ?? ATTEMPT_MILLISECONDS;
+    const key = this.#isShared ? await ReplyKey.make() : undefined;
+    const sent = key === undefined ? headers : new Map([...headers, [h.REPLY_KEY, key.header]]);
     if (bounds.left() === 0) throw silence;
     try {
       while (true) {
         const connection = await this.connection(bounds);
-        const reply = await this.#insist(connection, attempts, subject, data, headers, attempt, bounds);
+        const reply = await this.#insist(connection, attempts, subject, data, sent, attempt, bounds, key);
         if (reply !== undefined) return reply;
       }
     } catch (error) {
@@ -282,6 +300,7 @@ export class Transport {
     headers: ReadonlyMap<string, string>,
     attempt: number,
     bounds: Bounds,
+    key: ReplyKey | undefined,
   ): Promise<Reply | undefined> {
     const question = connection.question(subject);
     try {
@@ -289,10 +308,9 @@ export class Transport {
         try {
           await question.send(data, headers, bounds);
           attempts.sent = true;
-          const message = await question.reply(attempt, bounds);
-          const header = (name: string): string => message.headers?.get(name) ?? "";
-          if (header(h.SERVICE_ERROR_CODE) === "") return { data: message.data, header };
-          throw fromBody(decoded<{ error: Parameters<typeof fromBody>[0] }>(message.data).error);
+          const reply = replyOf(await question.reply(attempt, bounds), key);
+          if (reply.header(h.SERVICE_ERROR_CODE) === "") return reply;
+          throw fromBody(decoded<{ error: Parameters<typeof fromBody>[0] }>(reply.data).error);
         } catch (error) {
           this.#judge(error, connection, attempts, subject);
         }
@@ -332,6 +350,16 @@ export class Transport {
     this.#connection = undefined;
     await connection?.close();
   }
+}
+
+/** The reply that a message holds: sealed for the key, where there is one. A refusal may be unsealed. Throws NoAnswer. */
+function replyOf(message: Msg, key: ReplyKey | undefined): Reply {
+  const header = (name: string): string => message.headers?.get(name) ?? "";
+  const isSealed = header(h.SEALED_REPLY) !== "";
+  if (key === undefined || (!isSealed && header(h.SERVICE_ERROR_CODE) !== "")) return { data: message.data, header };
+  if (!isSealed) throw new NoAnswer("the reply is not sealed, so others may have read it: update Denizen");
+  const { headers, body } = key.open(message.data);
+  return { data: encoded(body), header: (name) => headers[name] ?? "" };
 }
 
 function known(operation: Operation | undefined, name: string): Operation {

@@ -41,3 +41,18 @@ export async function mailedCode(address: string): Promise<string> {
   }
   throw new Error("no code was mailed within 30 s");
 }
+
+/** Wait until the condition holds. Throws where it does not in time. */
+export async function eventually(what: string, holds: () => Promise<boolean>, milliseconds = 30_000): Promise<void> {
+  for (let until = performance.now() + milliseconds; performance.now() < until; await setTimeout(5)) {
+    if (await holds()) return;
+  }
+  throw new Error(`${what}: not within ${milliseconds / 1000} s`);
+}
+
+/** Kill nats-server, as a crash does; `denizen up` starts it again. */
+export async function killNats(): Promise<void> {
+  const path = join(setting("DENIZEN_TEST_MAIL"), "..", "children.json");
+  const children = JSON.parse(await readFile(path, "utf8")) as { nats: { pid: number } };
+  process.kill(children.nats.pid, "SIGKILL");
+}

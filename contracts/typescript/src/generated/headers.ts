@@ -12,6 +12,10 @@ export const DEADLINE = "Denizen-Deadline";
 export const ACTOR = "Denizen-Actor";
 /** Request on `users.v1.self.*`: `Bearer <access token>` (RFC 6750). */
 export const AUTHORIZATION = "Authorization";
+/** Request: an X25519 public key, 32 octets in base64url without padding; the reply is sealed for it. */
+export const REPLY_KEY = "Denizen-Reply-Key";
+/** Reply: there, with the value `1`, where its body is sealed. */
+export const SEALED_REPLY = "Denizen-Sealed-Reply";
 /** Query: wait until this log position is applied, else `stale_read`; or until `LATEST` is. */
 export const MIN_POSITION = "Denizen-Min-Position";
 /** As `Denizen-Min-Position`: what is committed when the query arrives. */
