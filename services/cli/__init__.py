@@ -11,10 +11,12 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 from typer.exceptions import Abort, TyperException
 
 from services.cli import errors, help_texts, show
+from services.platform import faults
 from services.platform.printable import lines
 
 _COMMANDS = {
@@ -54,10 +56,14 @@ def _printable() -> Generator[None]:
             raise
         raise errors.failed("the question was not answered with yes: nothing was done", "stopped") from error
     except TyperException as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            if isinstance(
+                cause := error.__cause__, ValidationError
+            ):  # Typer took its words, which are for programmers.
+                message = faults.message(cause.errors(include_input=False)[0])
+            vars(error)["message"] = lines(message)
         if errors.as_json() and (said := error.format_message()):
             raise errors.misused(said) from error
-        if isinstance(message := getattr(error, "message", None), str):
-            vars(error)["message"] = lines(message)
         raise
 
 
@@ -89,7 +95,7 @@ class _Lazy(TyperGroup):
             return None
         command = typer.main.get_command(import_module(f"services.cli.{_RENAMED.get(cmd_name, cmd_name)}").app)
         command.name, command.short_help = cmd_name, _COMMANDS[cmd_name]
-        help_texts.fill_paragraphs(command)
+        help_texts.write_for_people(command)
         return command
 
 

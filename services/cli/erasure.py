@@ -24,7 +24,7 @@ def _group() -> None:
 
 @app.command()
 def verify(
-    user_id: Annotated[str, typer.Argument(help="user_…", show_default=False)],
+    user_id: Annotated[str, typer.Argument(help="The id of the user, user_…", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Look for an erased user in every table, stream and file of ours. Exit code 1 where anything is left.

@@ -128,7 +128,7 @@ async def _tail(subject: str, everything: bool, count: int | None, as_json: bool
     try:
         printed = 0
         async for event in _follow(transport, subject, everything):
-            show.json(_facts(event)) if as_json else show.say(_line(event))
+            show.json(_facts(event)) if as_json else show.hanging(*_line(event))
             printed += 1
             if printed == count:
                 return
@@ -178,7 +178,8 @@ def _facts(event: Event) -> dict[str, object]:
     return facts | ({"traceparent": event.traceparent} if event.traceparent is not None else {})
 
 
-def _line(event: Event) -> str:
+def _line(event: Event) -> tuple[str, str]:
+    """When an event happened, and what."""
     changed = ", ".join(event.data.changed)
-    when = f"{event.time:%Y-%m-%dT%H:%M:%SZ}  {event.position:>8}"
-    return f"{when}  {event.type:<16}  {event.user_id}  {event.data.status}  {changed}"
+    when = f"{event.time:%Y-%m-%dT%H:%M:%SZ}  {event.position:>8}  "
+    return when, f"{event.type:<16}  {event.user_id}  {event.data.status}  {changed}"

@@ -34,9 +34,7 @@ def export(
     format: Annotated[Literal["csv", "jsonl", "json"], typer.Option(help="The format of the file.")] = "jsonl",
     fields: Annotated[
         str | None,
-        typer.Option(
-            help="The fields, with commas between them, such as id,email,profile.firstName. The default is all."
-        ),
+        typer.Option(help="The fields, with commas between them, such as id,email,status. The default is all."),
     ] = None,
     status: Annotated[Status | None, typer.Option(help="Only users with this status.")] = None,
     created_after: Annotated[

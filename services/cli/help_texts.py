@@ -1,4 +1,4 @@
-"""How `--help` is written for people: names of types that are not Python's, and whole paragraphs."""
+"""How `--help` is written for people: names of types and arguments that are not Python's, and whole paragraphs."""
 
 from typing import Any
 
@@ -14,16 +14,19 @@ def name_types_for_people() -> None:
     TyperArgument.display_type_rich = _type_of_argument
 
 
-def fill_paragraphs(command: Any) -> None:
-    """Let the terminal's width alone break the lines of a command's help, and of the commands below it.
+def write_for_people(command: Any) -> None:
+    """Write arguments of a command and of those below it as `USER_ID`, and let the terminal alone break lines of help.
 
-    Typer keeps the line breaks of a docstring, from its second paragraph on.
+    Typer writes `{user_id}`, and keeps the line breaks of a docstring, from its second paragraph on.
     """
+    for each in command.params:
+        if isinstance(each, TyperArgument) and each.metavar is None:
+            each.metavar = each.name.upper()
     if command.help:
         command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in command.help.split("\n\n"))
     if isinstance(command, TyperGroup):
         for each in command.commands.values():
-            fill_paragraphs(each)
+            write_for_people(each)
 
 
 def _type_of_option(self: TyperOption, ctx: Any) -> str | None:

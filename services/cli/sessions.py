@@ -53,7 +53,7 @@ def revoke(
     denizen: "Client",
     given: CommandOptions,
     user_id: UserId,
-    session_id: Annotated[str, typer.Argument(help="sess_…", show_default=False)],
+    session_id: Annotated[str, typer.Argument(help="The id of the session, sess_…", show_default=False)],
 ) -> User:
     """End a session: its tokens are refused everywhere at once. Harmless where it has ended."""
     return denizen.auth.sessions.revoke(user_id, session_id, **given)

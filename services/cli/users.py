@@ -75,7 +75,7 @@ def create(
 
 @app.command()
 def get(
-    user_id: Annotated[str | None, typer.Argument(help="user_…", show_default=False)] = None,
+    user_id: Annotated[str | None, typer.Argument(help="The id of the user, user_…", show_default=False)] = None,
     email: Annotated[str | None, typer.Option(help="The e-mail address, in upper or lower case.")] = None,
     external_id: Annotated[str | None, typer.Option(help="The id that your system gave the user.")] = None,
     as_of: Annotated[

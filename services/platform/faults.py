@@ -63,6 +63,7 @@ _MESSAGES: Mapping[str, Callable[[Context], str]] = {
     "int_parsing": _NUMBER,
     "int_parsing_size": _NUMBER,
     "int_from_float": _NUMBER,
+    "float_parsing": _says("must be a number"),
     "list_type": _says("must be a list"),
     "dict_type": _OBJECT,
     "model_type": _OBJECT,

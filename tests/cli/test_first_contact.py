@@ -17,6 +17,7 @@ import pytest
 from denizen import __version__
 from typer.core import TyperOption
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from services.cli import app
 from tests.cli.test_commands import Shell, email
@@ -45,6 +46,15 @@ def commands() -> Iterator[list[str]]:
     yield from below(get_command(app), [])
 
 
+def options() -> Iterator[tuple[list[str], TyperOption]]:
+    """Every option, with its command."""
+    for path in commands():
+        command: Any = get_command(app)
+        for name in path:
+            command = command.get_command(None, name)
+        yield from ((path, each) for each in command.params if isinstance(each, TyperOption))
+
+
 def test_version_is_that_of_the_package(alone: Shell) -> None:
     assert alone.run("--version") == (0, f"denizen {__version__}\n", "")
 
@@ -59,16 +69,27 @@ def test_help_of_every_command_is_for_people(alone: Shell) -> None:
         assert max(map(len, said.splitlines())) <= 80, path
         for internal in ("<str>", "<int>", "<bool>", "<path>", "<float>", "list["):
             assert internal not in said.lower(), path
+        assert not re.search(r"\w…\s*│", said.replace("user_…", "").replace("sess_…", "")), (
+            f"{path}: something is cut off"
+        )
+
+
+def test_wrong_value_of_any_option_is_named_in_plain_words() -> None:
+    tried = 0
+    for path, option in options():
+        if option.type_descriptor.is_choice or option.bare_type() in ("int", "float"):
+            said = CliRunner().invoke(app, [*path, option.opts[0], "wrong"])
+            assert said.exit_code == 2, path
+            assert option.opts[0] in said.output, path
+            assert "must be" in said.output or "is not one of" in said.output, said.output
+            assert "Input should" not in said.output, path
+            assert "Value error" not in said.output, path
+            tried += 1
+    assert tried > 20
 
 
 def test_every_option_of_every_command_has_a_help_text() -> None:
-    without: list[str] = []
-    for path in commands():
-        command: Any = get_command(app)
-        for name in path:
-            command = command.get_command(None, name)
-        without += [f"{path} {each.opts}" for each in command.params if isinstance(each, TyperOption) and not each.help]
-    assert without == []
+    assert [(path, option.opts) for path, option in options() if not option.help] == []
 
 
 def test_help_of_an_argument_with_choices_lists_them(alone: Shell) -> None:
@@ -146,7 +167,7 @@ def test_fault_of_a_field_names_the_field_and_what_is_wrong(shell: Shell) -> Non
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("users", "list", "--count", "900"), "--count"),
+        (("users", "list", "--count", "900"), "'--count': must be at most 500"),
         (("users", "nothing"), "nothing"),
         (("users", "get"), "USER_ID"),
         (("users", "delete", "user_01h455vb4pex5vsknk084sn02q"), "--yes"),
