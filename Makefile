@@ -105,9 +105,10 @@ env:  ## Make the secrets for compose.yaml that are missing in .env.
 lock: install  ## Pin what pyproject.toml needs, with the hashes of all files (LOCK=--upgrade takes newer versions).
 	$(BIN)/python -m scripts.lock $(if $(AS_OF),--as-of $(AS_OF)) $(LOCK)
 
-build: $(RUNNABLE)  ## Make the wheels in dist/, and the image where a Docker engine answers.
+build: $(RUNNABLE) $(NODE_STAMP)  ## Make the wheels and the npm package in dist/, and the image where a Docker engine answers.
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel -qq --no-deps --no-build-isolation --wheel-dir dist ./contracts .
+	@$(NODE) npm pack --silent --pack-destination ../../dist
 	@ls dist/*
 	@if docker info >/dev/null 2>&1; then docker build --quiet -t denizen:$(VERSION) . && echo "image denizen:$(VERSION)"; \
 	else echo "no image: docker info finds no engine"; fi

@@ -35,6 +35,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": path}
 
 
+def is_ready() -> bool:
+    """Whether there is Node, and `make install` has installed what the package needs."""
+    return found() is not None and (PACKAGE / "node_modules" / ".bin").exists()
+
+
 @cache
 def found() -> Path | None:
     """The folder of `node` and `npm`."""
