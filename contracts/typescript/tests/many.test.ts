@@ -41,6 +41,7 @@ test("an import under the same name goes on, and one of other rows is refused", 
   const summary = await client.auth.users.import(users, { importId });
   assert.deepEqual([summary.created, summary.before], [1100, 1000]);
   await assert.rejects(client.auth.users.import(users.toReversed(), { importId }), ValidationFailed);
+  await assert.rejects(client.auth.users.import(users.slice(0, 500), { importId }), ValidationFailed);
 });
 
 test("an import takes an async source, and an abort ends it", async () => {
