@@ -5,8 +5,8 @@ import itertools
 import secrets
 import statistics
 import time
-from collections.abc import Awaitable, Iterable, Iterator
-from datetime import UTC, timedelta
+from collections.abc import Awaitable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import nats
@@ -16,7 +16,8 @@ from nats.aio.client import Client
 
 from bench.report import Row
 from bench.system import System
-from services.domain.events import UserUpdated, encode
+from services.domain.events import LoginSucceeded, UserUpdated, encode
+from services.domain.streams import NewEvent, logins_of
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.chain import link
 from services.platform.ids import new_event_id
@@ -24,7 +25,7 @@ from services.platform.settings import Settings
 
 Json = dict[str, Any]
 LENGTHS = (10, 1_000, 100_000)
-"""Events of the users that are measured; each has a kilobyte."""
+"""Events of the users that are measured, each of a kilobyte; they have signed in as often."""
 _TEXT = "x" * 1000
 _PASSWORD = "correct horse battery"
 _TIMEOUT = 120.0
@@ -50,6 +51,7 @@ async def _lengths(denizen: System, times: int) -> list[Row]:
         login = {"email": f"{secrets.token_hex(6)}@example.com", "password": _PASSWORD}
         user = (await _ask(client, "command.CreateUser", {**login, "emailVerified": True}))["user"]["id"]
         middle = await asyncio.to_thread(_lengthen, denizen, user, length)
+        signing_in = await asyncio.to_thread(_sign_in, denizen, user, length)
         first = await _timed(client, "command.UpdateUser", {"userId": user, "metadata": {"n": -1}})
         rows.append(Row(f"first command on a user of {of} and no snapshot", _MILLISECONDS, [first], smaller=True))
         await _caught_up(client, user)
@@ -58,6 +60,7 @@ async def _lengths(denizen: System, times: int) -> list[Row]:
             ("sign-in", "command.Authenticate", login),
             ("ListSessions", "query.ListSessions", {"userId": user}),
             ("asOf, in the middle", "query.GetUser", {"userId": user, "asOf": middle}),
+            ("asOf, amid as many logins", "query.GetUser", {"userId": user, "asOf": signing_in}),
             ("GetUserHistory, 20 rows", "query.GetUserHistory", {"userId": user, "count": 20}),
         ):
             changes = kind == "UpdateUser"
@@ -100,7 +103,18 @@ async def _caught_up(client: Client, user: str) -> None:
 
 
 def _lengthen(denizen: System, user: str, length: int) -> str:
-    """Add events to a user's stream by COPY, without snapshots; the time of the middle one."""
+    """Add changes to a user's stream, without snapshots; the time of the middle one."""
+    return _append(denizen, user, user, (_changed(user, version) for version in range(2, length + 1)))
+
+
+def _sign_in(denizen: System, user: str, count: int) -> str:
+    """Add sign-ins to the stream of a user's logins; the time of the middle one."""
+    logins = (_signed_in(user, version) for version in range(1, count + 1))
+    return _append(denizen, user, logins_of(user), logins)
+
+
+def _append(denizen: System, user: str, stream: str, events: Iterable[NewEvent]) -> str:
+    """Add events to a stream by COPY; the time of the middle one."""
     ring = keys.load(Settings(home=denizen.home))
     with (
         psycopg.connect(denizen.database_url, options="-c search_path=denizen") as connection,
@@ -109,37 +123,43 @@ def _lengthen(denizen: System, user: str, length: int) -> str:
         ((head,),) = cursor.execute("select position from log_head for update").fetchall()
         key_of = "select epoch, wrapped from data_keys where user_id = %s"
         ((epoch, wrapped),) = cursor.execute(key_of, [user]).fetchall()
-        tip = "select hash, recorded_at from events where stream = %s"
-        ((previous, at),) = cursor.execute(tip, [user]).fetchall()
-        rows = _events(user, length - 1, ring.unwrap(user, epoch, bytes(wrapped)))
+        key = ring.unwrap(user, epoch, bytes(wrapped))
+        tip = "select version, hash from events where stream = %s order by version desc limit 1"
+        first, previous = cursor.execute(tip, [stream]).fetchone() or (0, b"")
+        at, number = datetime.now(UTC), 0
         with cursor.copy(f"copy events ({_COLUMNS}) from stdin".encode()) as copy:
-            for number, row in enumerate(rows, 1):
+            for number, event in enumerate(events, 1):
+                row = _row(event, stream, first + number, key)
                 row |= {"position": head + number, "recorded_at": at + timedelta(microseconds=number)}
                 previous = link(bytes(previous), row)
                 texts = {name: orjson.dumps(row[name]).decode() for name in ("public", "metadata")}
                 copy.write_row((*(row | texts | {"private": bytes.fromhex(row["private"])}).values(), previous))
-        cursor.execute("update log_head set position = %s", [head + length - 1])
-    middle = at + timedelta(microseconds=length // 2)
-    return middle.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        cursor.execute("update log_head set position = %s", [head + number])
+    return (at + timedelta(microseconds=number // 2)).isoformat().replace("+00:00", "Z")
 
 
-def _events(user: str, count: int, key: keys.DataKey) -> Iterator[Json]:
-    """Rows behind the first one, but for what depends on that."""
-    for number in range(1, count + 1):
-        version = number + 1
-        event = encode(UserUpdated({}, {"n": number, "text": _TEXT}, {}, None), user, version, "ACTIVE", new_event_id())
-        yield {
-            "position": 0,
-            "event_id": event.event_id,
-            "stream": user,
-            "version": version,
-            "type": event.type,
-            "schema_version": event.schema_version,
-            "public": event.public,
-            "private": key.encrypt(event.private or {}, f"{user}\0{version}\0{event.type}").hex(),
-            "metadata": {"commandId": f"long-{number}"},
-            "recorded_at": None,
-        }
+def _changed(user: str, version: int) -> NewEvent:
+    change = UserUpdated({}, {"n": version, "text": _TEXT}, {}, None)
+    return encode(change, user, version, "ACTIVE", new_event_id())
+
+
+def _signed_in(user: str, version: int) -> NewEvent:
+    return encode(LoginSucceeded("sess_x", "192.0.2.7", None), user, version, "ACTIVE", new_event_id())
+
+
+def _row(event: NewEvent, stream: str, version: int, key: keys.DataKey) -> Json:
+    return {
+        "position": 0,
+        "event_id": event.event_id,
+        "stream": stream,
+        "version": version,
+        "type": event.type,
+        "schema_version": event.schema_version,
+        "public": event.public,
+        "private": key.encrypt(event.private or {}, f"{stream}\0{version}\0{event.type}").hex(),
+        "metadata": {"commandId": f"long-{version}"},
+        "recorded_at": None,
+    }
 
 
 # --- what others notice -----------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Each attempt to sign in: when, with what outcome, from where."""
+"""Each attempt to sign in: when, with what outcome, from where; and how often the user had signed in by then."""
 
 from collections.abc import Sequence
 from datetime import UTC
@@ -35,4 +35,11 @@ def _row(event: FoldedEvent) -> dict[str, Any]:
     }
 
 
-LOGIN_HISTORY = Projection("login_history", 1, ("login_history",), sql("login_history_create"), apply)
+LOGIN_HISTORY = Projection(
+    "login_history",
+    2,
+    ("login_history",),
+    sql("login_history_create"),
+    apply,
+    index=(sql("login_history_index"),),
+)

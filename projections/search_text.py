@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 _LETTERS = str.maketrans(
@@ -10,6 +11,12 @@ _LETTERS = str.maketrans(
 )
 """Letters that people write without their stroke, though Unicode does not take them apart."""
 _WORD = re.compile(r"[^\W_]+")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
+    "\u1100-\u11ff\u3005-\u30ff\u3105-\u312f\u31f0-\u31ff"  # Korean, taken apart; Japanese; Bopomofo
+    "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]+"  # Chinese characters
+)
+"""A part of a name in a script in which whole names are written without a space: \u738b\u5c0f\u660e."""
 _INDEXED = re.compile("[0-9A-Za-z]+")
 _FIELD_LENGTH = 350
 """Characters of a field that are searched: compatibility forms grow up to 18 times as long. A word of so many, in seven
@@ -81,7 +88,8 @@ class SearchText(NamedTuple):
         name: what a list by name is: the display name, else first and last name; who has none comes last.
         search: the pieces of e-mail and names between white space, and the words in them, a space before each:
             ` ada.lovelace@example.com ada lovelace example com`. So a term without white space is part of a field
-            where it is part of this text, and begins a word where it follows a space. In `indexable` form.
+            where it is part of this text, and begins a word where it follows a space. Names that may be written
+            without a space are in it so, too, the family name in front and behind. In `indexable` form.
         words: the words of `search`.
     """
 
@@ -99,6 +107,8 @@ def search_text(document: dict[str, Any]) -> SearchText:
     first, last, display = _field(get("firstName")), _field(get("lastName")), _field(get("displayName"))
     name = " ".join((display or f"{first} {last}").split())
     text = f"{email} {first} {last} {display}"
+    if not text.isascii():
+        text = " ".join([text, *_unspaced([*last.split(), *first.split()]), *_unspaced(display.split())])
     found = _WORD.findall(text)
     search = " ".join(dict.fromkeys(text.split() + found))
     return SearchText(
@@ -112,6 +122,14 @@ def search_text(document: dict[str, Any]) -> SearchText:
 
 def _field(text: str | None) -> str:
     return normalize(text)[:_FIELD_LENGTH] if text else ""
+
+
+def _unspaced(parts: list[str]) -> Iterator[str]:
+    """Neighbouring parts of a name as one word, in each order that people write: ab and ba are both in aba."""
+    for unspaced, group in groupby(parts, lambda part: _UNSPACED.fullmatch(part) is not None):
+        joined = list(group)
+        if unspaced and len(joined) > 1:
+            yield "".join(joined + joined[:-1])[:_FIELD_LENGTH]
 
 
 def words(search: str) -> set[str]:

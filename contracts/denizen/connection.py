@@ -51,12 +51,17 @@ def trusting(authority: str | os.PathLike[str]) -> ssl.SSLContext:
 
 
 async def opened(
-    servers: Sequence[str], options: Mapping[str, Any], *, unreadable: OnUnreadable | None = None
+    servers: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    unreadable: OnUnreadable | None = None,
+    takes_turns: bool = False,
 ) -> NatsConnection:
     """A connection to one of the `servers`, with the options of nats.connect; tried until a server lets it in.
 
     A `tls://` or `wss://` address, an option of TLS or DENIZEN_NATS_CA (a PEM file) means TLS with all servers, also
     with those that they name later. `unreadable` is told of messages that are dropped because they cannot be read.
+    `takes_turns`: other tasks of the event loop run after each message, however many have arrived.
 
     Raises TlsFailed and NatsLoginRefused, and what nats.connect raises where `allow_reconnect` is off.
     """
@@ -71,7 +76,7 @@ async def opened(
         raise errors.NoAnswer("ws:// and wss:// need aiohttp: pip install aiohttp")
     if any(map(options.get, _KEY_OPTIONS)) and importlib.util.find_spec("nkeys") is None:
         raise errors.NoAnswer(f"{' and '.join(_KEY_OPTIONS)} need nkeys: pip install nkeys")
-    connection = NatsConnection(_secured(found) if secure else None, unreadable)
+    connection = NatsConnection(_secured(found) if secure else None, unreadable, takes_turns=takes_turns)
     try:
         await connection.connect(servers=found, **options)
     except BaseException:
@@ -94,12 +99,15 @@ async def taken(client: Client, seconds: int = 10) -> None:
 class NatsConnection(Client):
     """nats-py's connection, mended where it would be insecure, deaf or silent."""
 
-    def __init__(self, transport: Transport | None, unreadable: OnUnreadable | None = None) -> None:
+    def __init__(
+        self, transport: Transport | None, unreadable: OnUnreadable | None = None, *, takes_turns: bool = False
+    ) -> None:
         """`transport`: that it keeps, also for servers that it is told of later; None: nats-py's, without TLS."""
         super().__init__()
         if transport is not None:
             self._transport = transport
         self._unreadable = unreadable
+        self._takes_turns = takes_turns
         self._let_in = False
         self._refusing: set[str] = set()
         self._inbox = ""
@@ -176,6 +184,8 @@ class NatsConnection(Client):
             await self._error_cb(error)
             if self._unreadable is not None:
                 await self._unreadable(reply)
+        if self._takes_turns:
+            await asyncio.sleep(0)  # nats-py handles all that has arrived in one step of the loop.
 
     async def _process_err(self, err_msg: str) -> None:
         """Tell the callers who wait for a reply that cannot come."""

@@ -6,5 +6,6 @@ create table if not exists login_history (
     outcome    text        not null,
     ip         text,
     user_agent text,
+    succeeded  bigint      not null, -- how often the user had signed in by then, this attempt included
     primary key (user_id, position)
 );

@@ -53,7 +53,7 @@ class Intake:
         self._preparing.start(answering(self._take(call), partial(self._refuse, call)))
         return True
 
-    def full(self, operation: Operation, body: bytes) -> bool:
+    def full(self, operation: Operation, _: str, body: bytes) -> bool:
         """Whether a request need not be understood: in a flood of logins or registrations, most are refused."""
         full = HANDLERS[operation.request].full
         return full is not None and full(self._tools, body)

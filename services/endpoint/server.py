@@ -73,7 +73,7 @@ class Server:
         self._hot: dict[str, Subscription] = {}
         self._discovery: Discovery | None = None
         self._client: Client | None = None
-        self._full: Callable[[Operation, bytes], bool] = lambda _, __: False
+        self._full: Callable[[Operation, str, bytes], bool] = lambda _, __, ___: False
 
     @property
     def positions(self) -> Positions:
@@ -82,12 +82,13 @@ class Server:
         return self._positions
 
     async def start(
-        self, accept: Callable[[Call], bool], full: Callable[[Operation, bytes], bool] | None = None
+        self, accept: Callable[[Call], bool], full: Callable[[Operation, str, bytes], bool] | None = None
     ) -> None:
         """Connect and serve. Raises what `broker.connect` does.
 
         `accept` takes a request over, to answer it later by `answer` or `refuse_call`; it says False where its queue is
-        full, and may raise Refusal. Where `full` says so of an operation and a body, the request is refused unread.
+        full, and may raise Refusal. Where `full` says so of an operation, subject and body, the request is refused
+        unread.
         """
         self._full = full or self._full
         self._client = client = await self._broker.connect()
@@ -118,7 +119,7 @@ class Server:
             # The caller chooses where we publish: anything but an inbox is an attack, or no caller waits for an answer.
             log.warning("reply_subject_refused", extra={"operation": operation.id})
             return
-        if self._full(operation, message.data):
+        if self._full(operation, message.subject, message.data):
             await self._turn_away(operation, message.reply)
             return
         key = None

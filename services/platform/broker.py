@@ -71,7 +71,10 @@ async def connect(settings: Settings, user: OwnNatsUser, unreadable: OnUnreadabl
     """
     if settings.nats_url is None:
         raise ValueError("DENIZEN_NATS_URL is not set")
-    connection = await opened(settings.nats_url.split(","), _options(settings, user), unreadable=unreadable)
+    # The registrar's requests share the event loop of the relay, which publishes: a flood of them must not hold it up.
+    takes_turns = user == "registrar"
+    options = _options(settings, user)
+    connection = await opened(settings.nats_url.split(","), options, unreadable=unreadable, takes_turns=takes_turns)
     startup.waiting(None)
     return connection
 

@@ -16,7 +16,7 @@ from denizen import durables, parking
 from denizen import messages as m
 from denizen.event import STREAM
 from denizen.jetstream import WRONG_LAST_SEQUENCE
-from denizen.operations import SUBSCRIBER
+from denizen.operations import SUBSCRIBER, Operation
 from denizen.parking import Note
 from denizen.starting import Beginning
 from nats.aio.client import Client
@@ -56,14 +56,16 @@ class Subscribers:
 
     def __init__(self, settings: Settings, publisher: Client) -> None:
         self._publisher = publisher
-        self._server = Server(settings, SUBSCRIBER.values(), None, user="registrar")
+        operations = list(SUBSCRIBER.values())
+        hot = [operation.request for operation in operations]
+        self._server = Server(settings, operations, None, hot, user="registrar")
         self._calls = Batcher[Call](self._work, most=1, capacity=_WAITING)
         self._waiting = Counter[str]()
         self._ending = False
 
     async def start(self) -> None:
         """Connect and take requests. Raises what `broker.connect` does."""
-        await self._server.start(self._accept)
+        await self._server.start(self._accept, self._full)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Answer requests until `stop` is set; those that wait then are refused."""
@@ -76,8 +78,12 @@ class Subscribers:
             working.cancel()
         await self._server.close()
 
+    def _full(self, _: Operation, subject: str, __: bytes) -> bool:
+        """Whether a request is refused unread: a flood of one subscriber must cost the relay as little as it can."""
+        return self._waiting[subject.rpartition(".")[2]] >= _WAITING_EACH or self._waiting.total() >= _WAITING
+
     def _accept(self, call: Call) -> bool:
-        if self._waiting[call.durable] >= _WAITING_EACH or not self._calls.put(call):
+        if not self._calls.put(call):
             return False
         self._waiting[call.durable] += 1
         return True

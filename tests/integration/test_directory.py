@@ -126,6 +126,17 @@ async def test_search_finds_any_part_of_a_name_of_any_script(backend: Backend, n
         assert user["id"] in ids(alone.body), part
 
 
+@pytest.mark.parametrize(("first", "last"), [("小明", "王"), ("민준", "김"), ("太郎", "山田")])
+async def test_full_name_in_two_fields_is_found_as_one_word(backend: Backend, first: str, last: str) -> None:
+    profile = {"firstName": first, "lastName": last}
+    made = await backend.command("CreateUser", {"email": email(), "profile": profile})
+    at = str(made.body["position"])
+    for search in (last + first, first + last, f"{last} {first}"):
+        asked = {"search": search, "count": 100}
+        reply = await backend.query("ListUsers", asked, Denizen_Min_Position=at)
+        assert made.body["user"]["id"] in ids(reply.body), search
+
+
 async def test_list_with_invalid_parameters_is_refused(backend: Backend) -> None:
     await backend.create()
     at = str((await backend.command("CreateUser", {"email": email()})).body["position"])

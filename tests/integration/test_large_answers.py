@@ -95,7 +95,7 @@ async def test_login_history_of_longest_user_agents_is_paged(denizen: Denizen, t
     user = made["user"]
     with psycopg.connect(denizen.database_url) as owner:
         owner.execute(
-            "insert into denizen.login_history select %s, n, now(), 'succeeded', '192.0.2.1', repeat(%s, 512)"
+            "insert into denizen.login_history select %s, n, now(), 'succeeded', '192.0.2.1', repeat(%s, 512), n"
             " from generate_series(1, 700) n",
             [user["id"], "\N{GRINNING FACE}"],
         )

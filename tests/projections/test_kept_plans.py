@@ -44,7 +44,7 @@ insert into import_ids (command_id, first) select n::text, gen_random_uuid() fro
 insert into users select user_id, 'ACTIVE', '{{}}', 0, email, email, ' ' || email from new;
 insert into by_email select email, user_id from new;
 insert into by_external_id select n::text, user_id from new;
-insert into login_history select user_id, n, now(), 'succeeded', null, null from new;
+insert into login_history select user_id, n, now(), 'succeeded', null, null, 1 from new;
 """
 
 
@@ -75,6 +75,9 @@ _LIMITS = _json(
 )
 _UPDATED = _json(
     {"user_id": _USER, "status": "ACTIVE", "doc": "{}", "login_position": 1, "email": "", "name": "", "search": ""}
+)
+_ATTEMPTS = _json(
+    *({"user_id": _USER, "position": n, "time": _AT, "outcome": "succeeded"} for n in (1_000_000, 1_000_001))
 )
 _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
     "services.eventstore.log": {
@@ -148,6 +151,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Parameters]] = {
         "by_email_delete": [_USERS],
         "by_external_id_delete": [_USERS],
         "login_history_delete": [_USERS],
+        "login_history_insert": [_ATTEMPTS],
     },
 }
 _STATEMENTS: Mapping[str, tuple[LiteralString, Parameters]] = {

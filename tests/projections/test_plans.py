@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, LiteralString
 
@@ -345,10 +346,32 @@ async def test_page_of_logins_is_read_from_an_index_unsorted(database: Database,
         owner.execute(
             """set search_path to denizen;
             insert into login_history
-            select 'user_' || lpad((n % 10)::text, 26, '0'), n, now(), 'succeeded', null, null
+            select 'user_' || lpad((n % 10)::text, 26, '0'), n, now(), 'succeeded', null, null, n / 10
             from generate_series(1, 30000) n;
             analyze;"""
         )
     steps = await plan(database, sql.load("services.directory", "login_history"))
     assert "Index Scan Backward using login_history_pkey" in steps, steps
     assert "Seq Scan on login_history" not in steps, steps
+
+
+@pytest.mark.parametrize(("minute", "count"), [(0, 0), (1, 1), (50_000, 25_000), (200_000, 100_000)])
+async def test_logins_as_of_a_time_are_read_as_one_row_of_100_000(database_url: str, minute: int, count: int) -> None:
+    """Every other attempt was refused, and so were the 100,000 after the last login."""
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(
+            """set search_path to denizen;
+            insert into login_history
+            select 'user_a', n, '2026-01-01 00:00Z'::timestamptz + n * interval '1 minute',
+                   case when n % 2 = 1 and n < 200000 then 'succeeded' else 'invalid_credentials' end, n, null,
+                   least(100000, (n + 1) / 2)
+            from generate_series(1, 300000) n;
+            analyze login_history;"""
+        )
+        statement = sql.load("services.directory", "logins_as_of")
+        values = ["user_a", datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=minute)]
+        ((_, found, _, ip),) = owner.execute(statement, values).fetchall()
+        assert found == count
+        assert ip == (str(2 * count - 1) if count else None)
+        ((plan,),) = owner.execute(f"explain (analyze, buffers, format json) {statement}", values).fetchall()
+    assert plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"] < 20

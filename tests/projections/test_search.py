@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from typeid import TypeID
 
-from projections.search_text import normalize, search_text
+from projections.search_text import indexable, normalize, search_text
 from services.directory.search.terms import Condition, condition
 from services.domain.refusals import Refusal
 from services.platform import sql
@@ -81,6 +81,39 @@ def test_search_finds_any_part_of_a_name(data: st.DataObject) -> None:
     found = condition(part)
     assert holds(user.search, found)
     assert all(any(like(word, pattern) for word in words(user.search)) for pattern in found.parts)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "terms"),
+    [
+        ("小明", "王", "王小明 小明王 王小"),
+        ("민준", "김", "김민준 민준김 김민"),
+        ("太郎", "山田", "山田太郎 太郎山田 田太"),
+        ("健", "佐々木", "佐々木健"),
+        ("ケンジ", "ﾀﾅｶ", "タナカケンジ ﾀﾅｶｹﾝｼﾞ"),
+        ("太郎", "𠮷田", "𠮷田太郎"),
+        ("ใจดี", "สมชาย", "สมชายใจดี"),
+        ("小 明", "王", "王小明"),
+        ("小明 Michael", "王", "王小明"),
+    ],
+)
+def test_given_and_family_name_are_found_as_one_word(first: str, last: str, terms: str) -> None:
+    """Chinese, Japanese and Korean names are written without a space, the family name in front."""
+    for profile in ({"firstName": first, "lastName": last}, {"displayName": f"{last}\u3000{first}"}):
+        user = search_text({"email": "x@b.example", "profile": profile})
+        for term in terms.split():
+            found = condition(term)
+            assert holds(user.search, found), (profile, term)
+            assert all(any(like(word, part) for word in words(user.search)) for part in found.parts), (profile, term)
+
+
+def test_names_written_with_a_space_are_no_one_word() -> None:
+    """They would make every row and index longer."""
+    for first, last in (("Ada", "Lovelace"), ("Иван", "Петров"), ("小明", "Wang")):
+        profile = {"firstName": first, "lastName": last}
+        seen = search_text({"email": "x@b.example", "profile": profile})
+        pieces = f"x@b.example {normalize(first)} {normalize(last)} x b example"
+        assert seen.search == " " + indexable(" ".join(dict.fromkeys(pieces.split())))
 
 
 def test_partial_words_have_trigrams() -> None:

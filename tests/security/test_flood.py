@@ -4,6 +4,9 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from statistics import median
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -134,3 +137,77 @@ async def test_unreadable_request_in_a_flood_is_answered(backend: Backend) -> No
     codes = await answers(backend, [*bodies, b"nonsense", b'{"email": 7}'])
     assert len(codes) == SURPLUS + 2
     assert set(codes) <= {"400", "401", "422", "503"}, codes
+
+
+class SubscriberFlood:
+    """Requests of one subscriber, as many under way all the time as its share of NATS's memory lets it.
+
+    Attributes:
+        answered: how many have been answered.
+    """
+
+    UNDER_WAY = 30_000
+    INBOX = b"_INBOX.backend.greedy"
+
+    def __init__(self, body: bytes) -> None:
+        self._request = b"PUB users.v1.subscriber.FollowEvents.greedy %b %d\r\n%b\r\n" % (self.INBOX, len(body), body)
+        self.answered = 0
+
+    async def run(self, url: str) -> None:
+        """Ask until cancelled."""
+        address = urlsplit(url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        try:
+            writer.write(b'CONNECT {"verbose":false,"headers":true}\r\nSUB %b 1\r\n' % self.INBOX)
+            await self._ask(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked, answer, rest = 0, b"HMSG %b " % self.INBOX, b""
+        while True:
+            while asked - self.answered < self.UNDER_WAY:
+                writer.write(self._request * 1000)
+                asked += 1000
+            await writer.drain()
+            data = await reader.read(65536)
+            assert data, "NATS has ended the connection"
+            if b"PING\r\n" in data:
+                writer.write(b"PONG\r\n")
+            self.answered += (rest + data).count(answer)
+            rest = (rest + data)[1 - len(answer) :]
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("body", [b'{"types": ["UserBlocked"]}', b"nonsense"])
+async def test_flood_of_a_subscriber_holds_up_no_event(denizen: Denizen, backend: Backend, body: bytes) -> None:
+    """The relay, which answers subscribers, publishes others' events meanwhile: it takes turns.
+
+    What is counted is how many requests of the flood it answers between a command's reply and its event.
+    """
+    came: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+    flood = SubscriberFlood(body)
+
+    async def note(message: Msg) -> None:
+        came.put_nowait((message.subject.rpartition(".")[2], flood.answered))
+
+    await backend.client.subscribe("users.v1.event.UserCreated.*", cb=note)
+    flooding = asyncio.create_task(flood.run(denizen.nats_url))
+    try:
+        async with asyncio.timeout(60):
+            while flood.answered < flood.UNDER_WAY:
+                await asyncio.sleep(0.01)
+            between: list[int] = []
+            for _ in range(10):
+                user = await backend.create()
+                before = flood.answered
+                while (event := await came.get())[0] != user["id"]:
+                    pass
+                between.append(event[1] - before)
+        assert median(between) < 3_000, between
+    finally:
+        flooding.cancel()
+        await asyncio.wait([flooding])
+    assert flooding.cancelled(), "it was never cut off"

@@ -151,6 +151,12 @@ class ReadSide:
         emails = await self.database.fetch("select email_key, user_id from by_email", [])
         external_ids = await self.database.fetch("select external_id, user_id from by_external_id", [])
         logins = await self.database.fetch("select user_id, position, outcome, ip from login_history order by 2", [])
+        numbers = await self.database.fetch(
+            "select succeeded, count(*) filter (where outcome = 'succeeded') over until_then from login_history"
+            " window until_then as (partition by user_id order by position)",
+            [],
+        )
+        assert all(kept == counted for kept, counted in numbers), "each attempt has the number of logins until then"
         counts = await self.database.fetch("select status, count from user_counts where count <> 0", [])
         words = await self.database.fetch("select user_id || ' ' || word from user_words", [])
         searches = await self.database.fetch("select user_id, search from users", [])
