@@ -22,7 +22,7 @@ class Home:
     """The directory and everything in it that is not a server's own."""
 
     def __init__(self, directory: Path) -> None:
-        self.path = directory.expanduser().resolve()
+        self.path = Path(os.path.realpath(directory))  # Path.resolve raises RuntimeError for a loop of links.
 
     def create(self) -> None:
         """Make what is missing. Raises CannotStart."""

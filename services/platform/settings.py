@@ -1,5 +1,6 @@
 """Settings of every service, from the environment (`DENIZEN_…`)."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -124,6 +125,12 @@ class Settings(BaseSettings):
     """Page of yours that takes the long code: `https://app.example.com/verify?user={user_id}&code={code}`."""
     stream_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of each JetStream stream in the NATS cluster; 3 in production."""
+
+    @field_validator("home")
+    @classmethod
+    def _home_is_one_directory(cls, home: Path) -> Path:
+        """`~/x` and `missing/../x` are one directory for everything that reads the setting."""
+        return Path(os.path.realpath(home.expanduser() if home.parts[:1] == ("~",) else home))
 
     @field_validator("nats_url")
     @classmethod

@@ -12,6 +12,7 @@ import pytest
 from services.embedded.home import Home
 from services.embedded.postgres import Postgres
 from services.embedded.program import launched
+from services.platform.settings import Settings
 from services.platform.startup import CannotStart
 from tests.support.servers import REPOSITORY, Denizen, running
 
@@ -52,6 +53,21 @@ def test_home_with_unusual_name_starts(tmp_path: Path) -> None:
         assert (home / "nats" / "jetstream").is_dir()
     finally:
         assert denizen.stop() == 0
+
+
+@pytest.mark.parametrize("written", ["~/in my home", "{tmp}/missing/../in my home", "missing/../in my home"])
+def test_spellings_of_a_home_are_one_directory(tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all that read the setting. A shell replaces `~`; a file of variables does not."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("DENIZEN_HOME", written.format(tmp=tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert Settings().home == Home(Settings().home).path == tmp_path / "in my home"
+
+
+def test_home_that_is_a_loop_of_links_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(CannotStart, match="cannot make"):
+        Home(Settings(home=tmp_path / "loop").home).create()
 
 
 def test_home_that_is_not_utf8_is_refused_with_a_sentence(tmp_path: Path) -> None:

@@ -497,22 +497,26 @@ async def test_added_subscriber_is_told_where_no_relay_answers(site: Site, relay
 async def test_flood_of_one_subscriber_leaves_others_their_answers(site: Site, relay: Client) -> None:
     await publish(relay)
     one, two = await connect(site, "subscriber-one"), await connect(site, "subscriber-two")
-    refused_ones: list[Msg] = []
+    came, refused_ones = 0, 0
 
     async def note(answer: Msg) -> None:
-        if b'"overloaded"' in answer.data:
-            refused_ones.append(answer)
+        nonlocal came, refused_ones
+        came += 1
+        refused_ones += b'"overloaded"' in answer.data
 
     over = asyncio.Event()
 
     async def flood() -> None:
+        asked = 0
         while not over.is_set():
-            for _ in range(200):
-                await two.publish(
-                    "users.v1.subscriber.FollowEvents.subscriber_two",
-                    b'{"types": ["UserBlocked"]}',
-                    reply="_INBOX.subscriber-two.flood",
-                )
+            if asked - came < 1_000:  # The relay runs on the same event loop here: it would never come to an end.
+                for _ in range(200):
+                    await two.publish(
+                        "users.v1.subscriber.FollowEvents.subscriber_two",
+                        b'{"types": ["UserBlocked"]}',
+                        reply="_INBOX.subscriber-two.flood",
+                    )
+                asked += 200
             await two.flush(20)
 
     await two.subscribe("_INBOX.subscriber-two.flood", cb=note)
