@@ -132,6 +132,13 @@ class Settings(BaseSettings):
         """`~/x` and `missing/../x` are one directory for everything that reads the setting."""
         return Path(os.path.realpath(home.expanduser() if home.parts[:1] == ("~",) else home))
 
+    @field_validator("database_url", "read_database_url")
+    @classmethod
+    def _database_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            urls.postgres(value.get_secret_value())
+        return value
+
     @field_validator("nats_url")
     @classmethod
     def _nats_servers(cls, value: str | None) -> str | None:

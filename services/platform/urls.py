@@ -4,6 +4,19 @@ import ipaddress
 from urllib.parse import SplitResult, urlsplit
 
 
+def postgres(address: str) -> None:
+    """Look at an address of PostgreSQL as libpq has it, a URL or `host=… dbname=…`. Raises ValueError."""
+    from psycopg import ProgrammingError  # Only here: it takes longer than all other settings together.
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        ports = str(conninfo_to_dict(address).get("port") or "")
+    except ProgrammingError:
+        ports = "none"
+    if not all(port.isdecimal() and int(port) < 65536 for port in ports.split(",") if port):
+        raise ValueError("is not postgresql://user:password@host:port/database, nor anything else that libpq takes")
+
+
 def smtp(url: str) -> SplitResult:
     """`smtps://user:password@host:465`, the parts before the @ percent-encoded. Raises ValueError."""
     parts = _split(url)

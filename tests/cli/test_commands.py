@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from denizen import Client, Event
+from pydantic import SecretStr
 
 from services.platform.settings import Settings
 from tests.support import forked
@@ -213,6 +214,12 @@ def test_wrong_setting_is_named(tmp_path: Path) -> None:
         *(("NATS_URL", url) for url in ("http://canary", "nats://a,http://canary", "ws://canary", "nats://", "a,,b")),
         *(("NATS_URL", url) for url in ("nats://canary:0x1", "nats://[canary", "NATS://canary", "xnats://canary")),
         *(("SMTP_URL", url) for url in ("ftp://canary", "canary:25", "smtp://canary:0x1", "smtp://canary/path")),
+        *(
+            ("DATABASE_URL", url)
+            for url in ("postgres//canary", "canary", "postgresql://canary:0x1/d", "mysql://canary")
+        ),
+        *(("DATABASE_URL", url) for url in ("postgresql://h/d?canary=1", "postgresql://h:70000/canary", "host=h x")),
+        ("READ_DATABASE_URL", "http://canary"),
         ("CLAIM_KEY", "canary"),
         ("KEY_ENCRYPTION_KEYS", "1:canary"),
     ],
@@ -248,6 +255,21 @@ def _service_refuses(environment: dict[str, str], home: Path, told: list[str], s
 )
 def test_nats_url_accepts_what_nats_py_accepts(url: str) -> None:
     assert Settings(nats_url=url).nats_url == url
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://a:b@h/d?sslmode=verify-full&sslrootcert=/ca.pem",
+        "postgres://h1:1,h2:2/d?target_session_attrs=read-write",
+        "postgresql:///d?host=/var/run/postgresql",
+        "postgresql://[::1]/d",
+        "host=h dbname='a b' password=c",
+        "host=h port=5432,5433",
+    ],
+)
+def test_database_url_accepts_what_libpq_accepts(address: str) -> None:
+    assert Settings(database_url=SecretStr(address)).database_url == SecretStr(address)
 
 
 @pytest.mark.parametrize(

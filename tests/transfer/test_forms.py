@@ -47,6 +47,10 @@ FORMULAS = [
     "\uff0d1+1",
     "\uff20SUM(1+1)",
     "'\uff1d1+1",
+    "\ufe661+1",
+    "\ufe6bSUM(1+1)",
+    "\u2028=1+1",
+    "\x85\u200d-1+1",
 ]
 """OWASP, CSV injection; payloadsallthethings; and one that looks defused already."""
 

@@ -94,7 +94,7 @@ def test_unhashable_password_is_refused(hasher: Hasher) -> None:
 
 
 def test_unknown_user_costs_as_much_as_a_known_one(hasher: Hasher) -> None:
-    """Coarse, for a busy machine: that the work is done at all. What a caller sees is evened out by the login path."""
+    """Coarse, and of processor time: that the work is done at all. What a caller sees the login path evens out."""
     stored = hasher.hash("secret")
     cases: list[tuple[str, str | None]] = [
         ("wrong", stored),
@@ -106,7 +106,8 @@ def test_unknown_user_costs_as_much_as_a_known_one(hasher: Hasher) -> None:
     shortest = dict.fromkeys(cases, float("inf"))
     for _ in range(5):
         for password, of in cases:
-            began = time.perf_counter()
+            began = time.thread_time()
             hasher.verify(password, of)
-            shortest[password, of] = min(shortest[password, of], time.perf_counter() - began)
+            shortest[password, of] = min(shortest[password, of], time.thread_time() - began)
+    assert min(shortest.values()) > 0.001, "the work is done in this thread"
     assert max(shortest.values()) < 5 * min(shortest.values())

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
-_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the full-width ones, which spreadsheets of East Asia take for the same
-_SPACES = " \xa0\u2002\u2003\u2007\u2009\u200b\u202f\u3000\ufeff\x0b\x0c"  # spreadsheets skip them before a sign
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+"""Also the full-width and small forms, which spreadsheets of East Asia take for the same."""
+_SPACES = f" \x0b\x0c\x85\xa0\u1680{''.join(map(chr, range(0x2000, 0x2010)))}\u2028\u2029\u202f\u205f\u2060\u3000\ufeff"
+"""What spreadsheets skip before a sign: every space, and what has no width."""
 _BREAKS = ";\t\r\n"
 STARTS = frozenset(f"'{_SIGNS}{_SPACES}{_BREAKS}")
 """A cell without any of these at its beginning, and without a break, is the same when it is defused."""
