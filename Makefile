@@ -82,8 +82,9 @@ typecheck: install  ## Check the types.
 	$(BIN)/basedpyright
 	$(NODE) tsc --build
 
-contract: install  ## Write contracts/asyncapi.json from the table of operations.
+contract: install  ## Write contracts/asyncapi.json and the types of the TypeScript client from the table of operations.
 	$(BIN)/python -m services.endpoint.contract contracts/asyncapi.json
+	$(BIN)/python -m scripts.typescript
 
 reference: install  ## Write docs/reference/ and the index of decisions from the code.
 	$(BIN)/python -m scripts.reference
@@ -91,6 +92,7 @@ reference: install  ## Write docs/reference/ and the index of decisions from the
 
 check: lint typecheck  ## Everything short of the tests: style, types, contract, licences, documentation.
 	$(BIN)/python -m scripts.check_contract
+	$(BIN)/python -m scripts.typescript --check
 	$(BIN)/python -m scripts.check_licences
 	$(BIN)/python -m scripts.reference --check
 	$(BIN)/python -m scripts.schema --check

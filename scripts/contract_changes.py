@@ -36,8 +36,9 @@ def _breaking(old: Json, new: Json) -> Iterator[str]:
 
 def _request(name: str, old: Json, was: Json, new: Json, now: Json) -> Iterator[str]:
     # A header that the contract did not name could be sent before, and it is text like every header.
-    unnamed: Json = {key: {"type": "string"} for key in now.get("headers", {}).get("properties", {})}
-    headers: Json = was.get("headers", {})
+    known = _resolve(new, now.get("headers", {})).get("properties", {})
+    unnamed: Json = {key: {"type": "string"} for key in known}
+    headers = _resolve(old, was.get("headers", {}))
     headers = headers | {"properties": unnamed | headers.get("properties", {})} if headers else headers
     yield from _Widening(old, new).faults(headers, now.get("headers", {}), f"{name} request headers")
     yield from _Widening(old, new).faults(was.get("payload", {}), now.get("payload", {}), f"{name} request payload")
@@ -49,12 +50,9 @@ def _sent(where: str, old: Json, was: Json, new: Json, now: Json) -> Iterator[st
 
 
 def _replies(name: str, old: Json, operation: Json, new: Json, successor: Json) -> Iterator[str]:
-    was, now = (
-        {message["name"]: message for message in (_resolve(root, ref) for ref in which["reply"]["messages"])}
-        for root, which in ((old, operation), (new, successor))
-    )
-    refused = f"{name}Refused"
-    for code in sorted(_codes(was.pop(refused)) - _codes(now.pop(refused))):
+    was, codes = _ends(name, old, operation)
+    now, known = _ends(name, new, successor)
+    for code in sorted(codes - known):
         yield f"{name}: code {code} removed"
     if len(was) == len(now) == 1:  # Names of messages are the document's own: it is the same answer.
         now = dict(zip(was, now.values(), strict=True))
@@ -65,8 +63,17 @@ def _replies(name: str, old: Json, operation: Json, new: Json, successor: Json) 
             yield from _sent(f"{name} reply", old, message, new, now[kind])
 
 
-def _codes(refusal: Json) -> set[str]:
-    return set(refusal["payload"]["properties"]["error"]["properties"]["code"]["enum"])
+def _ends(name: str, root: Json, operation: Json) -> tuple[dict[str, Json], set[str]]:
+    """The replies of an operation, by their names, and the codes of its errors.
+
+    Until 0.1.0 all errors of an operation were one message.
+    """
+    messages = [_resolve(root, reference) for reference in operation["reply"]["messages"]]
+    replies = {each["name"]: each for each in messages if "x-code" not in each}
+    codes = {each["x-code"] for each in messages if "x-code" in each}
+    if refused := replies.pop(f"{name}Refused", None):
+        codes |= set(refused["payload"]["properties"]["error"]["properties"]["code"]["enum"])
+    return replies, codes
 
 
 def _channel(root: Json, operation: Json) -> Json:
@@ -96,7 +103,7 @@ class _Widening:
 
     def faults(self, narrow: Json, wide: Json, where: str) -> Iterator[str]:
         """What `narrow` accepts and `wide` does not, one line each."""
-        narrow, wide = _resolve(self._narrower, narrow), _resolve(self._wider, wide)
+        narrow, wide = _alternatives(_resolve(self._narrower, narrow)), _alternatives(_resolve(self._wider, wide))
         if "anyOf" in narrow:
             for alternative in narrow["anyOf"]:
                 yield from self.faults(alternative, wide, where)
@@ -138,6 +145,14 @@ class _Widening:
         if narrow.get("additionalProperties") is not False:
             for name in others.keys() - fields.keys() - set(wide.get("required", ())):
                 yield f"{where}.{name}: removed"
+
+
+def _alternatives(schema: Json) -> Json:
+    """`"type": ["string", "null"]` as a choice of two schemas."""
+    if not isinstance(schema.get("type"), list):
+        return schema
+    # Only text has a length, and only a number has a minimum: each type keeps the bounds of all.
+    return {"anyOf": [schema | {"type": each} if each != "null" else {"type": each} for each in schema["type"]]}
 
 
 def _wider_type(narrow: str | None, wide: str | None) -> bool:

@@ -6,13 +6,12 @@ index of docs/decisions/ from its pages.
 With `--check` nothing is written, and the exit code is 1 where a page is not what the code says.
 """
 
-import ast
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import typer
 from denizen import errors
@@ -23,7 +22,9 @@ from typer.core import TyperArgument, TyperGroup, TyperOption
 
 from services import cli
 from services.domain.events import TYPES
-from services.endpoint import contract
+from services.endpoint.contract import body_schemas
+from services.endpoint.contract.header_schemas import EVENT_HEADERS, request_headers
+from services.endpoint.contract.notes import notes
 from services.platform import settings
 
 ROOT = Path(__file__).parent.parent
@@ -55,7 +56,7 @@ def main() -> int:
 
 def pages() -> dict[Path, str]:
     """The text of each page."""
-    schemas: Json = contract.document()["components"]["schemas"]
+    schemas = _schemas()
     made = {
         "operations": ("Operations", _operations(schemas)),
         "messages": ("Messages", _messages(schemas)),
@@ -66,6 +67,11 @@ def pages() -> dict[Path, str]:
     }
     texts = {DIRECTORY / f"{name}.md": _page(title, lines) for name, (title, lines) in made.items()}
     return {**texts, DECISIONS / "README.md": _page("Decisions", _decisions())}
+
+
+@cache
+def _schemas() -> Json:
+    return body_schemas.schemas()
 
 
 def _page(title: str, lines: Iterable[str]) -> str:
@@ -97,7 +103,7 @@ def _operation(operation: Operation, schemas: Json) -> Iterator[str]:
     yield f"- Reply: {_link(operation.reply.__name__)}"
     if operation.refusals:
         yield "- Errors: " + ", ".join(f"`{code}`" for code in sorted(set(operation.refusals)))
-    headers = [name for name in contract.request_headers(operation)["properties"] if name != "traceparent"]
+    headers = [name for name in request_headers(operation)["properties"] if name != "traceparent"]
     yield "- Headers: " + ", ".join(f"`{name}`" for name in headers)
     schema = schemas[operation.request.__name__]
     if note := schema.get("description"):
@@ -109,7 +115,7 @@ def _messages(schemas: Json) -> Iterator[str]:
     yield "Bodies of replies, and the objects in requests and replies. Times are RFC 3339 in UTC."
     requests = {operation.request.__name__ for operation in OPERATIONS.values()}
     for name, schema in schemas.items():
-        if name not in requests:
+        if name not in requests and not _is_plain(schema):
             yield from ("", f"## {name}")
             if note := schema.get("description"):
                 yield from ("", " ".join(note.split()))
@@ -124,7 +130,7 @@ def _events(schemas: Json) -> Iterator[str]:
     for name in get_args(m.EventType):
         yield f"| `{name}` | {_cell((inspect.getdoc(TYPES[name]) or '').partition(chr(10) * 2)[0])} |"
     yield from ("", "## Headers", "", "| header | meaning |", "|---|---|", "| `ce-type` | `users.v1.<type>` |")
-    for name, header in contract.EVENT_HEADERS.items():
+    for name, header in EVENT_HEADERS.items():
         yield f"| `{name}` | {_cell(header.get('description') or header.get('const') or '')} |"
     yield from ("", "## Body", *_fields("EventData", schemas["EventData"]))
 
@@ -142,11 +148,11 @@ def _errors() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     yield "Settings are environment variables. An empty one is as good as none."
     yield from ("", "| variable | default | meaning |", "|---|---|---|")
-    notes = _notes(settings.Settings)
+    said = notes(settings.Settings)
     for name, field in settings.Settings.model_fields.items():
-        if name not in notes:
+        if name not in said:
             raise ValueError(f"the setting {name} has no docstring")
-        yield _setting(name, field.default, notes[name])
+        yield _setting(name, field.default, said[name])
 
 
 def _setting(name: str, default: object, text: str) -> str:
@@ -192,37 +198,29 @@ def _fields(of: str, schema: Json) -> Iterator[str]:
         yield from ("", "No fields.")
         return
     required = set(schema.get("required", ()))
-    notes = {to_camel(name): text for name, text in _notes(getattr(m, of, m.Message)).items()}
-    columns = ["field", "type", "meaning"] if notes.keys() & properties.keys() else ["field", "type"]
+    said = {to_camel(name): text for name, text in notes(getattr(m, of, m.Message)).items()}
+    columns = ["field", "type", "meaning"] if said.keys() & properties.keys() else ["field", "type"]
     yield from ("", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}")
     for name, field in properties.items():
         star = "" if name in required else " (optional)"
-        cells = [f"`{name}`{star}", _type(field), _cell(notes.get(name, ""))]
+        cells = [f"`{name}`{star}", _type(field), _cell(said.get(name, ""))]
         yield f"| {' | '.join(cells[: len(columns)])} |"
 
 
-def _notes(model: type) -> dict[str, str]:
-    """The docstrings of the fields of a class and of its bases, by name."""
-    found: dict[str, str] = {}
-    for each in reversed(model.__mro__):
-        if not each.__module__.startswith(("denizen.", "services.")):
-            continue
-        (node,) = ast.parse(inspect.getsource(each)).body
-        assert isinstance(node, ast.ClassDef)
-        for field, note in pairwise(node.body):
-            match field, note:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = text
-                case _:
-                    pass
-    return found
+def _is_plain(schema: Json) -> bool:
+    """Whether a page shows it where it is used: an enumeration, or free JSON."""
+    return "enum" in schema or schema.get("additionalProperties") is True
 
 
 def _type(field: Json) -> str:
     if "$ref" in field:
-        return _link(field["$ref"].rpartition("/")[2])
+        name = field["$ref"].rpartition("/")[2]
+        return _type(_schemas()[name]) if _is_plain(_schemas()[name]) else _link(name)
     if "anyOf" in field:
         return " or ".join(_type(choice) for choice in field["anyOf"])
+    if isinstance(kinds := field.get("type"), list):
+        named = cast(list[str], kinds)
+        return " or ".join(_type({**field, "type": kind} if kind != "null" else {"type": kind}) for kind in named)
     if values := field.get("enum", [field["const"]] if "const" in field else ()):
         return ", ".join(f"`{value}`" for value in values)
     if field.get("type") == "array":

@@ -29,18 +29,19 @@ async def unseal(text: str, command_id: str | None, keys: ServerKeys) -> str:
     key = await keys.sealing(form[1])
     if key is None:
         raise refusals.malformed("a secret is sealed for a key that is not in use: ask GetSealingKey again")
-    return _open(key, form[2], command_id)
+    return opened(key, form[2], command_id)
 
 
-def _open(key: PrivateKey, box: str, command_id: str) -> str:
+def opened(key: PrivateKey, box: str, command_id: str) -> str:
+    """The secret in a box. Raises Refusal (`malformed_message`)."""
     bound_to = f"{command_id}\0"
     try:
-        opened = SealedBox(key).decrypt(base64.urlsafe_b64decode(box + "=" * (-len(box) % 4))).decode()
+        text = SealedBox(key).decrypt(base64.urlsafe_b64decode(box + "=" * (-len(box) % 4))).decode()
     except (CryptoError, ValueError):
         raise refusals.malformed("a sealed secret cannot be opened") from None
-    if not opened.startswith(bound_to):
+    if not text.startswith(bound_to):
         raise refusals.malformed("a secret is sealed for another command")
-    secret = opened.removeprefix(bound_to)
+    secret = text.removeprefix(bound_to)
     # What the door checks of every other text: it could not see this one.
     if not secret or "\0" in secret:
         raise refusals.malformed("a sealed secret is empty or holds NUL")

@@ -16,9 +16,12 @@ def _schemas(document: Json) -> Json:
     return document["components"]["schemas"]
 
 
-def _codes(document: Json, name: str) -> list[str]:
-    refusal = document["components"]["messages"][f"{name}Refused"]
-    return refusal["payload"]["properties"]["error"]["properties"]["code"]["enum"]
+def _ends(document: Json, name: str) -> list[Json]:
+    return document["operations"][name]["reply"]["messages"]
+
+
+def _of_error(name: str) -> Json:
+    return {"$ref": f"#/channels/reply/messages/{name}"}
 
 
 def _remove_operation(document: Json) -> None:
@@ -60,11 +63,11 @@ def _narrow_request_pattern(document: Json) -> None:
 
 
 def _forbid_null(document: Json) -> None:
-    _schemas(document)["UpdateUser"]["properties"]["externalId"] = {"type": "string", "minLength": 1, "maxLength": 256}
+    _schemas(document)["UpdateUser"]["properties"]["externalId"]["type"] = "string"
 
 
 def _narrow_request_values(document: Json) -> None:
-    _schemas(document)["ListUsers"]["properties"]["status"]["anyOf"][0]["enum"].remove("BLOCKED")
+    _schemas(document)["ListUsers"]["properties"]["status"] = {"type": "string", "enum": ["ACTIVE"]}
 
 
 def _remove_reply_field(document: Json) -> None:
@@ -74,11 +77,11 @@ def _remove_reply_field(document: Json) -> None:
 
 
 def _remove_optional_reply_field(document: Json) -> None:
-    del _schemas(document)["User"]["properties"]["blockedAt"]
+    del _schemas(document)["UserList"]["properties"]["truncated"]
 
 
 def _request_headers(document: Json, name: str) -> Json:
-    return document["components"]["messages"][name]["headers"]
+    return _schemas(document)[document["components"]["messages"][name]["headers"]["$ref"].rpartition("/")[2]]
 
 
 def _add_required_request_header(document: Json) -> None:
@@ -92,19 +95,27 @@ def _add_request_header(document: Json) -> None:
 
 
 def _widen_reply_type(document: Json) -> None:
-    _schemas(document)["CommandReply"]["properties"]["version"] = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    _schemas(document)["CommandReply"]["properties"]["version"] = {"type": ["integer", "null"]}
 
 
 def _remove_event_field(document: Json) -> None:
-    del _schemas(document)["EventData"]["properties"]["changed"]
+    del _schemas(document)["EventData"]["properties"]["reason"]
 
 
 def _remove_code(document: Json) -> None:
-    _codes(document, "CreateUser").remove("email_taken")
+    _ends(document, "CreateUser").remove(_of_error("EmailTakenError"))
+
+
+def _require_optional_sent_field(document: Json) -> None:
+    _schemas(document)["UserList"]["required"].append("truncated")
+
+
+def _drop_requirement_of_reply(document: Json) -> None:
+    _schemas(document)["User"]["required"].remove("version")
 
 
 def _remove_reply_header(document: Json) -> None:
-    document["components"]["messages"]["User"]["headers"]["properties"] = {}
+    document["components"]["messages"]["User"]["headers"] = {"type": "object", "properties": {}}
 
 
 def _add_operation(document: Json) -> None:
@@ -126,7 +137,7 @@ def _add_reply_field(document: Json) -> None:
 
 
 def _add_code(document: Json) -> None:
-    _codes(document, "GetUser").append("forbidden")
+    _ends(document, "GetUser").append(_of_error("ForbiddenError"))
 
 
 def _reword(document: Json) -> None:
@@ -148,10 +159,11 @@ BREAKING: dict[Change, str] = {
     _forbid_null: "UpdateUser request payload.externalId: type null against string",
     _narrow_request_values: "ListUsers request payload.status: BLOCKED against",
     _remove_reply_field: "GetUser reply payload.email: ",
-    _remove_optional_reply_field: "GetUser reply payload.blockedAt: removed",
+    _remove_optional_reply_field: "ListUsers reply payload.truncated: removed",
     _widen_reply_type: "CreateUser reply payload.version: type null against integer",
-    _remove_event_field: "UserBlocked event payload.changed: removed",
+    _remove_event_field: "UserBlocked event payload.reason: removed",
     _remove_code: "CreateUser: code email_taken removed",
+    _drop_requirement_of_reply: "GetUser reply payload.version: required on one side only",
     _remove_reply_header: "GetUser reply headers.Denizen-Position: removed",
 }
 HARMLESS: list[Change] = [
@@ -161,6 +173,7 @@ HARMLESS: list[Change] = [
     _widen_request_bound,
     _add_reply_field,
     _add_code,
+    _require_optional_sent_field,
     _reword,
 ]
 
@@ -178,3 +191,14 @@ def test_compatible_change_passes(change: Change) -> None:
     new = copy.deepcopy(contract.document())
     change(new)
     assert breaking(contract.document(), new) == []
+
+
+def test_codes_of_the_earlier_form_are_compared() -> None:
+    """Until 0.1.0 the errors of an operation were one message."""
+    new = contract.document()
+    old = copy.deepcopy(new)
+    payload = {"properties": {"error": {"properties": {"code": {"enum": ["email_taken", "gone"]}}}}}
+    old["components"]["messages"]["Refused"] = {"name": "CreateUserRefused", "payload": payload}
+    replies = [end for end in _ends(old, "CreateUser") if end == _of_error("CommandReply")]
+    old["operations"]["CreateUser"]["reply"]["messages"] = [*replies, {"$ref": "#/components/messages/Refused"}]
+    assert breaking(old, new) == ["CreateUser: code gone removed"]

@@ -6,19 +6,29 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nats
 import psycopg
 from denizen.operations import OPERATIONS
+from jsonschema import Draft7Validator
 
+from services.endpoint.contract import body_schemas
 from tests.support import smtp
 from tests.support.backend import Backend, Json, Reply, email
 from tests.support.servers import Denizen
 
 PASSWORD = "correct horse battery"
 _BY_SUBJECT = {operation.subject: operation for operation in OPERATIONS.values()}
+
+
+@cache
+def _schema(name: str) -> Draft7Validator:
+    """The schema of a reply in the contract document, which says more than its model: what is always sent."""
+    schemas = body_schemas.schemas()
+    return Draft7Validator({"$ref": f"#/components/schemas/{name}", "components": {"schemas": schemas}})
 
 
 class Talk(Backend):
@@ -32,6 +42,7 @@ class Talk(Backend):
             assert reply.headers["Nats-Service-Error-Code"].isdigit()
         else:
             operation.reply.model_validate(reply.body)
+            _schema(operation.reply.__name__).validate(reply.body)
         return reply
 
     async def public(self, name: str, body: Json, **headers: str) -> Reply:

@@ -8,7 +8,10 @@ from denizen.messages.base import Message, Otherwise, Request, Time
 from denizen.messages.events import EventType
 from pydantic import Field, StringConstraints
 
-__all__ = ["FollowEvents", "Followed", "ParkedEventSet", "SetParkedEvent"]
+__all__ = ["FirstFollowed", "FollowEvents", "Followed", "ParkedEventSet", "ParkedState", "SetParkedEvent"]
+
+FirstFollowed = Literal["first", "new"]
+ParkedState = Literal["parked", "retry", "done"]
 
 
 class FollowEvents(Request):
@@ -21,7 +24,7 @@ class FollowEvents(Request):
 
     types: Annotated[list[EventType], Field(max_length=64)] = []
     """The types of events that it follows; none: all types."""
-    start: Literal["first", "new"] | None = None
+    start: FirstFollowed | None = None
     """`first` (the default): the first event that was ever published; `new`: the next one that is published."""
     start_position: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """The first event at this position of the log, or behind it; where there is none yet, the next one."""
@@ -43,7 +46,7 @@ class Followed(Message):
 class SetParkedEvent(Request):
     """Store what becomes of an event that the durable gave up on; the newest message about an event counts."""
 
-    state: Literal["parked", "retry", "done"]
+    state: ParkedState
     """`retry`: the subscription is to handle it once more. `done`: it was handled, and is parked no more."""
     position: Annotated[int, Field(ge=1, lt=2**63)]
     """Of the event in the log."""

@@ -12,10 +12,12 @@ from pydantic import Field, StringConstraints
 __all__ = [
     "ChangedField",
     "ExportFilter",
+    "ExportFormat",
     "ExportPiece",
     "ExportUsers",
     "ExportUsersWithHashes",
     "ImportId",
+    "ImportOutcome",
     "ImportProgress",
     "ImportReply",
     "ImportStatus",
@@ -51,6 +53,8 @@ ImportId = Annotated[
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
     Otherwise("not the name of a job: 1 to 64 letters, digits, '_' and '-'"),
 ]
+ImportOutcome = Literal["created", "updated", "skipped", "failed"]
+ExportFormat = Literal["csv", "jsonl", "json"]
 OnConflict = Literal["fail", "skip", "update"]
 WithoutHashes = Literal["none", "unsupported"]
 
@@ -90,7 +94,7 @@ class ImportedRow(Message):
 
     index: int
     """In `users`, from 0."""
-    status: Literal["created", "updated", "skipped", "failed"]
+    status: ImportOutcome
     user_id: str | None = None
     error: ErrorBody | None = None
     not_changed: tuple[str, ...] = ()
@@ -173,7 +177,7 @@ class ExportUsers(Request):
     `{"end": true}` on that subject ends the export earlier; otherwise it is held for a minute.
     """
 
-    format: Literal["csv", "jsonl", "json"] = "jsonl"
+    format: ExportFormat = "jsonl"
     fields: Annotated[list[Annotated[str, StringConstraints(max_length=300)]], Field(max_length=64)] = []
     """`id`, `email`, `profile`, `profile.firstName`, `metadata.plan`, ...; none: all of the user."""
     filter: ExportFilter = ExportFilter()

@@ -590,8 +590,8 @@ export interface Session {
   createdAt: string;
   refreshedAt: string;
   expiresAt: string;
-  ip?: string;
-  userAgent?: string;
+  ip: string | null;
+  userAgent: string | null;
   /** The session of the access token that asks. */
   current: boolean;
 }
