@@ -1,4 +1,4 @@
-"""The table of contracts/cases/, run by the Python client."""
+"""The table of contracts/cases/calls/, run by the Python client."""
 
 import asyncio
 import copy

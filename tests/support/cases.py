@@ -1,4 +1,4 @@
-"""The cases of contracts/cases/, a responder that plays the service's part in them, and the check of what a client did.
+"""The cases of contracts/cases/calls/, a responder that plays the service's part in them, and the check of what a client did.
 
 A client runs all cases at once, each over a connection of its own: its NATS user is `<user>-<number>`, and the inbox
 of the replies tells the responder which case a request belongs to.
@@ -35,7 +35,7 @@ from tests.support.servers import REPOSITORY, running
 
 Json = dict[str, Any]
 
-DIRECTORY = REPOSITORY / "contracts" / "cases"
+DIRECTORY = REPOSITORY / "contracts" / "cases" / "calls"
 ALREADY_SENT = 0.1
 """How long a responder waits for requests that should not come, once a client has ended, in seconds."""
 _KEY = PrivateKey(base64.urlsafe_b64decode(sealed.FORMAT["vectors"][0]["privateKey"] + "="))

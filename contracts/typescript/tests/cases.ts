@@ -1,5 +1,5 @@
 /**
- * Runs the table of contracts/cases/ and prints the outcome of each call. tests/typescript/test_cases.py plays the
+ * Runs the table of contracts/cases/calls/ and prints the outcome of each call. tests/typescript/test_cases.py plays the
  * service's part, and judges what was sent and what came back.
  *
  *     node cases.js < [{"user", "case"}, …]
