@@ -1,4 +1,4 @@
-"""The cases of contracts/cases/calls/, a responder that plays the service's part in them, and the check of what a client did.
+"""The cases of contracts/cases/calls/, a responder that plays the service in them, and the check of what a client did.
 
 A client runs all cases at once, each over a connection of its own: its NATS user is `<user>-<number>`, and the inbox
 of the replies tells the responder which case a request belongs to.
