@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.support.quiet import takes_less_than
-from tests.support.servers import REPOSITORY, Denizen, eventually
+from tests.support.servers import REPOSITORY, Denizen, eventually, freeze
 
 pytestmark = pytest.mark.embedded
 
@@ -173,7 +173,7 @@ async def test_orphans_of_a_killed_supervisor_are_ended(own_denizen: Denizen) ->
     assert b'"position"' in await created(own_denizen, "kept@example.com")
     orphans = own_denizen.pids()
     for pid in orphans.values():
-        os.kill(pid, signal.SIGSTOP)
+        freeze(pid)
     own_denizen.stop(signal.SIGKILL)
     own_denizen.start()
     assert not [name for name, pid in orphans.items() if psutil.pid_exists(pid) and _runs(pid)]

@@ -32,7 +32,7 @@ from services.tokens.revocations import Revocation, RevocationFailed, Revocation
 from tests.support import backend, log
 from tests.support.people import PASSWORD, talking
 from tests.support.quiet import within
-from tests.support.servers import Denizen, running
+from tests.support.servers import Denizen, freeze, running
 from tests.support.tokens import Signer, session_id, user_id
 
 _APPEND = """
@@ -222,7 +222,7 @@ async def test_block_without_stored_revocation_answers_in_time(site: Site) -> No
                 await revocations.put_ended(Ended(user_id(), None, 1))
         await revocations.declare(1)
         await revocations.put_ended(Ended(user_id(), None, 1))
-        server.send_signal(signal.SIGSTOP)
+        freeze(server.pid)
         try:
             with pytest.raises(RevocationFailed):
                 async with asyncio.timeout(7):

@@ -146,11 +146,13 @@ async def test_secrets_are_invisible_before_the_commit(
             seen.add((credential.version, credential.password))
 
     looking = asyncio.create_task(look())
-    for version in range(1, 40):
+    version = 0
+    while len(seen) < 5:  # A busy machine may let many changes pass between two looks.
+        version += 1
+        assert version < 2_000, f"{version} changes, and only these were seen: {seen}"
         await stored(store, change(A, version, Effects(password=f"${version + 1}")))
     done.set()
     await looking
-    assert len(seen) > 1
     assert all(password == f"${version}" for version, password in seen), seen
 
 

@@ -53,6 +53,12 @@ def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "i
     return value
 
 
+def freeze(pid: int) -> None:
+    """Stop a process, and wait until it has stopped: on a busy machine it may go on for a while after the signal."""
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, what=f"the stop of process {pid}")
+
+
 _databases = count(1)
 
 
@@ -164,7 +170,10 @@ class Denizen:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal one child; its pid."""
         pid = self.pids()[name]
-        os.kill(pid, number)
+        if number == signal.SIGSTOP:
+            freeze(pid)
+        else:
+            os.kill(pid, number)
         return pid
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
