@@ -57,8 +57,11 @@ class Backend:
         return await self.ask(f"users.v1.query.{name}", body, **headers)
 
     async def create(self, **body: Any) -> Json:
-        """A new user."""
-        reply = await self.command("CreateUser", {"email": email(), **body})
+        """A new user. A busy machine may refuse many passwords at once, so they are sent again, as any client would."""
+        body = {"email": email(), **body}
+        async with asyncio.timeout(60):
+            while (reply := await self.command("CreateUser", body)).code == "overloaded":
+                await asyncio.sleep(0.05)
         assert reply.code == "", reply.data
         user: Json = reply.body["user"]
         return user
