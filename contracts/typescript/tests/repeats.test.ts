@@ -98,3 +98,27 @@ test("a code that this version does not know is a DenizenError with the code, an
   );
   assert.equal(asked.length, 1);
 });
+
+test("an abort and the closing of the client end a call that is being repeated", async () => {
+  const client = new Client({ servers, timeout: 30_000 });
+  const controller = new AbortController();
+  const aborted = client.auth.users.block("user_1", {}, { signal: controller.signal });
+  const reason = new Error("the page was closed");
+  setTimeout(() => controller.abort(reason), 100);
+  await assert.rejects(aborted, reason);
+  const closed = client.auth.users.block("user_1");
+  await Promise.all([assert.rejects(closed, /the client is closed/), client.close()]);
+});
+
+test("a registration that shows no user is Undisclosed", async () => {
+  await using connection = await service();
+  const answer = (subject: string, body: object): void => {
+    connection.subscribe(subject, { callback: (_, message) => void message.respond(JSON.stringify(body)) });
+  };
+  answer("users.v1.query.GetSealingKey", { keyId: "k", publicKey: Buffer.alloc(32, 9).toString("base64url") });
+  answer("users.v1.command.Register", { user: null, version: null, position: null });
+  await connection.flush();
+  await using client = new Client({ servers, timeout: 30_000 });
+  const result = await client.auth.users.register({ email: "ada@example.com", password: "correct horse battery" });
+  assert.deepEqual(result, { emailVerified: "undisclosed" });
+});
