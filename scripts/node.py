@@ -24,7 +24,14 @@ def main(arguments: list[str]) -> int:
     if found() is None:
         print(f"left out: {' '.join(arguments)} needs Node {_OLDEST} or later, and this machine has none")
         return 0
-    return subprocess.run(arguments, cwd=PACKAGE, env=environment(), check=False).returncode
+    return subprocess.run(command(*arguments), cwd=PACKAGE, env=environment(), check=False).returncode
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    """A program of Node and its arguments, as it is to be started in `environment`."""
+    folder = found()
+    assert folder is not None
+    return [*(_npm(folder) if program == "npm" else [program]), *arguments]
 
 
 def environment() -> dict[str, str]:
@@ -55,8 +62,16 @@ def _folders() -> list[Path]:
     return folders
 
 
+def _npm(folder: Path) -> list[str]:
+    """How npm is started; empty where there is none. The wheel's `bin/npm` is a copy that does not find its library."""
+    library = folder.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    if library.exists():
+        return ["node", str(library)]
+    return ["npm"] if (folder / "npm").exists() else []
+
+
 def _is_usable(folder: Path) -> bool:
-    if not (folder / "npm").exists():
+    if not _npm(folder):
         return False
     try:
         said = subprocess.run([folder / "node", "--version"], capture_output=True, text=True, check=True).stdout

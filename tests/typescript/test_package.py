@@ -15,11 +15,11 @@ from tests.support.servers import REPOSITORY, Denizen
 PAGES = ("README.md", "contracts/typescript/README.md", "docs/how-to/use-typescript.md")
 
 
-def run(command: Sequence[str | Path], folder: Path, **variables: str) -> str:
+def run(program: Sequence[str], folder: Path, **variables: str) -> str:
     """What a program of Node prints. Fails the test where the program fails."""
     environment = {**node.environment(), "NO_COLOR": "1", **variables}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        node.command(*program), cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -33,10 +33,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source, folder = tmp_path_factory.mktemp("source") / "package", tmp_path_factory.mktemp("project")
     shutil.copytree(node.PACKAGE, source, ignore=shutil.ignore_patterns("node_modules", "dist", "build"))
     (source / "node_modules").symlink_to(node.PACKAGE / "node_modules")
-    run(["npm", "pack", "--silent", "--pack-destination", folder], source)
+    run(["npm", "pack", "--silent", "--pack-destination", str(folder)], source)
     (folder / "package.json").write_text(json.dumps({"name": "empty", "private": True, "type": "module"}))
     (archive,) = folder.glob("*.tgz")
-    run(["npm", "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", archive], folder)
+    run(["npm", "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", str(archive)], folder)
     (folder / "node_modules" / "@types").mkdir()
     (folder / "node_modules" / "@types" / "node").symlink_to(node.PACKAGE / "node_modules" / "@types" / "node")
     (folder / "node_modules" / "undici-types").symlink_to(node.PACKAGE / "node_modules" / "undici-types")
