@@ -76,7 +76,7 @@ def add(
         show.json(facts)
         return
     show.say(f"NATS user      {user.user}")
-    show.say(f"Password       {password}  (shown this once)")
+    show.say(f"Password       {password}  (shown once)")
     show.say(f"Inbox prefix   _INBOX.{user.user}  (the Python client takes it by itself)")
     if user.durables:
         show.say(f"Durables       {', '.join(user.durables)}")

@@ -43,8 +43,12 @@ class Shell:
             text=True,
         )
 
+    def start_forked(self, *arguments: str) -> subprocess.Popen[str]:
+        """A fork of a process that has imported everything, which starts sooner."""
+        return self._popen(forked.denizen(*arguments))
+
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        process = self._popen(forked.denizen(*arguments))
+        process = self.start_forked(*arguments)
         out, err = process.communicate(timeout=60)
         return process.returncode, out, err
 

@@ -200,6 +200,51 @@ def test_command_that_asks_without_standard_input_says_what_it_needs(arguments: 
     assert "--yes" in ended.stderr or "standard input is closed" in ended.stderr
 
 
+ARGUMENTS = {
+    "user_id": "user_01h455vb4pex5vsknk084sn02q",
+    "session_id": "sess_01h455vb4pex5vsknk084sn02q",
+    "email": "ada@example.com",
+    "file": str(REPOSITORY / "README.md"),
+    "import_id": "job",
+    "kind": "frontend",
+    "name": "web",
+    "user": "frontend-web",
+    "state": "off",
+    "durable": "billing",
+    "positions": "1",
+}
+
+
+def with_json() -> Iterator[list[str]]:
+    """Each command that has --json, with what it needs to reach its servers. `doctor` answers without them."""
+    for path in commands():
+        command: Any = get_command(app)
+        for name in path:
+            command = command.get_command(None, name)
+        names = [name for each in command.params for name in each.opts]
+        if "--json" not in names or path in (["up"], ["doctor"]):
+            continue
+        needed = [each for each in command.params if each.required or each.name in ("user_id", "positions")]
+        words = [
+            word
+            for each in needed
+            for word in ([each.opts[0]] if isinstance(each, TyperOption) else []) + [ARGUMENTS[each.name]]
+        ]
+        yield [*path, *words, *(["--yes"] if "--yes" in names else []), "--json"]
+
+
+@pytest.mark.slow
+def test_every_command_with_json_fails_in_json_alone(alone: Shell) -> None:
+    alone.environment["DENIZEN_DATABASE_URL"] = "postgresql://denizen:canary@127.0.0.1:1/denizen"
+    started = [(line, alone.start_forked(*line)) for line in with_json()]
+    assert len(started) > 35
+    for line, process in started:
+        out, err = process.communicate(timeout=120)
+        assert (process.returncode in (1, 2), out) == (True, ""), line
+        assert list(json.loads(err)) == ["error"], line
+        assert "canary" not in err, line
+
+
 def test_command_that_is_stopped_says_so_in_json(alone: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         alone.environment["DENIZEN_NATS_URL"] = f"nats://127.0.0.1:{silent.getsockname()[1]}"
