@@ -57,9 +57,8 @@ def _printable() -> Generator[None]:
         raise errors.failed("the question was not answered with yes: nothing was done", "stopped") from error
     except TyperException as error:
         if isinstance(message := getattr(error, "message", None), str):
-            if isinstance(
-                cause := error.__cause__, ValidationError
-            ):  # Typer took its words, which are for programmers.
+            # Typer takes the words of pydantic, which are for programmers.
+            if isinstance(cause := error.__cause__, ValidationError):
                 message = faults.message(cause.errors(include_input=False)[0])
             vars(error)["message"] = lines(message)
         if errors.as_json() and (said := error.format_message()):

@@ -86,7 +86,7 @@ def test_doctor_without_servers_finds_each_wanting(tmp_path: Path) -> None:
     )
     code, out, err = nowhere.run("doctor", "--json")
     assert code == 1
-    assert [each["check"] for each in json.loads(out)["checks"] if each["ok"]] == ["files"]
+    assert [each["check"] for each in json.loads(out)["checks"] if each["ok"]] == ["files", "websocket"]
     assert not [word for word in ("secret1", "secret2") if word in out + err]
 
 
