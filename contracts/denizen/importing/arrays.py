@@ -43,8 +43,8 @@ _ROWS = frozenset(
 )
 """Arrays of users: `Users` of Cognito, `value` of Microsoft Graph, `Resources` of SCIM, `results` of Parse, `result`
 and, for each organization, `humanUsers` of Zitadel."""
-_WITHIN = frozenset({"dataOrgs", "data_orgs", "orgs"})
-"""Where such an array stands further inside."""
+_WITHIN = frozenset({"dataOrgs", "data_orgs", "orgs", "data"})
+"""Where such an array stands further inside: Zitadel's organizations, and `{"data": {"users": […]}}` of clients."""
 _SEVERAL = "humanUsers"
 _LONGEST_KEY = 1 << 10
 _STEP = 1 << 12

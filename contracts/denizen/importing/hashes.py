@@ -152,20 +152,25 @@ def _decoded(given: Json) -> bytes:
     return bytes.fromhex(value) if encoding == "hex" else value.encode()
 
 
+_KEYCLOAK = {"argon2": "", "pbkdf2": "sha1", "pbkdf2-sha256": "sha256", "pbkdf2-sha512": "sha512"}
+"""The providers that Keycloak brings along, and the digest of PBKDF2."""
+
+
 @_kept
 def keycloak(secret: Json, data: Json) -> str:
     """`secretData` and `credentialData` of a credential of type `password`."""
-    algorithm, iterations = data["algorithm"], int(data["hashIterations"])
+    algorithm, iterations = data["algorithm"], int(data.get("hashIterations") or 0)
+    if str(secret["value"]).startswith(("$", "{")):
+        return secret["value"]  # Of a provider of others', such as bcrypt's, whose hashes hold all that they need.
+    if algorithm not in _KEYCLOAK:
+        raise Unfit("a hash of a provider that Keycloak does not bring along is not accepted", "passwordHash")
     salt, key = octets(secret["salt"]), octets(secret["value"])
     if algorithm == "argon2":
         more = cast(dict[str, list[Any]], data["additionalParameters"])
         kind, version = more["type"][0], {"1.3": 19, "1.0": 16}[more["version"][0]]
         costs = f"m={int(more['memory'][0])},t={iterations},p={int(more['parallelism'][0])}"
         return f"$argon2{kind}$v={version}${costs}${_b64(salt)}${_b64(key)}"
-    digests = {"pbkdf2": "sha1", "pbkdf2-sha256": "sha256", "pbkdf2-sha512": "sha512"}
-    if algorithm not in digests:
-        raise Unfit("a hash of a provider that Keycloak does not bring along is not accepted", "passwordHash")
-    return pbkdf2(digests[algorithm], iterations, salt, key)
+    return pbkdf2(_KEYCLOAK[algorithm], iterations, salt, key)
 
 
 _CLERK = (

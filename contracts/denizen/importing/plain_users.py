@@ -49,7 +49,8 @@ def surely_fits(user: Json) -> bool:
         and _is_plain_id(user.get("externalId", "1"))
         and _are_plain_times(user)
         and _are_plain_identities(user.get("identities", []))
-        and all(section not in user or _is_small(user[section]) for section in ("metadata", "appMetadata"))
+        and _is_small(user.get("metadata", _NOTHING))
+        and _is_small(user.get("appMetadata", _NOTHING))
     )
 
 
@@ -89,6 +90,8 @@ def _is_past(time: Any) -> bool:
 
 def _is_small(metadata: Any) -> bool:
     """By its text in Python, of which a character has at most six octets in JSON."""
+    if not metadata:
+        return metadata.__class__ is dict
     if not isinstance(metadata, dict):
         return False
     text = repr(cast(Json, metadata))

@@ -24,6 +24,8 @@ _LINE = 100
 _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR = re.compile(r'"?sep=([^"\r\n])"?[\s,;]*', re.IGNORECASE)
 """The first line that Excel reads, and some programs write, before the header."""
+_TYPE = ("#TYPE ", '"#TYPE ')
+"""The first line that PowerShell's Export-Csv writes before the header."""
 _LONGEST_NAME = 60
 UNNAMED = "a cell is in a column that has no name: name the column in the header"
 
@@ -43,7 +45,7 @@ class Records:
         if isinstance(header, tuple) and "\r" in header[1] and not header[1].endswith("\n"):
             raise RefusedFile("lines end with CR alone, as in Excel's CSV (Macintosh): save the file as CSV UTF-8")
         named = _SEPARATOR.fullmatch(header[1]) if isinstance(header, tuple) else None
-        if named:
+        if named or (isinstance(header, tuple) and header[1].startswith(_TYPE)):
             header = next(self._lines, None)
         self._again: deque[tuple[int, str] | BadRow] = deque([] if header is None else [header])
         self._delimiter = named[1] if named else _delimiter(header)

@@ -16,6 +16,9 @@ _pop: Callable[..., Any] = cast(Any, dict.pop)
 _items: Callable[[Json], Iterable[tuple[str, Any]]] = cast(Any, dict.items)
 
 
+_PLAIN = (str, int, float, bool)
+
+
 class LeftOut(Exception):
     """Raised by a preset for a row that is no user to import. `message` says what it is, and holds no input."""
 
@@ -144,8 +147,13 @@ class SourceRow(dict[str, Any]):
 
     def not_taken(self) -> list[tuple[str, str | None]]:
         """The paths of filled fields that were left behind, each with the reason where the preset gave one."""
-        found: list[tuple[str, str | None]] = [(path, None) for path in dict.fromkeys(self.unread())]
-        return found if self._notes is None else [*found, *dict.fromkeys(self._notes.not_taken)]
+        unread = self.unread()
+        if self._parts is not None:
+            unread = list(dict.fromkeys(unread))  # The items of an array share their paths.
+        found: list[tuple[str, str | None]] = [(path, None) for path in unread]
+        if self._notes is not None and (noted := self._notes.not_taken):
+            found += dict.fromkeys(noted)
+        return found
 
     @property
     def was_opened(self) -> bool:
@@ -163,7 +171,7 @@ class SourceRow(dict[str, Any]):
         found = [
             path + key
             for key, value in _items(self)
-            if value and key not in read and (value.__class__ is str or _is_filled(value))
+            if key not in read and value and (value.__class__ in _PLAIN or _is_filled(value))
         ]
         for part in self._parts or ():
             # Where none was read, what holds them was taken as a whole.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names, unless_absent
 from denizen.importing.rows import Json
@@ -18,9 +18,9 @@ MARKS = names(
 )
 FIELDS = names(
     """
-    accounts banned created_at createdAt email email_verified emailVerified id image is_anonymous lang name password
-    phone_number phone_number_verified phoneNumber phoneNumberVerified role two_factor_enabled updated_at updatedAt
-    username stripe_customer_id stripeCustomerId
+    _id accounts banned created_at createdAt email email_verified emailVerified id image is_anonymous lang name
+    password phone_number phone_number_verified phoneNumber phoneNumberVerified role two_factor_enabled updated_at
+    updatedAt username stripe_customer_id stripeCustomerId
     """
 )
 
@@ -38,7 +38,7 @@ def user(raw: Json) -> Json:
             "email": text(raw, "email"),
             "emailVerified": _is_verified(raw),
             "passwordHash": next((each for each in passwords if each), None) or text(raw, "password"),
-            "externalId": text(raw, "id"),
+            "externalId": _id(raw),
             "profile": {"displayName": given(raw, "name"), "picture": given(raw, "image")},
             "appMetadata": {name: value for name, value in kept.items() if value},
             "status": unless_absent(
@@ -53,6 +53,12 @@ def user(raw: Json) -> Json:
 
 def _either(raw: Json, *columns: str) -> str | None:
     return next((found for column in columns if (found := text(raw, column))), None)
+
+
+def _id(raw: Json) -> str | None:
+    """The id; in MongoDB an object, or its digits."""
+    kept: Any = raw.get("_id")
+    return text(raw, "id") or (text(cast(Json, kept), "$oid") if isinstance(kept, dict) else text(raw, "_id"))
 
 
 def _provider(account: Json) -> str | None:

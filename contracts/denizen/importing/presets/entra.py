@@ -1,6 +1,9 @@
-"""Microsoft Entra ID: the portal's CSV, users of Microsoft Graph, or what PowerShell writes of them."""
+"""Microsoft Entra ID: the portals' CSV, users of Microsoft Graph, or what PowerShell writes of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, names
 from denizen.importing.rows import Json, Unfit
@@ -9,19 +12,19 @@ from denizen.importing.values import array, compact, flag, given, identities, te
 
 MARKS = names(
     """
-    accountEnabled ageGroup alternateEmailAddress consentProvidedForMinor creationType directorySynced
-    identityIssuer invitationState legalAgeGroupClassification mailNickname onPremisesSyncEnabled usageLocation
-    userPrincipalName userType
+    accountEnabled ageGroup BlockCredential alternateEmailAddress consentProvidedForMinor creationType
+    directorySynced identityIssuer invitationState legalAgeGroupClassification mailNickname onPremisesSyncEnabled
+    usageLocation userPrincipalName userType
     """
-)
+) | {"Block credential", "User principal name", "Soft deletion time stamp", "DirSyncEnabled"}
 FIELDS = names(
     """
     assignedLicenses businessPhones city companyName country createdDateTime deletedDateTime department displayName
     employeeId externalUserState faxNumber givenName id identities jobTitle mail mobilePhone officeLocation
     onPremisesSamAccountName otherMails postalCode preferredLanguage proxyAddresses state streetAddress surname
-    telephoneNumber
+    telephoneNumber objectId objectType mobile deletionTimestamp dirSyncEnabled
     """
-)
+) | {"Display name", "First name", "Last name", "Object Id", "Title", "Office", "Phone number", "When created"}
 _KEPT = (
     "jobTitle", "department", "companyName", "officeLocation", "employeeId", "userType", "usageLocation", "mobilePhone",
     "telephoneNumber",
@@ -37,7 +40,8 @@ def user(raw: Json) -> Json:
 
     if text(raw, name("deletedDateTime")):
         raise LeftOut("a user who was deleted")
-    if raw.get(name("accountEnabled")) in (None, ""):
+    blocked = raw.get(name("blockCredential"))
+    if raw.get(name("accountEnabled")) in (None, "") and blocked in (None, ""):
         raise Unfit("the file does not say whether the account is enabled: export accountEnabled too", "accountEnabled")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     principal = text(raw, name("userPrincipalName"))
@@ -47,7 +51,7 @@ def user(raw: Json) -> Json:
     else:
         leave(raw, "identities are read from the JSON of Microsoft Graph only", name("identities"))
     kept = {field: text(raw, name(field)) for field in _KEPT}
-    email = text(raw, name("mail")) or _of_identities(signing_in) or _of_principal(principal)
+    email = text(raw, name("mail")) or _of_identities(signing_in) or _other(raw, name) or _of_principal(principal)
     kept["userPrincipalName"] = principal if principal != email else None
     return compact(
         {
@@ -61,7 +65,7 @@ def user(raw: Json) -> Json:
                 "locale": given(raw, name("preferredLanguage")),
             },
             "appMetadata": {field: value for field, value in kept.items() if value},
-            "status": "ACTIVE" if flag(raw, name("accountEnabled")) else "BLOCKED",
+            "status": _status(raw, name),
             "createdAt": time(raw, name("createdDateTime"), dates="mdy"),
             "identities": identities(
                 raw,
@@ -75,9 +79,29 @@ def user(raw: Json) -> Json:
     )
 
 
+_ELSEWHERE = {
+    "objectid": "id", "firstname": "givenname", "lastname": "surname", "title": "jobtitle", "office": "officelocation",
+    "phonenumber": "telephonenumber", "mobile": "mobilephone", "whencreated": "createddatetime",
+    "softdeletiontimestamp": "deleteddatetime", "deletiontimestamp": "deleteddatetime",
+}  # fmt: skip
+"""Names of the Microsoft 365 admin center, and of the older modules of PowerShell."""
+
+
 def _spelt(raw: Json) -> dict[str, str]:
     """The names of the row by their small letters: PowerShell writes `Id`. The row does not count as read."""
-    return {name.casefold(): name for name in names_of(raw)}
+    spelt = {name.casefold().replace(" ", ""): name for name in names_of(raw)}
+    return {ours: spelt[theirs] for theirs, ours in _ELSEWHERE.items() if theirs in spelt} | spelt
+
+
+def _status(raw: Json, name: Callable[[str], str]) -> str:
+    enabled = flag(raw, name("accountEnabled"), True) and not flag(raw, name("blockCredential"))
+    return "ACTIVE" if enabled else "BLOCKED"
+
+
+def _other(raw: Json, name: Callable[[str], str]) -> str | None:
+    """The first other address: users of B2C who sign in elsewhere have no `mail`, and a made-up principal name."""
+    others = raw.get(name("otherMails"))
+    return next((str(each) for each in cast(list[Any], others)), None) if isinstance(others, list) else None
 
 
 def _of_identities(signing_in: list[Json]) -> str | None:

@@ -49,7 +49,8 @@ def user(raw: Json) -> Json:
         name: cast(list[Any], values)[0] if isinstance(values, list) and len(cast(list[Any], values)) == 1 else values
         for name, values in section(raw, "attributes").items()
     }
-    actions = array(raw, "requiredActions")
+    # The console's names, such as `Update Password`, are in files of Keycloak 1 and in hand-written ones.
+    actions = [str(each).upper().replace(" ", "_") for each in array(raw, "requiredActions")]
     password = _password(array(raw, "credentials"))
     rights: Json = {
         "roles": array(raw, "realmRoles"),

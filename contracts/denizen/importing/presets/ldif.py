@@ -44,6 +44,7 @@ def user(raw: Json) -> Json:
             "email": next(iter(addresses), None),
             "emailVerified": False,
             **_password(raw),
+            "passwordChangeRequired": (_first(raw, "pwdreset") or "").casefold() == "true" or None,
             "externalId": _first(raw, "entryuuid") or _first(raw, "nsuniqueid") or _first(raw, "objectguid"),
             "profile": {
                 "firstName": _first(raw, "givenname"),
@@ -74,13 +75,14 @@ def _first(raw: Json, name: str) -> str | None:
 def _is_held(raw: Json) -> bool:
     control = _first(raw, "useraccountcontrol")
     said = [(_first(raw, name) or "").casefold() for name in _LOCKS]
-    return (
-        (control is not None and int(control) & _DISABLED != 0)
-        or "true" in said
-        or (_first(raw, "inetuserstatus") or "active").casefold() != "active"
-        or _first(raw, "pwdaccountlockedtime") is not None
-        or _is_over(raw)
+    holds = (
+        control is not None and int(control) & _DISABLED != 0,
+        "true" in said,
+        (_first(raw, "inetuserstatus") or "active").casefold() != "active",
+        _first(raw, "pwdaccountlockedtime") is not None,
+        _is_over(raw),
     )
+    return any(holds)
 
 
 def _is_over(raw: Json) -> bool:

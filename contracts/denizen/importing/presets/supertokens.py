@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from denizen.importing.presets.system import OTHER_ADDRESSES, SECOND_FACTORS, in_the_clear, names
+from denizen.importing.presets.system import OTHER_ADDRESSES, SECOND_FACTORS, UNKNOWN_VERIFICATION, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, section, text, time
 
-MARKS = names("externalUserId isPrimaryUser loginMethods totpDevices userMetadata userRoles")
-FIELDS = names("emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
+MARKS = names("recipeId externalUserId isPrimaryUser loginMethods totpDevices userMetadata userRoles")
+FIELDS = names("user emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
 
 
 def user(raw: Json) -> Json:
     """The user of a row. Only the back end writes `userMetadata`, so it becomes appMetadata."""
-    methods: list[Json] = array(raw, "loginMethods")
+    if isinstance(inner := raw.get("user"), dict):  # Until version 4 of its core: a user for each login method.
+        method = cast(Json, inner)
+        methods = [method]
+    else:
+        method, methods = raw, cast(list[Json], array(raw, "loginMethods"))
     named = [(method, text(method, "email")) for method in methods]
     email = next((address for method, address in named if address and flag(method, "isPrimary")), None)
     email = email or next((address for _, address in named if address), None)
@@ -28,12 +32,14 @@ def user(raw: Json) -> Json:
     if phone := next((found for method in methods if (found := text(method, "phoneNumber"))), None):
         kept.setdefault("phone", phone)
     leave(raw, SECOND_FACTORS, "totpDevices")
+    if not any("verified" in each or "isVerified" in each for each in methods):
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     return compact(
         {
             "email": email,
-            "emailVerified": any(_is_verified(method) for method, address in named if address and address == email),
+            "emailVerified": any(_is_verified(each) for each, address in named if address and address == email),
             **_password(methods),
-            "externalId": text(raw, "externalUserId") or text(raw, "id"),
+            "externalId": text(raw, "externalUserId") or text(method, "id"),
             "profile": {**profile, "picture": given(kept, "picture") if isinstance(kept.get("picture"), str) else None},
             "appMetadata": kept,
             "createdAt": _joined(raw, methods),

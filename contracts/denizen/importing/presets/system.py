@@ -93,8 +93,8 @@ def linked(raw: Json, name: str, provider: str, who: str, *, without: tuple[str,
 
     without: providers whose entries are no identities elsewhere.
     """
-    named = ((item, text(item, provider)) for item in array(raw, name))
-    return identities(raw, ((at, text(item, who)) for item, at in named if at not in without))
+    named = ((text(item, provider), text(item, who)) for item in array(raw, name))
+    return identities(raw, (pair for pair in named if pair[0] not in without))
 
 
 def names(listed: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""WordPress: rows of `wp_users`, with columns of `wp_usermeta` beside them, or `wp user list`."""
+"""WordPress: rows of `wp_users`, with columns of `wp_usermeta`, `wp user list`, or users of its REST API."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from denizen.importing.values import compact, flag, given, text, time
 
 MARKS = names(
     """
-    user_activation_key user_email user_login user_nicename user_pass user_registered wp_capabilities
+    avatar_urls extra_capabilities registered_date user_activation_key user_email user_login user_nicename user_pass
+    user_registered wp_capabilities
     """
 )
 FIELDS = names(
     """
-    deleted description display_name first_name ID last_name locale nickname role roles spam user_status user_url
-    wp_user_level
+    capabilities deleted description display_name email first_name ID is_super_admin last_name link locale meta name
+    nickname role roles slug spam url user_status user_url username wp_user_level
     """
 )
 
@@ -28,17 +29,17 @@ def user(raw: Json) -> Json:
         raise LeftOut("a user who was deleted")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     kept = kept_with({}, raw, username="user_login", website="user_url", roles="roles", capabilities="wp_capabilities")
-    kept = kept_with(kept, raw, roles="role")
+    kept = kept_with(kept, raw, username="username", website="url", roles="role")
     return compact(
         {
-            "email": text(raw, "user_email"),
+            "email": text(raw, "user_email") or text(raw, "email"),
             "emailVerified": False,
             "passwordHash": text(raw, "user_pass"),
-            "externalId": text(raw, "ID"),
+            "externalId": text(raw, "ID") or text(raw, "id"),
             "profile": {
                 "firstName": given(raw, "first_name"),
                 "lastName": given(raw, "last_name"),
-                "displayName": given(raw, "display_name"),
+                "displayName": given(raw, "display_name") or given(raw, "name"),
                 "locale": given(raw, "locale"),
             },
             "appMetadata": kept,
@@ -49,4 +50,4 @@ def user(raw: Json) -> Json:
 
 
 def _registered(raw: Json) -> Any:
-    return None if (text(raw, "user_registered") or "").startswith("0000") else time(raw, "user_registered")
+    return time(raw, "user_registered") or time(raw, "registered_date")
