@@ -77,7 +77,8 @@ class ImportSummary:
 
     def keep(self, result: ImportResult) -> None:
         """Keep the result of a row, as far as there is room."""
-        if self.rows == _SHOWN + 1:
+        rows = self.rows
+        if rows == _SHOWN + 1:
             self.results = [each for each in self.results if each.status == "failed"]
-        if len(self.results) < _SHOWN and (self.rows <= _SHOWN or result.status == "failed"):
+        if (rows <= _SHOWN or result.status == "failed") and len(self.results) < _SHOWN:
             self.results.append(result)

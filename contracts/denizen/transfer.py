@@ -187,7 +187,11 @@ class Import:
 
     def _noted(self, rows: Iterable[Row | BadRow | LeftOutRow]) -> Iterator[Row | BadRow | LeftOutRow]:
         """The rows, as `verified` and `without_hashes` say, and all that they tell noted in the report."""
+        as_it_is = self._verified is None and self._without_hashes != "all"
         for given in rows:
+            if as_it_is and isinstance(given, Row) and not given.changed and not given.not_taken:
+                yield given  # As nearly all rows of ours are: there is nothing to tell.
+                continue
             row = without_hash(given, self._without_hashes)
             if not isinstance(row, Row):
                 yield row
