@@ -194,3 +194,15 @@ def test_empty_file_is_not_refused(tmp_path: Path) -> None:
     file = tmp_path / "users.json"
     file.write_text(json.dumps([]), "utf-8")
     assert list(read(file, preset="keycloak")) == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"id": 1, "name": "A", "email": "a@example.com", "slug": "a", "url": "x", "meta": {}},
+        {"_id": "1", "name": "A", "email": "a@example.com", "role": "admin", "createdAt": "2024-01-01T00:00:00Z"},
+        {"objectId": "1", "email": "a@example.com", "mobile": "+1", "title": "Dr"},
+    ],
+)
+def test_row_of_names_that_many_systems_have_is_of_none(row: dict[str, Any]) -> None:
+    assert [type(each) for each in read([row])] == [Row]

@@ -18,7 +18,7 @@ MARKS = names(
 )
 FIELDS = names(
     """
-    _id accounts banned created_at createdAt email email_verified emailVerified id image is_anonymous lang name
+    accounts banned created_at createdAt email email_verified emailVerified id image is_anonymous lang name
     password phone_number phone_number_verified phoneNumber phoneNumberVerified role two_factor_enabled updated_at
     updatedAt username stripe_customer_id stripeCustomerId
     """

@@ -22,9 +22,9 @@ FIELDS = names(
     assignedLicenses businessPhones city companyName country createdDateTime deletedDateTime department displayName
     employeeId externalUserState faxNumber givenName id identities jobTitle mail mobilePhone officeLocation
     onPremisesSamAccountName otherMails postalCode preferredLanguage proxyAddresses state streetAddress surname
-    telephoneNumber objectId objectType mobile deletionTimestamp dirSyncEnabled
+    telephoneNumber
     """
-) | {"Display name", "First name", "Last name", "Object Id", "Title", "Office", "Phone number", "When created"}
+)
 _KEPT = (
     "jobTitle", "department", "companyName", "officeLocation", "employeeId", "userType", "usageLocation", "mobilePhone",
     "telephoneNumber",

@@ -10,7 +10,7 @@ from denizen.importing.source_row import change, leave
 from denizen.importing.values import array, compact, flag, given, identities, section, text, time
 
 MARKS = names("recipeId externalUserId isPrimaryUser loginMethods totpDevices userMetadata userRoles")
-FIELDS = names("user emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
+FIELDS = names("emails id phoneNumbers tenantIds thirdParty timeJoined webauthn")
 
 
 def user(raw: Json) -> Json:

@@ -17,8 +17,8 @@ MARKS = names(
 )
 FIELDS = names(
     """
-    capabilities deleted description display_name email first_name ID is_super_admin last_name link locale meta name
-    nickname role roles slug spam url user_status user_url username wp_user_level
+    deleted description display_name first_name ID last_name locale nickname role roles spam user_status user_url
+    wp_user_level
     """
 )
 
