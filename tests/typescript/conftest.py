@@ -1,4 +1,4 @@
-"""The TypeScript client, compiled once for all tests."""
+"""The TypeScript client, compiled once for all tests, and a NATS user for pages in browsers."""
 
 import fcntl
 import subprocess
@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts import node
+from tests.cli.test_commands import Shell
+from tests.support.servers import Denizen
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +23,14 @@ def built() -> Path:
         )
     assert done.returncode == 0, done.stdout + done.stderr
     return node.PACKAGE / "build"
+
+
+@pytest.fixture(scope="session")
+def page(denizen: Denizen) -> dict[str, str]:
+    """The settings of a page in a browser."""
+    added = Shell(denizen.home).json("nats-users", "add", "browser", "typescript")
+    return {
+        "DENIZEN_TEST_WEBSOCKET_URL": denizen.addresses["websocketUrl"],
+        "DENIZEN_TEST_BROWSER_USER": added["user"],
+        "DENIZEN_TEST_BROWSER_PASSWORD": added["password"],
+    }

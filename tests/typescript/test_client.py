@@ -9,7 +9,6 @@ import pytest
 from denizen import __version__
 
 from scripts import node
-from tests.cli.test_commands import Shell
 from tests.support.servers import REPOSITORY, Denizen, NatsServer
 
 PAGE = REPOSITORY.parent / "shared" / "seed" / "users-page.txt"
@@ -18,17 +17,6 @@ SUITES = [
     pytest.param(name, marks=pytest.mark.slow if name.endswith(".slow") else [])
     for name in sorted(path.name.removesuffix(".test.ts") for path in (node.PACKAGE / "tests").glob("*.test.ts"))
 ]
-
-
-@pytest.fixture(scope="session")
-def page(denizen: Denizen) -> dict[str, str]:
-    """The settings of a page in a browser."""
-    added = Shell(denizen.home).json("nats-users", "add", "browser", "typescript")
-    return {
-        "DENIZEN_TEST_WEBSOCKET_URL": denizen.addresses["websocketUrl"],
-        "DENIZEN_TEST_BROWSER_USER": added["user"],
-        "DENIZEN_TEST_BROWSER_PASSWORD": added["password"],
-    }
 
 
 @pytest.mark.embedded

@@ -36,9 +36,10 @@ test("a person registers, verifies the address, signs in, and is out when blocke
   });
 });
 
-test("another visitor who listens where the replies come reads none of them", async () => {
+test("another visitor who listens where the replies come reads none of them", async (t) => {
   const heard: Msg[] = [];
   const visitor = await wsconnect({ servers: server, user, pass: password, inboxPrefix: `_INBOX.${user}` });
+  t.after(() => visitor.close());
   visitor.subscribe(`_INBOX.${user}.>`, {
     callback: (_, message) => {
       heard.push(message);
@@ -57,7 +58,6 @@ test("another visitor who listens where the replies come reads none of them", as
   for (const secret of [accessToken, refreshToken, address]) {
     assert(!replies.some((reply) => reply.includes(secret)));
   }
-  await visitor.close();
 });
 
 test("a wrong login is told at once, and a listener that is away in its time", async () => {
