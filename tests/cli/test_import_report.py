@@ -89,10 +89,10 @@ def test_import_of_odd_profiles_takes_every_user(
     kept = tmp_path / "results.jsonl"
     done = shell.json("import", str(file), "--from", sample.partition("-")[0], "--results", str(kept))
     assert (done["created"], done["failed"]) == (count, 0)
-    assert sum(each["count"] for each in done["report"]["changed"]) == count
+    told = done["report"]["changed"]
+    assert sum(each["count"] for each in told if each["field"].startswith("profile.")) == count
     for each in results(kept):
-        ((change),) = each["changed"]
-        assert change["field"].startswith("profile.")
+        (change,) = [each for each in each["changed"] if each["field"].startswith("profile.")]
         key = change["message"].rpartition(" ")[2]
         assert key in client.auth.users.get(each["userId"]).app_metadata
 
