@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import os
 import re
+import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -140,7 +141,7 @@ class NatsConnection(Client):
     @contextmanager
     def question(self, subject: str) -> Generator[Question]:
         """A request that may be sent again and again, and whichever reply comes first counts."""
-        token = self._nuid.next().decode()
+        token = secrets.token_hex(11)  # nats-py's own count up: a page that hears one reply could forge the next.
         question = self._questions[token] = Question(self, subject, token)
         try:
             yield question

@@ -125,7 +125,7 @@ class Server:
         key = None
         try:
             if operation.kind in ("public", "self"):
-                key = sealed_replies.key_of(message.headers)
+                key = sealed_replies.key_of(message.reply, message.headers)
             call = understand(operation, message.reply, message.headers, message.data)
             call.reply_key = key
             if operation.kind == "subscriber":

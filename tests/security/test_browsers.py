@@ -13,17 +13,20 @@ import pytest
 from denizen import AsyncClient, EmailTaken, NatsLoginRefused, NoAnswer, TokenInvalid
 from denizen import headers as h
 from denizen.sealed_replies import ReplyKey
-from nacl.public import PrivateKey, SealedBox
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from services.doctor import websocket as doctor
 from services.doctor.finding import Wanting
+from services.domain.refusals import Refusal
 from services.embedded.home import Home
 from services.embedded.nats import Nats
 from services.embedded.program import free_port
 from services.embedded.websocket import WebSocket
+from services.endpoint import sealed_replies
 from services.platform.settings import Settings, faults
 from services.platform.startup import CannotStart
 from tests.cli.test_commands import Shell
@@ -150,18 +153,45 @@ async def test_reply_key_of_another_form_is_refused(page: Client, key: str) -> N
     assert (error["code"], error["field"]) == ("validation_failed", h.REPLY_KEY)
 
 
-async def test_reply_key_for_which_nothing_can_be_sealed_is_told_nothing(page: Client, talk: Talk) -> None:
-    """A point of a small order: every listener could open a box that is sealed for it."""
-    member = await talk.member()
+@pytest.mark.parametrize("key", [None, "small"])
+async def test_request_whose_reply_others_could_read_is_refused_before_it_is_done(
+    page: Client, talk: Talk, key: str | None
+) -> None:
+    """Without a key, or with one of a small order, for which every listener could open the box."""
+    address = email()
     weak = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
-    reply = await _asked(page, "Authenticate", {"email": member["email"], "password": PASSWORD}, weak)
-    assert json.loads(reply.data) == {
-        "error": {
-            "code": "validation_failed",
-            "message": f"the header {h.REPLY_KEY} is no key of X25519",
-            "field": h.REPLY_KEY,
-        }
-    }
+    reply = await _asked(page, "Register", {"email": address, "password": PASSWORD}, weak if key else None)
+    error = json.loads(reply.data)["error"]
+    assert (error["code"], error["field"]) == ("validation_failed", h.REPLY_KEY)
+    assert (await talk.query("GetUserByEmail", {"email": address})).code == "user_not_found"
+
+
+def test_every_key_of_a_small_order_is_refused() -> None:
+    """Libsodium seals for none of them, with the highest bit or without."""
+    for point in sealed_replies.SMALL_ORDER:
+        for octets in (point.to_bytes(32, "little"), (point + 2**255).to_bytes(32, "little")):
+            with pytest.raises(CryptoError):
+                SealedBox(PublicKey(octets)).encrypt(b"x")
+            header = base64.urlsafe_b64encode(octets).decode().rstrip("=")
+            with pytest.raises(Refusal):
+                sealed_replies.key_of("_INBOX.x", {h.REPLY_KEY: header})
+
+
+async def test_reply_subject_of_a_page_tells_nothing_of_its_next_one(browsers: Browsers, page: Client) -> None:
+    """Else a page that hears them could have a refusal of its own sent to another page."""
+    heard: list[str] = []
+
+    async def note(message: Msg) -> None:
+        heard.append(message.subject.rpartition(".")[2])
+
+    await page.subscribe(f"_INBOX.{browsers.user}.>", cb=note)
+    await page.flush()
+    async with browsers.client() as client:
+        for _ in range(3):
+            await client.auth.users.send_password_reset_email(email=email())
+    await page.flush()
+    assert len(heard) >= 3
+    assert len({token[:8] for token in heard}) == len(heard)
 
 
 async def test_reply_is_a_sealed_box_of_libsodium_with_headers_and_body(page: Client) -> None:
@@ -295,8 +325,8 @@ async def test_doctor_names_a_listener_that_is_insecure_or_away(url: str, says: 
         await doctor.check(Settings(nats_websocket_url=url))
 
 
-async def _asked(page: Client, name: str, body: dict[str, Any], key: str) -> Msg:
-    headers = {h.REPLY_KEY: key}
+async def _asked(page: Client, name: str, body: dict[str, Any], key: str | None) -> Msg:
+    headers = {h.REPLY_KEY: key} if key is not None else None
     return await page.request(f"users.v1.public.{name}", json.dumps(body).encode(), timeout=20, headers=headers)
 
 

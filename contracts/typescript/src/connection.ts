@@ -14,6 +14,7 @@ import {
 import { type Bounds, TimeOver } from "./bounds.js";
 import { Deferred } from "./deferred.js";
 import { MalformedMessage, NatsLoginRefused, NatsPermissionDenied, type NoAnswer } from "./errors.js";
+import { randomHex } from "./random.js";
 
 /** How long the server may take to say whether we may listen; the next request asks again. */
 const LISTEN_MILLISECONDS = 2000;
@@ -68,7 +69,8 @@ export class Connection {
 
   /** A request that may be sent again and again; the reply that comes first counts. End it with `question.end()`. */
   question(subject: string): Question {
-    const question = new Question(this, subject, nuid.next(), (token) => this.#questions.delete(token));
+    // The ids of nats.js count up: a page that hears one reply of another page could forge the next.
+    const question = new Question(this, subject, randomHex(11), (token) => this.#questions.delete(token));
     this.#questions.set(question.token, question);
     return question;
   }

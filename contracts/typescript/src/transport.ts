@@ -11,6 +11,7 @@ import * as h from "./generated/headers.js";
 import type { SealingKey } from "./generated/messages.js";
 import { OPERATIONS, type Operation, type OperationId } from "./generated/operations.js";
 import { decoded, encoded } from "./json.js";
+import { randomHex } from "./random.js";
 import { ReplyKey, seal } from "./sealing.js";
 import { Seen } from "./seen.js";
 
@@ -370,6 +371,5 @@ function known(operation: Operation | undefined, name: string): Operation {
 /** Unique, and ascending with time, which keeps the index of ids small. */
 function newCommandId(): string {
   const time = (BigInt(Date.now()) * 1_000_000n).toString(16).padStart(16, "0");
-  const random = crypto.getRandomValues(new Uint8Array(8));
-  return time + Array.from(random, (octet) => octet.toString(16).padStart(2, "0")).join("");
+  return time + randomHex(8);
 }

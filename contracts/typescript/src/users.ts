@@ -1,6 +1,6 @@
 /** `client.auth.users`: create, find and change users. */
 
-import { text, timestamp } from "./arguments.js";
+import { options as knownOptions, text, timestamp } from "./arguments.js";
 import { type ExportOptions, UserExport } from "./exporting.js";
 import type {
   CommandReply,
@@ -172,9 +172,10 @@ export class Users {
   // --- queries: they show at least what this client has written and read -----------------------------------------
 
   /** A user by id, or as of a time. Throws UserNotFound. */
-  get(userId: string, when: { asOf?: Date | string } = {}, options?: QueryOptions): Promise<User> {
-    const asOf = when.asOf === undefined ? {} : { asOf: timestamp("asOf", when.asOf) };
-    return this.#transport.query<User>("GetUser", { userId, ...asOf }, options);
+  async get(userId: string, when: { asOf?: Date | string } = {}, options?: QueryOptions): Promise<User> {
+    const { asOf } = knownOptions(when, ["asOf"]); // An option of the call in its place would be none.
+    const then = asOf === undefined ? {} : { asOf: timestamp("asOf", asOf) };
+    return this.#transport.query<User>("GetUser", { userId, ...then }, options);
   }
 
   /** A user by e-mail address, in any case. Throws UserNotFound. */

@@ -55,6 +55,9 @@ test("another visitor who listens where the replies come reads none of them", as
   await visitor.flush();
   const replies = heard.filter((message) => message.data.length > 0).map((message) => message.string());
   assert(replies.length >= 2);
+  // Else the visitor could have a refusal of their own sent where the next reply is waited for.
+  const tokens = heard.map((message) => message.subject.slice(message.subject.lastIndexOf(".") + 1));
+  assert.equal(new Set(tokens.map((token) => token.slice(0, 8))).size, tokens.length);
   for (const secret of [accessToken, refreshToken, address]) {
     assert(!replies.some((reply) => reply.includes(secret)));
   }

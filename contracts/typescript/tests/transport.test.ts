@@ -104,6 +104,15 @@ test("an abort ends a call with the signal's reason, before and while it waits",
   await assert.rejects(call, reason);
 });
 
+test("an option in the place of the conditions is refused, as it would have no effect", async () => {
+  await using client = backEnd();
+  const misplaced = { timeout: 5 } as object;
+  await assert.rejects(client.auth.users.get("user_x", misplaced), {
+    name: "TypeError",
+    message: 'options: "timeout" is not an option; the options are asOf',
+  });
+});
+
 test("secrets are sealed on the wire, each for its own command", async () => {
   await using client = backEnd();
   const observer = await connect({

@@ -42,8 +42,8 @@ _REPLY_KEY: Json = {
     headers.REPLY_KEY: {
         "type": "string",
         "description": "An X25519 public key of this request's own, 32 octets in base64url without padding: the reply "
-        "is a sealed box for it, with the header Denizen-Sealed-Reply and with its own headers inside. For pages in "
-        "browsers, which may hear the replies to each other.",
+        "is a sealed box for it, with the header Denizen-Sealed-Reply and with its own headers inside. Pages in "
+        "browsers must send one, because they may hear the replies to each other; others need none.",
     }
 }
 _SEALED_REPLY: Json = {
