@@ -1,7 +1,11 @@
 """The addresses of servers that settings name; what is wrong is told without quoting them, for they hold passwords."""
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
+
+_PORT = re.compile(r"\s*\+?0*([1-9][0-9]{0,4})\s*", re.ASCII)
+"""A port as libpq reads it: 0 is none."""
 
 
 def postgres(address: str) -> None:
@@ -13,7 +17,8 @@ def postgres(address: str) -> None:
         ports = str(conninfo_to_dict(address).get("port") or "")
     except ProgrammingError:
         ports = "none"
-    if not all(port.isdecimal() and int(port) < 65536 for port in ports.split(",") if port):
+    found = [_PORT.fullmatch(port) for port in ports.split(",") if port]
+    if not all(port and int(port[1]) < 65536 for port in found):
         raise ValueError("is not postgresql://user:password@host:port/database, nor anything else that libpq takes")
 
 

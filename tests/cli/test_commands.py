@@ -223,6 +223,7 @@ def test_wrong_setting_is_named(tmp_path: Path) -> None:
             for url in ("postgres//canary", "canary", "postgresql://canary:0x1/d", "mysql://canary")
         ),
         *(("DATABASE_URL", url) for url in ("postgresql://h/d?canary=1", "postgresql://h:70000/canary", "host=h x")),
+        *(("DATABASE_URL", f"host=canary port={port}") for port in ("0", "5432,65536", "1_0", "٥٤٣٢", "9" * 50)),
         ("READ_DATABASE_URL", "http://canary"),
         ("CLAIM_KEY", "canary"),
         ("KEY_ENCRYPTION_KEYS", "1:canary"),
@@ -270,6 +271,9 @@ def test_nats_url_accepts_what_nats_py_accepts(url: str) -> None:
         "postgresql://[::1]/d",
         "host=h dbname='a b' password=c",
         "host=h port=5432,5433",
+        "host=a,b,c port=' 5432 , +05433,'",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql:5433/d",
+        "service=users",
     ],
 )
 def test_database_url_accepts_what_libpq_accepts(address: str) -> None:
