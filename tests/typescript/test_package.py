@@ -55,6 +55,17 @@ def test_examples_type_check_in_an_empty_project(project: Path, module: str, res
     run(["tsc", *options, *kind, *sorted(path.name for path in project.glob("*.ts"))], project)
 
 
+def test_client_of_a_page_type_checks_without_the_types_of_node(project: Path) -> None:
+    """As in a project of a bundler, whose `lib` is of a year that does not know `await using`."""
+    (project / "page.mts").write_text(
+        'import { Client } from "@denizen/client/browser";\n'
+        'await using client = new Client({ server: "ws://localhost:4223", user: "browser-web", password: "k" });\n'
+        "await client.connect();\n"
+    )
+    options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+    run(["tsc", *options, "--module", "esnext", "--moduleResolution", "bundler", "page.mts"], project)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_example_runs_in_an_empty_project(project: Path, page: str, denizen: Denizen) -> None:
     options = ["--target", "es2022", "--types", "node", "--lib", "es2022,esnext.disposable", "--module", "node16"]

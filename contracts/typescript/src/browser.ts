@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * The client of Denizen for pages in browsers: over NATS's WebSocket, for persons who are not signed in and for the user
  * of an access token, and for nothing else.

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /** The client of Denizen for Node, Deno and Bun. */
 
 export { Auth, Client } from "./client.js";
