@@ -5,7 +5,7 @@
 FastStream's generator knows neither replies nor headers nor refusals, which are half of this contract
 (docs/decisions/0008).
 
-Imports `domain.refusals`, for examples of errors.
+Imports `domain.values`, and `domain.refusals` for examples of errors.
 """
 
 import json

@@ -1,10 +1,8 @@
 """Where Denizen is reached, and the NATS users that may ask for an operation (deploy/nats/accounts.conf)."""
 
-from typing import Any
-
 from denizen.operations import Operation
 
-Json = dict[str, Any]
+from services.domain.values import Json
 
 _USERS = {
     "backend": "A trusted back end: `backend-<name>`, or the shared user `backend`.",

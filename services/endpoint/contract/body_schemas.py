@@ -12,9 +12,8 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
+from services.domain.values import Json
 from services.endpoint.contract.notes import notes
-
-Json = dict[str, Any]
 
 ABSENT: Mapping[str, frozenset[str]] = {
     "ErrorBody": frozenset({"field", "details"}),

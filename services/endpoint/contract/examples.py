@@ -1,16 +1,14 @@
 """One example of every message, as the services send and take them (tests/contract/test_examples.py)."""
 
 from collections.abc import Callable
-from typing import Any
 
 from denizen import headers as h
 from denizen.operations import Operation
 
 from services.domain import refusals
 from services.domain.refusals import Refusal
+from services.domain.values import Json
 from services.endpoint.contract import header_schemas, sealed
-
-Json = dict[str, Any]
 
 _VECTOR: Json = sealed.FORMAT["vectors"][0]
 _USER_ID = "user_01kbb2q4m8e5xs7c9v3t6w1z0n"

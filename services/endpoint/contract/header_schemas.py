@@ -1,12 +1,12 @@
 """The headers of requests, replies and events, as schemas with names."""
 
-from typing import Any, get_args
+from typing import get_args
 
 from denizen import headers
 from denizen import messages as m
 from denizen.operations import OPERATIONS, Operation
 
-Json = dict[str, Any]
+from services.domain.values import Json
 
 _TEXT: Json = {"type": "string"}
 _POSITION: Json = {"type": "string", "pattern": "^[0-9]+$", "description": "A position of the log."}

@@ -1,11 +1,9 @@
 """How a secret is sealed, for clients in other languages, with a known answer."""
 
-from typing import Any
-
 from denizen import headers as h
 from denizen.sealing import PREFIX
 
-Json = dict[str, Any]
+from services.domain.values import Json
 
 FORMAT: Json = {
     "description": "A secret in a request is sealed for the service, so that nothing on the way can read it. The field "
