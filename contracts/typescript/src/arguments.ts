@@ -19,6 +19,15 @@ export function mapping(name: string, value: unknown): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** Throws TypeError where `for await` takes nothing from the value; a string would be taken letter by letter. */
+export function iterable<T>(name: string, value: Iterable<T> | AsyncIterable<T>): Iterable<T> | AsyncIterable<T> {
+  const given: unknown = value;
+  const isOne =
+    typeof given === "object" && given !== null && (Symbol.iterator in given || Symbol.asyncIterator in given);
+  if (!isOne) throw wrong(name, "an array or another iterable", given);
+  return value;
+}
+
 /** Throws TypeError where the value is not a whole number. */
 export function whole(name: string, value: unknown): number {
   if (!Number.isSafeInteger(value)) throw wrong(name, "a whole number", value);

@@ -1,5 +1,6 @@
 /** The client for Node, Deno and Bun. */
 
+import * as arguments_ from "./arguments.js";
 import { Bounds } from "./bounds.js";
 import { Events } from "./events.js";
 import { Me } from "./me.js";
@@ -49,9 +50,10 @@ export class Client implements AsyncDisposable {
   }
 
   /** Connect now rather than at the first call; or again, after `close`. Throws NoAnswer and its kinds. */
-  async connect(options: { signal?: AbortSignal } = {}): Promise<void> {
+  async connect(options?: { signal?: AbortSignal }): Promise<void> {
+    const { signal } = arguments_.options(options, ["signal"]);
     this.#transport.open();
-    await this.#transport.connection(new Bounds(this.#timeout, options.signal));
+    await this.#transport.connection(new Bounds(this.#timeout, signal));
   }
 
   /** Stop every subscription, and disconnect. Calls throw an Error from then on. Twice is harmless. */

@@ -1,6 +1,6 @@
 /** `client.auth.users.export`: a file of users, piece by piece. */
 
-import { timestamp } from "./arguments.js";
+import * as arguments_ from "./arguments.js";
 import { Bounds } from "./bounds.js";
 import * as h from "./generated/headers.js";
 import type { ExportFilter, ExportUsers } from "./generated/messages.js";
@@ -29,6 +29,9 @@ export interface ExportOptions {
   hashes?: boolean;
 }
 
+const FILTER = ["status", "createdAfter", "createdBefore", "search"] as const;
+const OPTIONS = [...FILTER, "format", "fields", "raw", "hashes"] as const;
+
 interface Piece {
   data: Uint8Array;
   number: number;
@@ -55,15 +58,18 @@ export class UserExport implements AsyncIterable<Uint8Array>, AsyncDisposable {
   /** Ask for the first piece. Throws DenizenError; TypeError and RangeError where an argument is wrong. */
   static async begin(
     transport: Transport,
-    options: ExportOptions,
+    options: ExportOptions | undefined,
     signal: AbortSignal | undefined,
   ): Promise<UserExport> {
-    const { format = "jsonl", fields = [], raw = false, hashes = false, status, search } = options;
+    const known = arguments_.options(options, OPTIONS); // A filter that is misspelt would let all users out.
+    const { format = "jsonl", fields = [], raw = false, hashes = false, status, search } = known;
     const filter: ExportFilter = {};
     if (status !== undefined) filter.status = status;
     if (search !== undefined && search !== "") filter.search = search;
-    if (options.createdAfter !== undefined) filter.createdAfter = timestamp("createdAfter", options.createdAfter);
-    if (options.createdBefore !== undefined) filter.createdBefore = timestamp("createdBefore", options.createdBefore);
+    if (known.createdAfter !== undefined)
+      filter.createdAfter = arguments_.timestamp("createdAfter", known.createdAfter);
+    if (known.createdBefore !== undefined)
+      filter.createdBefore = arguments_.timestamp("createdBefore", known.createdBefore);
     const body: ExportUsers = { format, fields: [...fields], filter, raw };
     const { subject } = hashes ? OPERATIONS.ExportUsersWithHashes : OPERATIONS.ExportUsers;
     const how = { attempt: PIECE_MILLISECONDS };

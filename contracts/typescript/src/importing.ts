@@ -1,5 +1,6 @@
 /** `client.auth.users.import`: many users, as a job. */
 
+import * as arguments_ from "./arguments.js";
 import { Bounds } from "./bounds.js";
 import { MalformedMessage, ValidationFailed } from "./errors.js";
 import type { ImportedRow, ImportedUser, ImportProgress, ImportReply } from "./generated/messages.js";
@@ -37,6 +38,8 @@ export interface ImportOptions {
   onProgress?: (summary: ImportSummary) => void;
   signal?: AbortSignal;
 }
+
+const OPTIONS = ["importId", "dryRun", "onConflict", "withoutHashes", "onResult", "onProgress", "signal"] as const;
 
 /** What became of a row. `row`: its number, from 1. */
 export type ImportResult = Omit<ImportedRow, "index"> & { row: number };
@@ -154,9 +157,10 @@ function isPlain(password: unknown): password is string {
 export async function importUsers(
   transport: Transport,
   users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>,
-  options: ImportOptions = {},
+  options?: ImportOptions,
 ): Promise<ImportSummary> {
-  return new Import(transport, options).run(users);
+  const known = arguments_.options(options, OPTIONS); // A `dryRun` that is misspelt would change users.
+  return new Import(transport, known).run(arguments_.iterable("users", users));
 }
 
 /** One import on its way. */

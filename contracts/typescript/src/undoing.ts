@@ -1,5 +1,6 @@
 /** `client.auth.users.undoImport`: takes an import back, step by step. */
 
+import * as arguments_ from "./arguments.js";
 import type { ImportUndone, KeptUser } from "./generated/messages.js";
 import type { Transport } from "./transport.js";
 
@@ -32,9 +33,9 @@ export interface UndoSummary {
 }
 
 /** Take an import back. Throws DenizenError. */
-export async function undo(transport: Transport, importId: string, options: UndoOptions = {}): Promise<UndoSummary> {
+export async function undo(transport: Transport, importId: string, options?: UndoOptions): Promise<UndoSummary> {
   const summary: UndoSummary = { importId, undone: 0, gone: 0, kept: 0, users: [], after: 0, until: 0 };
-  const { onProgress, signal } = options;
+  const { onProgress, signal } = arguments_.options(options, ["onProgress", "signal"]);
   do {
     const body = { importId, after: summary.after };
     const step = await transport.command<ImportUndone>("UndoImport", body, { timeout: STEP_MILLISECONDS, signal });

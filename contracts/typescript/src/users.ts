@@ -241,7 +241,7 @@ export class Users {
    *
    * Only the NATS user `operator` may. Interrupted, it can be called again and goes on.
    */
-  undoImport(importId: string, options?: UndoOptions): Promise<UndoSummary> {
+  async undoImport(importId: string, options?: UndoOptions): Promise<UndoSummary> {
     return undo(this.#transport, text("importId", importId), options);
   }
 
@@ -251,7 +251,7 @@ export class Users {
    * The result is iterated over, piece by piece, or read as a whole by `text()`. If you stop before its end, end it
    * (`await using`, or `break` out of `for await`), so that the service lets go of its snapshot at once.
    */
-  export(which: ExportOptions = {}, options?: { signal?: AbortSignal }): Promise<UserExport> {
-    return UserExport.begin(this.#transport, which, options?.signal);
+  async export(which?: ExportOptions, options?: { signal?: AbortSignal }): Promise<UserExport> {
+    return UserExport.begin(this.#transport, which, knownOptions(options, ["signal"]).signal);
   }
 }

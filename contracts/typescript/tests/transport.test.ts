@@ -10,6 +10,7 @@ import {
   NatsPermissionDenied,
   NoAnswer,
   TlsFailed,
+  UserNotFound,
   ValidationFailed,
 } from "@denizen/client";
 import { connect } from "@nats-io/transport-node";
@@ -111,6 +112,27 @@ test("an option in the place of the conditions is refused, as it would have no e
     name: "TypeError",
     message: 'options: "timeout" is not an option; the options are asOf',
   });
+});
+
+test("a misspelt option of an import, an undo or an export is refused before users are changed or let out", async () => {
+  await using client = backEnd();
+  const { users } = client.auth;
+  const address = email();
+  await assert.rejects(users.import([{ email: address }], { dryrun: true } as object), {
+    name: "TypeError",
+    message: /^options: "dryrun" is not an option; the options are importId, dryRun,/,
+  });
+  await assert.rejects(users.getByEmail(address), UserNotFound);
+  await assert.rejects(users.undoImport("x", { onprogress: () => {} } as object), TypeError);
+  await assert.rejects(async () => users.export({ staus: "BLOCKED" } as object), /"staus" is not an option/);
+  await assert.rejects(client.connect({ sginal: null } as object), TypeError);
+});
+
+test("users to import that are no rows are refused as a whole", async () => {
+  await using client = backEnd();
+  for (const wrong of [undefined, null, "ada@example.com", 5, { email: "ada@example.com" }]) {
+    await assert.rejects(client.auth.users.import(wrong as never), /^TypeError: users: must be an array/);
+  }
 });
 
 test("secrets are sealed on the wire, each for its own command", async () => {
