@@ -10,9 +10,23 @@ from typing import Annotated
 import typer
 
 import projections
-from bench import cost, directory, load, logins, moving, report, revocation, store, streams, system, transfer
+from bench import (
+    cost,
+    directory,
+    load,
+    logins,
+    moving,
+    report,
+    revocation,
+    store,
+    streams,
+    system,
+    transfer,
+    typescript,
+)
 from bench.load import Kind, Load, Result
 from bench.report import Row
+from scripts import node
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -30,8 +44,10 @@ PARTS = [
     "moving",
     "streams",
     "cost",
+    "typescript",
 ]
 MILLISECONDS = "ms"
+_NO_NODE = "left out: the TypeScript client needs Node 20 or later and its packages (make install)"
 
 
 @dataclass
@@ -92,6 +108,7 @@ def _measure(plan: Plan, parts: list[str], beside: Path | None) -> list[Row]:
             "streams": lambda: streams.attack(denizen, 2000, plan.seconds) + streams.lengths(denizen, 10 * plan.rounds),
             "moving": lambda: moving.exports(20 * plan.rows) + moving.round_trip(2 * plan.rows),
             "cost": lambda: cost.measure(denizen, beside, plan.rounds, plan.seconds / 2, plan.rows // 5),
+            "typescript": lambda: _typescript(plan, denizen),
         }
         for part, measure in measured.items():
             if part in parts:
@@ -199,20 +216,25 @@ def _latencies(plan: Plan, url: str) -> list[Row]:
     return list(rows.values())
 
 
-_VERIFIER_PROCESSES = (20, 4)
+_VERIFIERS: tuple[tuple[revocation.Language, int], ...] = (("Python", 20), ("Python", 4), ("TypeScript", 4))
 
 
 def _revocation(plan: Plan, url: str) -> list[Row]:
     """A blocked user is out everywhere at once (design, section 1)."""
     rows: list[Row] = []
-    for processes in _VERIFIER_PROCESSES:
-        of = f"{revocation.VERIFIERS} verifiers in {processes} processes"
+    for language, processes in _VERIFIERS:
+        if language == "TypeScript":
+            if not node.is_ready():
+                typer.echo(_NO_NODE, err=True)
+                continue
+            typescript.build()
+        of = f"{revocation.VERIFIERS} {language} verifiers in {processes} processes"
         name = f"BlockUser to the last refusal of {of}, at 2,000 creates/s"
         median = Row(f"{name}, p50", MILLISECONDS, target=10, smaller=True)
         tail = Row(f"{name}, p99", MILLISECONDS, target=50, smaller=True)
         for number in range(plan.rounds):
-            typer.echo(f"revocation, {processes} processes, round {number + 1} of {plan.rounds}", err=True)
-            latencies = revocation.measure(url, processes, plan.seconds, 2000)
+            typer.echo(f"revocation, {language}, {processes} processes, round {number + 1} of {plan.rounds}", err=True)
+            latencies = revocation.measure(url, processes, plan.seconds, 2000, language)
             median.values.append(latencies[len(latencies) // 2])
             tail.values.append(latencies[len(latencies) * 99 // 100])
         rows += [median, tail]
@@ -330,6 +352,14 @@ def _directory(plan: Plan, url: str) -> list[Row]:
             if per_cent == 99 and kind.startswith("search"):
                 rows.append(Row(f"{what} alone", MILLISECONDS, values, target=50, smaller=True))
     return rebuilds + rows
+
+
+def _typescript(plan: Plan, denizen: system.System) -> list[Row]:
+    if not node.is_ready():
+        typer.echo(_NO_NODE, err=True)
+        return []
+    typer.echo("typescript", err=True)
+    return typescript.rates(denizen, plan.rounds)
 
 
 def _unwatched(_done: int, _total: int) -> None:

@@ -7,20 +7,23 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import nats
 import orjson
 import uvloop
 from nats.aio.client import Client
 
+from bench import typescript
 from bench.load import Load, finish
 from bench.system import ROOT
+from scripts import node
 
 VERIFIERS = 20
 _BLOCKS = 20
 """Blocks a second."""
 Process = subprocess.Popen[str]
+Language = Literal["Python", "TypeScript"]
 
 
 class Verifiers:
@@ -56,12 +59,18 @@ def _line(process: Process) -> str:
 
 
 @contextmanager
-def verifiers(url: str, processes: int, each: int = 1) -> Generator[Verifiers]:
+def verifiers(url: str, processes: int, each: int = 1, language: Language = "Python") -> Generator[Verifiers]:
     """So many processes with `each` verifiers in them, all listening."""
+    if language == "Python":
+        command, environment = [sys.executable, "-m", "bench.verifier", url, str(each)], None
+    else:
+        command = typescript.program("verifiers", str(each))
+        environment = {**node.environment(), "DENIZEN_NATS_URL": url}
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "bench.verifier", url, str(each)],
+            command,
             cwd=ROOT,
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -79,12 +88,12 @@ def verifiers(url: str, processes: int, each: int = 1) -> Generator[Verifiers]:
             process.communicate()
 
 
-def measure(url: str, processes: int, seconds: float, rate: float) -> list[float]:
+def measure(url: str, processes: int, seconds: float, rate: float, language: Language = "Python") -> list[float]:
     """Milliseconds from sending BlockUser to the last refusal of VERIFIERS in so many processes, 20 a second.
 
     `rate` other commands a second go on.
     """
-    with verifiers(url, processes, VERIFIERS // processes) as them:
+    with verifiers(url, processes, VERIFIERS // processes, language) as them:
         return uvloop.run(_measure(them, url, seconds, rate))
 
 
