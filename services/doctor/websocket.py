@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import re
 import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from services.platform.settings import Settings
 
 _ELSEWHERE = "https://denizen-doctor.invalid"
 """The origin of a page that no listener should take."""
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})[ \r]")
 _WITHOUT_LOGIN = b'CONNECT {"verbose":false}\r\nPING\r\n'
 
 
@@ -36,7 +38,7 @@ async def check(settings: Settings) -> Report:
                     "it lets every page in, as the user in no_auth_user: remove no_auth_user, or bring accounts.conf "
                     "up to date, which binds that user to plain connections"
                 )
-    except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+    except (OSError, TimeoutError) as error:
         reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
         raise Wanting(f"{parts.netloc} is out of reach: {reason or 'it does not answer in time'}") from error
     return Report(f"{parts.scheme}://{parts.netloc} asks for a login, and refuses pages of other origins")
@@ -50,7 +52,7 @@ async def _takes_origin(settings: Settings, parts: SplitResult) -> bool:
 async def _takes_without_login(settings: Settings, parts: SplitResult) -> bool:
     async with _upgraded(settings, parts, "") as (status, reader, writer):
         if status != "101":
-            raise Wanting(f"it answers {status} to a WebSocket: is it nats-server's listener?")
+            raise Wanting(f"it answers {status or 'no HTTP'} to a WebSocket: is it nats-server's listener?")
         # One frame (RFC 6455, section 5.2): final, binary, masked by zeros.
         writer.write(bytes([0x82, 0x80 | len(_WITHOUT_LOGIN), 0, 0, 0, 0]) + _WITHOUT_LOGIN)
         said = b""
@@ -67,7 +69,7 @@ async def _takes_without_login(settings: Settings, parts: SplitResult) -> bool:
 async def _upgraded(
     settings: Settings, parts: SplitResult, headers: str
 ) -> AsyncGenerator[tuple[str, asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Ask for a WebSocket; the status of the answer, and the connection. Raises OSError, IncompleteReadError."""
+    """Ask for a WebSocket; the status of the answer, "" if it is no HTTP, and the connection. Raises OSError."""
     context = None
     if parts.scheme == "wss":
         context = ssl.create_default_context() if settings.nats_ca is None else trusting(settings.nats_ca)
@@ -76,10 +78,14 @@ async def _upgraded(
     try:
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
-            f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\nUpgrade: websocket\r\n"
+            f"GET {parts.path or '/'} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n".encode()
         )
-        answer = await reader.readuntil(b"\r\n\r\n")
-        yield answer.decode("latin-1").split(" ", 2)[1], reader, writer
+        try:
+            answer = await reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            answer = b""
+        found = _STATUS.match(answer)
+        yield found[1].decode() if found else "", reader, writer
     finally:
         writer.close()

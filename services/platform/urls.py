@@ -45,7 +45,7 @@ def nats(urls: str) -> None:
 def websocket(url: str) -> SplitResult:
     """Parse the address of a WebSocket listener. Raises ValueError."""
     parts = _split(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or "@" in parts.netloc:  # `denizen doctor` prints it.
         raise ValueError("is not wss://host:port or ws://host:port")
     return parts
 

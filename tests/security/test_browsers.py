@@ -1,5 +1,6 @@
 """Pages in browsers talk to NATS over WebSocket: what they may do, and what they learn of each other."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -265,6 +266,7 @@ def test_listener_that_no_origin_was_named_for_is_not_there() -> None:
         ({"nats_websocket": "ws://127.0.0.1:4223"}, "DENIZEN_NATS_WEBSOCKET: is not host:port"),
         ({"nats_websocket_cert": "x.pem"}, "must both be set"),
         ({"nats_websocket_url": "https://nats.example.com"}, "DENIZEN_NATS_WEBSOCKET_URL: is not wss://host:port"),
+        ({"nats_websocket_url": "wss://user:canary@h"}, "DENIZEN_NATS_WEBSOCKET_URL: is not wss://host:port"),
     ],
 )
 def test_setting_of_the_listener_that_cannot_be_is_told(given: dict[str, Any], says: str) -> None:
@@ -323,6 +325,25 @@ async def test_doctor_finds_a_listener_with_tls_well(tmp_path: Path) -> None:
 async def test_doctor_names_a_listener_that_is_insecure_or_away(url: str, says: str) -> None:
     with pytest.raises(Wanting, match=says):
         await doctor.check(Settings(nats_websocket_url=url))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        *((answer, "no HTTP") for answer in (b"", b"x\r\n\r\n", b"a" * 200_000, b"HTTP/1.1 \x1b[31m 1\r\n\r\n")),
+        (b"HTTP/1.1 404 \x1b[31m\r\n\r\n", "404"),
+    ],
+)
+async def test_doctor_names_a_server_that_is_no_listener(answer: bytes, says: str) -> None:
+    async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(answers, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Wanting, match=f"^it answers {says} to a WebSocket"):
+            await doctor.check(Settings(nats_websocket_url=f"ws://127.0.0.1:{port}"))
 
 
 async def _asked(page: Client, name: str, body: dict[str, Any], key: str | None) -> Msg:
