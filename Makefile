@@ -66,12 +66,13 @@ test-containers: install  ## Run what talks to servers on the images of compose.
 bench: install  ## Measure against the machine's own limits.
 	$(BIN)/python -m bench
 
-lint: install  ## Check style, imports, and the language of every text.
+lint: install  ## Check style, imports, names, and the language of every text.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.check_language
 	$(NODE) biome ci --error-on-warnings .
+	$(BIN)/python -m scripts.check_names
 
 format: install  ## Rewrite the code in its one style.
 	$(BIN)/ruff check --fix .

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import orjson
 
-from projections.projection import Connection, Projection, sql
+from projections.projection import Projection, ProjectorConnection, sql
 from services.domain.streams import FoldedEvent
 
 _DELETE = sql("by_email_delete")
 _UPSERT = sql("by_email_upsert")
 
 
-async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
+async def apply(connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
     """Write each user's address. The old row is dropped first, so an address may go from one user to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import orjson
 
-from projections.projection import Connection, Projection, sql
+from projections.projection import Projection, ProjectorConnection, sql
 from services.domain.streams import FoldedEvent
 
 _DELETE = sql("by_external_id_delete")
 _INSERT = sql("by_external_id_insert")
 
 
-async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
+async def apply(connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
     """Write each user's external id. The old row is dropped first, so an id may go from one user to another."""
     held: dict[str, str | None] = {}
     changed: set[str] = set()

@@ -6,14 +6,14 @@ from typing import Any
 
 import orjson
 
-from projections.projection import Connection, Projection, sql
+from projections.projection import Projection, ProjectorConnection, sql
 from services.domain.streams import FoldedEvent
 
 _DELETE = sql("login_history_delete")
 _INSERT = sql("login_history_insert")
 
 
-async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
+async def apply(connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
     """A row an attempt; none of a deleted user, after whose end there are no more."""
     rows = [_row(event) for event in events if event.type in ("LoginSucceeded", "LoginFailed")]
     deleted = [event.user_id for event in events if event.type == "UserDeleted"]

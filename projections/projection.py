@@ -11,20 +11,20 @@ import psycopg
 from services.domain.streams import FoldedEvent
 
 _ROWS_SENT = 200
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+ProjectorConnection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
-Apply = Callable[[Connection, Sequence[FoldedEvent]], Awaitable[None]]
+Apply = Callable[[ProjectorConnection, Sequence[FoldedEvent]], Awaitable[None]]
 
 
 class Filling(Protocol):
     """Puts what users have come to into tables without `index`, which are empty when it begins."""
 
-    async def add(self, connection: Connection, events: Sequence[FoldedEvent]) -> None:
+    async def add(self, connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
         """Take events: those of a user follow each other, their own stream before their logins, in any pieces."""
         ...
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: ProjectorConnection) -> None:
         """No event follows."""
         ...
 
@@ -35,7 +35,7 @@ class Applying:
     def __init__(self, apply: Apply) -> None:
         self.add = apply
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: ProjectorConnection) -> None:
         """Nothing is left to do."""
 
 
@@ -67,7 +67,7 @@ def sql(name: str) -> LiteralString:
     return cast(LiteralString, (files("projections") / "sql" / f"{name}.sql").read_text("utf-8"))
 
 
-async def copy(connection: Connection, statement: LiteralString, rows: Iterable[str]) -> None:
+async def copy(connection: ProjectorConnection, statement: LiteralString, rows: Iterable[str]) -> None:
     """Insert rows by COPY, in a third of the time that INSERT takes; a row is its values with a tab between them.
 
     Rows are sent while later ones are made. No value is null or holds a tab or line break. Not inside a pipeline.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from projections import search_text, words
-from projections.projection import Connection, Projection, copy, sql
+from projections.projection import Projection, ProjectorConnection, copy, sql
 from services.domain.events import TYPES
 from services.domain.fold import show, show_login
 from services.domain.streams import FoldedEvent
@@ -34,7 +34,7 @@ class _Shown:
     login_position: int = 0
 
 
-async def apply(connection: Connection, events: Sequence[FoldedEvent]) -> None:
+async def apply(connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
     """Fold the events into the documents of their users: one read, and what they change of it."""
     touched = {event.user_id for event in events if event.type not in _BESIDE}
     if not touched:
@@ -59,7 +59,7 @@ class _Filling:
     def __init__(self) -> None:
         self._last: dict[str, _Shown] = {}
 
-    async def add(self, connection: Connection, events: Sequence[FoldedEvent]) -> None:
+    async def add(self, connection: ProjectorConnection, events: Sequence[FoldedEvent]) -> None:
         users, self._last = self._last, {}
         for event in events:
             _apply(users, event)
@@ -68,22 +68,22 @@ class _Filling:
             self._last[last] = users.pop(last)
         await self._put(connection, users)
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: ProjectorConnection) -> None:
         await self._put(connection, self._last)
 
     @staticmethod
-    async def _put(connection: Connection, users: Mapping[str, _Shown]) -> None:
+    async def _put(connection: ProjectorConnection, users: Mapping[str, _Shown]) -> None:
         await words.fill(connection, await _write(connection, users, {}))
         await _count(connection, users.values(), [])
 
 
-async def _select(connection: Connection, user_ids: Iterable[str]) -> list[tuple[str, Json, int, str]]:
+async def _select(connection: ProjectorConnection, user_ids: Iterable[str]) -> list[tuple[str, Json, int, str]]:
     """The rows of users who have one: id, document, position of the last login, and what they are searched by."""
     return await (await connection.execute(_SELECT, [" ".join(user_ids)])).fetchall()
 
 
 async def _write(
-    connection: Connection, users: Mapping[str, _Shown], stored: Mapping[str, _Shown]
+    connection: ProjectorConnection, users: Mapping[str, _Shown], stored: Mapping[str, _Shown]
 ) -> dict[str, Iterable[str]]:
     """Bring the table from what is stored to these users; the words of those who were written."""
     written: dict[str, Iterable[str]] = {}
@@ -104,7 +104,7 @@ async def _write(
     return written
 
 
-async def _count(connection: Connection, now: Iterable[_Shown], before: Iterable[_Shown]) -> None:
+async def _count(connection: ProjectorConnection, now: Iterable[_Shown], before: Iterable[_Shown]) -> None:
     """Move the numbers of users by status."""
     counts = Counter(user.doc["status"] for user in now)
     counts.subtract(user.doc["status"] for user in before)

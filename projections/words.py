@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from projections import search_text
-from projections.projection import Connection, copy, sql
+from projections.projection import ProjectorConnection, copy, sql
 
 _COPY = sql("user_words_copy")
 _DELETE = sql("user_words_delete")
@@ -14,12 +14,12 @@ Words = Mapping[str, Iterable[str]]
 """The words of users, by id; each once."""
 
 
-async def fill(connection: Connection, words: Words) -> None:
+async def fill(connection: ProjectorConnection, words: Words) -> None:
     """Put users' words into a table without an index; the list of all words is made with it."""
     await copy(connection, _COPY, _rows(words))
 
 
-async def change(connection: Connection, after: Words, before: Mapping[str, str]) -> None:
+async def change(connection: ProjectorConnection, after: Words, before: Mapping[str, str]) -> None:
     """Users' words become these; `before`: the `users.search` of the rows that were there."""
     is_now, was = set(_rows(after)), set(_rows({user_id: search_text.words(text) for user_id, text in before.items()}))
     # Sorted: neighbours in the index are written together.

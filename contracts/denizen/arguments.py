@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 F = TypeVar("F")
-JsonObject = Mapping[str, Any]
-"""A JSON object that a caller gives."""
 
 _LONGEST = 1e9
 """Seconds, some thirty years: a deadline later than that is no time any more."""

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from typing import Unpack
 
 from denizen.blocking import Blocking, blocking
-from denizen.exporting import ExportOptions, ExportPiece
+from denizen.exporting import ExportOptions, FilePiece
 from denizen.messages import Sort, Status, User
 from denizen.users import PAGE, Users
 
@@ -43,9 +43,9 @@ class BlockingUsers(Blocking[Users]):
     _export_piece = blocking(Users.export_piece)
     _export_end = blocking(Users.export_end)
 
-    def export(self, **options: Unpack[ExportOptions]) -> Generator[ExportPiece]:
+    def export(self, **options: Unpack[ExportOptions]) -> Generator[FilePiece]:
         """As `Users.export`; `contextlib.closing` closes it."""
-        piece: ExportPiece | None = None
+        piece: FilePiece | None = None
         try:
             while piece is None or piece.follows is not None:
                 piece = self._export_piece(piece, options)

@@ -21,7 +21,7 @@ _GONE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class ExportPiece:
+class FilePiece:
     """A piece of an exported file; `position` is that of the log which the whole file shows."""
 
     data: bytes
@@ -52,7 +52,7 @@ class ExportOptions(TypedDict, total=False):
     hashes: bool
 
 
-async def first_piece(transport: Transport, options: ExportOptions) -> ExportPiece:
+async def first_piece(transport: Transport, options: ExportOptions) -> FilePiece:
     """Begin an export. Raises DenizenError; TypeError and ValueError where an argument is wrong."""
     refuse_unknown(options, ExportOptions.__optional_keys__)
     times = {"createdAfter": "created_after", "createdBefore": "created_before"}
@@ -71,7 +71,7 @@ async def first_piece(transport: Transport, options: ExportOptions) -> ExportPie
     return _piece(0, *await transport.piece(subject, body, _PIECE_SECONDS, attempt=_PIECE_SECONDS))
 
 
-async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
+async def next_piece(transport: Transport, piece: FilePiece) -> FilePiece:
     """The piece behind one that has another behind it. Raises DenizenError."""
     assert piece.follows is not None
     number = piece.number + 1
@@ -81,11 +81,11 @@ async def next_piece(transport: Transport, piece: ExportPiece) -> ExportPiece:
     return _piece(number, *reply)
 
 
-async def end(transport: Transport, piece: ExportPiece) -> None:
+async def end(transport: Transport, piece: FilePiece) -> None:
     """End the export early, so that the service drops its snapshot at once."""
     if piece.follows is not None:
         await transport.tell(piece.follows, {"end": True})
 
 
-def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> ExportPiece:
-    return ExportPiece(data, int(headers.get(h.POSITION, 0)), number, headers.get(h.EXPORT))
+def _piece(number: int, data: bytes, headers: Mapping[str, str]) -> FilePiece:
+    return FilePiece(data, int(headers.get(h.POSITION, 0)), number, headers.get(h.EXPORT))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from denizen import arguments
-from denizen.arguments import JsonObject
 from denizen.blocking import Blocking, blocking
+from denizen.json_objects import JsonObject
 from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
 from denizen.user_fields import sections, with_changes

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from denizen import arguments
 from denizen.errors import ValidationFailed
 from denizen.import_chunks import Chunk, in_chunks, is_plain
-from denizen.import_rehearsal import Rehearsal
+from denizen.import_dry_run import DryRun
 from denizen.import_results import ImportResult, ImportSummary
 from denizen.importing import BadRow, Format, Preset, Row
 from denizen.importing.presets.system import UNSAID
@@ -74,7 +74,7 @@ class Import:
         if without_hashes == "unsupported":  # With `all` no hash is sent.
             self._options["withoutHashes"] = without_hashes
         self._without_hashes: WithoutHashes = without_hashes
-        self._rehearsal = Rehearsal(on_conflict) if dry_run else None
+        self._dry_run = DryRun(on_conflict) if dry_run else None
         self._resumes = import_id is not None and not dry_run
         self._on_result = arguments.function("on_result", on_result)
         self._on_progress = arguments.function("on_progress", on_progress)
@@ -170,8 +170,8 @@ class Import:
     def _note_row(self, chunk: Chunk, number: int, said: _Said) -> None:
         result, row = said.result, said.row
         if row is not None:
-            if self._rehearsal:
-                result = self._rehearsal.judged(row.user, result)
+            if self._dry_run:
+                result = self._dry_run.judged(row.user, result)
             for name, message in result.changed:
                 self.summary.report.changed.add((name, message), result.line)
             if row.not_taken or row.changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from denizen import arguments
-from denizen.arguments import JsonObject
+from denizen.json_objects import JsonObject
 from denizen.messages import Profile
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
 from denizen import arguments
-from denizen.arguments import JsonObject
-from denizen.exporting import ExportOptions, ExportPiece, end, first_piece, next_piece
+from denizen.exporting import ExportOptions, FilePiece, end, first_piece, next_piece
+from denizen.json_objects import JsonObject
 from denizen.messages import IdentityList, LoginHistory, OnConflict, Profile, Sort, Status, User, UserHistory, UserList
 from denizen.transport import CommandOptions, Transport
 from denizen.undoing import UndoSummary, undo
@@ -305,12 +305,12 @@ class Users:
         """
         return await undo(self._transport, import_id, on_progress)
 
-    async def export(self, **options: Unpack[ExportOptions]) -> AsyncGenerator[ExportPiece]:
+    async def export(self, **options: Unpack[ExportOptions]) -> AsyncGenerator[FilePiece]:
         """A file of all users that match, as they were at one position of the log, piece by piece.
 
         If you stop before its end, close it (contextlib.aclosing), so that the service lets go of its snapshot at once.
         """
-        piece: ExportPiece | None = None
+        piece: FilePiece | None = None
         try:
             while piece is None or piece.follows is not None:
                 piece = await self.export_piece(piece, options)
@@ -319,11 +319,11 @@ class Users:
             if piece is not None:
                 await self.export_end(piece)
 
-    async def export_piece(self, after: ExportPiece | None, options: ExportOptions) -> ExportPiece:
+    async def export_piece(self, after: FilePiece | None, options: ExportOptions) -> FilePiece:
         """The first piece of an export, or the one after another. Raises DenizenError."""
         return await (first_piece(self._transport, options) if after is None else next_piece(self._transport, after))
 
-    async def export_end(self, after: ExportPiece) -> None:
+    async def export_end(self, after: FilePiece) -> None:
         """Ask for no piece after this one."""
         await end(self._transport, after)
 

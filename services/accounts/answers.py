@@ -12,7 +12,7 @@ from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.domain.sessions import Ended
 from services.endpoint.call import Call
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.platform.tasks import TaskSet
 from services.tokens.revocations import RevocationFailed, Revocations
 
@@ -26,7 +26,7 @@ busy processes as there are cores a hash takes more than twice as long."""
 class Answers:
     """Sends answers over one connection, after it has stored revocations over another."""
 
-    def __init__(self, server: Server, revocations: Revocations, dearest: float) -> None:
+    def __init__(self, server: RequestServer, revocations: Revocations, dearest: float) -> None:
         """`dearest`: seconds that the dearest accepted hash takes."""
         self._floor = max(FLOOR_SECONDS, _FLOOR_HASHES * dearest)
         self._server = server

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.accounts.handlers import handler_of
-from services.accounts.handlers.handler import Handler
+from services.accounts.handlers.handler import HandlerRow
 from services.accounts.pending import PendingCommand, Repeat, named_user
 from services.domain import refusals
 from services.domain.claim_kinds import ClaimKind
@@ -103,7 +103,7 @@ def losing(decided: Decided, kind: ClaimKind, refusal: Refusal) -> Decided:
 
 
 def _decision(
-    pending: PendingCommand, handler: Handler, user: UserAggregate | None
+    pending: PendingCommand, handler: HandlerRow, user: UserAggregate | None
 ) -> tuple[Sequence[AnyEvent] | Refusal, Refusal | None]:
     """The events or the refusal; and the refusal of a sign-in whose failure is recorded."""
     if pending.call.operation.kind == "self" and user and (held := logins.held(user)):

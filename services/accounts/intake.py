@@ -11,7 +11,7 @@ from services.accounts.answers import Answers
 from services.accounts.fingerprint import fingerprint, without_secrets
 from services.accounts.guessing import recent_sign_in
 from services.accounts.handlers import HANDLERS
-from services.accounts.handlers.handler import Handler, OwnAccount, Prepared
+from services.accounts.handlers.handler import HandlerRow, OwnAccount, Prepared
 from services.accounts.pending import Answer, PendingCommand, Repeat
 from services.accounts.tools import Tools
 from services.domain import fields, refusals
@@ -102,7 +102,7 @@ class Intake:
             await self._bearers.identify(call.authorization)  # The session may have ended while the password waited.
         return prepared
 
-    async def _prepared(self, call: Call, handler: Handler) -> Prepared:
+    async def _prepared(self, call: Call, handler: HandlerRow) -> Prepared:
         if handler.prepare is None:
             return PendingCommand(call, call.request)
         return await handler.prepare(self._tools, call, call.request)
@@ -114,7 +114,7 @@ class Intake:
         if isinstance(asked, m.GuardedRequest):
             await recent_sign_in.prove(self._tools, call, claims, asked)
 
-    async def _repeat(self, call: Call, handler: Handler) -> PendingCommand | None:
+    async def _repeat(self, call: Call, handler: HandlerRow) -> PendingCommand | None:
         """The command of an id that ran before: nothing is compared or hashed again, it gets its first answer."""
         if not call.repeatable:
             return None

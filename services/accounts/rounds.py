@@ -14,7 +14,7 @@ from services.domain.sessions import ended_by_command
 from services.domain.state import UserState
 from services.domain.streams import logins_of
 from services.endpoint.answering import answering
-from services.eventstore.log.store import Appended, ClaimTaken, EventStore, Outcome, Repeated, VersionConflict
+from services.eventstore.log.store import Appended, ClaimTaken, EventStore, Outcome, Repeated, StaleVersion
 from services.platform.database import LOST, DatabaseUnavailable
 from services.platform.tasks import TaskSet
 
@@ -146,7 +146,7 @@ class Rounds:
                         await self._refuse(each.pending, refusal, waiting)
                 case Repeated() if each.pending.repeat is not None:
                     copies.append((each.pending, each.pending.repeat))
-                case VersionConflict() | Repeated():
+                case StaleVersion() | Repeated():
                     pass  # The next round sees what happened.
         await self._answer_stored(await self._placed(stored, waiting), waiting)
         if kept:

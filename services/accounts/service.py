@@ -15,7 +15,7 @@ from services.accounts.long_streams import fold_long
 from services.accounts.pending import PendingCommand
 from services.accounts.rounds import Rounds
 from services.accounts.tools import Tools
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
@@ -53,7 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     revocations = Revocations(revoker)
     await revocations.declare(settings.stream_replicas)
     ours = [operation for operation in OPERATIONS.values() if operation.service == "accounts"]
-    server = Server(settings, ours, ring, hot={row.request for row in ROWS if row.hot})
+    server = RequestServer(settings, ours, ring, hot={row.request for row in ROWS if row.hot})
     pool = HashingPool(settings)
     dearest = max(dearest_hash.seconds(), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)

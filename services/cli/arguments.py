@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from denizen.transport import CommandOptions
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one line.")]
-UserId = Annotated[str, typer.Argument(help="The id of the user, user_…", show_default=False)]
-Key = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat within 24 h changes nothing.")]
+UserIdArgument = Annotated[str, typer.Argument(help="The id of the user, user_…", show_default=False)]
+IdempotencyKey = Annotated[str | None, typer.Option("--idempotency-key", help="A repeat within 24 h changes nothing.")]
 Expected = Annotated[
     int | None, typer.Option("--expected-version", help="Refuse the command if the user has another version.")
 ]

@@ -9,7 +9,7 @@ from denizen.messages import User
 from denizen.transport import CommandOptions
 
 from services.cli import show
-from services.cli.arguments import Actor, AsJson, Expected, Key, options
+from services.cli.arguments import Actor, AsJson, Expected, IdempotencyKey, options
 from services.cli.environment import client
 
 Ask = Callable[..., User]
@@ -40,6 +40,10 @@ def changing(app: typer.Typer) -> Callable[[Ask], Ask]:
 
 
 def _options(
-    *, idempotency_key: Key = None, expected_version: Expected = None, actor: Actor = None, as_json: AsJson = False
+    *,
+    idempotency_key: IdempotencyKey = None,
+    expected_version: Expected = None,
+    actor: Actor = None,
+    as_json: AsJson = False,
 ) -> tuple[CommandOptions, bool]:
     return options(idempotency_key, expected_version, actor), as_json

@@ -7,14 +7,14 @@ from denizen.messages import User
 from denizen.transport import CommandOptions
 
 from services.cli import show
-from services.cli.arguments import Actor, AsJson, Key, UserId, options, secret
+from services.cli.arguments import Actor, AsJson, IdempotencyKey, UserIdArgument, options, secret
 from services.cli.changing import changing
 from services.cli.environment import client
 
 if TYPE_CHECKING:
     from denizen import Client
 
-Email = Annotated[str, typer.Argument(show_default=False)]
+EmailArgument = Annotated[str, typer.Argument(show_default=False)]
 
 app = typer.Typer()
 
@@ -23,7 +23,7 @@ app = typer.Typer()
 def reset_password(
     denizen: "Client",
     given: CommandOptions,
-    user_id: UserId,
+    user_id: UserIdArgument,
     *,
     require_change: Annotated[
         bool, typer.Option("--require-change", help="The user must change the password at the next sign-in.")
@@ -35,7 +35,7 @@ def reset_password(
 
 
 @changing(app)
-def send_verification_email(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def send_verification_email(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """Mail a code to the address that is to be verified: the new one where a change was asked for."""
     user = denizen.auth.users.send_verification_email(user_id, **given)
     assert user, "a back end is shown the user"
@@ -43,22 +43,22 @@ def send_verification_email(denizen: "Client", given: CommandOptions, user_id: U
 
 
 @changing(app)
-def verify_email(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def verify_email(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """Verify an address by the code that was mailed, asked for on a terminal, else read from standard input."""
     return denizen.auth.users.verify_email(user_id, code=secret("Code", hidden=False), **given)
 
 
 @changing(app)
-def change_email(denizen: "Client", given: CommandOptions, user_id: UserId, email: Email) -> User:
+def change_email(denizen: "Client", given: CommandOptions, user_id: UserIdArgument, email: EmailArgument) -> User:
     """Mail a code to a user's new address. `verify-email` with it makes the address the user's."""
     return denizen.auth.users.change_email(user_id, email, **given)
 
 
 @app.command("send-password-reset-email")
 def send_password_reset_email(
-    email: Email,
+    email: EmailArgument,
     *,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:

@@ -23,7 +23,7 @@ from services.platform.printable import escaped, lines
 
 if TYPE_CHECKING:
     from denizen import Client
-    from denizen.exporting import ExportOptions, ExportPiece
+    from denizen.exporting import ExportOptions, FilePiece
 
 app = typer.Typer(add_completion=False)
 
@@ -187,7 +187,7 @@ def _shown(format: str) -> Callable[[bytes], bytes]:
     return shown
 
 
-def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[ExportPiece]":
+def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[FilePiece]":
     from denizen import DenizenError
 
     begun = False

@@ -6,20 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from services.cli import show
-from services.cli.arguments import AsJson, UserId
+from services.cli.arguments import AsJson, UserIdArgument
 from services.cli.environment import client
 
 app = typer.Typer()
 
 Count = Annotated[int, typer.Option(min=1, max=500, help="Entries on the page.")]
-Cursor = Annotated[str | None, typer.Option(help="The cursor that the page before printed.")]
+CursorOption = Annotated[str | None, typer.Option(help="The cursor that the page before printed.")]
 
 _LONGEST = 60
 """Characters of a value that a table shows; --json has it all."""
 
 
 @app.command()
-def history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_json: AsJson = False) -> None:
+def history(user_id: UserIdArgument, count: Count = 50, cursor: CursorOption = None, as_json: AsJson = False) -> None:
     """List who changed what of a user, and when, newest first. The cursor of the next page goes to stderr."""
     with client() as denizen:
         page = denizen.auth.users.history(user_id, count=count, cursor=cursor)
@@ -46,7 +46,9 @@ def _value(value: Any) -> str:
 
 
 @app.command("login-history")
-def login_history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_json: AsJson = False) -> None:
+def login_history(
+    user_id: UserIdArgument, count: Count = 50, cursor: CursorOption = None, as_json: AsJson = False
+) -> None:
     """List a user's attempts to sign in, newest first. The cursor of the next page goes to stderr."""
     with client() as denizen:
         page = denizen.auth.users.login_history(user_id, count=count, cursor=cursor)
@@ -59,7 +61,7 @@ def login_history(user_id: UserId, count: Count = 50, cursor: Cursor = None, as_
 
 
 @app.command()
-def identities(user_id: UserId, as_json: AsJson = False) -> None:
+def identities(user_id: UserIdArgument, as_json: AsJson = False) -> None:
     """List the accounts at other providers that are linked to a user."""
     with client() as denizen:
         linked = denizen.auth.users.list_identities(user_id)

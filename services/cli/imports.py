@@ -25,7 +25,7 @@ app = typer.Typer(add_completion=False)
 
 _UNQUOTED = re.compile(r"[\w,@%+=-][\w.,@%+=/-]*")
 """Names of files that bash can take as they are."""
-System = Literal[
+SourceSystem = Literal[
     "auth0", "keycloak", "supabase", "clerk", "django", "firebase", "kratos", "supertokens", "zitadel", "fusionauth",
     "better-auth", "cognito", "entra", "wordpress", "ldif",
 ]  # fmt: skip
@@ -49,7 +49,9 @@ def import_users(
             autocompletion=_undo_or_file,
         ),
     ],
-    system: Annotated[System | None, typer.Option("--from", help="The system that the file was exported from.")] = None,
+    system: Annotated[
+        SourceSystem | None, typer.Option("--from", help="The system that the file was exported from.")
+    ] = None,
     format: Annotated[
         Literal["jsonl", "json", "csv", "ldif", "sql"] | None,
         typer.Option(help="Set the format of the file, if it is not detected."),
@@ -197,7 +199,7 @@ def _stopping(*, resumable: bool) -> Generator[None]:
         os._exit(1)
 
 
-def _preset(system: System | None, hash_config: Path | None) -> Any:
+def _preset(system: SourceSystem | None, hash_config: Path | None) -> Any:
     if hash_config is None:
         return system
     from denizen.importing import HashConfig, firebase
@@ -212,7 +214,7 @@ def _preset(system: System | None, hash_config: Path | None) -> Any:
         raise typer.BadParameter(str(error), param_hint="--hash-config") from error
 
 
-def _mapped(columns: Path, system: System | None) -> Any:
+def _mapped(columns: Path, system: SourceSystem | None) -> Any:
     """The preset that a file of `--map` describes."""
     from denizen.importing import Columns
 

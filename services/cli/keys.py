@@ -10,6 +10,7 @@ import psycopg
 import typer
 
 from services.cli import environment, errors, show
+from services.cli.arguments import AsJson
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.rotation import Rotation, RotationRefused, rotate
 from services.eventstore.log.postgres import PostgresEventStore
@@ -19,8 +20,6 @@ from services.platform.settings import Settings
 from services.tokens.keys import LEAD_SECONDS, KeyKind, RotatedKeys, ServerKeys
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.callback()

@@ -7,7 +7,7 @@ from denizen.messages import User
 from denizen.transport import CommandOptions
 
 from services.cli import show
-from services.cli.arguments import AsJson, UserId
+from services.cli.arguments import AsJson, UserIdArgument
 from services.cli.changing import changing
 from services.cli.environment import client
 
@@ -23,7 +23,7 @@ def _group() -> None:
 
 
 @app.command("list")
-def list_sessions(user_id: UserId, as_json: AsJson = False) -> None:
+def list_sessions(user_id: UserIdArgument, as_json: AsJson = False) -> None:
     """List a user's live sessions, newest first."""
     with client() as denizen:
         sessions = denizen.auth.sessions.list(user_id)
@@ -52,7 +52,7 @@ def list_sessions(user_id: UserId, as_json: AsJson = False) -> None:
 def revoke(
     denizen: "Client",
     given: CommandOptions,
-    user_id: UserId,
+    user_id: UserIdArgument,
     session_id: Annotated[str, typer.Argument(help="The id of the session, sess_…", show_default=False)],
 ) -> User:
     """End a session: its tokens are refused everywhere at once. Harmless where it has ended."""
@@ -60,6 +60,6 @@ def revoke(
 
 
 @changing(app)
-def revoke_all(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def revoke_all(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """End every session of a user."""
     return denizen.auth.sessions.revoke_all(user_id, **given)

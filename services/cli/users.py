@@ -9,7 +9,18 @@ from denizen.messages import Sort, Status, User
 from denizen.transport import CommandOptions
 
 from services.cli import credentials, history, show
-from services.cli.arguments import Actor, AsJson, Expected, Key, UserId, asking, has_terminal, options, secret, time
+from services.cli.arguments import (
+    Actor,
+    AsJson,
+    Expected,
+    IdempotencyKey,
+    UserIdArgument,
+    asking,
+    has_terminal,
+    options,
+    secret,
+    time,
+)
 from services.cli.changing import changing
 from services.cli.environment import client
 
@@ -53,7 +64,7 @@ def create(
     profile: Section = None,
     metadata: Section = None,
     app_metadata: Section = None,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
     actor: Actor = None,
     as_json: AsJson = False,
 ) -> None:
@@ -137,7 +148,7 @@ def _name(user: User) -> str:
 def update(
     denizen: "Client",
     given: CommandOptions,
-    user_id: UserId,
+    user_id: UserIdArgument,
     *,
     profile: Section = None,
     metadata: Section = None,
@@ -157,7 +168,7 @@ def update(
 def block(
     denizen: "Client",
     given: CommandOptions,
-    user_id: UserId,
+    user_id: UserIdArgument,
     *,
     reason: Annotated[str | None, typer.Option(help="The reason, which is kept encrypted for the history.")] = None,
 ) -> User:
@@ -166,29 +177,29 @@ def block(
 
 
 @changing(app)
-def unblock(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def unblock(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """Return a blocked user to the status before."""
     return denizen.auth.users.unblock(user_id, **given)
 
 
 @changing(app)
-def deactivate(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def deactivate(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """Deactivate a user, whatever the status."""
     return denizen.auth.users.deactivate(user_id, **given)
 
 
 @changing(app)
-def reactivate(denizen: "Client", given: CommandOptions, user_id: UserId) -> User:
+def reactivate(denizen: "Client", given: CommandOptions, user_id: UserIdArgument) -> User:
     """Return a deactivated user to the status before."""
     return denizen.auth.users.reactivate(user_id, **given)
 
 
 @app.command()
 def delete(
-    user_id: UserId,
+    user_id: UserIdArgument,
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")] = False,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
     expected_version: Expected = None,
     actor: Actor = None,
     as_json: AsJson = False,

@@ -9,7 +9,7 @@ from services.directory.sessions import SessionQueries
 from services.domain import refusals
 from services.endpoint.call import Call
 from services.endpoint.opaque_positions import Positions
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.tokens.bearer import Bearers
 
 
@@ -17,7 +17,7 @@ class OwnAccountQueries:
     """Identifies the user, and has the query of a back end that asks for the same answered for them."""
 
     def __init__(
-        self, server: Server, bearers: Bearers, sessions: SessionQueries, route: Callable[[Call], bool]
+        self, server: RequestServer, bearers: Bearers, sessions: SessionQueries, route: Callable[[Call], bool]
     ) -> None:
         """`route` takes over a query on a user. It returns False where its queue is full, and may raise Refusal."""
         self._server = server

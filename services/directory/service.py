@@ -12,7 +12,7 @@ from services.directory.queries import Queries
 from services.directory.sessions import SESSION_QUERIES, SessionQueries, SessionQuery
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import broker
@@ -35,7 +35,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await applied.listen()
     ring = keys.load(settings)
     ours = [operation for operation in OPERATIONS.values() if operation.service == "directory"]
-    server = Server(settings, ours, ring, hot=_HOT)
+    server = RequestServer(settings, ours, ring, hot=_HOT)
     store = PostgresEventStore(settings, ring, "directory", role="directory")
     await store.check_keys()
     queries = Queries(settings, store, server.answer, server.refuse_call)

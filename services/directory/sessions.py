@@ -11,7 +11,7 @@ from services.endpoint.answer_size import fitting, listed
 from services.eventstore.credentials.rows import session_bound_to
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
-from services.platform.database import Database, Row
+from services.platform.database import Database, ResultRow
 from services.tokens.bearer import Bearers
 from services.tokens.keys import ServerKeys
 
@@ -59,7 +59,7 @@ class SessionQueries:
         shown = [orjson.dumps(self._shown(user_id, row, current)) for row in rows if row[0] is not None]
         return listed(fitting(shown))
 
-    def _shown(self, user_id: str, row: Row, current: str | None) -> dict[str, object]:
+    def _shown(self, user_id: str, row: ResultRow, current: str | None) -> dict[str, object]:
         session_id, created_at, refreshed_at, expires_at, private, epoch, wrapped = row
         opened = self._ring.unwrap(user_id, epoch, wrapped).decrypt(bytes(private), session_bound_to(session_id))
         return {

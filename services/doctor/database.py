@@ -10,7 +10,7 @@ from services.doctor.finding import Report, Wanting
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log.postgres import PostgresEventStore
 from services.platform import sql
-from services.platform.database import Database, Parameters, Row
+from services.platform.database import Database, Parameters, ResultRow
 from services.platform.settings import Settings
 
 PATIENCE_SECONDS = 3.0
@@ -22,7 +22,9 @@ _LATE_MAIL_SECONDS = 60
 """A mail that was queued longer ago is with its server."""
 
 
-async def fetch(settings: Settings, name: str, parameters: Parameters = (), *, role: str | None = None) -> list[Row]:
+async def fetch(
+    settings: Settings, name: str, parameters: Parameters = (), *, role: str | None = None
+) -> list[ResultRow]:
     """The rows of a statement of ours. `role`: to run it under, else the one that commands work under."""
     options = {} if role is None else {"role": role}
     database = Database(required(settings), "doctor", options=options)

@@ -36,7 +36,7 @@ MailKind = Literal["verify_email", "reset_password", "email_changed", "password_
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class MailedCode:
     """A code or token that was mailed.
 
     Attributes:
@@ -84,7 +84,7 @@ class Effects:
     """
 
     password: str | None = None
-    code: Code | None = None
+    code: MailedCode | None = None
     spent: Sequence[Purpose] = ()
     session: NewSession | None = None
     end_sessions: str | None = None
@@ -122,11 +122,11 @@ def effects_of(
     return result if result != Effects() else None
 
 
-def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> Code | None:
+def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> MailedCode | None:
     if EmailVerificationRequested in kinds:
-        return Code("verify", facts.digest, at + CODE_LIFE, facts.long_digest)
+        return MailedCode("verify", facts.digest, at + CODE_LIFE, facts.long_digest)
     if PasswordResetRequested in kinds:
-        return Code("reset", facts.digest, at + TOKEN_LIFE)
+        return MailedCode("reset", facts.digest, at + TOKEN_LIFE)
     return None
 
 

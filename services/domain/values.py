@@ -1,12 +1,9 @@
 """The forms of values in events, documents and replies: JSON objects, and times as text."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
-
-Json = dict[str, Any]
-"""A JSON object."""
+from denizen.json_objects import Json
 
 
 def merge(old: Json, new: Json) -> Json:

@@ -45,7 +45,7 @@ _TOO_LARGE = refusals.answer_too_large()
 _DONE = refusals.done_but_answer_too_large()
 
 
-class Server:
+class RequestServer:
     """The connection that answers. It may publish to inboxes only, and hands each request on without waiting for it."""
 
     def __init__(

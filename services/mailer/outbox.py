@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidTag
 from services.domain.effects import MailKind
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform import sql
-from services.platform.database import Database, Row
+from services.platform.database import Database, ResultRow
 from services.platform.settings import Settings
 
 _KINDS = frozenset(get_args(MailKind))
@@ -92,6 +92,6 @@ class Outbox:
     async def close(self) -> None:
         await self._database.close()
 
-    async def _run(self, name: str, **parameters: Any) -> list[Row]:
+    async def _run(self, name: str, **parameters: Any) -> list[ResultRow]:
         async with self._database.connection() as connection:
             return await (await connection.execute(sql.load("services.mailer", name), parameters)).fetchall()

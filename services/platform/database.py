@@ -19,11 +19,11 @@ from services.platform.settings import Settings
 
 set_json_loads(orjson.loads)
 
-Row = tuple[Any, ...]
+ResultRow = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object]
 _USE_SECONDS = 8
 """How long one use of a connection may take, whatever the server does; more than its own time-out for locks."""
-Connection = psycopg.AsyncConnection[Row]
+Connection = psycopg.AsyncConnection[ResultRow]
 LOST = (
     psycopg.OperationalError,
     psycopg.errors.TransactionTimeout,
@@ -125,7 +125,7 @@ class Database:
             reason, passes = causes.of_connecting(error)
             raise DatabaseUnavailable(reason, passes=passes) from error
 
-    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[ResultRow]:
         """The rows of a query that only reads; asked once more where the connection turns out to be dead.
 
         In `binary`, rows of times, uuids and octets are read in half the time.
@@ -142,7 +142,7 @@ class Database:
             except LOST as error:
                 raise DatabaseUnavailable("PostgreSQL does not answer") from error
 
-    async def _fetch(self, query: LiteralString, parameters: Parameters, binary: bool) -> list[Row]:
+    async def _fetch(self, query: LiteralString, parameters: Parameters, binary: bool) -> list[ResultRow]:
         async with self.connection() as connection:
             return await (await connection.execute(query, parameters, binary=binary)).fetchall()
 

@@ -28,7 +28,7 @@ from nats.js.errors import Error as JetStreamError
 from services.domain import refusals
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.platform.batching import Batcher
 from services.platform.settings import Settings
 
@@ -58,7 +58,7 @@ class Subscribers:
         self._publisher = publisher
         operations = list(SUBSCRIBER.values())
         hot = [operation.request for operation in operations]
-        self._server = Server(settings, operations, None, hot, user="registrar")
+        self._server = RequestServer(settings, operations, None, hot, user="registrar")
         self._calls = Batcher[Call](self._work, most=1, capacity=_WAITING)
         self._waiting = Counter[str]()
         self._ending = False

@@ -12,7 +12,7 @@ from denizen.importing.formulas import STARTS, defused
 from services.domain import refusals
 from services.domain.values import Json
 
-Form = Literal["csv", "jsonl", "json"]
+ExportForm = Literal["csv", "jsonl", "json"]
 
 _PROFILE = tuple(str(field.alias) for field in m.Profile.model_fields.values())
 HASH = "passwordHash"
@@ -43,7 +43,7 @@ def check(fields: Sequence[str], *, hashes: bool) -> None:
 class Encoder:
     """Turns documents of users into pieces of one file, in order."""
 
-    def __init__(self, form: Form, fields: Sequence[str], *, raw: bool) -> None:
+    def __init__(self, form: ExportForm, fields: Sequence[str], *, raw: bool) -> None:
         """`raw`: cells of CSV that a spreadsheet would run as formulas stay as they are (OWASP, CSV injection)."""
         self._form = form
         self._columns = list(_columns(fields)) if form == "csv" else list(fields)

@@ -11,7 +11,7 @@ from denizen.operations import OPERATIONS
 
 from services.endpoint.answering import answering
 from services.endpoint.call import Call
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.log import address_keys
@@ -45,7 +45,9 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     async def appended(_: bool) -> None:
         await logged.send()
 
-    server = Server(settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"], ring)
+    server = RequestServer(
+        settings, [operation for operation in OPERATIONS.values() if operation.service == "transfer"], ring
+    )
     secrets, pool = SecretStore(settings, ring, "transfer", role="transfer"), HashingPool(settings)
     published = Database(settings, "transfer keys", role="transfer")
     server_keys = ServerKeys(published, settings, ring)
@@ -84,7 +86,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
         await closing.close()
 
 
-async def _answer(server: Server, imports: Imports, exports: Exports, call: Call) -> None:
+async def _answer(server: RequestServer, imports: Imports, exports: Exports, call: Call) -> None:
     call.check_deadline()
     if isinstance(call.request, m.UndoImport):
         position, body = await imports.undo.step(call, call.request)

@@ -54,7 +54,7 @@ class RowReader:
     keys: ServerKeys
     min_length: int
     """Of passwords."""
-    without_hashes: m.WithoutHashes = "none"
+    without_hashes: m.WithoutUnsupportedHashes = "none"
 
     async def read(self, index: int, raw: dict[str, Any]) -> ImportRow:
         """Validate a row. Raises Refusal where it is invalid, DatabaseUnavailable."""

@@ -20,7 +20,7 @@ from services.directory.search import planner as way
 from services.directory.search.listing import PLANS, list_users
 from services.eventstore.log.reader import IN_ORDER
 from services.platform import sql
-from services.platform.database import Database, Parameters, Row
+from services.platform.database import Database, Parameters, ResultRow
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.read_side import USER_ID, WORDS
@@ -103,7 +103,7 @@ class Explaining(Database):
         super().__init__(log.settings(url), "plans of lists", options=PLANS)
         self.steps = ""
 
-    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[ResultRow]:
         if "explain" not in query:
             rows = await super().fetch(
                 "explain (analyze, costs off, timing off, buffers off, summary off) " + query, parameters

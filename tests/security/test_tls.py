@@ -16,7 +16,7 @@ from denizen.operations import OPERATIONS
 from pydantic import SecretStr
 
 from services.embedded.home import Home
-from services.endpoint.server import Server
+from services.endpoint.server import RequestServer
 from services.eventstore.keys import data_keys as keys
 from services.platform import broker
 from services.platform.settings import Settings
@@ -109,7 +109,7 @@ def _role(user: broker.OwnNatsUser) -> Callable[[Asking], Awaitable[None]]:
 
 
 async def _server(asking: Asking) -> None:
-    await Server(asking.settings(), SERVED, ring(), hot=[CreateUser]).start(lambda _: True)
+    await RequestServer(asking.settings(), SERVED, ring(), hot=[CreateUser]).start(lambda _: True)
 
 
 PROGRAMS: dict[str, Callable[[Asking], Any]] = {
@@ -376,7 +376,7 @@ async def test_server_with_tls_lets_clients_and_services_in(
         for scheme in ("tls", "nats"):  # The authority alone is enough.
             async with AsyncClient(f"{scheme}://localhost:{server.port}", timeout=10) as client:
                 await client.connect()
-        serving = Server(settings, SERVED, ring(), hot=[CreateUser])
+        serving = RequestServer(settings, SERVED, ring(), hot=[CreateUser])
         await serving.start(lambda _: False)
         await serving.stop_receiving()
         await serving.close()

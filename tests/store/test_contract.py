@@ -19,7 +19,7 @@ from services.eventstore.log.store import (
     Outcome,
     Repeated,
     Result,
-    VersionConflict,
+    StaleVersion,
 )
 from services.eventstore.log.tails import PAGE, Tail, Wanted
 from tests.support.log import AT, append, event, user_id
@@ -217,7 +217,7 @@ async def test_long_stream_is_loaded_page_by_page(store: EventStore) -> None:
 
 async def test_snapshot_of_a_failed_append_is_not_kept(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
-    assert await one(store, replace(append(A, 1, 2), snapshot={"n": 3})) == VersionConflict()
+    assert await one(store, replace(append(A, 1, 2), snapshot={"n": 3})) == StaleVersion()
     (tail,) = await store.load([Wanted(A)])
     assert (tail.snapshot, len(tail.events)) == (None, 2)
 
@@ -240,16 +240,16 @@ async def test_erased_user_loads_the_last_event_only(store: EventStore) -> None:
 async def test_append_with_stale_version_conflicts(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
     for expected in (0, 1, 3):
-        assert await one(store, append(A, expected)) == VersionConflict()
-        assert await one(store, append(A, expected, 0)) == VersionConflict()
-    assert await one(store, append(B, 1)) == VersionConflict()
+        assert await one(store, append(A, expected)) == StaleVersion()
+        assert await one(store, append(A, expected, 0)) == StaleVersion()
+    assert await one(store, append(B, 1)) == StaleVersion()
     assert await store.head() == 2
     assert await one(store, append(A, 2)) == Appended(3)
 
 
 async def test_failed_start_of_a_stream_changes_nothing(store: EventStore) -> None:
     await one(store, append(A))
-    assert await do(store, append(A, 0), append(B), append(B, 0)) == [VersionConflict(), Appended(2), VersionConflict()]
+    assert await do(store, append(A, 0), append(B), append(B, 0)) == [StaleVersion(), Appended(2), StaleVersion()]
     await do(store, append(A, 1), append(B, 1))
     notes = [each.private and each.private["note"] for each in await store.read(0, 10)]
     assert notes == ["private 1", "private 1", "private 2", "private 2"]
@@ -258,7 +258,7 @@ async def test_failed_start_of_a_stream_changes_nothing(store: EventStore) -> No
 async def test_conflict_fails_its_own_append_only(store: EventStore) -> None:
     await one(store, append(A))
     batch = [append(B), append(A, 0), append(C), append(A, 5), append(A, 1)]
-    assert await do(store, *batch) == [Appended(2), VersionConflict(), Appended(3), VersionConflict(), Appended(4)]
+    assert await do(store, *batch) == [Appended(2), StaleVersion(), Appended(3), StaleVersion(), Appended(4)]
     assert places(await store.read(1, 10)) == [(2, B, 1), (3, C, 1), (4, A, 2)]
 
 
@@ -266,10 +266,10 @@ async def test_append_after_a_failed_one_of_its_stream_fails(store: EventStore) 
     await do(store, append(A), append(B, 0, 1, take=[X]))
     batch = [append(A, 4), append(A, 5), append(C, 0, take=[X]), append(C, 1), append(B, 1)]
     assert await do(store, *batch) == [
-        VersionConflict(),
-        VersionConflict(),
+        StaleVersion(),
+        StaleVersion(),
         ClaimTaken("email"),
-        VersionConflict(),
+        StaleVersion(),
         Appended(3),
     ]
 
@@ -283,20 +283,20 @@ async def test_append_after_a_lost_race_in_its_stream_fails(store: EventStore, w
         "claim": append(A, 1, take=[X]),
         "id": append(A, 1, command_id="c1"),
     }[why]
-    reasons = {"version": VersionConflict(), "claim": ClaimTaken("email"), "id": Repeated()}
+    reasons = {"version": StaleVersion(), "claim": ClaimTaken("email"), "id": Repeated()}
     change, login, refusal = append(A, 2), append(logins_of(A)), append(A, 2, 0, command_id="c2", refusal={"error": {}})
     login.requires = 2
     built = [replace(each, pending=True) for each in (refusal, login, change, append(A, 3))]
-    assert await do(store, failed, *built, append(C)) == [reasons[why], *[VersionConflict()] * 4, Appended(4)]
+    assert await do(store, failed, *built, append(C)) == [reasons[why], *[StaleVersion()] * 4, Appended(4)]
     assert await store.outcomes(["c2"]) == {}
     assert await one(store, append(A, 2)) == Appended(5)
 
 
 async def test_failed_append_leaves_nothing(store: EventStore) -> None:
     await do(store, append(A, 0, take=[X]))
-    assert await one(store, append(B, 3, take=[Y], command_id="c1")) == VersionConflict()
+    assert await one(store, append(B, 3, take=[Y], command_id="c1")) == StaleVersion()
     assert await one(store, append(B, 0, take=[NAME, X], command_id="c2")) == ClaimTaken("email")
-    assert await one(store, append(A, 7, 0, release=[X])) == VersionConflict()
+    assert await one(store, append(A, 7, 0, release=[X])) == StaleVersion()
     assert await store.outcomes(["c1", "c2"]) == {}
     assert await do(store, append(C, 0, take=[Y, NAME])) == [Appended(2)]
     assert await do(store, append(B, 0, take=[X])) == [ClaimTaken("email")]
@@ -340,7 +340,7 @@ async def test_several_taken_claims_name_the_first(store: EventStore) -> None:
 
 async def test_claim_of_a_failed_append_goes_to_the_next(store: EventStore) -> None:
     batch = [append(A, 3, take=[X]), append(B, 0, take=[X]), append(C, 0, take=[X])]
-    assert await do(store, *batch) == [VersionConflict(), Appended(1), ClaimTaken("email")]
+    assert await do(store, *batch) == [StaleVersion(), Appended(1), ClaimTaken("email")]
 
 
 async def test_append_that_loses_one_claim_keeps_none(store: EventStore) -> None:
@@ -408,7 +408,7 @@ async def test_copies_in_one_batch_run_once(store: EventStore) -> None:
 
 async def test_copy_runs_when_the_first_fails(store: EventStore) -> None:
     batch = [append(A, 3, command_id="c1"), append(B, 0, command_id="c1"), append(C, 0, command_id="c1")]
-    assert await do(store, *batch) == [VersionConflict(), Appended(1), Repeated()]
+    assert await do(store, *batch) == [StaleVersion(), Appended(1), Repeated()]
     assert await store.outcomes(["c1"]) == {"c1": Outcome(B, 1, None)}
 
 
@@ -422,5 +422,5 @@ async def test_outcomes_without_events_are_kept(store: EventStore) -> None:
 
 async def test_refusal_is_kept_only_at_the_expected_version(store: EventStore) -> None:
     await one(store, append(A, 0, 2))
-    assert await one(store, append(A, 1, 0, command_id="c1", refusal=NOTHING)) == VersionConflict()
+    assert await one(store, append(A, 1, 0, command_id="c1", refusal=NOTHING)) == StaleVersion()
     assert await store.outcomes(["c1"]) == {}

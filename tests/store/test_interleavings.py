@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from services.domain.claim_kinds import Claim
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
+from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, StaleVersion
 from tests.store.conftest import OpenStore
 from tests.support.log import append, ring, streams, until, user_id
 
@@ -156,7 +156,7 @@ async def test_user_changed_concurrently_conflicts(
     await owner.execute(INSERT, [2, A, 2])
     await owner.execute("update log_head set position = 2")
     await owner.execute("commit")
-    assert await task == [VersionConflict(), Appended(3)]
+    assert await task == [StaleVersion(), Appended(3)]
 
 
 async def test_concurrent_claims_of_two_stores_one_wins(

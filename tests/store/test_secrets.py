@@ -14,7 +14,7 @@ from services.accounts.pending import Answer, PendingCommand
 from services.domain.claim_kinds import Claim
 from services.domain.commands import LogIn
 from services.domain.decision import Facts
-from services.domain.effects import Code, Effects, Mail
+from services.domain.effects import Effects, Mail, MailedCode
 from services.domain.sessions import NewSession, place
 from services.domain.streams import logins_of
 from services.eventstore.credentials.session import StoredSession
@@ -27,7 +27,7 @@ from services.eventstore.log.store import (
     Outcome,
     Repeated,
     Result,
-    VersionConflict,
+    StaleVersion,
 )
 from tests.store.conftest import OpenStore
 from tests.support.accounts import Accounts, ask
@@ -103,7 +103,7 @@ async def ids(secrets: SecretStore, user: str) -> set[str]:
 # --- with the event or not at all ---------------------------------------------------------------------------------
 
 EVERYTHING = Effects(
-    password="$new", code=Code("verify", RIGHT, LATER), session=session(), mails=[MAIL], end_sessions="all"
+    password="$new", code=MailedCode("verify", RIGHT, LATER), session=session(), mails=[MAIL], end_sessions="all"
 )
 EMAIL: Claim = ("email", "taken@example.com")
 
@@ -111,7 +111,7 @@ EMAIL: Claim = ("email", "taken@example.com")
 @pytest.mark.parametrize(
     ("failing", "result"),
     [
-        ({"expected": 3}, VersionConflict()),
+        ({"expected": 3}, StaleVersion()),
         ({"expected": 1, "take": [EMAIL]}, ClaimTaken("email")),
         ({"expected": 1, "command_id": "c1"}, Repeated()),
     ],
@@ -157,10 +157,10 @@ async def test_secrets_are_invisible_before_the_commit(
 
 
 async def test_unknown_user_gets_no_secret_or_mail(open_store: OpenStore, owner: Connection) -> None:
-    assert await open_store().append([change(A, 1, EVERYTHING)]) == [VersionConflict()]
+    assert await open_store().append([change(A, 1, EVERYTHING)]) == [StaleVersion()]
     # A mail without an event, to a user who was never there.
     nothing = change(A, 1, Effects(mails=[MAIL]), events=0)
-    assert await open_store().append([nothing]) == [VersionConflict()]
+    assert await open_store().append([nothing]) == [StaleVersion()]
     assert await rows(owner, "mails") == []
 
 
@@ -181,7 +181,9 @@ async def test_sessions_end_before_new_ones_begin(open_store: OpenStore, secrets
     store = open_store()
     old, new = session(), session()
     await stored(store, append(A), login(A, old))
-    both = change(A, 1, Effects(end_sessions="all", session=new, spent=["verify"], code=Code("verify", RIGHT, LATER)))
+    both = change(
+        A, 1, Effects(end_sessions="all", session=new, spent=["verify"], code=MailedCode("verify", RIGHT, LATER))
+    )
     await stored(store, both)
     assert await ids(secrets, A) == {new.session_id}
     assert await secrets.attempt(A, RIGHT) == 2
@@ -210,7 +212,7 @@ async def test_commands_on_one_user_in_a_batch_apply_in_order(open_store: OpenSt
 
 async def test_password_or_code_twice_in_a_batch_keeps_the_last(open_store: OpenStore, secrets: SecretStore) -> None:
     store = open_store()
-    changes = [Effects(password=f"${number}", code=Code("verify", bytes([number]), LATER)) for number in range(5)]
+    changes = [Effects(password=f"${number}", code=MailedCode("verify", bytes([number]), LATER)) for number in range(5)]
     await stored(store, *(change(A, number, each) for number, each in enumerate(changes)))
     assert await secrets.by_id(A) == Credential(A, "$4", 5)
     assert [await secrets.attempt(A, bytes([number])) for number in range(5)] == [None, None, None, None, 5]
@@ -250,15 +252,15 @@ async def test_append_requires_user_and_login_versions(open_store: OpenStore, se
     store = open_store()
     await stored(store, append(A, events=2))
     for requires, logins in ((1, 0), (3, 0), (2, 1), (0, 0)):
-        assert await store.append([login(A, session(), requires=requires, logins=logins)]) == [VersionConflict()]
+        assert await store.append([login(A, session(), requires=requires, logins=logins)]) == [StaleVersion()]
     assert await ids(secrets, A) == set()
     await stored(store, login(A, session(), requires=2))
-    assert await store.append([login(A, session(), requires=2)]) == [VersionConflict()]
+    assert await store.append([login(A, session(), requires=2)]) == [StaleVersion()]
     # What changes the user behind it in its batch makes no difference, what changes the user before it does.
     assert await store.append([login(A, session(), requires=2, logins=1), append(A, 2)]) == [Appended(4), Appended(5)]
     assert await store.append([append(A, 3), login(A, session(), requires=3, logins=2)]) == [
         Appended(6),
-        VersionConflict(),
+        StaleVersion(),
     ]
 
 
@@ -311,7 +313,7 @@ async def test_login_that_races_a_block_leaves_no_session(
         await waits(owner, database_url, *({"login": "a", "block": "b"}[each] for each in tasks))
     await owner.execute("commit")
     assert await tasks["block"] == [Appended(3 if first == "login" else 2)]
-    assert await tasks["login"] == [Appended(2) if first == "login" else VersionConflict()]
+    assert await tasks["login"] == [Appended(2) if first == "login" else StaleVersion()]
     assert await ids(secrets, A) == set()
 
 
@@ -331,7 +333,7 @@ async def test_login_that_races_a_deletion_leaves_nothing(
         await waits(owner, database_url, *({"login": "a", "deletion": "b"}[each] for each in tasks))
     await owner.execute("commit")
     assert isinstance((await tasks["deletion"])[0], Appended)
-    assert (await tasks["login"] == [VersionConflict()]) == (first == "deletion")
+    assert (await tasks["login"] == [StaleVersion()]) == (first == "deletion")
     assert (await rows(owner, "sessions"), await rows(owner, "data_keys")) == ([], [])
 
 
@@ -453,12 +455,12 @@ async def expire(owner: Connection, table: str) -> None:
 
 async def test_code_can_be_tried_five_times(open_store: OpenStore, secrets: SecretStore, owner: Connection) -> None:
     store = open_store()
-    await stored(store, change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
+    await stored(store, change(A, 0, Effects(code=MailedCode("verify", RIGHT, LATER))))
     assert [await secrets.attempt(A, WRONG) for _ in range(4)] == [None] * 4
     assert await secrets.attempt(A, RIGHT) == 1
     assert await secrets.attempt(A, RIGHT) is None, "the sixth"
     # A new code can be tried anew, and the old one is nothing any more.
-    await stored(store, change(A, 1, Effects(code=Code("verify", b"new", LATER))))
+    await stored(store, change(A, 1, Effects(code=MailedCode("verify", b"new", LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.attempt(A, b"new") == 2
     assert await secrets.attempt(B, RIGHT) is None
@@ -470,7 +472,7 @@ async def test_code_can_be_tried_five_times(open_store: OpenStore, secrets: Secr
 async def test_concurrent_tries_compare_five_codes(
     open_store: OpenStore, open_secrets: OpenSecrets, owner: Connection, wrong: int
 ) -> None:
-    await stored(open_store(), change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=MailedCode("verify", RIGHT, LATER))))
     stores = [open_secrets(name) for name in "abcde"]
     digests = [WRONG] * wrong + [RIGHT] * (50 - wrong)
     tries = [stores[number % 5].attempt(A, digest) for number, digest in enumerate(digests)]
@@ -486,7 +488,7 @@ LONG = "0123456789abcdef" * 2
 
 def both(digest: bytes = RIGHT, long_code: str = LONG) -> Effects:
     """A code with a long one."""
-    return Effects(code=Code("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
+    return Effects(code=MailedCode("verify", digest, LATER, long_code_digest(ring(), digest, long_code)))
 
 
 async def test_long_code_works_after_the_digits_are_used_up(
@@ -522,16 +524,16 @@ async def test_long_code_ends_when_it_is_spent_or_replaced(
 
 
 async def test_code_of_the_version_before_has_no_long_one(open_store: OpenStore, secrets: SecretStore) -> None:
-    await stored(open_store(), change(A, 0, Effects(code=Code("verify", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=MailedCode("verify", RIGHT, LATER))))
     assert [await secrets.attempt_long(A, each) for each in ("", LONG)] == [None, None]
     assert await secrets.attempt(A, RIGHT) == 1
 
 
 async def test_code_of_another_purpose_is_refused(open_store: OpenStore, secrets: SecretStore) -> None:
-    await stored(open_store(), change(A, 0, Effects(code=Code("reset", RIGHT, LATER))))
+    await stored(open_store(), change(A, 0, Effects(code=MailedCode("reset", RIGHT, LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.token(RIGHT) == (A, 1)
-    await stored(open_store(), change(A, 1, Effects(code=Code("verify", WRONG, LATER))))
+    await stored(open_store(), change(A, 1, Effects(code=MailedCode("verify", WRONG, LATER))))
     assert await secrets.token(WRONG) is None
 
 
@@ -539,12 +541,12 @@ async def test_reset_token_works_until_spent_replaced_or_expired(
     open_store: OpenStore, secrets: SecretStore, owner: Connection
 ) -> None:
     store = open_store()
-    await stored(store, change(A, 0, Effects(code=Code("reset", RIGHT, LATER))), append(A, 1))
+    await stored(store, change(A, 0, Effects(code=MailedCode("reset", RIGHT, LATER))), append(A, 1))
     assert await secrets.token(RIGHT) == (A, 2)
     assert await secrets.token(WRONG) is None
     await expire(owner, "codes")
     assert await secrets.token(RIGHT) is None
-    await stored(store, change(A, 2, Effects(code=Code("reset", WRONG, LATER))))
+    await stored(store, change(A, 2, Effects(code=MailedCode("reset", WRONG, LATER))))
     assert (await secrets.token(RIGHT), await secrets.token(WRONG)) == (None, (A, 3))
     await stored(store, change(A, 3, Effects(spent=["verify"])))
     assert await secrets.token(WRONG) == (A, 4)
@@ -642,8 +644,8 @@ async def test_expired_rows_are_removed(open_store: OpenStore, secrets: SecretSt
     yesterday = NOW - timedelta(days=1)
     gone, kept = session(expires_at=yesterday), session()
     await stored(store, append(A), append(B), login(A, gone), login(B, kept))
-    await stored(store, change(A, 1, Effects(code=Code("reset", RIGHT, yesterday))))
-    await stored(store, change(B, 1, Effects(code=Code("verify", RIGHT, LATER))))
+    await stored(store, change(A, 1, Effects(code=MailedCode("reset", RIGHT, yesterday))))
+    await stored(store, change(B, 1, Effects(code=MailedCode("verify", RIGHT, LATER))))
     await owner.execute(
         "insert into throttles values ('a', now() - interval '1 second'), ('b', now() + interval '1 h')"
     )
@@ -661,9 +663,9 @@ async def test_erased_user_is_in_no_table(open_store: OpenStore, secrets: Secret
     for user in (A, B):
         made = change(user, 0, EVERYTHING, take=claims[user], command_id=f"c {user}")
         made.effects = Effects(
-            password="$1", code=Code("verify", user.encode(), LATER), session=session(), mails=[MAIL, MAIL]
+            password="$1", code=MailedCode("verify", user.encode(), LATER), session=session(), mails=[MAIL, MAIL]
         )
-        await stored(store, made, change(user, 1, Effects(code=Code("reset", user.encode(), LATER))))
+        await stored(store, made, change(user, 1, Effects(code=MailedCode("reset", user.encode(), LATER))))
 
     async def tables_with(user: str) -> dict[str, int]:
         cursor = await owner.execute(
@@ -691,8 +693,8 @@ async def test_erased_user_is_in_no_table(open_store: OpenStore, secrets: Secret
     assert [each.private for each in (await streams(open_store("b"), [A]))[A]] == [None] * 3
     # A store that still has the user's data key in memory adds nothing either.
     for late in (login(A, session(), requires=2), change(A, 2, EVERYTHING), login(A, session(), requires=0)):
-        assert await store.append([late]) == [VersionConflict()]
+        assert await store.append([late]) == [StaleVersion()]
     assert await tables_with(A) == {"events": 3, "commands": 1}
     # Nor does the user come back by another beginning, with a new data key.
-    assert await store.append([append(A)]) == [VersionConflict()]
+    assert await store.append([append(A)]) == [StaleVersion()]
     assert [row["user_id"] for row in await rows(owner, "data_keys")] == [B]

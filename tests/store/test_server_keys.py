@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from services.domain.refusals import Refusal
 from services.eventstore.keys import data_keys as key_files
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
-from services.platform.database import Database, DatabaseUnavailable, Parameters, Row
+from services.platform.database import Database, DatabaseUnavailable, Parameters, ResultRow
 from services.platform.settings import Settings
 from services.tokens import keys as server_keys
 from services.tokens.keys import KeyKind, ServerKeys
@@ -35,7 +35,7 @@ class CountingDatabase(Database):
 
     asked = 0
 
-    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[Row]:
+    async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[ResultRow]:
         self.asked += 1
         return await super().fetch(query, parameters, binary=binary)
 

@@ -21,7 +21,7 @@ from services.domain.streams import StoredEvent
 from services.domain.user import UserAggregate
 from services.domain.values import rfc3339
 from services.eventstore.log.store import EventStore
-from services.platform.database import Database, Row
+from services.platform.database import Database, ResultRow
 from services.projector import checkpoints
 from tests.support import log
 from tests.support.accounts import Accounts, Json, ask, whole
@@ -146,7 +146,7 @@ class ReadSide:
         await self.database.close()
         await self.lists.close()
 
-    async def tables(self) -> tuple[dict[str, Json], dict[str, str], dict[str, str], list[Row]]:
+    async def tables(self) -> tuple[dict[str, Json], dict[str, str], dict[str, str], list[ResultRow]]:
         users = await self.database.fetch("select user_id, doc from users", [])
         emails = await self.database.fetch("select email_key, user_id from by_email", [])
         external_ids = await self.database.fetch("select external_id, user_id from by_external_id", [])

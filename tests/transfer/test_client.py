@@ -13,7 +13,7 @@ import denizen as contract
 import psycopg
 import pytest
 import pytest_asyncio
-from denizen.exporting import ExportPiece
+from denizen.exporting import FilePiece
 from denizen.import_results import ImportResult, ImportSummary
 from denizen.transport import Transport
 from nats.errors import NoRespondersError
@@ -268,7 +268,7 @@ def test_blocking_client_exports(denizen: Denizen) -> None:
 
 
 async def test_lost_export_says_so_at_once(client: contract.AsyncClient, denizen: Denizen) -> None:
-    gone = ExportPiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
+    gone = FilePiece(b"", 1, 0, "users.v1.query.ExportUsers-0123456789abcdef01234567")
     began = time.monotonic()
     with pytest.raises(contract.NoAnswer):
         await client.auth.users.export_piece(gone, {})

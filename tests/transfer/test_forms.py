@@ -10,7 +10,7 @@ import pytest
 from denizen.importing.formulas import defused, restored
 
 from services.domain.refusals import Refusal
-from services.transfer.forms import FIELDS, HASH, Encoder, Form, check
+from services.transfer.forms import FIELDS, HASH, Encoder, ExportForm, check
 from tests.support.accounts import Json
 
 USER: Json = {
@@ -56,7 +56,7 @@ FORMULAS = [
 
 
 def encoded(
-    form: Form, *documents: Json, fields: list[str] | None = None, raw: bool = False, hash: str | None = None
+    form: ExportForm, *documents: Json, fields: list[str] | None = None, raw: bool = False, hash: str | None = None
 ) -> str:
     encoder = Encoder(form, fields or [], raw=raw)
     pieces = [encoder.users([(json.dumps(document), hash)]) for document in documents]

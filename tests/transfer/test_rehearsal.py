@@ -9,7 +9,7 @@ from services.domain.claim_kinds import Claim
 from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.memory import MemoryEventStore
 from services.eventstore.log.postgres import PostgresEventStore
-from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Repeated, VersionConflict
+from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore, Repeated, StaleVersion
 from services.eventstore.log.tails import PAGE, Wanted
 from services.transfer.rehearsal import Rehearsal
 from tests.support.log import AT, append, ring, settings, user_id
@@ -78,7 +78,7 @@ async def test_rehearsal_shows_the_log_as_it_would_become(rehearsal: Rehearsal, 
 
 async def test_rehearsal_refuses_what_the_log_would_refuse(rehearsal: Rehearsal) -> None:
     batch = [append(A, 3), append(C, 0, take=[X]), append(C, 0, command_id="c1"), append(B, 2)]
-    assert await rehearsal.append(batch) == [VersionConflict(), ClaimTaken("email"), Repeated(), Appended(7)]
+    assert await rehearsal.append(batch) == [StaleVersion(), ClaimTaken("email"), Repeated(), Appended(7)]
 
 
 async def test_rehearsal_reads_a_long_stream_a_page_at_a_time(rehearsal: Rehearsal, below: PostgresEventStore) -> None:

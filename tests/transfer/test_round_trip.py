@@ -21,7 +21,7 @@ from services.domain.streams import StoredEvent
 from services.domain.values import rfc3339
 from services.platform.ids import new_event_id
 from services.tokens.keys import ServerKeys
-from services.transfer.forms import FIELDS, Encoder, Form
+from services.transfer.forms import FIELDS, Encoder, ExportForm
 from services.transfer.ids import Ids
 from services.transfer.validation import RowReader
 from tests.support.accounts import Json, ask
@@ -153,7 +153,7 @@ async def _became(raw: Mapping[str, Any], at: datetime) -> tuple[Json, str | Non
     return document, row.facts.password_hash
 
 
-def _exported(form: Form, rows: list[tuple[str, str | None]]) -> bytes:
+def _exported(form: ExportForm, rows: list[tuple[str, str | None]]) -> bytes:
     encoder = Encoder(form, FIELDS, raw=False)
     return encoder.head() + b"".join(encoder.users([row]) for row in rows) + encoder.tail()
 
@@ -161,7 +161,7 @@ def _exported(form: Form, rows: list[tuple[str, str | None]]) -> bytes:
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
 @settings(max_examples=300, deadline=None)
 @given(users=st.lists(USERS, max_size=4))
-def test_exported_users_are_imported_unchanged(runner: asyncio.Runner, form: Form, users: list[Json]) -> None:
+def test_exported_users_are_imported_unchanged(runner: asyncio.Runner, form: ExportForm, users: list[Json]) -> None:
     async def check() -> None:
         before = [await _became(raw, AT) for raw in users]
         file = _exported(form, [(orjson.dumps(user).decode(), hash) for user, hash in before])

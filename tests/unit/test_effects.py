@@ -10,7 +10,7 @@ from denizen import messages as m
 from services.domain.commands import Command, LogIn, RecoverPassword, RequestPasswordReset, TellOwner
 from services.domain.decide.logins import decide_session
 from services.domain.decision import Facts
-from services.domain.effects import Code, Effects, Mail, effects_of
+from services.domain.effects import Effects, Mail, MailedCode, effects_of
 from services.domain.events import AnyEvent, LoginEvent
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
@@ -166,9 +166,11 @@ def test_failed_login_changes_nothing() -> None:
 
 def test_mailed_code_is_stored_as_a_digest() -> None:
     for before, command in ((PENDING, SEND), (ACTIVE, WANT)):
-        assert changed(before, command).code == Code("verify", b"digest", AT + timedelta(minutes=10), b"long digest")
-    assert changed(ACTIVE, ASK).code == Code("reset", b"digest", AT + timedelta(minutes=30))
-    assert changed(None, m.Register(email="sam@example.com", password=SECRET)).code == Code(
+        assert changed(before, command).code == MailedCode(
+            "verify", b"digest", AT + timedelta(minutes=10), b"long digest"
+        )
+    assert changed(ACTIVE, ASK).code == MailedCode("reset", b"digest", AT + timedelta(minutes=30))
+    assert changed(None, m.Register(email="sam@example.com", password=SECRET)).code == MailedCode(
         "verify", b"digest", AT + timedelta(minutes=10), b"long digest"
     )
 

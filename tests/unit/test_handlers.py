@@ -6,7 +6,7 @@ import pytest
 from denizen.operations import OPERATIONS, Operation
 
 from services.accounts.handlers import HANDLERS, ROWS
-from services.accounts.handlers.handler import Handler
+from services.accounts.handlers.handler import HandlerRow
 from services.domain.sessions import ENDING_COMMANDS
 
 OURS = [operation for operation in OPERATIONS.values() if operation.service == "accounts"]
@@ -27,7 +27,7 @@ def test_command_is_made_by_one_row() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.request.__name__)
-def test_row_says_how_its_request_is_decided(row: Handler) -> None:
+def test_row_says_how_its_request_is_decided(row: HandlerRow) -> None:
     """By a decision, or as what becomes of it: another command, by its preparation or for a signed-in user."""
     assert row.decide is not None or row.prepare is not None or row.own is not None
 

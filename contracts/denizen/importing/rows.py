@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-Json = dict[str, Any]
+from denizen.json_objects import Json
+
 Code = Literal["malformed_message", "validation_failed"]
 
 _READ_ONLY = ("version", "loginCount", "lastLoginAt", "lastLoginIp")

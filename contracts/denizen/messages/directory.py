@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 __all__ = ["GetMe", "GetUser", "GetUserByEmail", "GetUserByExternalId", "ListUsers", "Sort", "UserList"]
 
-Cursor = Annotated[
+PageCursor = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,2048}$"), Otherwise("not a nextCursor of such a list")
 ]
 
@@ -46,7 +46,7 @@ class ListUsers(Request):
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Users to skip; not together with `cursor`. For the next page add the length of `data`, not `count`: a page can be
     `truncated`. Where it is given, a search takes the time that a full page takes."""
-    cursor: Cursor | None = None
+    cursor: PageCursor | None = None
     """`nextCursor` of the page before, which was asked for with the same sort, search and status."""
     status: Status | None = None
     search: Search | None = None

@@ -20,14 +20,16 @@ __all__ = [
     "UserHistory",
 ]
 
-Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("not a nextCursor of such a history")]
+HistoryCursor = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{1,19}$"), Otherwise("not a nextCursor of such a history")
+]
 
 
 class GetUserHistory(UserRequest):
     """Newest first. A page has at most `count` rows, and ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 100
-    cursor: Cursor | None = None
+    cursor: HistoryCursor | None = None
     """`nextCursor` of the page before."""
 
 
@@ -70,7 +72,7 @@ class GetLoginHistory(UserRequest):
     """Newest first. A page has at most `count` rows, and ends before it grows larger than a message."""
 
     count: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Cursor | None = None
+    cursor: HistoryCursor | None = None
     """`nextCursor` of the page before."""
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "KeptUser",
     "OnConflict",
     "UndoImport",
-    "WithoutHashes",
+    "WithoutUnsupportedHashes",
 ]
 
 
@@ -56,7 +56,7 @@ ImportId = Annotated[
 ImportOutcome = Literal["created", "updated", "skipped", "failed"]
 ExportFormat = Literal["csv", "jsonl", "json"]
 OnConflict = Literal["fail", "skip", "update"]
-WithoutHashes = Literal["none", "unsupported"]
+WithoutUnsupportedHashes = Literal["none", "unsupported"]
 
 
 class ImportUsers(Request):
@@ -76,7 +76,7 @@ class ImportUsers(Request):
     """A row whose e-mail address or external id belongs to a user already: `fail` refuses it, `skip` leaves the user
     as they are, `update` changes the user with that e-mail address to what the row says. What users or operators have
     decided since an import is never changed."""
-    without_hashes: WithoutHashes = "none"
+    without_hashes: WithoutUnsupportedHashes = "none"
     """`unsupported` creates a user whose `passwordHash` cannot be taken without a password, and says so in `changed`:
     the user resets the password by mail. With `none` such a row is refused (`validation_failed`, `passwordHash`)."""
 

@@ -18,7 +18,7 @@ from services.accounts.handlers import (
     sessions,
     sign_in,
 )
-from services.accounts.handlers.handler import Handler
+from services.accounts.handlers.handler import HandlerRow
 from services.accounts.pending import PendingCommand
 from services.domain.commands import Command
 
@@ -32,10 +32,10 @@ ROWS = (
     *sessions.ROWS,
     *own_account.ROWS,
 )
-HANDLERS: Mapping[type[Command], Handler] = {kind: row for row in ROWS for kind in (row.request, *row.makes)}
+HANDLERS: Mapping[type[Command], HandlerRow] = {kind: row for row in ROWS for kind in (row.request, *row.makes)}
 """By the class of a request, and of the commands that are made of it."""
 
 
-def handler_of(pending: PendingCommand) -> Handler:
+def handler_of(pending: PendingCommand) -> HandlerRow:
     """The row by which a command is decided and answered."""
     return HANDLERS.get(type(pending.command)) or HANDLERS[type(pending.call.request)]

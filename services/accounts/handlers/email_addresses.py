@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from denizen import messages as m
 
-from services.accounts.handlers.handler import Handler, OwnAccount, Prepared
+from services.accounts.handlers.handler import HandlerRow, OwnAccount, Prepared
 from services.accounts.pending import PendingCommand
 from services.accounts.tools import CODE_DIGITS, Tools
 from services.domain import fields, refusals
@@ -94,13 +94,13 @@ async def _verify_email(tools: Tools, call: Call, command: m.VerifyEmail) -> Pre
 
 
 ROWS = (
-    Handler(request=m.ChangeEmail, prepare=_change_email, decide=credentials.change_email),
-    Handler(
+    HandlerRow(request=m.ChangeEmail, prepare=_change_email, decide=credentials.change_email),
+    HandlerRow(
         request=m.ChangeMyEmail,
         prepare=_change_my_email,
         hides_timing="discreet",
         own=OwnAccount(lambda _, request: request, lengthens=True),
     ),
-    Handler(request=m.SendVerificationEmail, prepare=_send_verification, decide=credentials.send_verification),
-    Handler(request=m.VerifyEmail, prepare=_verify_email, decide=credentials.verify_email),
+    HandlerRow(request=m.SendVerificationEmail, prepare=_send_verification, decide=credentials.send_verification),
+    HandlerRow(request=m.VerifyEmail, prepare=_verify_email, decide=credentials.verify_email),
 )

@@ -37,7 +37,7 @@ class OwnAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Handler:
+class HandlerRow:
     """One request. Which sessions a command ends, and so whether it is urgent, says services/domain/sessions.py.
 
     Attributes:
@@ -57,7 +57,7 @@ class Handler:
         counts_repeats: repeats are counted: one that is made up would else be a guess at the password of the first one
             that costs no hash.
         own: where a user asks for their own account.
-        hot: it comes so often that nats-py serves it directly (Server).
+        hot: it comes so often that nats-py serves it directly (RequestServer).
         full: whether it can be refused unread, by its body, because too many like it are waiting.
         reserve: takes a place for it among those that wait. Raises Refusal where there is none.
     """

@@ -2,10 +2,10 @@
 
 from denizen import messages as m
 
-from services.accounts.handlers.handler import Handler
+from services.accounts.handlers.handler import HandlerRow
 from services.domain.decide import identities
 
 ROWS = (
-    Handler(request=m.LinkIdentity, decide=identities.link),
-    Handler(request=m.UnlinkIdentity, decide=identities.unlink),
+    HandlerRow(request=m.LinkIdentity, decide=identities.link),
+    HandlerRow(request=m.UnlinkIdentity, decide=identities.unlink),
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from denizen import messages as m
 from pydantic import SecretStr
 
-from services.accounts.handlers.handler import Handler, Prepared
+from services.accounts.handlers.handler import HandlerRow, Prepared
 from services.accounts.pending import PendingCommand, accepted
 from services.accounts.tools import Tools
 from services.domain import fields, refusals
@@ -67,7 +67,7 @@ def _registrations_full(tools: Tools, _: bytes) -> bool:
 
 
 ROWS = (
-    Handler(
+    HandlerRow(
         request=m.CreateUser,
         prepare=_create,
         prepare_where=_has_secret,
@@ -75,7 +75,7 @@ ROWS = (
         missing=None,
         hot=True,
     ),
-    Handler(
+    HandlerRow(
         request=m.Register,
         prepare=_register,
         makes=[TellOwner],
@@ -87,9 +87,9 @@ ROWS = (
         counts_repeats=True,
         full=_registrations_full,
     ),
-    Handler(request=m.BlockUser, decide=lifecycle.block, hot=True),
-    Handler(request=m.UnblockUser, decide=lifecycle.unblock),
-    Handler(request=m.DeactivateUser, decide=lifecycle.deactivate),
-    Handler(request=m.ReactivateUser, decide=lifecycle.reactivate),
-    Handler(request=m.DeleteUser, decide=lifecycle.delete),
+    HandlerRow(request=m.BlockUser, decide=lifecycle.block, hot=True),
+    HandlerRow(request=m.UnblockUser, decide=lifecycle.unblock),
+    HandlerRow(request=m.DeactivateUser, decide=lifecycle.deactivate),
+    HandlerRow(request=m.ReactivateUser, decide=lifecycle.reactivate),
+    HandlerRow(request=m.DeleteUser, decide=lifecycle.delete),
 )

@@ -8,7 +8,7 @@ from typing import Any
 from denizen import messages as m
 from denizen.tokens import TokenClaims
 
-from services.accounts.handlers.handler import Handler, OwnAccount
+from services.accounts.handlers.handler import HandlerRow, OwnAccount
 
 
 def _update(claims: TokenClaims, request: m.UpdateMe) -> m.Request:
@@ -46,11 +46,11 @@ def _given(request: m.Request) -> dict[str, Any]:
 
 
 ROWS = (
-    Handler(request=m.UpdateMe, own=OwnAccount(_update, lengthens=True)),
-    Handler(request=m.ChangeMyPassword, own=OwnAccount(_change_password, lengthens=True)),
-    Handler(request=m.RevokeMySession, own=OwnAccount(_revoke_session)),
-    Handler(request=m.LogOut, own=OwnAccount(_log_out)),
-    Handler(request=m.LinkMyIdentity, own=OwnAccount(_link, lengthens=True)),
-    Handler(request=m.UnlinkMyIdentity, own=OwnAccount(_unlink, lengthens=True)),
-    Handler(request=m.DeleteMe, own=OwnAccount(_delete)),
+    HandlerRow(request=m.UpdateMe, own=OwnAccount(_update, lengthens=True)),
+    HandlerRow(request=m.ChangeMyPassword, own=OwnAccount(_change_password, lengthens=True)),
+    HandlerRow(request=m.RevokeMySession, own=OwnAccount(_revoke_session)),
+    HandlerRow(request=m.LogOut, own=OwnAccount(_log_out)),
+    HandlerRow(request=m.LinkMyIdentity, own=OwnAccount(_link, lengthens=True)),
+    HandlerRow(request=m.UnlinkMyIdentity, own=OwnAccount(_unlink, lengthens=True)),
+    HandlerRow(request=m.DeleteMe, own=OwnAccount(_delete)),
 )

@@ -6,7 +6,7 @@ from secrets import token_urlsafe
 from denizen import messages as m
 from typeid import TypeID
 
-from services.accounts.handlers.handler import Handler, Prepared
+from services.accounts.handlers.handler import HandlerRow, Prepared
 from services.accounts.pending import PendingCommand
 from services.accounts.tools import Tools, accounts
 from services.domain import fields, refusals
@@ -72,9 +72,9 @@ async def _confirm_reset(tools: Tools, call: Call, command: m.ConfirmPasswordRes
 
 
 ROWS = (
-    Handler(request=m.ChangePassword, prepare=_change_password, decide=credentials.change_password),
-    Handler(request=m.ResetPassword, prepare=_reset_password, decide=credentials.reset_password),
-    Handler(
+    HandlerRow(request=m.ChangePassword, prepare=_change_password, decide=credentials.change_password),
+    HandlerRow(request=m.ResetPassword, prepare=_reset_password, decide=credentials.reset_password),
+    HandlerRow(
         request=m.SendPasswordResetEmail,
         prepare=_send_reset,
         makes=[RequestPasswordReset],
@@ -82,7 +82,7 @@ ROWS = (
         hides_timing="always",
         conceals=("user_not_found",),  # Deleted since the owner was looked up.
     ),
-    Handler(
+    HandlerRow(
         request=m.ConfirmPasswordReset,
         prepare=_confirm_reset,
         makes=[RecoverPassword],

@@ -2,7 +2,7 @@
 
 from denizen import messages as m
 
-from services.accounts.handlers.handler import Handler
+from services.accounts.handlers.handler import HandlerRow
 from services.domain.decide import profile
 
-ROWS = (Handler(request=m.UpdateUser, decide=profile.update),)
+ROWS = (HandlerRow(request=m.UpdateUser, decide=profile.update),)

@@ -7,7 +7,7 @@ from secrets import token_hex
 from denizen import messages as m
 
 from services.accounts.fingerprint import fingerprint
-from services.accounts.handlers.handler import Handler, Prepared
+from services.accounts.handlers.handler import HandlerRow, Prepared
 from services.accounts.handlers.signed_in import again, is_in_grace, life, signed_in
 from services.accounts.pending import PendingCommand
 from services.accounts.tools import Tools
@@ -66,15 +66,15 @@ async def _revoke_all(tools: Tools, call: Call, command: m.RevokeSessions) -> Pr
 
 
 ROWS = (
-    Handler(request=m.RefreshSession, prepare=_refresh, repeats="session"),
-    Handler(
+    HandlerRow(request=m.RefreshSession, prepare=_refresh, repeats="session"),
+    HandlerRow(
         request=m.RevokeSession,
         prepare=_revoke,
         decide=decide_session,
         stream="logins",
         missing=None,
     ),
-    Handler(
+    HandlerRow(
         request=m.RevokeSessions,
         prepare=_revoke_all,
         decide=decide_session,

@@ -11,7 +11,7 @@ from typeid import TypeID
 
 from services.accounts.fingerprint import fingerprint
 from services.accounts.guessing.rate_limits import Guess, network
-from services.accounts.handlers.handler import Handler, Prepared
+from services.accounts.handlers.handler import HandlerRow, Prepared
 from services.accounts.handlers.signed_in import again, life, reply_of
 from services.accounts.pending import Answer, PendingCommand
 from services.accounts.tools import Tools
@@ -123,7 +123,7 @@ def _full(tools: Tools, body: bytes) -> bool:
 
 
 ROWS = (
-    Handler(
+    HandlerRow(
         request=m.Authenticate,
         prepare=_authenticate,
         makes=[LogIn],

@@ -17,7 +17,7 @@ from services.directory.search.terms import Condition, condition, exactly
 from services.domain import refusals
 from services.endpoint.answer_size import fitting, listed
 from services.platform import sql
-from services.platform.database import Database, DatabaseUnavailable, Row
+from services.platform.database import Database, DatabaseUnavailable, ResultRow
 
 _SECONDS = 3
 """The most time that a hostile term can take, in all its statements: later searches wait behind it."""
@@ -92,7 +92,7 @@ class _Page:
     position: int
     total: int
     estimated: bool
-    found: Sequence[Row]
+    found: Sequence[ResultRow]
     behind: ListCursor | None
 
 
@@ -135,7 +135,7 @@ async def _exact(database: Database, search: str | None, cursor: ListCursor) -> 
     return [user_id for user_id in dict.fromkeys(user_id for (user_id,) in rows) if user_id not in cursor.first]
 
 
-def _after(cursor: ListCursor, exact: Sequence[str], shown: Row) -> ListCursor:
+def _after(cursor: ListCursor, exact: Sequence[str], shown: ResultRow) -> ListCursor:
     """The cursor behind the last one that is shown, those before, and those skipped; exact ones come first."""
     last, key, _ = shown
     if last in exact:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import LiteralString
 
-from services.domain.effects import Code, Effects, Mail
+from services.domain.effects import Effects, Mail, MailedCode
 from services.domain.sessions import NewSession
 from services.domain.values import Json
 from services.eventstore.keys.data_keys import DataKey
@@ -49,7 +49,7 @@ class Secrets:
         )
 
 
-def _code(code: Code) -> Json:
+def _code(code: MailedCode) -> Json:
     return {
         "purpose": code.purpose,
         "digest": code.digest.hex(),

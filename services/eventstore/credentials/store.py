@@ -18,7 +18,7 @@ from services.eventstore.credentials.rows import session_bound_to
 from services.eventstore.credentials.session import StoredSession
 from services.eventstore.keys.data_keys import KeyRing
 from services.platform import sql
-from services.platform.database import Database, Row
+from services.platform.database import Database, ResultRow
 from services.platform.settings import Settings
 
 _ATTEMPTS = 5
@@ -159,7 +159,7 @@ class SecretStore:
             row = await (await connection.execute(_sql("forget_secrets"))).fetchone()
         return int(row[0]) if row else 0
 
-    def _session(self, row: Row) -> StoredSession:
+    def _session(self, row: ResultRow) -> StoredSession:
         session_id, user_id, place, salt, generation, command_id, *times, private, epoch, wrapped = row
         created_at, refreshed_at, expires_at = times
         opened = None

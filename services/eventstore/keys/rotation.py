@@ -13,7 +13,7 @@ from services.eventstore.keys import files as key_files
 from services.eventstore.keys.checks import check_keys
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.platform import sql
-from services.platform.database import Connection, Database, Row
+from services.platform.database import Connection, Database, ResultRow
 from services.platform.settings import Settings
 
 BATCH = 500
@@ -187,7 +187,7 @@ class Work:
         await self._run("empty_epochs")
         return Rotation(epoch, rewrapped, removed, [each for each in old if each not in removed])
 
-    async def _run(self, name: str, *parameters: object) -> list[Row]:
+    async def _run(self, name: str, *parameters: object) -> list[ResultRow]:
         """The rows of a statement. Raises DatabaseUnavailable where the connection, and with it the lock, is gone."""
         async with self._database.connection(reopen=False) as connection:
             cursor = await connection.execute(_sql(name), parameters)

@@ -13,8 +13,8 @@ from services.eventstore.keys.cache import DataKeyCache
 from services.eventstore.keys.data_keys import DataKey
 from services.eventstore.log import rows
 from services.eventstore.log.chain import START, link
-from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
-from services.platform.database import Row
+from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, StaleVersion
+from services.platform.database import ResultRow
 
 _NEW = 0, START
 """Version and hash of a stream without events."""
@@ -45,7 +45,7 @@ class Batch:
     secrets: Secrets = field(default_factory=Secrets)
     ciphertexts: dict[int, list[bytes | None]] = field(default_factory=dict[int, list[bytes | None]])
     snapshots: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    kept: list[Row] = field(default_factory=list[Row])
+    kept: list[ResultRow] = field(default_factory=list[ResultRow])
     wanted: dict[bytes, tuple[int, ClaimKind]] = field(default_factory=dict[bytes, tuple[int, ClaimKind]])
 
     @property
@@ -54,14 +54,14 @@ class Batch:
         based |= {append.user_id for append in self.appends.values() if append.requires is not None}
         return list(based | {logins_of(append.stream) for append in self.appends.values() if append.logins is not None})
 
-    def taken(self, keys: Iterable[Row]) -> dict[int, Result]:
+    def taken(self, keys: Iterable[ResultRow]) -> dict[int, Result]:
         """The appends that lost a claim to another user; `keys` are the claims that the database granted."""
         lost = self.wanted.keys() - {bytes(key) for (key,) in keys}
         # Of several the first kind by name, as in every store.
         by_kind = sorted((self.wanted[key] for key in lost), key=lambda wanted: wanted[1], reverse=True)
         return {index: ClaimTaken(kind) for index, kind in by_kind}
 
-    def repeated(self, command_ids: Iterable[Row]) -> dict[int, Result]:
+    def repeated(self, command_ids: Iterable[ResultRow]) -> dict[int, Result]:
         """The appends whose command id was used before; `command_ids` are the new ones."""
         new = {command_id for (command_id,) in command_ids}
         return {
@@ -98,7 +98,7 @@ def prepare(appends: Mapping[int, Append], keys: DataKeyCache) -> Batch:
             batch.snapshots[index] = key.encrypt(append.snapshot, rows.snapshot_bound_to(append.stream, version))
         if append.effects:
             if key is None:
-                raise Rejected({index: VersionConflict()})
+                raise Rejected({index: StaleVersion()})
             logins = append.expected + len(append.events)
             batch.secrets.add(user_id, append.effects, key, place(append.requires or 0, logins))
     return batch
@@ -110,7 +110,7 @@ def _encrypt(index: int, append: Append, key: DataKey | None) -> list[bytes | No
         if event.private is None:
             result.append(None)
         elif key is None:
-            raise Rejected({index: VersionConflict()})
+            raise Rejected({index: StaleVersion()})
         else:
             result.append(key.encrypt(event.private, rows.bound_to(append.stream, version, event.type)))
     return result
@@ -132,13 +132,13 @@ def _command_row(append: Append) -> Json:
     }
 
 
-def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict[int, Result]]:
+def chain(batch: Batch, head: int, tips: Iterable[ResultRow]) -> tuple[list[ResultRow], dict[int, Result]]:
     """Rows of the log with their positions and hashes, under the lock of the head.
 
     Raises Rejected where a stream has moved on.
     """
     tip: dict[str, tuple[int, bytes]] = {stream: (version, bytes(hash)) for stream, version, hash in tips}
-    events: list[Row] = []
+    events: list[ResultRow] = []
     results: dict[int, Result] = {}
     rejected: dict[int, Result] = {}
     for index, append in batch.appends.items():
@@ -148,7 +148,7 @@ def chain(batch: Batch, head: int, tips: Iterable[Row]) -> tuple[list[Row], dict
             or (append.requires is not None and tip.get(append.user_id, _NEW)[0] != append.requires)
             or (append.logins is not None and tip.get(logins_of(append.stream), _NEW)[0] != append.logins)
         ):
-            rejected[index] = VersionConflict()
+            rejected[index] = StaleVersion()
             continue
         for new, ciphertext in zip(append.events, batch.ciphertexts[index], strict=True):
             version += 1

@@ -16,7 +16,7 @@ from services.eventstore.log.store import (
     Outcome,
     Repeated,
     Result,
-    VersionConflict,
+    StaleVersion,
 )
 from services.eventstore.log.tails import PAGE, Tail, Wanted
 
@@ -64,7 +64,7 @@ class MemoryStreams:
             if claim in self._claims:
                 return ClaimTaken(claim[0])
         if any(self._version(based) != version for based, version in append.versions.items()):
-            return VersionConflict()
+            return StaleVersion()
         for claim in append.release:
             if self._claims.get(claim) == append.stream:
                 del self._claims[claim]

@@ -16,7 +16,7 @@ from services.eventstore.log.reader import LogReader
 from services.eventstore.log.schedule import lost_to, schedule, unfounded
 from services.eventstore.log.store import Append, OutcomeUnknown, Result
 from services.platform import sql
-from services.platform.database import LOST, Connection, Database, DatabaseUnavailable, Row
+from services.platform.database import LOST, Connection, Database, DatabaseUnavailable, ResultRow
 from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ class PostgresEventStore(LogReader):
             return int(rows)
 
 
-async def _lock(connection: Connection, batch: Batch) -> tuple[int, list[Row]]:
+async def _lock(connection: Connection, batch: Batch) -> tuple[int, list[ResultRow]]:
     """The slow work and then the lock of the head, in one round trip: the head, and the tips of the streams.
 
     Raises Rejected where a command id or a claim is taken.
@@ -208,7 +208,7 @@ async def _lock(connection: Connection, batch: Batch) -> tuple[int, list[Row]]:
     return int(position), await tips.fetchall()
 
 
-async def _commit(connection: Connection, batch: Batch, events: list[Row], head: int) -> None:
+async def _commit(connection: Connection, batch: Batch, events: list[ResultRow], head: int) -> None:
     """Under the lock of the head, so that sessions end and begin in the order of the events that say so."""
     async with connection.pipeline():
         if events:

@@ -17,7 +17,7 @@ from services.eventstore.log import rows
 from services.eventstore.log.store import END, Outcome
 from services.eventstore.log.tails import PAGE, TOGETHER, Tail, Wanted
 from services.platform import sql
-from services.platform.database import Database, Parameters, Row
+from services.platform.database import Database, Parameters, ResultRow
 from services.platform.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -141,7 +141,7 @@ class LogReader:
         found = await self._read("find_commands", [list(command_ids)])
         return {command_id: Outcome(*outcome) for command_id, *outcome in found}
 
-    async def _read(self, name: str, parameters: Parameters) -> list[Row]:
+    async def _read(self, name: str, parameters: Parameters) -> list[ResultRow]:
         return await self._reader.fetch(_sql(name), parameters, binary=True)
 
     async def _read_keys(self, users: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from services.eventstore.keys.cache import DataKeyCache
 from services.eventstore.keys.data_keys import DataKey
 from services.eventstore.log import arrays
 from services.eventstore.log.tails import PAGE, Tail
-from services.platform.database import Row
+from services.platform.database import ResultRow
 
 
 def bound_to(stream: str, version: int, type: str) -> str:
@@ -26,7 +26,7 @@ def snapshot_bound_to(user_id: str, version: int) -> str:
     return f"{user_id}\0{version}\0snapshot {FORM}"
 
 
-def fill(tails: Sequence[Tail], found: Iterable[Row], keys: DataKeyCache) -> list[tuple[str, int]]:
+def fill(tails: Sequence[Tail], found: Iterable[ResultRow], keys: DataKeyCache) -> list[tuple[str, int]]:
     """Put rows of load_streams.sql into the tails that they belong to.
 
     Returns the snapshots, by stream and version, that cannot be read: what follows them is of no use.
@@ -47,7 +47,7 @@ def fill(tails: Sequence[Tail], found: Iterable[Row], keys: DataKeyCache) -> lis
     return unreadable
 
 
-def _snapshot(stream: str, row: Row, keys: DataKeyCache) -> Snapshot | None:
+def _snapshot(stream: str, row: ResultRow, keys: DataKeyCache) -> Snapshot | None:
     _, position, _, _, version, _, _, _, ciphertext, _, recorded_at, epoch, wrapped = row
     try:
         state = keys.unwrap(stream, epoch, wrapped).decrypt(ciphertext, snapshot_bound_to(stream, version))
@@ -56,7 +56,7 @@ def _snapshot(stream: str, row: Row, keys: DataKeyCache) -> Snapshot | None:
     return Snapshot(version, position, recorded_at, state)
 
 
-def kept(stream: str, snapshots: Iterable[Snapshot], key: DataKey) -> list[Row]:
+def kept(stream: str, snapshots: Iterable[Snapshot], key: DataKey) -> list[ResultRow]:
     """Snapshots of a user as rows for `snapshot_columns`."""
     return [
         (
@@ -67,7 +67,7 @@ def kept(stream: str, snapshots: Iterable[Snapshot], key: DataKey) -> list[Row]:
     ]
 
 
-def snapshot_columns(snapshots: Sequence[Row]) -> list[arrays.Array]:
+def snapshot_columns(snapshots: Sequence[ResultRow]) -> list[arrays.Array]:
     """Snapshots for put_snapshots.sql."""
     user_id, form, version, position, recorded_at, private = zip(*snapshots, strict=True)
     return [
@@ -80,7 +80,7 @@ def snapshot_columns(snapshots: Sequence[Row]) -> list[arrays.Array]:
     ]
 
 
-def event(row: Row, keys: DataKeyCache) -> StoredEvent:
+def event(row: ResultRow, keys: DataKeyCache) -> StoredEvent:
     """A row of load_streams.sql, without its number, or of read_log.sql; `private` is None where the user's data key is
     gone.
     """
@@ -94,7 +94,7 @@ def event(row: Row, keys: DataKeyCache) -> StoredEvent:
     return StoredEvent(position, id, stream, version, type, schema_version, public, private, metadata, recorded_at)
 
 
-def replayed(row: Row, keys: DataKeyCache) -> ReplayedEvent | None:
+def replayed(row: ResultRow, keys: DataKeyCache) -> ReplayedEvent | None:
     """A row of read_users.sql; None where the user was erased."""
     position, stream, version, type, schema_version, public, ciphertext, recorded_at, epoch, wrapped = row
     user_id = user_of(stream)
@@ -120,7 +120,7 @@ def key_columns(data_keys: list[tuple[str, int, bytes]]) -> list[arrays.Array]:
     return [arrays.texts(user_ids), arrays.smallints(epochs), arrays.octets(wrapped)]
 
 
-def columns(events: Sequence[Row]) -> list[arrays.Array]:
+def columns(events: Sequence[ResultRow]) -> list[arrays.Array]:
     """Rows of the log for insert_events.sql."""
     position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, _, private, hash = zip(
         *events, strict=True

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.domain.claim_kinds import Claim
-from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, VersionConflict
+from services.eventstore.log.store import Append, Appended, ClaimTaken, Repeated, Result, StaleVersion
 
 
 def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dict[int, Result]:
@@ -17,7 +17,7 @@ def unfounded(batch: Mapping[int, Append], results: Mapping[int, Result]) -> dic
     for index, append in sorted(batch.items()):
         result = results.get(index)
         if result is None and append.pending and not failed.isdisjoint(append.versions):
-            result = found[index] = VersionConflict()
+            result = found[index] = StaleVersion()
         if append.events and not isinstance(result, Appended | None):
             failed.add(append.stream)
     return found

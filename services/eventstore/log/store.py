@@ -76,7 +76,7 @@ class Appended:
 
 
 @dataclass(slots=True)
-class VersionConflict:
+class StaleVersion:
     """Nothing stored: the stream has moved on since the decision; read it and decide again."""
 
 
@@ -92,7 +92,7 @@ class Repeated:
     """Nothing stored: a command with this id has run already."""
 
 
-Result = Appended | VersionConflict | ClaimTaken | Repeated
+Result = Appended | StaleVersion | ClaimTaken | Repeated
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from denizen.import_results import ImportResult
 from denizen.messages import ErrorBody, OnConflict
 
 
-class Rehearsal:
+class DryRun:
     """The unique values that a dry run's rows would take."""
 
     def __init__(self, on_conflict: OnConflict) -> None:
