@@ -29,7 +29,7 @@ import projections
 from bench import population
 from bench.system import ROOT
 from services.directory.lookups import LOOKUPS, look_up
-from services.directory.search.listing import PLANS, list_users
+from services.directory.search.pages import PLANS, list_users
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.migrations.migrate import migrate
 from services.platform.database import Database

@@ -15,7 +15,7 @@ from services.cli import environment, errors, show
 from services.cli.arguments import AsJson
 from services.embedded.home import Home
 from services.embedded.nats import ReloadFailed, accounts_file, reload
-from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
+from services.nats_users.accounts_file import Accounts, ChangeRefused, locked, write
 from services.nats_users.user import (
     MOST_DURABLES,
     WITH_DURABLES,

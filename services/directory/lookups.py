@@ -6,7 +6,7 @@ from typing import Any, LiteralString
 
 from denizen import messages as m
 
-from services.directory.search.listing import PLANS, UserSearch, list_users
+from services.directory.search.pages import PLANS, UserSearch, list_users
 from services.domain import email_address
 from services.endpoint.answer_size import fitting, listed
 from services.endpoint.call import Call

@@ -13,7 +13,7 @@ from psycopg.errors import UndefinedColumn, UndefinedTable
 
 from services.directory.history import Histories
 from services.directory.lookups import LOOKUPS, OPTIONS, SINGLES, Lookup, login_history, look_up, tables_exist
-from services.directory.search.listing import UserSearch
+from services.directory.search.pages import UserSearch
 from services.domain import refusals
 from services.domain.email_address import InvalidEmail
 from services.domain.refusals import Refusal

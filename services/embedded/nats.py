@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from services.embedded.home import Home
 from services.embedded.program import free_port, is_taken, launched
 from services.embedded.websocket import WebSocket
-from services.nats_users.accounts import Accounts, ChangeRefused, locked, write
+from services.nats_users.accounts_file import Accounts, ChangeRefused, locked, write
 from services.platform import environment as needs
 from services.platform.startup import CannotStart
 

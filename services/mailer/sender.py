@@ -16,8 +16,8 @@ from aiosmtplib import (
 )
 from pydantic import SecretStr
 
-from services.mailer.envelope import Envelope
 from services.mailer.render import NotConfigured
+from services.mailer.writing import Envelope
 from services.platform import urls
 
 SECONDS = 8

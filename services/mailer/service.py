@@ -11,11 +11,11 @@ from uuid import UUID
 from services.eventstore.keys import data_keys as keys
 from services.eventstore.keys.data_keys import KeyRing
 from services.eventstore.log.postgres import PostgresEventStore
-from services.mailer import envelope, sender
-from services.mailer.envelope import Envelope, Unsendable
+from services.mailer import sender, writing
 from services.mailer.outbox import Erased, Lease, Outbox
 from services.mailer.render import NotConfigured, Renderer
 from services.mailer.sender import MailRefused, NotNow, Sender, ServerFailed
+from services.mailer.writing import Envelope, Unsendable
 from services.platform import broker
 from services.platform.database import LOST, DatabaseUnavailable
 from services.platform.settings import Settings
@@ -64,7 +64,7 @@ class Mailer:
     def __init__(self, settings: Settings, ring: KeyRing) -> None:
         """Raises NotConfigured."""
         try:
-            self._from = envelope.sender(settings.mail_from)
+            self._from = writing.sender(settings.mail_from)
         except ValueError:
             raise NotConfigured("DENIZEN_MAIL_FROM is not one address") from None
         self._outbox = Outbox(settings, ring)
@@ -139,7 +139,7 @@ class Mailer:
         """Raises Erased, Unsendable, Unwritten."""
         try:
             mail = self._outbox.open(lease)
-            return envelope.write(lease.mail_id, self._from, mail.to, self._renderer.render(mail))
+            return writing.write(lease.mail_id, self._from, mail.to, self._renderer.render(mail))
         except (Erased, Unsendable):
             raise
         except Exception as error:

@@ -1,4 +1,4 @@
-"""One NATS user, made by a template of deploy/nats/templates."""
+"""One NATS user, made by a template of deploy/nats/permissions."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ WITH_DURABLES = ("backend", "subscriber")
 """The kinds that may follow the events."""
 MOST_DURABLES = 16
 """Of one user."""
-_TEMPLATES = Path(__file__).with_name("templates")
+_PERMISSIONS = Path(__file__).with_name("permissions")
 _ROUNDS = 4
 """The password has 192 random bits: a slower hash protects nothing, and costs nats-server time at each connect."""
 
@@ -46,7 +46,7 @@ class NatsUser(BaseModel):
 
     def configuration(self) -> str:
         """The user in the language of nats-server."""
-        return self._filled((_TEMPLATES / f"{self.kind}.conf").read_text("utf-8"))
+        return self._filled((_PERMISSIONS / f"{self.kind}.conf").read_text("utf-8"))
 
     def _filled(self, template: str) -> str:
         lines: list[str] = []

@@ -15,7 +15,7 @@ import nats
 import pytest
 from denizen import Client
 
-from services.nats_users.accounts import Accounts, write
+from services.nats_users.accounts_file import Accounts, write
 from services.nats_users.user import NatsUser, NatsUserKind, new_password
 from tests.cli.test_commands import Shell
 from tests.support.backend import email

@@ -10,18 +10,18 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from services.mailer import envelope
-from services.mailer.envelope import Envelope
+from services.mailer import writing
 from services.mailer.render import Content, NotConfigured
 from services.mailer.sender import MailRefused, Sender, ServerFailed
+from services.mailer.writing import Envelope
 from tests.support.servers import REPOSITORY
 from tests.support.smtp import Clerk, served
 
-ORIGIN = envelope.sender("Denizen <no-reply@example.com>")
+ORIGIN = writing.sender("Denizen <no-reply@example.com>")
 
 
 def letter_to(to: str) -> Envelope:
-    return envelope.write(uuid4(), ORIGIN, to, Content("Subject", "Text", "<p>Text</p>"))
+    return writing.write(uuid4(), ORIGIN, to, Content("Subject", "Text", "<p>Text</p>"))
 
 
 async def send(url: str, to: str = "ada@example.com") -> None:
@@ -177,4 +177,4 @@ def test_malformed_smtp_url_is_refused_without_quoting_it(url: str | None) -> No
 )
 def test_malformed_mail_from_is_refused(value: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        envelope.sender(value)
+        writing.sender(value)

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.directory.search import listing, selectivity
+from services.directory.search import pages as listing
 from services.directory.search import planner as way
+from services.directory.search import selectivity
 from services.directory.search.cursor import ListCursor, decode
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent

@@ -15,9 +15,9 @@ from denizen.messages import Sort
 
 import projections
 from services.directory.lookups import LOOKUPS
-from services.directory.search import listing
+from services.directory.search import pages as listing
 from services.directory.search import planner as way
-from services.directory.search.listing import PLANS, list_users
+from services.directory.search.pages import PLANS, list_users
 from services.eventstore.log.reader import IN_ORDER
 from services.platform import sql
 from services.platform.database import Database, Parameters, ResultRow

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from services.domain.email_address import InvalidEmail, canonical
-from services.mailer import envelope
-from services.mailer.envelope import Envelope, Unsendable
+from services.mailer import writing
 from services.mailer.render import Content
 from services.mailer.sender import Sender
+from services.mailer.writing import Envelope, Unsendable
 from tests.support.smtp import Clerk, served
 
-ORIGIN = envelope.sender("Denizen <no-reply@example.com>")
+ORIGIN = writing.sender("Denizen <no-reply@example.com>")
 HEADERS = [
     "From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type",
 ]  # fmt: skip
@@ -86,7 +86,7 @@ ADDRESSES = [
 
 
 def write(to: str, subject: str = "Subject", text: str = "Text\n", html: str = "<p>Text</p>\n") -> Envelope:
-    return envelope.write(uuid4(), ORIGIN, to, Content(subject, text, html))
+    return writing.write(uuid4(), ORIGIN, to, Content(subject, text, html))
 
 
 def parsed(written: Envelope) -> EmailMessage:

@@ -20,7 +20,7 @@ from services.embedded.home import Home
 from services.embedded.nats import Nats, accounts_file
 from services.embedded.program import free_port
 from services.embedded.websocket import WebSocket
-from services.nats_users.accounts import Accounts, write
+from services.nats_users.accounts_file import Accounts, write
 from services.nats_users.user import KINDS, NatsUser, NatsUserKind, new_password
 from services.platform.settings import Settings
 from services.relay import publishing

@@ -13,7 +13,7 @@ from psycopg import sql
 
 import projections
 from services.accounts.pending import PendingCommand, deleted, with_user
-from services.directory.search.listing import PLANS, list_users
+from services.directory.search.pages import PLANS, list_users
 from services.domain.commands import LogIn
 from services.domain.decision import Facts
 from services.domain.sessions import NewSession

@@ -1,4 +1,4 @@
-"""A mail as it goes over the wire: one recipient, headers that no value can add to, text and HTML."""
+"""Writes a mail as it goes over the wire: one recipient, headers that no value can add to, text and HTML."""
 
 import unicodedata
 from dataclasses import dataclass
