@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from denizen.operations import OPERATIONS
 
@@ -79,28 +80,31 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await tools.keys.signing()
 
     async with asyncio.TaskGroup() as tasks:
-        working = tasks.create_task(batcher.run())
-        folding = tasks.create_task(fold_long(store, rounds.users))
-        forgetting = tasks.create_task(_forget(store, tools.secrets))
-        watching = tasks.create_task(_watch_keys(tools.keys, revocations))
+        upkeep = fold_long(store, rounds.users), _forget(store, secrets), _watch_keys(tools.keys, revocations)
+        running = [tasks.create_task(each) for each in (batcher.run(), *upkeep)]
         await server.start(intake.accept, intake.full)
         ready()
         await stop.wait()
         await server.stop_receiving()
-        await intake.drained()
-        await batcher.drained()
-        await rounds.drained()
-        await answers.drained()
-        working.cancel()
-        folding.cancel()
-        forgetting.cancel()
-        watching.cancel()
+        await _drained(intake, batcher, rounds, answers)
+        for task in running:
+            task.cancel()
     await server.close()
     await pool.close()
     for client in (signals, revoker):
         await broker.disconnect(client)
     for closing in (store, tools.secrets, tools.rate_limits, published, sessions):
         await closing.close()
+
+
+class _Stage(Protocol):
+    async def drained(self) -> None: ...
+
+
+async def _drained(*stages: _Stage) -> None:
+    """Wait until all that was accepted is answered; a request goes through the stages in this order."""
+    for stage in stages:
+        await stage.drained()
 
 
 def _announce(log: Signal, mail: Signal) -> Callable[[bool], Awaitable[None]]:

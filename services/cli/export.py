@@ -28,45 +28,56 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
+_Format = Annotated[Literal["csv", "jsonl", "json"], typer.Option(help="The format of the file.")]
+_Fields = Annotated[
+    str | None,
+    typer.Option(help="The fields, with commas between them, such as id,email,status. The default is all."),
+]
+_Status = Annotated[Status | None, typer.Option(help="Only users with this status.")]
+_CreatedAfter = Annotated[
+    datetime | None,
+    typer.Option(parser=time, metavar="TIME", help="Only users who were created at this time (UTC) or later."),
+]
+_CreatedBefore = Annotated[
+    datetime | None,
+    typer.Option(parser=time, metavar="TIME", help="Only users who were created before this time (UTC)."),
+]
+_Search = Annotated[str | None, typer.Option(help="Words of an address or name, as `users list` finds them.")]
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        dir_okay=False,
+        help="The file to write, which appears once it is complete. The default is standard output.",
+    ),
+]
+_Raw = Annotated[
+    bool, typer.Option("--raw", help="CSV: leave cells that a spreadsheet takes for formulas as they are.")
+]
+_Bom = Annotated[bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads UTF-8.")]
+_WithHashes = Annotated[
+    bool, typer.Option("--with-hashes", help="Export the password hashes too. Needs the NATS user operator.")
+]
+_SizeAsJson = Annotated[
+    bool, typer.Option("--json", help="Print the position and the size on stderr as one JSON object.")
+]
+
+
 @app.command()
 def export(
     *,
-    format: Annotated[Literal["csv", "jsonl", "json"], typer.Option(help="The format of the file.")] = "jsonl",
-    fields: Annotated[
-        str | None,
-        typer.Option(help="The fields, with commas between them, such as id,email,status. The default is all."),
-    ] = None,
-    status: Annotated[Status | None, typer.Option(help="Only users with this status.")] = None,
-    created_after: Annotated[
-        datetime | None,
-        typer.Option(parser=time, metavar="TIME", help="Only users who were created at this time (UTC) or later."),
-    ] = None,
-    created_before: Annotated[
-        datetime | None,
-        typer.Option(parser=time, metavar="TIME", help="Only users who were created before this time (UTC)."),
-    ] = None,
-    search: Annotated[str | None, typer.Option(help="Words of an address or name, as `users list` finds them.")] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            dir_okay=False,
-            help="The file to write, which appears once it is complete. The default is standard output.",
-        ),
-    ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="CSV: leave cells that a spreadsheet takes for formulas as they are.")
-    ] = False,
-    bom: Annotated[
-        bool, typer.Option("--bom", help="CSV: begin with a byte order mark, so that Excel reads UTF-8.")
-    ] = False,
-    with_hashes: Annotated[
-        bool, typer.Option("--with-hashes", help="Export the password hashes too. Needs the NATS user operator.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the position and the size on stderr as one JSON object.")
-    ] = False,
+    format: _Format = "jsonl",
+    fields: _Fields = None,
+    status: _Status = None,
+    created_after: _CreatedAfter = None,
+    created_before: _CreatedBefore = None,
+    search: _Search = None,
+    output: _Output = None,
+    raw: _Raw = False,
+    bom: _Bom = False,
+    with_hashes: _WithHashes = False,
+    as_json: _SizeAsJson = False,
 ) -> None:
     """Export users as they were at one position of the log, which is printed on stderr."""
     if bom and format != "csv":

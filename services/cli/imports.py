@@ -39,89 +39,95 @@ def _undo_or_file(incomplete: str) -> list[str]:
     return ["undo", *sorted(name for name in names if name.startswith(incomplete) and _UNQUOTED.fullmatch(name))]
 
 
+_File = Annotated[
+    str,
+    typer.Argument(
+        help="JSONL, a JSON array, CSV, LDIF or a plain dump of PostgreSQL; - for standard input.",
+        autocompletion=_undo_or_file,
+    ),
+]
+_From = Annotated[SourceSystem | None, typer.Option("--from", help="The system that the file was exported from.")]
+_Format = Annotated[
+    Literal["jsonl", "json", "csv", "ldif", "sql"] | None,
+    typer.Option(help="Set the format of the file, if it is not detected."),
+]
+_Columns = Annotated[
+    Path | None,
+    typer.Option(
+        "--map",
+        exists=True,
+        dir_okay=False,
+        help="A file that says which column holds which field of a user (TOML or JSON).",
+    ),
+]
+_Encoding = Annotated[
+    str | None, typer.Option(help="The encoding of the text, such as windows-1252, if it is not UTF-8.")
+]
+_Null = Annotated[
+    list[str] | None,
+    typer.Option(help="A text that means no value, such as NULL. Repeat the option for more texts."),
+]
+_Dates = Annotated[
+    Literal["dmy", "mdy"] | None, typer.Option(help="The order of day and month in dates such as 03/04/2024.")
+]
+_HashConfig = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Firebase: a file with the hash parameters that its console shows."),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Check every row, change nothing.")]
+_OnConflict = Annotated[
+    Literal["fail", "skip", "update"], typer.Option(help="What to do with a row whose address belongs to a user.")
+]
+_Verified = Annotated[
+    Literal["all", "none", "as-given"],
+    typer.Option(help="Whether the addresses count as verified: all of them, none, or as each row says."),
+]
+_WithoutHashes = Annotated[
+    Literal["none", "unsupported", "all"],
+    typer.Option(
+        help="The password hashes to leave out: none (a row whose hash cannot be taken is refused), those that are "
+        "unsupported, or all. These users reset the password by mail."
+    ),
+]
+_Results = Annotated[Path | None, typer.Option(help="The file to write the result of each row to, as JSONL.")]
+_ImportId = Annotated[
+    str | None,
+    typer.Option(
+        help="The name of the job. By default it is made from the content of the file, so the job can be resumed."
+    ),
+]
+_SummaryAsJson = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")]
+
+
 @app.command("import")
 def import_users(
     *,
-    file: Annotated[
-        str,
-        typer.Argument(
-            help="JSONL, a JSON array, CSV, LDIF or a plain dump of PostgreSQL; - for standard input.",
-            autocompletion=_undo_or_file,
-        ),
-    ],
-    system: Annotated[
-        SourceSystem | None, typer.Option("--from", help="The system that the file was exported from.")
-    ] = None,
-    format: Annotated[
-        Literal["jsonl", "json", "csv", "ldif", "sql"] | None,
-        typer.Option(help="Set the format of the file, if it is not detected."),
-    ] = None,
-    columns: Annotated[
-        Path | None,
-        typer.Option(
-            "--map",
-            exists=True,
-            dir_okay=False,
-            help="A file that says which column holds which field of a user (TOML or JSON).",
-        ),
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option(help="The encoding of the text, such as windows-1252, if it is not UTF-8.")
-    ] = None,
-    null: Annotated[
-        list[str] | None,
-        typer.Option(help="A text that means no value, such as NULL. Repeat the option for more texts."),
-    ] = None,
-    dates: Annotated[
-        Literal["dmy", "mdy"] | None, typer.Option(help="The order of day and month in dates such as 03/04/2024.")
-    ] = None,
-    hash_config: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Firebase: a file with the hash parameters that its console shows."
-        ),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check every row, change nothing.")] = False,
-    on_conflict: Annotated[
-        Literal["fail", "skip", "update"], typer.Option(help="What to do with a row whose address belongs to a user.")
-    ] = "fail",
-    verified: Annotated[
-        Literal["all", "none", "as-given"],
-        typer.Option(help="Whether the addresses count as verified: all of them, none, or as each row says."),
-    ] = "as-given",
-    without_hashes: Annotated[
-        Literal["none", "unsupported", "all"],
-        typer.Option(
-            help="The password hashes to leave out: none (a row whose hash cannot be taken is refused), those that are "
-            "unsupported, or all. These users reset the password by mail."
-        ),
-    ] = "none",
-    results: Annotated[Path | None, typer.Option(help="The file to write the result of each row to, as JSONL.")] = None,
-    import_id: Annotated[
-        str | None,
-        typer.Option(
-            help="The name of the job. By default it is made from the content of the file, so the job can be resumed."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+    file: _File,
+    system: _From = None,
+    format: _Format = None,
+    columns: _Columns = None,
+    encoding: _Encoding = None,
+    null: _Null = None,
+    dates: _Dates = None,
+    hash_config: _HashConfig = None,
+    dry_run: _DryRun = False,
+    on_conflict: _OnConflict = "fail",
+    verified: _Verified = "as-given",
+    without_hashes: _WithoutHashes = "none",
+    results: _Results = None,
+    import_id: _ImportId = None,
+    as_json: _SummaryAsJson = False,
 ) -> None:
     """Import users. Begun again with the same file, it goes on where it stopped, and imports no row twice.
 
     Exit code 0 where every row is in, 1 where one failed or it was stopped.
     """
-    source: Any = file
-    if file == "-":
-        source = standard_input().buffer
+    source: Any = standard_input().buffer if file == "-" else file
     path = _regular(file)
     preset = _preset(system, hash_config) if columns is None else _mapped(columns, system)
-    settings: tuple[object, ...] = (system, format, on_conflict, hash_config and hash_config.read_bytes())
     reading = (encoding and _encoding(encoding), tuple(null or ()), dates, columns and columns.read_bytes())
-    if any(reading):  # Without them a job keeps the name that it had before there were such options.
-        settings = (*settings, *reading)
-    if verified != "as-given":
-        settings = (*settings, verified)
-    if without_hashes != "none":
-        settings = (*settings, "without hashes", without_hashes)
+    settings: tuple[object, ...] = (system, format, on_conflict, hash_config and hash_config.read_bytes())
+    settings = (*settings, *_later_options(reading, verified, without_hashes))
     before = _state(path)
     with _reading(file):
         name = import_id or (None if path is None else _of_content(path, settings))
@@ -147,11 +153,26 @@ def import_users(
             without_hashes=without_hashes,
         )
     print_report(summary, results, dry_run=dry_run, as_json=as_json)
-    if _state(path) != before:
-        raise errors.failed(show.plain(f"{file} changed during the import: run the command again when it is complete"))
-    if not summary.rows + summary.left_out:
-        raise errors.failed(show.plain(f"{file} has no rows"))
+    _check_whole(file, changed=_state(path) != before, empty=not summary.rows + summary.left_out)
     raise typer.Exit(1 if summary.failed else 0)
+
+
+def _check_whole(file: str, *, changed: bool, empty: bool) -> None:
+    """Fail where the file was not read as a whole, or has nothing in it."""
+    if changed:
+        raise errors.failed(show.plain(f"{file} changed during the import: run the command again when it is complete"))
+    if empty:
+        raise errors.failed(show.plain(f"{file} has no rows"))
+
+
+def _later_options(reading: tuple[object, ...], verified: str, without_hashes: str) -> tuple[object, ...]:
+    """Those of the options of later versions that were given: without them a job keeps the name that it had before."""
+    given = reading if any(reading) else ()
+    if verified != "as-given":
+        given = (*given, verified)
+    if without_hashes != "none":
+        given = (*given, "without hashes", without_hashes)
+    return given
 
 
 def _regular(file: str) -> Path | None:
