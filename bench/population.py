@@ -35,7 +35,7 @@ def email(number: int) -> str:
 
 
 def person(number: int) -> Json:
-    """email, firstName, lastName and status of the n-th user."""
+    """The email, firstName, lastName and status of the n-th user."""
     dice = random.Random(number)
     first = dice.choice(_FIRST)
     last = dice.choice(_ROOTS) + dice.choice(_MIDDLES) + dice.choice(_ENDS)

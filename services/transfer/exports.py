@@ -225,7 +225,7 @@ async def _position(connection: Connection) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
-    """Whom to export: SQL with its parameters, and the statement that locks the tables which it reads."""
+    """The users to export: SQL with its parameters, and the statement that locks the tables which it reads."""
 
     statement: LiteralString
     parameters: Mapping[str, object]

@@ -238,7 +238,7 @@ def test_imported_users_of_each_preset_can_sign_in(
     assert (signed_in.email, signed_in.external_id is not None) == (ada, True)
     with pytest.raises(contract.InvalidCredentials):
         client.auth.sessions.authenticate(email=ada, password="another password")
-    if system == "firebase":  # Whom Firebase itself made: the example of github.com/firebase/scrypt.
+    if system == "firebase":  # The user that Firebase itself made: the example of github.com/firebase/scrypt.
         client.auth.sessions.authenticate(email=f"user1@{tag}.example", password="user1password")
 
 
@@ -472,7 +472,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
     def parts() -> list[Path]:
         return list(tmp_path.glob("users.jsonl.*.part"))
 
-    # Who reads nothing holds the export up after its first pieces.
+    # A reader that reads nothing holds the export up after its first pieces.
     held = shell.start("export", "--json", "-o", str(pipe))
     reading = os.open(pipe, os.O_RDONLY)
     assert os.read(reading, 1)

@@ -1,4 +1,4 @@
-"""Who imports whom: the contracts in pyproject.toml, and the weight of what other services install."""
+"""Which modules import which: the contracts in pyproject.toml, and the weight of what other services install."""
 
 import subprocess
 import sys

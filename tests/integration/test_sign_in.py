@@ -1,4 +1,4 @@
-"""Who gets in and for how long, from a plain NATS client that knows only the contract."""
+"""Which users get in and for how long, from a plain NATS client that knows only the contract."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Who may subscribe may make consumers, and no more of them than NATS can bear (threats: exhausted servers)."""
+"""A subscriber may make consumers, and no more of them than NATS can bear (threats: exhausted servers)."""
 
 from pathlib import Path
 

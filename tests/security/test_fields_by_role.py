@@ -121,7 +121,7 @@ async def test_field_that_a_role_may_not_set_is_refused(talk: Talk, front: Talk,
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=named)
 async def test_duplicate_key_is_refused(talk: Talk, operation: Operation) -> None:
-    """Who checks the first of two and acts by the second is fooled: neither is taken."""
+    """A service that checks the first of two and acts by the second is fooled: neither is taken."""
     user = await talk.member()
     token = (await talk.sign_in(user))["accessToken"]
     before = await talk.fresh(user)

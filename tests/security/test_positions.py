@@ -1,4 +1,4 @@
-"""Who has an account is told by no position: front ends and users see opaque ones, tokens name none (threat 29)."""
+"""No position tells which addresses have an account: front ends and users see opaque ones, tokens none (threat 29)."""
 
 import asyncio
 import base64

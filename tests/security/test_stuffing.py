@@ -294,7 +294,7 @@ async def test_one_address_on_many_accounts_is_limited(backend: Backend) -> None
 
 
 async def test_session_does_not_allow_more_password_guesses(backend: Backend, owner: str) -> None:
-    """Who has stolen a session does not find the password by changing it."""
+    """The thief of a session does not find the password by changing it."""
     session = (await log_in(backend, owner, PASSWORD, ip())).body
     bearer = f"Bearer {session['accessToken']}"
     body: Json = {"currentPassword": WRONG, "newPassword": "another good one"}

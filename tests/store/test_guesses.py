@@ -64,7 +64,7 @@ async def guesses(database_url: str, pool: HashingPool) -> AsyncGenerator[Guesse
 
 
 def whence(guess: Guess) -> str:
-    """Whose places a guess takes: those of its network, or of the user who is signed in."""
+    """The owner of the places that a guess takes: its network, or the user who is signed in."""
     return guess.account if guess.user_id else network(guess.ip)
 
 

@@ -200,7 +200,7 @@ async def _rebuilt(url: str, cell: str) -> int:
 
 
 def _owners(url: str, cell: str) -> set[tuple[Any, ...]]:
-    """Who owns the tables of the projections."""
+    """The owners of the tables of the projections."""
     names = ["projections", *(table for projection in projections.ALL for table in projection.tables)]
     with psycopg.connect(url) as owner:
         query = "select tableowner from pg_tables where schemaname = %s and tablename = any(%s)"

@@ -208,7 +208,7 @@ async def test_key_of_another_ring_does_not_open(open_keys: OpenKeys, wrong: Key
 
 
 async def test_private_key_opens_in_its_own_row_only(open_keys: OpenKeys, owner: Connection) -> None:
-    """Who can write the table cannot make the sealing key sign, or one key stand for another."""
+    """A login that can write the table cannot make the sealing key sign, or one key stand for another."""
     keys = open_keys("a", ring())
     await keys.signing()
     await owner.execute(

@@ -85,7 +85,7 @@ def assert_same(found: UserState, expected: UserState, *, gone: bool, erased: bo
 
 
 def test_snapshot_form_matches_its_number() -> None:
-    """Who changes the snapshots raises FORM, for a snapshot of before would be taken for one of today."""
+    """A change of snapshots raises FORM, for a snapshot of before would be taken for one of today."""
     accounts = Accounts()
     assert orjson.dumps(asyncio.run(_full_state(accounts)), option=orjson.OPT_SORT_KEYS) == (
         b'{"deciding":{"codeVersion":5,"emailKey":"ada@example.com","holds":["DEACTIVATED","BLOCKED"],'

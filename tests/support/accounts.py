@@ -26,12 +26,12 @@ Json = dict[str, Any]
 
 
 class Accounts:
-    """Rounds over a store: replies by call, sessions that ended, and how often subscribers were poked."""
+    """Rounds over a store: replies by call, sessions that ended, and how often subscribers were signalled."""
 
     def __init__(self, store: EventStore | None = None) -> None:
         self.store = store or MemoryEventStore()
         self.replies: dict[int, bytes] = {}
-        self.pokes = 0
+        self.signals = 0
         self.ended: list[Ended] = []
         self._commands = Rounds(self.store, self._send, self._appended)
         self.users = self._commands.users
@@ -44,7 +44,7 @@ class Accounts:
             self.ended.append(answer.ended)
 
     async def _appended(self, mails: bool) -> None:
-        self.pokes += 1
+        self.signals += 1
 
     async def raw(self, *asked: Call | PendingCommand) -> list[bytes]:
         """The replies to one batch, each command answered exactly once. A call is a task without facts."""

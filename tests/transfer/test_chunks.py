@@ -206,7 +206,7 @@ async def test_refused_update_is_repeated_alike(database_url: str) -> None:
 
 
 async def test_deadline_does_not_interrupt_a_begun_chunk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who was told "nothing was done" would be told something else by the log."""
+    """A caller that was told "nothing was done" would be told something else by the log."""
     real, passed = PostgresEventStore.append, False
 
     async def append(self: PostgresEventStore, batch: Sequence[Append]) -> list[Result]:

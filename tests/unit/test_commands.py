@@ -49,7 +49,7 @@ async def test_created_user_is_blocked() -> None:
     reply = await accounts.one(ask("BlockUser", {"userId": reply["user"]["id"], "reason": "spam"}))
     assert (reply["version"], reply["position"], reply["user"]["status"]) == (2, 2, "BLOCKED")
     assert reply["user"]["version"] == 2
-    assert accounts.pokes == 2
+    assert accounts.signals == 2
 
 
 async def test_event_metadata_has_actor_and_command_id() -> None:
@@ -70,7 +70,7 @@ async def test_concurrent_claims_of_one_address_one_wins() -> None:
     assert [code(reply) for reply in replies[1:]] == ["email_taken"] * 99
     assert {reply["error"]["field"] for reply in replies[1:]} == {"email"}
     assert await accounts.store.head() == 1
-    assert accounts.pokes == 1
+    assert accounts.signals == 1
 
 
 async def test_external_id_belongs_to_one_user() -> None:
@@ -108,7 +108,7 @@ async def test_two_commands_on_one_user_in_a_batch_succeed() -> None:
     assert [reply.get("position") for reply in replies] == [2, 3, 4, 4, None]
     assert replies[1]["user"]["metadata"] == {"a": 1, "b": 2}
     assert code(replies[4]) == "invalid_transition"
-    assert accounts.pokes == 2
+    assert accounts.signals == 2
 
 
 class Noting(Accounts):
@@ -157,7 +157,7 @@ async def test_unchanged_user_reply_has_the_last_position() -> None:
     reply = await accounts.one(ask("UpdateUser", {"userId": user}))
     assert (reply["version"], reply["position"]) == (1, 1)
     assert await accounts.store.head() == 2
-    assert accounts.pokes == 2
+    assert accounts.signals == 2
 
 
 async def test_refusal_in_a_batch_affects_only_itself() -> None:

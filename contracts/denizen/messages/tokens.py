@@ -16,7 +16,7 @@ class VerifyToken(Request):
 
 
 class TokenFacts(Message):
-    """Whom an access token stands for."""
+    """The user and the session of an access token."""
 
     user_id: str
     session_id: str

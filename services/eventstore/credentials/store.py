@@ -87,7 +87,7 @@ class SecretStore:
         return {user_of(stream) for (stream,) in rows}
 
     async def holders(self, claims: Iterable[Claim]) -> dict[Claim, str]:
-        """Whose each of the claims is; a free one is absent."""
+        """The user who holds each of the claims; a free one is absent."""
         keys = {self._ring.claim(*claim): claim for claim in claims}
         rows = await self._database.fetch(_sql("held_claims"), [list(keys)]) if keys else []
         return {keys[bytes(key)]: user_id for key, user_id in rows}
@@ -109,7 +109,7 @@ class SecretStore:
         return version if compare_digest(bytes(long_digest), expected) else None
 
     async def token(self, digest: bytes) -> tuple[str, int] | None:
-        """Whose a reset token is, and the version of the user at which it was right."""
+        """The user of a reset token, and the version of the user at which it was right."""
         rows = await self._database.fetch(_sql("find_token"), [digest])
         return (rows[0][0], rows[0][1]) if rows else None
 
