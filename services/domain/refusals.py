@@ -1,4 +1,7 @@
-"""A request that is answered with an error: a result like any other, with a code of the contract."""
+"""A request that is answered with an error: a result like any other, with a code of the contract.
+
+Long, because each sentence is said here, and once (decision 47).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
