@@ -7,11 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from denizen.blocking import LoopThread
-from denizen.blocking_users import BlockingUsers
 from denizen.events import BlockingEvents, Events
 from denizen.sessions import BlockingMe, BlockingSessions, Me, Sessions
 from denizen.transport import Transport
-from denizen.users import Users
+from denizen.users import BlockingUsers, Users
 
 DEFAULT_TIMEOUT = 10.0
 

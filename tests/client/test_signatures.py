@@ -8,9 +8,8 @@ import sys
 import denizen
 import pytest
 from denizen import Client
-from denizen.blocking_users import BlockingUsers
 from denizen.sessions import BlockingMe, BlockingSessions, Me, Sessions
-from denizen.users import Users
+from denizen.users import BlockingUsers, Users
 
 CALLS = [
     (blocking, resource, name)
