@@ -12,83 +12,22 @@ from uuid import UUID
 
 from denizen.messages import Status
 
-from services.domain.events.base import DomainEvent
-from services.domain.events.credentials import (
-    EmailChanged,
-    EmailUnverified,
-    EmailVerificationRequested,
-    EmailVerified,
-    PasswordChanged,
-    PasswordReason,
-    PasswordResetRequested,
-)
-from services.domain.events.identities import IdentityLinked, IdentityUnlinked
-from services.domain.events.lifecycle import (
-    UserBlocked,
-    UserCorrected,
-    UserCreated,
-    UserDeactivated,
-    UserDeleted,
-    UserReactivated,
-    UserUnblocked,
-)
-from services.domain.events.logins import LoginFailed, LoginSucceeded, SessionsRevoked
-from services.domain.events.profile import UserUpdated
+from services.domain.events.base import DomainEvent as DomainEvent
+from services.domain.events.credentials import *
+from services.domain.events.credentials import CredentialEvent
+from services.domain.events.identities import *
+from services.domain.events.identities import LinkEvent
+from services.domain.events.lifecycle import *
+from services.domain.events.lifecycle import LifecycleEvent
+from services.domain.events.logins import *
+from services.domain.events.logins import LoginEvent
+from services.domain.events.profile import *
+from services.domain.events.profile import ProfileEvent
 from services.domain.streams import NewEvent, StoredEvent
 from services.domain.values import Json
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "TYPES",
-    "AnyEvent",
-    "DomainEvent",
-    "EmailChanged",
-    "EmailUnverified",
-    "EmailVerificationRequested",
-    "EmailVerified",
-    "IdentityLinked",
-    "IdentityUnlinked",
-    "LoginEvent",
-    "LoginFailed",
-    "LoginSucceeded",
-    "PasswordChanged",
-    "PasswordReason",
-    "PasswordResetRequested",
-    "SessionsRevoked",
-    "UserBlocked",
-    "UserCorrected",
-    "UserCreated",
-    "UserDeactivated",
-    "UserDeleted",
-    "UserEvent",
-    "UserReactivated",
-    "UserUnblocked",
-    "UserUpdated",
-    "decode",
-    "encode",
-]
-
-UserEvent = (
-    UserCreated
-    | UserUpdated
-    | UserCorrected
-    | UserBlocked
-    | UserUnblocked
-    | UserDeactivated
-    | UserReactivated
-    | UserDeleted
-    | IdentityLinked
-    | IdentityUnlinked
-    | EmailVerificationRequested
-    | EmailVerified
-    | EmailUnverified
-    | EmailChanged
-    | PasswordChanged
-    | PasswordResetRequested
-)
+UserEvent = LifecycleEvent | ProfileEvent | LinkEvent | CredentialEvent
 """Events of a user's own stream, from which the user is folded."""
-LoginEvent = LoginSucceeded | LoginFailed | SessionsRevoked
-"""Events of the stream beside it."""
 AnyEvent = UserEvent | LoginEvent
 
 TYPES: Mapping[str, type[AnyEvent]] = {kind.__name__: kind for kind in get_args(AnyEvent)}

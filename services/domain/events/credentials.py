@@ -8,6 +8,17 @@ from services.domain.events.base import ERASED, DomainEvent
 from services.domain.user import UserAggregate
 from services.domain.values import Json
 
+__all__ = [
+    "CredentialEvent",
+    "EmailChanged",
+    "EmailUnverified",
+    "EmailVerificationRequested",
+    "EmailVerified",
+    "PasswordChanged",
+    "PasswordReason",
+    "PasswordResetRequested",
+]
+
 PasswordReason = Literal["changed", "reset", "recovered", "imported"]
 """How a password changed: by the user, by an operator, by the user with a token that was mailed, or by an import that
 repaired an earlier one."""
@@ -134,3 +145,14 @@ class PasswordResetRequested(DomainEvent):
 
     def change(self, user: UserAggregate, at: datetime) -> None:
         user.token_version = user.version
+
+
+CredentialEvent = (
+    EmailVerificationRequested
+    | EmailVerified
+    | EmailUnverified
+    | EmailChanged
+    | PasswordChanged
+    | PasswordResetRequested
+)
+"""The events of addresses and passwords."""

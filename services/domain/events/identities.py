@@ -8,6 +8,8 @@ from services.domain.events.base import ERASED, DomainEvent, imported_at
 from services.domain.user import UserAggregate, UserIdentity
 from services.domain.values import Json
 
+__all__ = ["IdentityLinked", "IdentityUnlinked", "LinkEvent"]
+
 
 @dataclass(slots=True)
 class IdentityEvent(DomainEvent):
@@ -72,3 +74,7 @@ class IdentityUnlinked(IdentityEvent):
     @staticmethod
     def show(document: Json, private: Json, at: str) -> None:
         document["identities"] = [each for each in document["identities"] if not private.items() <= each.items()]
+
+
+LinkEvent = IdentityLinked | IdentityUnlinked
+"""The events of linked accounts."""

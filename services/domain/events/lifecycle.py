@@ -10,6 +10,17 @@ from services.domain.events.base import ERASED, DomainEvent, StatusEvent, field_
 from services.domain.user import Hold, UserAggregate
 from services.domain.values import Json
 
+__all__ = [
+    "LifecycleEvent",
+    "UserBlocked",
+    "UserCorrected",
+    "UserCreated",
+    "UserDeactivated",
+    "UserDeleted",
+    "UserReactivated",
+    "UserUnblocked",
+]
+
 _IMPORTED = "imported"
 
 
@@ -250,3 +261,9 @@ class UserDeleted(DomainEvent):
 
 def _without(holds: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
     return tuple(each for each in holds if each != hold)
+
+
+LifecycleEvent = (
+    UserCreated | UserCorrected | UserBlocked | UserUnblocked | UserDeactivated | UserReactivated | UserDeleted
+)
+"""The events of the life of a user."""

@@ -6,6 +6,8 @@ from typing import ClassVar, Self
 from services.domain.events.base import DomainEvent
 from services.domain.values import Json
 
+__all__ = ["LoginEvent", "LoginFailed", "LoginSucceeded", "SessionsRevoked"]
+
 
 @dataclass(slots=True)
 class LoginSucceeded(DomainEvent):
@@ -78,3 +80,7 @@ class SessionsRevoked(DomainEvent):
 def _origin(ip: str | None, user_agent: str | None) -> Json:
     given = {"ip": ip, "userAgent": user_agent}
     return {name: value for name, value in given.items() if value is not None}
+
+
+LoginEvent = LoginSucceeded | LoginFailed | SessionsRevoked
+"""The events of the stream beside the user's own."""

@@ -8,6 +8,8 @@ from services.domain.events.base import DomainEvent, field_names
 from services.domain.user import UserAggregate
 from services.domain.values import Json, merge
 
+__all__ = ["ProfileEvent", "UserUpdated"]
+
 _SECTIONS = ("profile", "metadata", "appMetadata")
 
 
@@ -50,3 +52,7 @@ class UserUpdated(DomainEvent):
         for section in _SECTIONS:
             document[section] = merge(document[section], private.get(section, {}))
         document["externalId"] = private.get("externalId", document["externalId"])
+
+
+ProfileEvent = UserUpdated
+"""The events of the profile."""
