@@ -327,7 +327,7 @@ export interface ImportUsers {
    * `unsupported` creates a user whose `passwordHash` cannot be taken without a password, and says so in `changed`:
    * the user resets the password by mail. With `none` such a row is refused (`validation_failed`, `passwordHash`).
    */
-  withoutHashes?: WithoutHashes;
+  withoutHashes?: WithoutUnsupportedHashes;
 }
 
 /** The result of one row. */
@@ -633,7 +633,7 @@ export interface SignedIn {
   user: User;
 }
 
-/** Whom an access token stands for. */
+/** The user and the session of an access token. */
 export interface TokenFacts {
   userId: string;
   sessionId: string;
@@ -776,8 +776,8 @@ export const SORTS = ["-createdAt", "createdAt", "email", "-email", "name", "-na
 export type Status = "ACTIVE" | "PENDING_VERIFICATION" | "BLOCKED" | "DEACTIVATED";
 export const STATUSES = ["ACTIVE", "PENDING_VERIFICATION", "BLOCKED", "DEACTIVATED"] as const;
 
-export type WithoutHashes = "none" | "unsupported";
-export const WITHOUT_HASHESES = ["none", "unsupported"] as const;
+export type WithoutUnsupportedHashes = "none" | "unsupported";
+export const WITHOUT_UNSUPPORTED_HASHESES = ["none", "unsupported"] as const;
 
 /** Free JSON, at most 16 KiB, 8 levels deep. */
 export type Metadata = { [key: string]: unknown };
