@@ -153,7 +153,7 @@ def _publish_rules() -> dict[str, tuple[list[str], list[str]]]:
     shared = (REPOSITORY / "deploy/nats/accounts.conf").read_text("utf-8")
     texts = {"operator": shared.partition("user: operator")[2].partition("# <<<")[0]}
     for kind in ("backend", "browser", "frontend", "subscriber", "verifier"):
-        texts[kind] = (REPOSITORY / f"deploy/nats/templates/{kind}.conf").read_text("utf-8")
+        texts[kind] = (REPOSITORY / f"deploy/nats/permissions/{kind}.conf").read_text("utf-8")
     for kind, text in texts.items():
         publish = text.partition("publish")[2]
         denied = re.search(r"deny: \[(.*?)\]", publish, re.DOTALL)

@@ -710,5 +710,5 @@ async def test_python_client_asks_as_a_front_end_by_an_added_name(site: Site) ->
 
 
 async def test_template_files_are_all_kinds() -> None:
-    templates = Path(__file__).parents[2] / "deploy" / "nats" / "templates"
-    assert sorted(path.stem for path in templates.glob("*.conf")) == sorted(KINDS)
+    permissions = Path(__file__).parents[2] / "deploy" / "nats" / "permissions"
+    assert sorted(path.stem for path in permissions.glob("*.conf")) == sorted(KINDS)
