@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.servers import REPOSITORY
 
-TABLES = {"contracts/denizen/users.py", "services/domain/refusals.py"}
+TABLES = {"contracts/denizen/users.py", "services/domain/refusals.py", "services/endpoint/contract/examples.py"}
 """They are read by row."""
 
 
