@@ -58,7 +58,7 @@ class Shell:
         """The exit code, and all that a command writes to a terminal of this width; other streams go nowhere."""
         ours, its = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", *arguments],
+            forked.denizen(*arguments),
             cwd=REPOSITORY,
             env={**self.environment, "COLUMNS": str(columns), "TERM": "xterm"},
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 import subprocess
 from pathlib import Path
@@ -147,18 +148,21 @@ def test_verify_without_a_database_or_nats_says_so(denizen: Denizen, erased: str
 
 
 @pytest.mark.embedded
-def test_keys_rotate_makes_a_new_epoch(own_denizen: Denizen) -> None:
-    home = own_denizen.home
+def test_keys_rotate_makes_a_new_epoch(other_settings: Denizen) -> None:
+    home = other_settings.home
     address = f"{secrets.token_hex(8)}@example.com"
     assert run(home, "users", "create", "--email", address)[0] == 0
     code, out, err = run(home, "keys", "rotate")
     assert (code, err) == (0, "")
-    assert "Every key is wrapped under epoch 2; 3 were wrapped anew." in out  # a user's, and the server's two
+    told = re.search(r"Every key is wrapped under epoch 2; ([0-9]+) were wrapped anew\.", out)
+    assert told
+    wrapped = int(told[1])
+    assert wrapped >= 3  # this user's, and the server's two
     assert f"Deleted from {home / 'keys'}: kek-1." in out
     assert f"Back up {home / 'keys'}/kek-2 now" in out
     code, out, _ = run(home, "keys", "rotate", "--keep-old", "--json")
     assert code == 0
-    assert json.loads(out) == {"epoch": 3, "rewrapped": 3, "removed": [], "left": [2]}
+    assert json.loads(out) == {"epoch": 3, "rewrapped": wrapped, "removed": [], "left": [2]}
     assert run(home, "users", "get", "--email", address)[0] == 0
     assert run(home, "users", "create", "--email", f"{secrets.token_hex(8)}@example.com")[0] == 0
     assert run(home, "doctor")[0] == 0

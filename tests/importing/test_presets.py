@@ -647,7 +647,7 @@ def test_row_of_another_form_is_a_bad_row(name: str, raw: dict[str, Any]) -> Non
     assert isinstance(row, Row)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(_NAMES, _THINGS, max_size=6))
 @pytest.mark.parametrize("name", PRESETS)
 def test_any_row_yields_a_row_or_a_bad_row(name: str, raw: dict[str, Any]) -> None:

@@ -212,25 +212,26 @@ async def test_rebuild_interrupts_neither_reads_nor_writes(backend: Backend, den
     assert all(rounds > 10 for rounds in await asyncio.gather(*using))
 
 
-async def test_upgrade_serves_old_tables_while_it_rebuilds(own_denizen: Denizen) -> None:
+async def test_upgrade_serves_old_tables_while_it_rebuilds(other_settings: Denizen) -> None:
     """Tables of an earlier version, as after an upgrade: the look-ups go on at once, the lists when they are built."""
-    async with connected(own_denizen.nats_url) as backend:
-        users = [await backend.create() for _ in range(3)]
-        await backend.query("GetUser", {"userId": users[2]["id"]}, Denizen_Min_Position="3")
-        with psycopg.connect(own_denizen.database_url) as owner:
+    async with connected(other_settings.nats_url) as backend:
+        word = a_word()
+        users = [await backend.create(profile={"displayName": word}) for _ in range(3)]
+        await backend.query("GetUser", {"userId": users[2]["id"]}, Denizen_Min_Position="latest")
+        with psycopg.connect(other_settings.database_url) as owner:
             owner.execute("update denizen.projections set version = version - 1 where name = 'users'")
             owner.execute("alter table denizen.users drop column search")
             owner.execute("drop table denizen.user_counts, denizen.user_words")
         listed = await backend.query("ListUsers", {})
         assert listed.code == "overloaded"
-        own_denizen.kill("projector")
+        other_settings.kill("projector")
         assert (await backend.query("GetUser", {"userId": users[0]["id"]})).body["id"] == users[0]["id"]
-        page = await backend.insist("users.v1.query.ListUsers", {"search": "example"})
+        page = await backend.insist("users.v1.query.ListUsers", {"search": word})
         assert page.body["total"] == 3
-        created = await backend.command("CreateUser", {"email": email()})
-        page = await backend.query("ListUsers", {}, Denizen_Min_Position=str(created.body["position"]))
+        created = await backend.command("CreateUser", {"email": email(), "profile": {"displayName": word}})
+        page = await backend.query("ListUsers", {"search": word}, Denizen_Min_Position=str(created.body["position"]))
         assert page.body["total"] == 4
-    with psycopg.connect(own_denizen.database_url) as owner:
+    with psycopg.connect(other_settings.database_url) as owner:
         versions = owner.execute("select name, version from denizen.projections").fetchall()
     assert dict(versions) == {each.name: each.version for each in projections.ALL}
 

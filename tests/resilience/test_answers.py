@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 from tests.resilience.test_stop import beside
 from tests.support.backend import Backend, Json, connected, email
 from tests.support.people import talking
-from tests.support.servers import Denizen
+from tests.support.servers import Denizen, freeze
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ async def test_self_query_never_says_user_not_found(own_denizen: Denizen) -> Non
     async with talking(own_denizen) as talk:
         known = await talk.member()
         await talk.fresh(known)
-        own_denizen.kill("projector", signal.SIGSTOP)
+        freeze(own_denizen.pids()["projector"])
         token = (await talk.sign_in(await talk.member()))["accessToken"]
         known_token = (await talk.sign_in(known))["accessToken"]
         asking = ("GetMe", "ListIdentities", "GetLoginHistory")

@@ -280,7 +280,7 @@ async def test_leaked_key_is_dropped_while_accounts_is_away(own_denizen: Denizen
         member = await talk.member()
         token = (await talk.sign_in(member))["accessToken"]
         verifier.verify(token)
-        own_denizen.kill("accounts", signal.SIGSTOP)
+        freeze(own_denizen.pids()["accounts"])
         home = Settings(home=own_denizen.home, database_url=SecretStr(own_denizen.database_url))
         database = Database(home, "keys")
         await ServerKeys(database, home, keys.load(home)).rotate("signing", at_once=True)

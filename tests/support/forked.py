@@ -11,6 +11,7 @@ is the process that forks; it ends when its standard input does. tests/support/f
 """
 
 import atexit
+import gc
 import io
 import os
 import runpy
@@ -32,7 +33,16 @@ _CLIENT = Path(__file__).with_name("forked_client.py")
 _REQUEST_SECONDS = 30
 """What a client has for its request, which it sends at once."""
 _SERVICES = ("accounts", "directory", "transfer", "projector", "relay", "mailer")
-_COMMANDS = ("run", "users", "sessions", "imports", "export", "events", "nats_users", "log", "doctor", "erasure")
+_COMMANDS = (
+    *("run", "users", "sessions", "imports", "import_undo", "export", "events", "keys", "nats_users", "log", "doctor"),
+    *("migrate", "projections", "erasure"),
+)
+_LATE = (
+    *("denizen.client", "denizen.exporting", "denizen.undoing", "denizen.importing.without_hashes"),
+    *("services.platform.process", "services.eventstore.migrations.at_start"),
+    *("typer._adapters", "rich.columns", "rich.markdown", "rich.panel", "rich.table", "rich.traceback"),
+)
+"""What is imported only once a command needs it."""
 
 
 def denizen(*arguments: str) -> list[str]:
@@ -182,7 +192,25 @@ def _run(request: bytes) -> None:
     sys.stdin = io.TextIOWrapper(open(0, "rb", closefd=False), encoding="utf-8")  # noqa: SIM115
     sys.stdout = _written(1, "strict")
     sys.stderr = _written(2, "backslashreplace")
-    runpy.run_module("services.cli", run_name="__main__", alter_sys=True)
+    code = 0
+    try:
+        runpy.run_module("services.cli", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if not isinstance(ended.code, int | None):
+            raise
+        code = ended.code or 0
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """End as the interpreter does, but do not take all modules apart: that would copy the memory of the parent."""
+    if threading.active_count() == 1:
+        atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+        with suppress(OSError, ValueError):  # The interpreter tries again, and says so.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 def _written(number: int, errors: str) -> io.TextIOWrapper:
@@ -193,9 +221,12 @@ def _written(number: int, errors: str) -> io.TextIOWrapper:
 def main() -> None:
     for module in (*(f"{each}.service" for each in _SERVICES), *(f"cli.{each}" for each in _COMMANDS)):
         import_module(f"services.{module}")
-    import_module("services.platform.process")
-    import_module("denizen")
+    for module in _LATE:
+        import_module(module)
     assert threading.active_count() == 1, "a fork would lose the threads"
+    # Otherwise each child would look through all objects when it ends, and copy the memory in which they lie.
+    gc.collect()
+    gc.freeze()
     path = Path(sys.argv[1])
     # The path appears when it can be connected to.
     early = path.with_suffix(".early")

@@ -54,9 +54,17 @@ def eventually(condition: Callable[[], Any], seconds: float = 30, what: str = "i
 
 
 def freeze(pid: int) -> None:
-    """Stop a process, and wait until it has stopped: on a busy machine it may go on for a while after the signal."""
+    """Stop a process with all its threads, which on a busy machine run on for a while after the signal."""
+
+    def is_stopped() -> bool:
+        try:
+            stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        except OSError:
+            return False  # A thread has ended since its directory was listed.
+        return {stat.rpartition(")")[2].split()[0] for stat in stats} == {"T"}
+
     os.kill(pid, signal.SIGSTOP)
-    eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, what=f"the stop of process {pid}")
+    eventually(is_stopped, what="the stop of every thread")
 
 
 _databases = count(1)
@@ -170,10 +178,7 @@ class Denizen:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal one child; its pid."""
         pid = self.pids()[name]
-        if number == signal.SIGSTOP:
-            freeze(pid)
-        else:
-            os.kill(pid, number)
+        os.kill(pid, number)
         return pid
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:

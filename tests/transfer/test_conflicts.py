@@ -122,7 +122,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield made
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(there=_ROWS, rows=_ROWS, choice=st.sampled_from(["fail", "skip", "update"]))
 def test_dry_run_predicts_the_import(
     runner: asyncio.Runner, database_url: str, there: list[Json], rows: list[Json], choice: str

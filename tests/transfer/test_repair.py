@@ -359,7 +359,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield made
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wrong=_rows(), right=_rows())
 def test_repaired_import_equals_the_right_one(
     runner: asyncio.Runner, database_url: str, wrong: Json, right: Json

@@ -159,7 +159,7 @@ def _exported(form: ExportForm, rows: list[tuple[str, str | None]]) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["jsonl", "json", "csv"])
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(users=st.lists(USERS, max_size=4))
 def test_exported_users_are_imported_unchanged(runner: asyncio.Runner, form: ExportForm, users: list[Json]) -> None:
     async def check() -> None:
