@@ -146,7 +146,7 @@ def test_events_tail_prints_new_events(shell: Shell) -> None:
     ids = (json.loads(line)["userId"] for line in tail.stdout)
     assert user["id"] in ids
     tail.send_signal(signal.SIGINT)
-    tail.communicate(timeout=10)
+    tail.communicate(timeout=60)
     assert tail.returncode == 0
 
 

@@ -78,7 +78,7 @@ def test_rebuild_with_the_wrong_keys_changes_nothing(denizen: Denizen, tmp_path:
 def test_rebuild_that_is_interrupted_leaves_the_live_tables(shell: Shell, denizen: Denizen) -> None:
     rebuild = shell.start("projections", "rebuild")
     rebuild.send_signal(signal.SIGINT)
-    rebuild.communicate(timeout=30)
+    rebuild.communicate(timeout=60)
     assert rebuild.returncode != 0
     with psycopg.connect(denizen.database_url) as owner:
         assert owner.execute("select from pg_tables where schemaname = 'denizen_rebuild'").fetchall() == []

@@ -36,7 +36,7 @@ class Operator(Shell):
             env=self.environment,
             input=text.encode() if isinstance(text, str) else text,
             capture_output=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
         return done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -66,7 +66,7 @@ class Operator(Shell):
                 shown += os.read(ours, 1000).decode(errors="replace")
             os.write(ours, f"{answer}\n".encode())
             shown += os.read(ours, 1000).decode(errors="replace")
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=60)
         while more := _read(ours):
             shown += more
         os.close(ours)

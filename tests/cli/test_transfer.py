@@ -199,7 +199,7 @@ def test_import_reads_standard_input_and_gzip(shell: Shell, client: contract.Cli
         env=shell.environment,
         input=packed,
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, json.loads(done.stdout)["created"]) == (0, 2), done.stderr
@@ -274,7 +274,7 @@ def test_import_reads_a_pipe(shell: Shell) -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         pipe.write(gzip.compress(json.dumps(users(1)[0]).encode()))
-    out, _ = began.communicate(timeout=30)
+    out, _ = began.communicate(timeout=60)
     assert (began.returncode, json.loads(out)["created"]) == (0, 1)
 
 
@@ -355,7 +355,7 @@ def test_import_stopped_by_ctrl_c_resumes(shell: Shell, denizen: Denizen, tmp_pa
 
         eventually(first_chunk, 30, "a chunk")
         began.send_signal(signal.SIGINT)
-        out, err = began.communicate(timeout=10)
+        out, err = began.communicate(timeout=60)
         assert (began.returncode, out, err) == (1, "", "stopped; the same command goes on from there\n")
         done = shell.json("import", str(file), "--results", str(kept))
         assert done["created"] == 150
@@ -387,7 +387,7 @@ def test_import_stops_by_ctrl_c_while_standard_input_is_silent(shell: Shell) -> 
 
     eventually(waiting, what="the import")
     began.send_signal(signal.SIGINT)
-    assert began.wait(10) == 1
+    assert began.wait(60) == 1
     assert began.stderr is not None
     assert began.stderr.read() == b"stopped\n"
     for each in (began.stdin, began.stdout, began.stderr):
@@ -543,7 +543,7 @@ def test_stopped_export_leaves_no_part(denizen: Denizen, silent: str, tmp_path: 
     began = Shell(denizen.home, DENIZEN_NATS_URL=silent).start("export", "--json", "-o", str(output))
     eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
     began.send_signal(number)
-    out, err = began.communicate(timeout=10)
+    out, err = began.communicate(timeout=60)
     assert (began.returncode, out, json.loads(err)["error"]["code"]) == (128 + number, "", "stopped")
     assert list(tmp_path.iterdir()) == []
 
@@ -558,7 +558,7 @@ def test_export_under_nohup_outlives_its_terminal(denizen: Denizen, silent: str,
     eventually(lambda: list(tmp_path.iterdir()), what="a part of the file")
     began.send_signal(signal.SIGHUP)
     began.send_signal(signal.SIGTERM)
-    assert began.wait(10) == 128 + signal.SIGTERM
+    assert began.wait(60) == 128 + signal.SIGTERM
 
 
 @pytest.mark.parametrize("count", [20, 400])

@@ -118,5 +118,5 @@ def test_shell_command_works(line: str, environment: dict[str, str], running: li
                 check=True,
             )
         process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err

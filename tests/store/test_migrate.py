@@ -39,7 +39,7 @@ def test_concurrent_migrations_of_a_new_cell_succeed(postgres: Postgres) -> None
         subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         for _ in range(2)
     ]
-    outputs = [process.communicate(timeout=30)[0].decode() for process in processes]
+    outputs = [process.communicate(timeout=60)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs
     assert tables(url, "twice") >= {"events", "log_head", "claims", "data_keys", "commands", "key_checks"}
     with psycopg.connect(url, options="-c search_path=twice -c role=twice_app") as connection:

@@ -452,7 +452,7 @@ def command(home: Path, url: str | None, *arguments: str) -> tuple[int, str, str
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr
