@@ -521,12 +521,12 @@ def in_shell(shell: Shell, command: str) -> tuple[int, str, str]:
 
 def test_exports_that_fail_leave_no_part(shell: Shell, client: contract.Client) -> None:
     client.auth.users.import_users(users(1200, metadata={"text": "x" * 3000}))
-    full = 'for n in 1 2 3 4 5; do $DENIZEN export > /dev/full; echo "$?"; done'
+    full = 'for n in 1 2 3; do $DENIZEN export > /dev/full; echo "$?"; done'
     code, out, err = in_shell(shell, full)
-    assert (code, out) == (0, "1\n" * 5)
-    assert err == "standard output cannot be written: No space left on device\n" * 5
-    code, out, err = in_shell(shell, "for n in 1 2 3 4 5; do $DENIZEN export | head -c 1; done")
-    assert (code, out, err) == (0, "{" * 5, "")
+    assert (code, out) == (0, "1\n" * 3)
+    assert err == "standard output cannot be written: No space left on device\n" * 3
+    code, out, err = in_shell(shell, "for n in 1 2 3; do $DENIZEN export | head -c 1; done")
+    assert (code, out, err) == (0, "{" * 3, "")
     assert shell.run("export", "--fields", "id")[0] == 0
 
 
