@@ -102,7 +102,7 @@ def test_doctor_waits_once_for_servers_that_do_not_answer(tmp_path: Path) -> Non
         found = doctor(nowhere)
     # Each of 15 checks waits for three seconds.
     assert time.monotonic() - began < 30
-    assert [name for name, each in found.items() if each["ok"]] == ["files"]
+    assert [name for name, each in found.items() if each["ok"]] == ["files", "websocket"]
 
 
 # --- services that hang ---------------------------------------------------------------------------------------------

@@ -17,7 +17,10 @@ from services.eventstore.migrations.roles import GRANTS, SERVICES
 from tests.support.servers import Denizen, eventually
 
 SERVERS = ("postgres", "nats", "smtp")
-FOR_ALL = {"DENIZEN_HOME", "DENIZEN_NATS_PORT", "DENIZEN_NATS_URL", "DENIZEN_DATABASE_URL"}
+FOR_ALL = {
+    *("DENIZEN_HOME", "DENIZEN_NATS_PORT", "DENIZEN_NATS_URL", "DENIZEN_DATABASE_URL"),
+    *("DENIZEN_NATS_WEBSOCKET", "DENIZEN_NATS_WEBSOCKET_ORIGINS"),
+}
 SIGNAL, RESPONDER = "DENIZEN_NATS_SIGNAL_PASSWORD", "DENIZEN_NATS_RESPONDER_PASSWORD"
 KNOWN: Mapping[str, set[str]] = {
     "postgres": set(),
