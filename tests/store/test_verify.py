@@ -153,7 +153,7 @@ def run(url: str, *arguments: str) -> tuple[int, str]:
 
 async def test_log_verify_of_a_damaged_log_exits_with_one(log_url: str) -> None:
     code, output = run(log_url, "--json")
-    whole = {"intact": True, "head": COUNT, "events": COUNT, "findings": [], "snapshotsCompared": False}
+    whole: dict[str, Any] = {"intact": True, "head": COUNT, "events": COUNT, "findings": [], "snapshotsCompared": False}
     assert (code, orjson.loads(output)) == (0, whole)
     tamper(log_url, CHANGED["public"])
     code, output = run(log_url, "--json")
