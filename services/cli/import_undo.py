@@ -10,6 +10,7 @@ import typer
 from services.cli import show
 from services.cli.arguments import AsJson, asking, has_terminal
 from services.cli.environment import operator
+from services.cli.errors import failed
 
 if TYPE_CHECKING:
     from denizen.undoing import UndoSummary
@@ -38,19 +39,18 @@ def undo(
             typer.confirm(f"Erase the users that the import {import_id} created?", abort=True, err=True)
     with _bar() as advance, operator() as denizen:
         summary = denizen.auth.users.undo_import(import_id, on_progress=advance)
+    if not (summary.undone or summary.gone or summary.kept):
+        raise failed(f"No user was created by an import of the name {summary.import_id}.", "import_not_found")
     if as_json:
         kept = [each.model_dump(by_alias=True) for each in summary.users]
         counts = {"undone": summary.undone, "gone": summary.gone, "kept": summary.kept}
         show.json({"importId": import_id, **counts, "users": kept})
     else:
         _tell(summary)
-    raise typer.Exit(1 if summary.kept or not (summary.undone or summary.gone) else 0)
+    raise typer.Exit(1 if summary.kept else 0)
 
 
 def _tell(summary: "UndoSummary") -> None:
-    if not (summary.undone or summary.gone or summary.kept):
-        show.say(f"No user was created by an import of the name {summary.import_id}.", err=True)
-        return
     show.say(f"{summary.undone:,} undone, {summary.gone:,} erased before, {summary.kept:,} kept")
     if summary.gone and not summary.undone:
         show.say("This import was undone before; there was nothing left to do.", err=True)

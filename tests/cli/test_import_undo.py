@@ -68,6 +68,8 @@ def test_undo_of_an_unknown_import_says_so(shell: Shell) -> None:
     code, out, err = shell.run("import", "undo", name(), "--yes")
     assert (code, out) == (1, "")
     assert "No user was created by an import of the name" in err
+    code, out, err = shell.run("import", "undo", name(), "--yes", "--json")
+    assert (code, out, json.loads(err)["error"]["code"]) == (1, "", "import_not_found")
 
 
 def test_file_named_undo_is_imported_by_its_path(shell: Shell, tmp_path: Path) -> None:

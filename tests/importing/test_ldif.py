@@ -50,7 +50,8 @@ def test_what_ldapsearch_adds_is_no_entry() -> None:
     [
         (b"dn: uid=x\nchangetype: modify\nreplace: mail\nmail: x\n-\n", "ldapsearch -LLL"),
         (b"dn: uid=x\nchangetype: delete\n", "not entries"),
-        (b"dn: uid=x\njpegPhoto:< file:///etc/passwd\n", "in another file"),
+        (b"dn: uid=x\nuserPassword:< file:///etc/passwd\n", "the value of userpassword is in another file"),
+        (b"dn: uid=x\nmail:< file:///etc/passwd\n", "the value of mail is in another file"),
         (b"dn: uid=x\nuserPassword:: ***\n", "not base64"),
         (b"uid: x\nmail: y\n", "does not begin with one dn"),
         (b"dn: a\ndn: b\n", "does not begin with one dn"),
@@ -68,6 +69,12 @@ def test_broken_entry_costs_itself_only(broken: bytes, words: str) -> None:
     assert isinstance(bad, BadRow)
     assert bad.line >= 4
     assert words in bad.message
+
+
+def test_value_in_another_file_costs_its_attribute_only() -> None:
+    """`ldapsearch -t` writes photos so."""
+    (entry,) = entries("dn: uid=x\nuid: x\njpegPhoto:< file:///tmp/ldapsearch-jpegPhoto-x\n")
+    assert (entry["uid"], "jpegphoto" in entry, "jpegphoto in another file" in entry) == ("x", False, True)
 
 
 _VALUES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)

@@ -290,6 +290,11 @@ def test_fusionauth_user_who_has_expired_is_deactivated() -> None:
     assert (row.user["status"], row.not_taken) == ("DEACTIVATED", [])
 
 
+def test_fusionauth_further_languages_are_told() -> None:
+    row = row_of("fusionauth", {"email": "a@example.com", "insertInstant": 1, "preferredLanguages": ["en_GB", "fr"]})
+    assert (row.user["profile"]["locale"], [name for name, _ in row.not_taken]) == ("en-GB", ["preferredLanguages"])
+
+
 def test_entra_names_of_powershell_are_read() -> None:
     raw = {
         "Id": "1",

@@ -148,6 +148,8 @@ def test_report_with_another_name_in_each_row_stays_small() -> None:
         ("_id.$oid", "_id.$oid"),
         ("identities.3.linkedAt", "identities.linkedAt"),
         ("ada@example.com", "(a name that is not shown)"),
+        ("usercertificate;binary", "usercertificate;binary"),
+        ("jpegphoto in another file", "jpegphoto in another file"),
         ("+43 660 1234567", "(a name that is not shown)"),
         ("user12345", "(a name that is not shown)"),
         ("a\x1b[31mred", "(a name that is not shown)"),

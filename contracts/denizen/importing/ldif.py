@@ -16,6 +16,10 @@ _LINE = 100
 """Octets that a line takes in memory beside its text."""
 
 
+_ESSENTIAL = frozenset({"changetype", "dn", "mail", "objectclass", "userpassword"})
+"""Attributes without which an entry would become another user, or one without their password."""
+
+
 class _Fault(Exception):
     """Why an entry cannot be read."""
 
@@ -115,7 +119,12 @@ def _attribute(line: str) -> tuple[str, str]:
     if not colon or not name or " " in name:
         raise _Fault("a line of the entry is no `attribute: value`: export the entries with ldapsearch -LLL or slapcat")
     if value.startswith("<"):
-        raise _Fault("the value of an attribute is in another file (a URL): export it with the values in the file")
+        if name.lower() in _ESSENTIAL:
+            raise _Fault(
+                f"the value of {name.lower()} is in another file (a URL): export it with the values in the file"
+            )
+        # No preset reads a name of this form, so the report tells it as not taken, and the entry stays a user.
+        return f"{name.lower()} in another file", "-"
     if not value.startswith(":"):
         return name.lower(), value.lstrip(" ")
     encoded = value[1:].strip(" ")

@@ -19,7 +19,7 @@ _OTHERS = "(other fields)"
 _HIDDEN = "(a name that is not shown)"
 _NAMES = 2_000
 """Names of fields whose printable form is remembered."""
-_SEGMENT = re.compile(r"[^\W\d][\w $:/-]{0,62}|\$[a-z]{1,20}")
+_SEGMENT = re.compile(r"[^\W\d][\w $:;/-]{0,62}|\$[a-z]{1,20}")
 _MANY_DIGITS = re.compile(r"(?:\d\D*){5}")
 _INDEX = re.compile(r"\.[0-9]+(?=\.|$)")
 

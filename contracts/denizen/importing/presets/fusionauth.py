@@ -8,6 +8,7 @@ from typing import Any, cast
 from denizen.importing import hashes
 from denizen.importing.presets.system import (
     SECOND_FACTORS,
+    SEVERAL,
     UNKNOWN_VERIFICATION,
     apart,
     in_the_clear,
@@ -44,6 +45,8 @@ def user(raw: Json) -> Json:
     if raw.get("verified") is None:
         change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     languages = array(raw, "preferredLanguages")
+    if len(languages) > 1:
+        leave(raw, SEVERAL, "preferredLanguages")
     kept = kept_with({}, raw, username="username", phone="mobilePhone", birthDate="birthDate")
     kept = apart(kept, raw, "data", section(raw, "data"), _DATA)
     if registrations := array(raw, "registrations"):

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from denizen.importing.presets.system import UNKNOWN_VERIFICATION, held, in_the_clear, names
+from denizen.importing.presets.system import SEVERAL, UNKNOWN_VERIFICATION, held, in_the_clear, names
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import compact
@@ -24,7 +24,6 @@ _OPERATIONAL = ("creatorsname", "entrycsn", "structuralobjectclass", "subschemas
 """Attributes that come with all operational ones (`+`), as locks do: beside them, an entry without a lock has none."""
 _FIRST_TICK = datetime(1601, 1, 1, tzinfo=UTC)
 """Active Directory counts tenths of microseconds since then."""
-_FURTHER = "the attribute has several values: the first one is taken over"
 _SCHEME = re.compile(r"\{(CRYPT|ARGON2|BCRYPT)\}", re.IGNORECASE)
 
 
@@ -68,7 +67,7 @@ def _all(raw: Json, name: str) -> list[str]:
 def _first(raw: Json, name: str) -> str | None:
     values = _all(raw, name)
     if len(values) > 1:
-        leave(raw, _FURTHER, name)
+        leave(raw, SEVERAL, name)
     return next(iter(values), None)
 
 

@@ -16,6 +16,7 @@ Preset = Callable[[Json], Json | None]
 _SHORTEST = 8
 """Characters of a password (services/passwords/policy.py)."""
 SECOND_FACTORS = "second factors are not taken over: users set them up again"
+SEVERAL = "there are several values: the first one is taken over"
 OTHER_ADDRESSES = "the user has other addresses: the primary one alone is taken over"
 UNKNOWN_VERIFICATION = "the file does not say whether the address is verified: taken for unverified"
 UNKNOWN_STATUS = "the file does not say whether the user is enabled: taken for blocked"
