@@ -85,7 +85,7 @@ class SearchText(NamedTuple):
 
     Attributes:
         email: what a list by e-mail is sorted by.
-        name: what a list by name is: the display name, else first and last name; who has none comes last.
+        name: what a list by name is: the display name, else first and last name; users without a name come last.
         search: the pieces of e-mail and names between white space, and the words in them, a space before each:
             ` ada.lovelace@example.com ada lovelace example com`. So a term without white space is part of a field
             where it is part of this text, and begins a word where it follows a space. Names that may be written

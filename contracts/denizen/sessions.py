@@ -98,7 +98,7 @@ class Me:
     async def change_email(
         self, email: str, *, current_password: str | None = None, **options: Unpack[CommandOptions]
     ) -> User:
-        """Send a code to a new address. A user with a password gives it. Raises EmailTaken, InvalidCredentials."""
+        """Send a code to a new address. A user with a password must give it. Raises EmailTaken, InvalidCredentials."""
         return await self._change("ChangeEmail", {"email": email} | _proof(current_password), options)
 
     async def change_password(

@@ -95,7 +95,7 @@ def rotate_signing(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Sign access tokens with a new key. Those that are out stay good until they expire, unless --at-once.
+    """Sign access tokens with a new key. Tokens that the old key signed stay valid until they expire, unless --at-once.
 
     The new key is published at once and signs a little later, when every service and verifier has learned it.
     """

@@ -31,8 +31,9 @@ LOST = (
 )
 """The connection is gone, or the server gave the transaction up."""
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
-"""What is off: a plan is kept until the tables are analyzed, and one that was made while they were small would read
-them from end to end, for each row of another one perhaps (0.5 s for a read of the log, measured at 20,000 users)."""
+"""The ways of planning that are switched off. A plan is kept until the tables are analyzed: one that was made while a
+table was small would read it from end to end, perhaps once for each row of another table (a read of the log took 0.5 s
+at 20,000 users)."""
 WHOLE_TABLES: Mapping[str, str] = dict.fromkeys(_BY_INDEX, "on")
 """Options of a connection that reads tables as a whole."""
 

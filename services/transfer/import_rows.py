@@ -175,7 +175,7 @@ class RowImport:
             said[row.index] = refusal = _refusal(None if row.user_id in made_by else kind)
             kept.append(Append("", 0, (), {}, at, command_id=self._key(row), refusal=refusal.body()))
         if kept and self._call.repeatable:
-            await self._store.append(kept)  # A repeat is refused alike, whatever has become free since.
+            await self._store.append(kept)  # A repeat gets the same refusal, even if an address was freed meanwhile.
         return said
 
     def _append(self, row: ImportRow, now: datetime) -> Append:
