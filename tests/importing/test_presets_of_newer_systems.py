@@ -271,6 +271,13 @@ def test_entra_sample_keeps_names_and_holds(name: str) -> None:
     assert "emailVerified" in told(name, "entra")[1]
 
 
+@pytest.mark.parametrize("phones", [["+1 425 555 0109", "+1 425 555 0110"], "+1 425 555 0109"])
+def test_entra_business_phones_are_kept(phones: Any) -> None:
+    raw = {"userPrincipalName": "a@example.com", "accountEnabled": True, "businessPhones": phones}
+    row = row_of("entra", raw)
+    assert (row.user["appMetadata"], row.not_taken) == ({"businessPhones": phones}, [])
+
+
 def test_entra_user_not_said_to_be_enabled_is_refused() -> None:
     *_, bad = read(SAMPLES / "entra.json", preset="entra")
     assert isinstance(bad, BadRow)

@@ -50,7 +50,9 @@ def user(raw: Json) -> Json:
         signing_in = array(raw, name("identities"))
     else:
         leave(raw, "identities are read from the JSON of Microsoft Graph only", name("identities"))
-    kept = {field: text(raw, name(field)) for field in _KEPT}
+    kept: Json = {field: text(raw, name(field)) for field in _KEPT}
+    phones = name("businessPhones")
+    kept["businessPhones"] = array(raw, phones) if isinstance(raw.get(phones), list) else text(raw, phones)
     email = text(raw, name("mail")) or _of_identities(signing_in) or _other(raw, name) or _of_principal(principal)
     kept["userPrincipalName"] = principal if principal != email else None
     return compact(
