@@ -98,7 +98,7 @@ def export(
     position = octets = 0
     _end_by_signals()
     with ExitStack() as stack:
-        file = stack.enter_context(_output(output, private=with_hashes))
+        file, part = _opened(stack, output, private=with_hashes)
         advance = stack.enter_context(_bar())
         shown = _shown(format) if file.isatty() else bytes
         if bom:
@@ -109,6 +109,10 @@ def export(
             _write(file, shown(piece.data), output)
             position, octets = piece.position, octets + len(piece.data)
             advance(octets)
+        if output is not None:
+            file.close()
+        if output is not None and part is not None:
+            part.replace(output.resolve())
     if as_json:
         show.say(f'{{"position": {position}, "octets": {octets}}}', err=True)
     else:
@@ -134,32 +138,28 @@ def _end_by_signals() -> None:
         signal.signal(each, end)
 
 
-@contextmanager
-def _output(path: Path | None, *, private: bool) -> Generator[IO[bytes]]:
-    """The file to write to: one beside the one that is there, whose place it takes at the end.
+def _opened(stack: ExitStack, path: Path | None, *, private: bool) -> tuple[IO[bytes], Path | None]:
+    """The file to write to, and its temporary name if it takes the place of another one at the end.
 
-    `private`: only the owner of the file can read it.
+    `stack`: removes what is not whole. A signal can end the command between any two steps, so this is known before the
+    file is made. `private`: only the owner of the file can read it.
     """
     if path is None:
         if sys.stdout is None:
             raise typer.BadParameter("standard output is closed", param_hint="--output")
-        yield sys.stdout.buffer
-        return
-    with ExitStack() as stack:
-        try:
-            part = _part(path)
-            file = stack.enter_context(open(part or path, "xb" if part else "wb", opener=_private if private else None))
-            if part is not None:
-                stack.callback(part.unlink, missing_ok=True)
-                if path.exists() and not private:
-                    shutil.copymode(path, part)
-        except OSError as error:
-            raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--output") from error
-        stack.callback(shut, file)
-        yield file
-        file.close()
+        return sys.stdout.buffer, None
+    try:
+        part = _part(path)
         if part is not None:
-            part.replace(path.resolve())
+            stack.callback(part.unlink, missing_ok=True)
+        opener = _private if private else None
+        file = stack.enter_context(open(part or path, "xb" if part else "wb", opener=opener))  # noqa: SIM115 - closed by the caller's stack
+        stack.callback(shut, file)
+        if part is not None and path.exists() and not private:
+            shutil.copymode(path, part)
+    except OSError as error:
+        raise typer.BadParameter(f"{path}: {error.strerror}", param_hint="--output") from error
+    return file, part
 
 
 def _part(path: Path) -> Path | None:
