@@ -54,6 +54,14 @@ class AsyncClient:
         self._transport.open()
         await self._transport.connection()
 
+    def see_latest(self) -> None:
+        """Let the next query show all that is committed when it arrives, whichever client wrote it.
+
+        For word of a change that came another way than by this client's own replies and events. The query waits until
+        the read models have it, or raises StaleRead.
+        """
+        self._transport.see_latest()
+
     async def close(self) -> None:
         """Stop the subscriptions, and disconnect. Calls raise RuntimeError from then on."""
         try:
@@ -104,6 +112,10 @@ class Client:
     def connect(self) -> None:
         """Connect now rather than at the first call. Raises NoAnswer and its kinds."""
         self._thread.run(self._client.connect())
+
+    def see_latest(self) -> None:
+        """As AsyncClient.see_latest."""
+        self._client.see_latest()
 
     def close(self) -> None:
         """Disconnect, and end the thread. Twice is harmless."""

@@ -49,6 +49,11 @@ class Seen:
             self._number = position
             self._notes += 1
 
+    def latest(self) -> None:
+        """Demand, until a query has shown it, what is committed when a query arrives."""
+        self._opaque = h.LATEST
+        self._notes += 1
+
     def demand(self) -> dict[str, str]:
         """The header by which a query shows all of it."""
         if self._opaque is None:

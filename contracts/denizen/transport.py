@@ -183,6 +183,10 @@ class Transport(KeptConnection):
         """Note a log position that the client has seen: its later queries show at least that."""
         self._seen.number(position)
 
+    def see_latest(self) -> None:
+        """The next query shows all that is committed when it arrives."""
+        self._seen.latest()
+
     async def _ask(
         self,
         subject: str,

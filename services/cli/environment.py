@@ -52,6 +52,7 @@ def client(**options: Any) -> Generator["Client"]:
 
     try:
         with Client(nats_servers(), **options) as connected:
+            connected.see_latest()  # Else a script's second command could miss what its first one did.
             yield connected
     except DenizenError as error:
         raise errors.refused(error) from error

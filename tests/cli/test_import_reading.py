@@ -35,6 +35,7 @@ def test_windows_1252_is_imported_once_its_encoding_is_named(
         "--encoding windows-1252 for files of Excel\n"
     )
     assert shell.json("import", str(file), "--encoding", "windows-1252")["created"] == 2
+    client.see_latest()
     user = client.auth.users.get_by_email(address)
     assert user is not None
     assert user.profile.first_name == "Jürgen"
@@ -49,6 +50,7 @@ def test_file_with_a_map_is_imported(shell: Shell, client: contract.Client, tmp_
     assert code == 1
     assert "use --dates dmy or --dates mdy" in err
     assert shell.json(*mapped, "--dates", "dmy")["created"] == 1  # Another job than without.
+    client.see_latest()
     user = client.auth.users.get_by_email(f"{who}@example.com")
     assert user is not None
     assert user.created_at.isoformat().startswith("2024-04-03")

@@ -91,6 +91,7 @@ def test_import_of_odd_profiles_takes_every_user(
     assert (done["created"], done["failed"]) == (count, 0)
     told = done["report"]["changed"]
     assert sum(each["count"] for each in told if each["field"].startswith("profile.")) == count
+    client.see_latest()
     for each in results(kept):
         (change,) = [each for each in each["changed"] if each["field"].startswith("profile.")]
         key = change["message"].rpartition(" ")[2]
@@ -158,6 +159,7 @@ def test_import_verified_decides_on_all_addresses(
     file, kept = written(tmp_path / "users.jsonl", rows), tmp_path / "results.jsonl"
     done = shell.json("import", str(file), "--verified", verified, "--results", str(kept))
     assert done["created"] == 3
+    client.see_latest()
     shown = [client.auth.users.get(each["userId"]) for each in results(kept)]
     assert "".join(user.status[0] for user in shown) == statuses
     assert [user.email_verified for user in shown] == [status == "A" for status in statuses]

@@ -41,7 +41,7 @@ def test_undo_lists_the_users_that_stay(shell: Shell, denizen: Denizen, tmp_path
     rows = users(3)
     job = in_use(shell, written(tmp_path / "users.jsonl", rows))
     with contract.Client(denizen.nats_url) as client:
-        client.auth.users.create(email=f"{name()}@example.com")  # So that it reads what the import did.
+        client.see_latest()
         kept = client.auth.users.get_by_email(rows[1]["email"])
         client.auth.users.block(kept.id)
     code, out, err = shell.run("import", "undo", job, "--yes", "--json")
@@ -96,7 +96,7 @@ def test_repair_names_what_was_not_changed(shell: Shell, denizen: Denizen, tmp_p
     rows = users(2)
     in_use(shell, written(tmp_path / "users.jsonl", rows))
     with contract.Client(denizen.nats_url) as client:
-        client.auth.users.create(email=f"{name()}@example.com")
+        client.see_latest()
         user = client.auth.users.get_by_email(rows[0]["email"])
         client.auth.users.update(user.id, metadata={"n": 77})
     right = written(tmp_path / "right.jsonl", [{**each, "metadata": {"n": 5}} for each in rows])

@@ -91,6 +91,8 @@ async def _run(url: str, table: list[Json]) -> dict[str, list[str]]:
     async def outcomes_of(user: str, case: Json) -> tuple[str, list[Json]]:
         timeout = case.get("client", {}).get("timeout", 20)
         async with places, AsyncClient(url, user=user, password="any", timeout=timeout) as client:
+            if case.get("client", {}).get("seesLatest"):
+                client.see_latest()
             return case["name"], [await _outcome(client, call) for call in case["calls"]]
 
     async with responding(url, scenes):

@@ -8,6 +8,7 @@ import time
 import pytest
 from nats.aio.msg import Msg
 
+from tests.cli.test_commands import Shell
 from tests.resilience.test_stop import beside
 from tests.support.backend import Backend, Json, connected, email
 from tests.support.people import talking
@@ -100,3 +101,16 @@ async def test_self_query_never_says_user_not_found(own_denizen: Denizen) -> Non
         await asyncio.sleep(0)
         own_denizen.kill("projector", signal.SIGCONT)
         assert [reply.code for reply in await asyncio.gather(*waiting)] == [""] * 3
+
+
+@pytest.mark.embedded
+@pytest.mark.slow
+async def test_command_line_never_misses_what_an_earlier_command_wrote(own_denizen: Denizen) -> None:
+    shell = Shell(own_denizen.home)
+    freeze(own_denizen.pids()["projector"])
+    user = shell.json("users", "create", "--email", email())
+    code, out, err = shell.run("users", "get", user["id"])
+    assert (code, out) == (1, "")
+    assert "stale_read" in err
+    own_denizen.kill("projector", signal.SIGCONT)
+    assert shell.json("users", "get", user["id"])["email"] == user["email"]

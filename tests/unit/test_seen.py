@@ -55,3 +55,16 @@ def test_seen_query_that_crossed_a_write_covers_nothing() -> None:
     seen.note(A, seen.mark(), covers=True)
     seen.note("9", before, covers=True)
     assert demanded(seen) == h.LATEST
+
+
+def test_seen_latest_is_demanded_until_a_query_has_shown_it() -> None:
+    seen = Seen()
+    seen.latest()
+    seen.note("7", seen.mark(), covers=False)
+    assert demanded(seen) == h.LATEST, "a command shows nothing of what others wrote"
+    before = seen.mark()
+    seen.latest()
+    seen.note("8", before, covers=True)
+    assert demanded(seen) == h.LATEST, "this query was sent before"
+    seen.note("9", seen.mark(), covers=True)
+    assert demanded(seen) == "9"

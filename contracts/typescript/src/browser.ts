@@ -88,6 +88,11 @@ export class Client implements AsyncDisposable {
     await this.#transport.connection(new Bounds(this.#timeout, signal));
   }
 
+  /** As `seeLatest` of the client for services. */
+  seeLatest(): void {
+    this.#transport.seeLatest();
+  }
+
   /** Disconnect. Calls throw an Error from then on. Twice is harmless. */
   async close(): Promise<void> {
     await this.#transport.close();

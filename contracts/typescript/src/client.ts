@@ -56,6 +56,16 @@ export class Client implements AsyncDisposable {
     await this.#transport.connection(new Bounds(this.#timeout, signal));
   }
 
+  /**
+   * Let the next query show all that is committed when it arrives, whichever client wrote it.
+   *
+   * For word of a change that came another way than by this client's own replies and events. The query waits until
+   * the read models have it, or throws StaleRead.
+   */
+  seeLatest(): void {
+    this.#transport.seeLatest();
+  }
+
   /** Stop every subscription, and disconnect. Calls throw an Error from then on. Twice is harmless. */
   async close(): Promise<void> {
     await this.auth.events.stop();

@@ -51,6 +51,12 @@ export class Seen {
     }
   }
 
+  /** Demand, until a query has shown it, what is committed when a query arrives. */
+  latest(): void {
+    this.#opaque = LATEST;
+    this.#notes += 1;
+  }
+
   /** The header by which a query shows all of it. */
   demand(): Record<string, string> {
     if (this.#opaque !== undefined) return { [MIN_POSITION]: this.#number > 0 ? LATEST : this.#opaque };

@@ -258,6 +258,11 @@ export class Transport {
     this.#seen.number(position);
   }
 
+  /** The next query shows all that is committed when it arrives. */
+  seeLatest(): void {
+    this.#seen.latest();
+  }
+
   /**
    * Ask until there is an answer or the time is over: the command id makes a repeat harmless.
    *

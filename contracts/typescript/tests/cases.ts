@@ -18,7 +18,7 @@ interface Call {
 }
 interface Case {
   name: string;
-  client?: { timeout?: number };
+  client?: { timeout?: number; seesLatest?: boolean };
   calls: Call[];
 }
 type Method = (...given: unknown[]) => unknown;
@@ -95,9 +95,10 @@ async function outcome(client: Client, call: Call): Promise<object> {
   }
 }
 
-async function run(user: string, { name, client: { timeout = 20 } = {}, calls }: Case): Promise<void> {
+async function run(user: string, { name, client: { timeout = 20, seesLatest = false } = {}, calls }: Case): Promise<void> {
   const servers = setting("DENIZEN_NATS_URL");
   await using client = new Client({ servers, user, password: "any", timeout: timeout * 1000 });
+  if (seesLatest) client.seeLatest();
   const outcomes = [];
   for (const call of calls) outcomes.push(await outcome(client, call));
   process.stdout.write(`${JSON.stringify({ name, outcomes })}\n`);
