@@ -95,7 +95,10 @@ async function outcome(client: Client, call: Call): Promise<object> {
   }
 }
 
-async function run(user: string, { name, client: { timeout = 20, seesLatest = false } = {}, calls }: Case): Promise<void> {
+async function run(
+  user: string,
+  { name, client: { timeout = 20, seesLatest = false } = {}, calls }: Case,
+): Promise<void> {
   const servers = setting("DENIZEN_NATS_URL");
   await using client = new Client({ servers, user, password: "any", timeout: timeout * 1000 });
   if (seesLatest) client.seeLatest();
