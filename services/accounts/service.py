@@ -56,7 +56,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     ours = [operation for operation in OPERATIONS.values() if operation.service == "accounts"]
     server = RequestServer(settings, ours, ring, hot={row.request for row in ROWS if row.hot})
     pool = HashingPool(settings)
-    dearest = max(dearest_hash.seconds(), pool.hash_seconds)
+    dearest = max(dearest_hash.seconds(settings.imported_bcrypt_cost), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)
     rounds = Rounds(store, answers, _announce(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
     batcher = Batcher[PendingCommand](rounds.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)

@@ -1,6 +1,7 @@
 """bcrypt, and the systems that hash a password once more before bcrypt, which reads 72 octets only."""
 
 import base64
+import functools
 import hashlib
 import hmac
 import re
@@ -13,11 +14,12 @@ from passlib.utils import binary
 from services.passwords.form import H64, Form
 from services.passwords.typed import Typed, as_typed, wordpress
 
+MOST_COST = 13
+"""The default of settings.imported_bcrypt_cost."""
 _BCRYPT = rf"\$2[aby]\$(?P<cost>[0-9]{{2}})\${H64}{{53}}"
 
 
-def _bounded(match: re.Match[str]) -> bool:
-    return 4 <= int(match["cost"]) <= 13
+_Bounds = tuple[Callable[[re.Match[str]], bool], str]
 
 
 def _weak(match: re.Match[str]) -> bool:
@@ -46,12 +48,14 @@ def _wordpress(secret: bytes) -> bytes:
     return base64.b64encode(hmac.digest(b"wp-sha384", trimmed, "sha384"))
 
 
-def _form(name: str, prefix: str, prehashed: Callable[[bytes], bytes], typed: Typed = as_typed) -> Form:
+def _form(
+    bounds: _Bounds, name: str, prefix: str, prehashed: Callable[[bytes], bytes], typed: Typed = as_typed
+) -> Form:
     def fits(secret: bytes, stored: str) -> bool:
         return bcrypt.checkpw(prehashed(secret), stored.removeprefix(prefix).encode())
 
     pattern = re.compile(re.escape(prefix) + _BCRYPT)
-    return Form(name, pattern, _bounded, "bcrypt: cost 4 to 13", _parsed, fits, _weak, typed)
+    return Form(name, pattern, *bounds, _parsed, fits, _weak, typed)
 
 
 # --- libpass: version 2 keys the prehash with the salt ---------------------------------------------------------------
@@ -76,9 +80,17 @@ def _libpass_parsed(text: str) -> str:
     return f"{head}${binary.bcrypt64.repair_unused(salt)}${binary.bcrypt64.repair_unused(digest)}"
 
 
-FORMS = (
-    _form("bcrypt", "", _cut),
-    _form("Django's bcrypt_sha256", "bcrypt_sha256$", _hex_sha256),
-    _form("WordPress bcrypt", "$wp", _wordpress, wordpress),
-    Form("libpass bcrypt-sha256", _LIBPASS, _bounded, "bcrypt: cost 4 to 13", _libpass_parsed, _libpass_fits, _weak),
-)
+@functools.cache
+def forms(most: int) -> tuple[Form, ...]:
+    """The forms of bcrypt, up to this cost."""
+
+    def bounded(match: re.Match[str]) -> bool:
+        return 4 <= int(match["cost"]) <= most
+
+    bounds = bounded, f"bcrypt: cost 4 to {most} (DENIZEN_IMPORTED_BCRYPT_COST)"
+    return (
+        _form(bounds, "bcrypt", "", _cut),
+        _form(bounds, "Django's bcrypt_sha256", "bcrypt_sha256$", _hex_sha256),
+        _form(bounds, "WordPress bcrypt", "$wp", _wordpress, wordpress),
+        Form("libpass bcrypt-sha256", _LIBPASS, *bounds, _libpass_parsed, _libpass_fits, _weak),
+    )

@@ -6,6 +6,7 @@ less than 500 ms (docs/decisions/0010-password-hashes.md). The forms are in bcry
 plain_digests.py and crypts.py.
 """
 
+import functools
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -39,22 +40,22 @@ class ExaminedHash:
     weak: str | None
 
 
-def accepted(text: str) -> str:
+def accepted(text: str, bcrypt_cost: int = bcrypts.MOST_COST) -> str:
     """The form in which an imported hash is stored. Raises HashRejected, as `examined`."""
-    return examined(text).stored
+    return examined(text, bcrypt_cost).stored
 
 
-def examined(text: str) -> ExaminedHash:
+def examined(text: str, bcrypt_cost: int = bcrypts.MOST_COST) -> ExaminedHash:
     """The form in which an imported hash is stored, and whether it is weak.
 
     Raises HashRejected where its format is unknown, or it would cost too much to verify; the message names the
-    algorithm. Computes no hash.
+    algorithm. Computes no hash. `bcrypt_cost`: the highest cost of bcrypt that is accepted.
     """
     if len(text) > _LONGEST_TEXT or not text.isascii():
         raise HashRejected(_UNKNOWN)
     try:
         spelled = canonical(text)
-        form, match = _form_of(spelled)
+        form, match = _form_of(spelled, bcrypt_cost)
         if not form.bounded(match):
             raise HashRejected(f"the hash costs too much to verify; {form.most}")
         return ExaminedHash(form.parse(spelled), form.name if form.weak(match) else None)
@@ -70,12 +71,14 @@ def _rejected(text: str) -> HashRejected:
     return HashRejected(_UNKNOWN if named is None else named.refusal)
 
 
-def verify(password: str, stored: str, ours: Collection[Parameters] = ()) -> bool:
+def verify(password: str, stored: str, ours: Collection[Parameters] = (), bcrypt_cost: int = bcrypts.MOST_COST) -> bool:
     """Whether a password fits a hash, as `fitting` finds it."""
-    return fitting(password, stored, ours) is not None
+    return fitting(password, stored, ours, bcrypt_cost) is not None
 
 
-def fitting(password: str, stored: str, ours: Collection[Parameters] = ()) -> str | None:
+def fitting(
+    password: str, stored: str, ours: Collection[Parameters] = (), bcrypt_cost: int = bcrypts.MOST_COST
+) -> str | None:
     """The form of a password that fits a hash which `accepted` or the hasher made: NFC, or as it was given.
 
     Another system may have hashed the octets as they were typed, or another text (`Form.typed`). Blocks for as long as
@@ -85,7 +88,7 @@ def fitting(password: str, stored: str, ours: Collection[Parameters] = ()) -> st
     """
     try:
         normal = normalized(password)
-        form, match = _form_of(stored)
+        form, match = _form_of(stored, bcrypt_cost)
         if not form.bounded(match) and not any(is_current(stored, each) for each in ours):
             return None
         parsed = form.parse(stored)
@@ -103,8 +106,8 @@ def is_current(stored: str, parameters: Parameters) -> bool:
         return False
 
 
-def _form_of(text: str) -> tuple[Form, re.Match[str]]:
-    for form in _FORMS:
+def _form_of(text: str, bcrypt_cost: int = bcrypts.MOST_COST) -> tuple[Form, re.Match[str]]:
+    for form in _forms(bcrypt_cost):
         if match := form.pattern.fullmatch(text):
             return form, match
     raise ValueError(_UNKNOWN)
@@ -140,4 +143,8 @@ _ARGON2 = Form(
     fits=argon2id.fits,
     weak=_argon2_weak,
 )
-_FORMS = (_ARGON2, *bcrypts.FORMS, *derived.FORMS, *crypts.FORMS, *plain_digests.FORMS)
+
+
+@functools.cache
+def _forms(bcrypt_cost: int) -> tuple[Form, ...]:
+    return (_ARGON2, *bcrypts.forms(bcrypt_cost), *derived.FORMS, *crypts.FORMS, *plain_digests.FORMS)

@@ -40,6 +40,7 @@ class Hasher:
     def __init__(self, settings: Settings) -> None:
         """Computes one hash."""
         self._parameters = PARAMETERS[settings.hashing]
+        self._bcrypt_cost = settings.imported_bcrypt_cost
         self._dummy = self.hash(secrets.token_urlsafe())
 
     def hash(self, password: str) -> str:
@@ -53,7 +54,7 @@ class Hasher:
             normal = normalized(password)
         except Unusable:
             password, normal, stored = "", "", None
-        found = formats.fitting(password, stored or self._dummy, PARAMETERS.values())
+        found = formats.fitting(password, stored or self._dummy, PARAMETERS.values(), self._bcrypt_cost)
         if stored is None or found is None:
             return Verified(ok=False, outdated=False, began=began, seconds=time.monotonic() - began)
         # Ours are of NFC: what fits otherwise was made elsewhere, even at our parameters.

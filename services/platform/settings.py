@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     hashing_threads: Annotated[int, Field(ge=1, le=64)] | None = None
     """Passwords that each accounts process hashes at a time, each in a process of its own (14 MB and the memory of
     the hash); by default one for each core."""
+    imported_bcrypt_cost: Annotated[int, Field(ge=13, le=15)] = 13
+    """The highest cost of imported bcrypt hashes: 14 for those of Zitadel. All refused sign-ins of all users take three
+    times as long as such a hash, each step doubles that, and a hash of a higher cost fits no password."""
     register_discreet: bool = False
     """Register always answers `{}`, and the owner of a taken address is told by mail; likewise where a signed-in
     user asks for another's address. A user who has not verified the address cannot tell a right password from a

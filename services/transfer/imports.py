@@ -147,7 +147,7 @@ class Imports:
         """The rows that passed validation, and the results of those that were refused."""
         wanted: list[ImportRow] = []
         results: dict[int, Json] = {}
-        reader = RowReader(call, ids, self._keys, self._settings.password_min_length, request.without_hashes)
+        reader = RowReader(call, ids, self._keys, self._settings, request.without_hashes)
         for index, raw in enumerate(request.users):
             if index % _READ_AT_ONCE == 0:
                 await asyncio.sleep(0)

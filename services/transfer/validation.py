@@ -13,6 +13,7 @@ from services.domain.values import rfc3339
 from services.endpoint.call import Call, understand_body
 from services.passwords import formats, policy
 from services.passwords.algorithms import looks_hashed
+from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.tokens.sealing import unseal
 from services.transfer.ids import Ids
@@ -52,8 +53,7 @@ class RowReader:
     call: Call
     ids: Ids
     keys: ServerKeys
-    min_length: int
-    """Of passwords."""
+    settings: Settings
     without_hashes: m.WithoutUnsupportedHashes = "none"
 
     async def read(self, index: int, raw: dict[str, Any]) -> ImportRow:
@@ -77,13 +77,13 @@ class RowReader:
         elif password is not None:
             if looks_hashed(password):
                 raise refusals.hash_as_password()
-            if fault := policy.fault(password, self.min_length, email=user.email):
+            if fault := policy.fault(password, self.settings.password_min_length, email=user.email):
                 raise refusals.weak_password(fault, "password")
             return password, Facts(), ()
         if hashed is None:
             return None, Facts(), ()
         try:
-            found = formats.examined(hashed)
+            found = formats.examined(hashed, self.settings.imported_bcrypt_cost)
         except formats.HashRejected as error:
             if self.without_hashes == "none":
                 raise refusals.invalid(str(error), "passwordHash") from None

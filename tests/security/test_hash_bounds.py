@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from services.passwords import dearest as dearest_hash
 from services.passwords.formats import HashRejected, accepted, verify
+from services.passwords.hasher import Hasher
 from services.passwords.spellings import canonical
+from services.platform.settings import Settings
 
 B64_32, B64_64 = "A" * 43, "A" * 86
 SALT = "c29tZXNhbHQ"
@@ -155,3 +158,18 @@ def test_costliest_accepted_hash_is_bounded(dearest: str, too_dear: str) -> None
     computed = time.thread_time()
     assert not verify("secret", too_dear)
     assert time.thread_time() - computed < 0.005, "refused before anything is computed"
+
+
+@pytest.mark.parametrize("prefix", ["", "bcrypt_sha256$", "$wp"])
+@pytest.mark.parametrize("cost", [13, 14, 15])
+def test_bound_of_bcrypt_is_that_of_its_setting(prefix: str, cost: int) -> None:
+    assert accepted(prefix + bcrypt(cost), cost) == prefix + bcrypt(cost)
+    with pytest.raises(HashRejected, match=rf"bcrypt: cost 4 to {cost} \(DENIZEN_IMPORTED_BCRYPT_COST\)"):
+        accepted(prefix + bcrypt(cost + 1), cost)
+    assert dict(dearest_hash.samples(cost))[bcrypt(8)] == 2 ** (cost - 8), "the floor follows"
+
+
+def test_bcrypt_of_zitadel_signs_in_where_the_setting_accepts_it() -> None:
+    zitadel = "$2a$14$byQcS5onwwjBJUGNfuVrguohKzgNzYOVgYOEGIMP65ln1Ft/a5fjO"
+    assert Hasher(Settings(imported_bcrypt_cost=14)).verify("correct horse", zitadel).ok
+    assert not Hasher(Settings()).verify("correct horse", zitadel).ok

@@ -68,9 +68,9 @@ class Taker:
 
 
 @asynccontextmanager
-async def taker(url: str) -> AsyncGenerator[Taker]:
-    """Over a database."""
-    settings, ring = log.settings(url), log.ring()
+async def taker(url: str, **more: object) -> AsyncGenerator[Taker]:
+    """Over a database; `more`: other settings."""
+    settings, ring = log.settings(url).model_copy(update=more), log.ring()
     store, secret_store = PostgresEventStore(settings, ring, "test"), SecretStore(settings, ring, "test")
     await store.check_keys()
     published, pool = Database(settings, "test keys"), HashingPool(settings)

@@ -54,6 +54,14 @@ async def test_hash_that_cannot_be_taken_costs_only_the_password_on_request(data
     assert "costs too much" in told[2][0]["message"]
 
 
+async def test_bcrypt_over_the_bound_names_the_setting_that_accepts_it(database_url: str) -> None:
+    dear = row(passwordHash="$2a$14$byQcS5onwwjBJUGNfuVrguohKzgNzYOVgYOEGIMP65ln1Ft/a5fjO")
+    async with taker(database_url) as one:
+        assert "DENIZEN_IMPORTED_BCRYPT_COST" in (await one.take([dear]))["results"][0]["error"]["message"]
+    async with taker(database_url, imported_bcrypt_cost=14) as one:
+        assert shapes(await one.take([dear])) == [("created", None, None)]
+
+
 @pytest.mark.parametrize("status", ["created", "updated", "skipped", "failed"])
 @pytest.mark.parametrize("stored", [None, WEAK])
 def test_hash_that_was_left_out_is_told_of_updated_users_too(status: str, stored: str | None) -> None:

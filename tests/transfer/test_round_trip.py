@@ -20,6 +20,7 @@ from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
 from services.domain.values import rfc3339
 from services.platform.ids import new_event_id
+from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
 from services.transfer.forms import FIELDS, Encoder, ExportForm
 from services.transfer.ids import Ids
@@ -132,7 +133,7 @@ def runner() -> Iterator[asyncio.Runner]:
 async def _became(raw: Mapping[str, Any], at: datetime) -> tuple[Json, str | None]:
     """The user that a row becomes, as an export shows them, and the hash."""
     # None of the rows has anything sealed, for which alone it needs keys.
-    reader = RowReader(ask("ImportUsers", {"users": [{}]}), Ids.drawn(), cast(ServerKeys, None), 8)
+    reader = RowReader(ask("ImportUsers", {"users": [{}]}), Ids.drawn(), cast(ServerKeys, None), Settings())
     row = await reader.read(0, dict(raw))
     assert row.password is None
     events = decide(None, ImportUser(row.user, row.user_id), row.facts)

@@ -22,6 +22,7 @@ SETTINGS = {
     "DENIZEN_SESSION_DAYS": ("1.5", "must be a whole number"),
     "DENIZEN_HASHING": ("fast", "must be 'owasp', 'rfc9106-low-memory' or 'rfc9106-high-memory'"),
     "DENIZEN_HASHING_THREADS": ("99", "must be at most 64"),
+    "DENIZEN_IMPORTED_BCRYPT_COST": ("16", "must be at most 15"),
     "DENIZEN_ACCESS_TOKEN_SECONDS": ("1", "must be at least 30"),
     "DENIZEN_REGISTER_DISCREET": ("ja", "must be true or false"),
     "DENIZEN_CELL": ("A", "must be at most 31 lower-case letters, digits and _, the first of them a letter"),

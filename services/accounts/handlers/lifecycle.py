@@ -38,7 +38,7 @@ async def _create(tools: Tools, call: Call, command: m.CreateUser) -> Prepared:
     if hashed is None:
         return PendingCommand(call, command)
     try:
-        known = formats.accepted(await tools.opened(hashed, call))
+        known = formats.accepted(await tools.opened(hashed, call), tools.settings.imported_bcrypt_cost)
     except formats.HashRejected as error:
         raise refusals.invalid(str(error), "passwordHash") from None
     return PendingCommand(call, command, Facts(password_hash=known))
