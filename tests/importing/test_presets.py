@@ -636,7 +636,7 @@ _THINGS = st.recursive(
         ("supabase", {"email": "a", "identities": "["}),
         ("clerk", {"email": "a", "password_digest": "pbkdf2_sha1$x$salt$00", "password_hasher": "pbkdf2_sha1"}),
         ("django", {"email": "a", "is_active": "perhaps"}),
-        ("firebase", {"email": "a", "providerUserInfo": {"rawId": 1}}),
+        ("firebase", {"email": "a", "providerUserInfo": [1]}),
     ],
 )
 def test_row_of_another_form_is_a_bad_row(name: str, raw: dict[str, Any]) -> None:

@@ -325,7 +325,7 @@ def test_wordpress_sample_becomes_users() -> None:
         "emailVerified": False,
         "externalId": "1",
         "profile": {"firstName": "Ada", "lastName": "Lovelace", "displayName": "Ada Lovelace"},
-        "appMetadata": {"username": "ada", "website": "https://example.com", "roles": "administrator,editor"},
+        "appMetadata": {"username": "ada", "website": "https://example.com", "roles": ["administrator", "editor"]},
         "status": "ACTIVE",
         "createdAt": "2023-05-01T12:34:56Z",
     }

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from denizen.importing.rows import BadRow, Json
+from denizen.importing.rows import BadRow, Json, LeftOutRow
 from denizen.importing.sources import CHUNK
 from denizen.importing.strict import DECODER, LONGEST, Malformed, vetted, why
 
@@ -46,6 +46,12 @@ and, for each organization, `humanUsers` of Zitadel."""
 _WITHIN = frozenset({"dataOrgs", "data_orgs", "orgs", "data"})
 """Where such an array stands further inside: Zitadel's organizations, and `{"data": {"users": […]}}` of clients."""
 _SEVERAL = "humanUsers"
+_KRATOS = "identities"
+"""Where it comes first, the array that Kratos's command line lists: users of other systems have one of their own."""
+_OF_USERS = re.compile(r"\w{0,40}(?:user|account|identit|member)\w{0,40}", re.IGNORECASE | re.ASCII)
+"""Names of arrays that hold something of users, and are told where they are not read."""
+_EMPTY = 4
+"""Characters of an array with nothing in it, at most."""
 _LONGEST_KEY = 1 << 10
 _STEP = 1 << 12
 _NO_MARK = "\0"  # Which no JSON holds.
@@ -56,6 +62,7 @@ class _Text:
 
     Attributes:
         mark: what a row begins with, where rows begin lines: the line's end before, the indentation, and a brace.
+        beside: the arrays of users that are not read, by name, each with its line.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -65,6 +72,7 @@ class _Text:
         self.at = 0
         self.ended = False
         self.mark = "\n{"
+        self.beside: dict[str, int] = {}
         self._line, self._counted = 1, 0
 
     def line(self) -> int:
@@ -108,9 +116,15 @@ _NO_ARRAY = (
 )
 
 
-def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
-    """The objects of the array."""
+def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow | LeftOutRow]:
+    """The objects of the array, and the arrays beside it that are not read."""
     text = _Text(stream)
+    yield from _rows(text)
+    for name, line in text.beside.items():
+        yield LeftOutRow(line, f"the array {name}, which stands beside the users and is not read")
+
+
+def _rows(text: _Text) -> Iterator[tuple[int, Json] | BadRow]:
     first = text.skip(_BETWEEN)
     key = _enter(text) if first == "{" else None
     if key is None and first != "[":
@@ -124,7 +138,8 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
             if key == _SEVERAL and (key := _enter(text)):
                 closed = False
             elif first == "{":
-                return  # What the object holds besides is not ours.
+                _pass_rest(text)
+                return
             text.at += 1
             continue
         line = text.line()
@@ -141,9 +156,26 @@ def rows(stream: BinaryIO) -> Iterator[tuple[int, Json] | BadRow]:
         yield BadRow(text.line(), "malformed_message", "the file ends before its array does")
 
 
+def _pass_rest(text: _Text) -> None:
+    """Moves behind what the object holds besides the users, and notes which arrays of users that were."""
+    while key := _enter(text):
+        _pass_array(text, key)
+        text.at -= 1
+
+
+def _pass_array(text: _Text, name: str) -> None:
+    line = text.line()
+    if _pass(text, _NO_MARK) > _EMPTY and _OF_USERS.fullmatch(name) and len(text.beside) < _MOST_BESIDE:
+        text.beside.setdefault(name, line)
+
+
+_MOST_BESIDE = 100
+
+
 def _enter(text: _Text) -> str | None:
     """Moves from a bracket to the next array of users behind it; returns its name, or None where there is none."""
     text.at += 1
+    is_first = True
     while character := text.skip(_BETWEEN):
         if character in "{}]":
             text.at += 1  # One of the organizations begins, or they end.
@@ -157,10 +189,13 @@ def _enter(text: _Text) -> str | None:
             return None
         text.at = end
         value = text.skip(_COLON)
-        if value == "[" and key in _ROWS:
+        if value == "[" and (key in _ROWS or (is_first and key == _KRATOS)):
             return key
+        is_first = False
         if value in ("[", "{") and key in _WITHIN:
             text.at += 1
+        elif value == "[":
+            _pass_array(text, key)
         else:
             _pass(text, _NO_MARK)
     return None

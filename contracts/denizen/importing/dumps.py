@@ -1,7 +1,7 @@
 """Reads users from a plain dump of PostgreSQL (`pg_dump`): the rows of its COPY blocks.
 
-The rows of the users' table are kept in a temporary database of SQLite until the dump ends, because their identities
-may stand before them or behind them. It stays small in memory, and its file, if it needs one, has no name.
+The rows of the users' table are kept in a temporary database of SQLite until the dump ends, because their accounts
+elsewhere may stand before them or behind them. It stays small in memory, and its file, if it needs one, has no name.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _INSERT = re.compile(rf"INSERT INTO ((?:{_NAME}\.)?{_NAME})\s", re.IGNORECASE)
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _CONTROLS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _USERS = ("users", "user", "auth_user", "accounts_user")
+_LINKS = {"identities": "identities", "account": "accounts", "accounts": "accounts"}
+"""Tables of accounts elsewhere, Supabase's and better-auth's, and the name that a user's rows of them get."""
+_OWNERS = ("user_id", "userId")
+_PROVIDERS = frozenset({"provider", "provider_id", "providerId"})
 _MOST_TABLES = 1000
-_DAMAGED_IDENTITIES = -1
-"""The part in which identities are that cannot be read: each is a bad row."""
+_DAMAGED_LINKS = -1
+"""The part in which links are that cannot be read: each is a bad row."""
 PRAGMAS = """
 pragma cache_size = -4096;
 pragma journal_mode = off;
@@ -33,7 +37,7 @@ pragma synchronous = off;
 """Of a temporary database: little memory, and nothing that has to outlive the process."""
 _SCHEMA = """
 create table copied (part integer, line integer, row text, fault text, primary key (part, line)) without rowid;
-create table identities (user_id text, place text, row text, columns text);
+create table links (user_id text, place text, name text, row text, columns text);
 """
 
 
@@ -51,16 +55,19 @@ class _Block:
 
     @property
     def place(self) -> str:
-        """Its schema: a table `identities` of another one is an application's own."""
+        """Its schema: a table `identities` in another schema is an application's own."""
         return self.table.rpartition(".")[0].strip('"').lower()
 
     @property
     def has_users(self) -> bool:
-        return "email" in self.columns and not self.has_identities
+        return "email" in self.columns and not self.owner
 
     @property
-    def has_identities(self) -> bool:
-        return self.plain == "identities" and "user_id" in self.columns
+    def owner(self) -> str | None:
+        """The column with the user's id, in a table of accounts elsewhere."""
+        if self.plain not in _LINKS or _PROVIDERS.isdisjoint(self.columns):
+            return None
+        return next((name for name in _OWNERS if name in self.columns), None)
 
 
 def rows(stream: BinaryIO, check: Callable[[Collection[str]], None]) -> Iterator[tuple[int, Json] | BadRow]:
@@ -77,7 +84,7 @@ def rows(stream: BinaryIO, check: Callable[[Collection[str]], None]) -> Iterator
             blocks = _spooled(stream, spool)
             number = _number_of_users(blocks)
             check(blocks[number].columns)
-            spool.execute("create index identities_by_user on identities (user_id, place)")
+            spool.execute("create index links_by_user on links (user_id, place)")
             yield from _joined(spool, number, blocks[number])
     except sqlite3.Error as error:
         raise OSError(f"the temporary database for the dump cannot be written ({error})") from error
@@ -85,7 +92,7 @@ def rows(stream: BinaryIO, check: Callable[[Collection[str]], None]) -> Iterator
 
 def _joined(spool: sqlite3.Connection, number: int, users: _Block) -> Iterator[tuple[int, Json] | BadRow]:
     kept = spool.execute(
-        "select line, row, fault from copied where part in (?, ?) order by line", (number, _DAMAGED_IDENTITIES)
+        "select line, row, fault from copied where part in (?, ?) order by line", (number, _DAMAGED_LINKS)
     )
     for line, text, fault in kept:
         row = BadRow(line, "malformed_message", fault) if fault else _row(users.columns, line, text)
@@ -93,15 +100,15 @@ def _joined(spool: sqlite3.Connection, number: int, users: _Block) -> Iterator[t
             yield row
             continue
         wanted = row.get("id"), users.place
-        found = spool.execute("select row, columns from identities where user_id = ? and place = ?", wanted)
-        links = [_row(columns.split("\t"), line, link) for link, columns in found]
-        if links:
-            row["identities"] = [link for link in links if not isinstance(link, BadRow)]
+        found = spool.execute("select name, row, columns from links where user_id = ? and place = ?", wanted)
+        for name, cells, columns in found.fetchall():
+            if not isinstance(link := _row(columns.split("\t"), line, cells), BadRow):
+                row.setdefault(name, []).append(link)
         yield line, row
 
 
 def _spooled(stream: BinaryIO, spool: sqlite3.Connection) -> list[_Block]:
-    """Keeps the rows of users and of identities; the blocks of the dump."""
+    """Keeps the rows of users and of their accounts elsewhere; the blocks of the dump."""
     blocks: list[_Block] = []
     inserted = 0
     source = lines(stream)
@@ -115,12 +122,14 @@ def _spooled(stream: BinaryIO, spool: sqlite3.Connection) -> list[_Block]:
             blocks.append(block)
             if len(blocks) > _MOST_TABLES:
                 raise RefusedFile(f"the dump has over {_MOST_TABLES} tables: dump one, with pg_dump --table=NAME")
+        elif text.startswith("INSERT INTO `"):
+            raise RefusedFile("the file is a dump of MySQL: export the table of users as CSV with its header")
         elif not inserted and (found := _INSERT.match(text)) and _plain(found[1]) in _USERS:
             inserted = number
     if inserted and not any(block.has_users for block in blocks):
         raise RefusedFile(
             f"line {inserted} is an INSERT, and only COPY is read: make the dump with pg_dump, without --inserts, "
-            "--column-inserts and --rows-per-insert"
+            "--column-inserts and --rows-per-insert, or with `supabase db dump --data-only --use-copy`"
         )
     return blocks
 
@@ -151,16 +160,16 @@ def _spool(source: Iterator[tuple[int, str] | BadRow], spool: sqlite3.Connection
                 for line in source
             ),
         )
-    elif block.has_identities:
+    elif owner := block.owner:
         columns = "\t".join(block.columns)
         for line in source:
             row = line if isinstance(line, BadRow) else _row(block.columns, *line)
             if isinstance(row, BadRow):
-                kept = _DAMAGED_IDENTITIES, row.line, None, row.message
+                kept = _DAMAGED_LINKS, row.line, None, row.message
                 spool.execute("insert into copied values (?, ?, ?, ?)", kept)
             elif isinstance(line, tuple):
-                identity = row.get("user_id"), block.place, line[1], columns
-                spool.execute("insert into identities values (?, ?, ?, ?)", identity)
+                link = row.get(owner), block.place, _LINKS[block.plain], line[1], columns
+                spool.execute("insert into links values (?, ?, ?, ?, ?)", link)
     else:
         for _ in source:
             pass

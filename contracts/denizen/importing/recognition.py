@@ -33,7 +33,7 @@ _OUR_MARKS = frozenset({"externalid", "profile", "metadata", "appmetadata", "blo
 _COMMON = _OURS | {
     "name", "username", "first_name", "last_name", "firstname", "lastname", "displayname", "phone", "phone_number",
     "phonenumber", "role", "roles", "created_at", "updated_at", "picture", "locale", "disabled",
-    "active", "verified", "groups", "salt", "uid", "mail",
+    "active", "verified", "groups", "salt", "uid", "mail", "type", "user",
 }  # fmt: skip
 """Names that many systems use. A row of these alone tells nothing."""
 
@@ -83,10 +83,13 @@ def is_ours(form: Iterable[str]) -> bool:
     return "email" in names and not _OUR_MARKS.isdisjoint(names)
 
 
-def check_own(form: Iterable[str]) -> None:
-    """Raises RefusedFile where rows with these fields, such as the names of a header, are of another system."""
+def check_own(form: Iterable[str], more: str = "") -> None:
+    """Raises RefusedFile where rows with these fields, such as the names of a header, are of another system.
+
+    more: what else there is to say of them.
+    """
     if systems := _systems(form):
-        raise RefusedFile(_looks_like(systems))
+        raise RefusedFile(_looks_like(systems) + (more and f". Without --from, {more}"))
 
 
 def recognised(rows: Iterator[Raw], preset: Preset | None) -> Iterator[Raw]:

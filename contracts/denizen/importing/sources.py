@@ -23,6 +23,7 @@ CHUNK = 1 << 18
 _HEAD = 1 << 14
 _USERS = re.compile(
     rb'"users"\s*:\s*\[|\{\s*"(?:Users|value|result)"\s*:\s*\['
+    rb'|\{\s*"identities"\s*:\s*\[.*?"schema_(?:id|url)"'
     rb'|\{\s*"(?:@odata\.\w+|details|total|dataOrgs|data_orgs|orgs)"\s*:.*?"(?:value|result|humanUsers)"\s*:\s*\['
 )
 """An object around an array of users, which may stand on one line."""

@@ -46,7 +46,7 @@ def rows(stream: BinaryIO, cells: Cells) -> Iterator[tuple[int, Json] | BadRow]:
     columns = _columns(header, cells) if not isinstance(header, BadRow) else header
     if isinstance(columns, BadRow):
         if not isinstance(header, BadRow):
-            check_own(header[1])
+            check_own(header[1], columns.message)
         yield columns
         return
     plan = list(enumerate(columns))

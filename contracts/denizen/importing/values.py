@@ -71,6 +71,8 @@ def mapping(raw: Json, name: str) -> Json:
         return {}
     if not isinstance(value, dict):
         raise Unfit("is not an object", name)
+    if raw.__class__ is SourceRow:
+        dict.__setitem__(raw, name, value)  # Where it was text, so that fitting.py finds names in it.
     return dict(cast(Json, value))
 
 
@@ -87,10 +89,12 @@ def section(raw: Json, name: str) -> Json:
 
 
 def array(raw: Json, name: str) -> list[Any]:
-    """An array, or one in a text of JSON; an empty one where there is none."""
+    """An array, or one in a text of JSON; an empty one where there is none. An object is one of itself."""
     value = _json(raw, name)
     if value is None:
         return []
+    if isinstance(value, dict):
+        value = [cast(Json, value)]
     if not isinstance(value, list):
         raise Unfit("is not an array", name)
     return cast(list[Any], raw.put(name, value) if isinstance(raw, SourceRow) else value)

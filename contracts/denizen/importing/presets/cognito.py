@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, names, state
+from denizen.importing.presets.system import SECOND_FACTORS, linked, names, state
 from denizen.importing.rows import Json
-from denizen.importing.source_row import change, leave
-from denizen.importing.values import array, compact, flag, given, identities, text, time
+from denizen.importing.source_row import SourceRow, change, leave
+from denizen.importing.values import array, compact, flag, given, text, time
 
 MARKS = names(
     """
@@ -62,7 +62,8 @@ def user(raw: Json) -> Json:
         kept["phone"] = phone
     if username and username not in (email, text(attributes, "sub")):
         kept["username"] = username
-    links = [(each.get("providerName"), each.get("userId")) for each in array(attributes, "identities")]
+    if isinstance(raw, SourceRow) and attributes.get("identities"):
+        raw.put("identities", attributes["identities"])  # So that what is not read of them is told.
     leave(raw, SECOND_FACTORS, *_SECOND_FACTORS)
     return compact(
         {
@@ -82,7 +83,7 @@ def user(raw: Json) -> Json:
             "status": status if flag(raw, "Enabled", True) else "BLOCKED",
             "createdAt": _time(raw, "UserCreateDate"),
             "updatedAt": _time(raw, "UserLastModifiedDate"),
-            "identities": identities(raw, links),
+            "identities": linked(raw, "identities", "providerName", "userId"),
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -33,6 +34,7 @@ _KEPT = (
 
 def user(raw: Json) -> Json:
     """The user of a row. Entra exports no hashes, and does not say who has proved an address."""
+    _leave_kinds(raw)
     at = _spelt(raw)
 
     def name(ours: str) -> str:
@@ -79,6 +81,21 @@ def user(raw: Json) -> Json:
             ),
         }
     )
+
+
+_KIND = re.compile(r"(?:System|Microsoft)\.[\w.]+(?:`[0-9]+)?(?:\[\S*\])?")
+"""What Export-Csv of PowerShell writes for a value that is no text: its kind."""
+
+
+_value: Callable[[Json, str], Any] = cast(Any, dict.get)  # The field does not count as read.
+
+
+def _leave_kinds(raw: Json) -> None:
+    for name in names_of(raw):
+        value = _value(raw, name)
+        if isinstance(value, str) and _KIND.fullmatch(value):
+            leave(raw, "PowerShell wrote the kind of the value and not the value: export JSON of Microsoft Graph", name)
+            dict.__setitem__(raw, name, None)
 
 
 _ELSEWHERE = {

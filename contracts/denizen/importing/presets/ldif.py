@@ -18,8 +18,17 @@ _KEPT = ("title", "ou", "o", "employeenumber", "memberof", "dn")
 _TIME = re.compile(r"([0-9]{14})(?:[.,][0-9]+)?Z")
 _DISABLED = 2
 """A bit of Active Directory's userAccountControl."""
-_LOCKS = ("nsaccountlock", "logindisabled", "msds-useraccountdisabled", "ds-pwp-account-disabled")
-"""Attributes of 389 Directory Server, eDirectory, AD LDS and OpenDJ that are TRUE where the account is disabled."""
+_LOCKS = (
+    "nsaccountlock", "logindisabled", "msds-useraccountdisabled", "ds-pwp-account-disabled", "ibm-pwdaccountlocked",
+)  # fmt: skip
+"""Attributes of 389, eDirectory, AD LDS, OpenDJ and IBM's directory that are TRUE where the account is disabled."""
+_STATES = ("inetuserstatus", "accountstatus", "orclisenabled")
+"""Attributes of Sun's and 389's directories, of qmail's schema and of Oracle's, which say a state in a word."""
+_ENABLED = ("active", "enabled", "true")
+_ENDS = ("krbprincipalexpiration", "ds-pwp-account-expiration-time", "pwdendtime", "loginexpirationtime")
+"""Attributes of FreeIPA, OpenDJ, OpenLDAP and eDirectory: when the account ends."""
+_SAMBA = "sambaacctflags"
+"""`[U          ]`; with a D where the account is disabled."""
 _OPERATIONAL = ("creatorsname", "entrycsn", "structuralobjectclass", "subschemasubentry")
 """Attributes that come with all operational ones (`+`), as locks do: beside them, an entry without a lock has none."""
 _FIRST_TICK = datetime(1601, 1, 1, tzinfo=UTC)
@@ -32,6 +41,8 @@ def user(raw: Json) -> Json:
     classes = {each.casefold() for each in _all(raw, "objectclass")}
     if "computer" in classes or not classes & _PERSONS:
         raise LeftOut("an entry that is no person")
+    if (_first(raw, "isdeleted") or "").casefold() == "true":
+        raise LeftOut("an entry that was deleted")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
     addresses = _all(raw, "mail")
     kept: Json = {name: raw.get(name) for name in _KEPT}
@@ -52,7 +63,7 @@ def user(raw: Json) -> Json:
                 "locale": _first(raw, "preferredlanguage"),
             },
             "appMetadata": {name: value for name, value in kept.items() if value},
-            "status": held(_is_held(raw), raw, "useraccountcontrol", *_LOCKS, *_OPERATIONAL),
+            "status": held(_is_held(raw), raw, "useraccountcontrol", _SAMBA, *_STATES, *_LOCKS, *_OPERATIONAL),
             "createdAt": _time(_first(raw, "createtimestamp") or _first(raw, "whencreated")),
             "updatedAt": _time(_first(raw, "modifytimestamp") or _first(raw, "whenchanged")),
         }
@@ -77,7 +88,9 @@ def _is_held(raw: Json) -> bool:
     holds = (
         control is not None and int(control) & _DISABLED != 0,
         "true" in said,
-        (_first(raw, "inetuserstatus") or "active").casefold() != "active",
+        any((_first(raw, name) or "active").casefold() not in _ENABLED for name in _STATES),
+        "D" in (_first(raw, _SAMBA) or ""),
+        any("disabledrole" in role.casefold() for role in _all(raw, "nsroledn")),
         _first(raw, "pwdaccountlockedtime") is not None,
         _is_over(raw),
     )
@@ -85,9 +98,11 @@ def _is_held(raw: Json) -> bool:
 
 
 def _is_over(raw: Json) -> bool:
-    """Whether the account has expired: by Active Directory's time, or by the days of shadow(5)."""
+    """Whether the account has expired: by a time, by Active Directory's time, or by the days of shadow(5)."""
     ticks, days = int(_first(raw, "accountexpires") or 0), int(_first(raw, "shadowexpire") or 0)
     now = datetime.now(UTC)
+    if any((at := _time(_first(raw, name))) and at <= now.strftime("%Y-%m-%dT%H:%M:%SZ") for name in _ENDS):
+        return True
     return 0 < ticks < (now - _FIRST_TICK) // timedelta(microseconds=1) * 10 or 0 < days <= now.timestamp() // 86400
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, held, kept_with, names
@@ -28,8 +29,10 @@ def user(raw: Json) -> Json:
     if flag(raw, "deleted"):
         raise LeftOut("a user who was deleted")
     change(raw, "emailVerified", UNKNOWN_VERIFICATION)
-    kept = kept_with({}, raw, username="user_login", website="user_url", roles="roles", capabilities="wp_capabilities")
-    kept = kept_with(kept, raw, username="username", website="url", roles="role")
+    kept = kept_with({}, raw, username="user_login", website="user_url")
+    kept = kept_with(kept, raw, username="username", website="url")
+    if roles := _roles(raw):
+        kept["roles"] = roles
     return compact(
         {
             "email": text(raw, "user_email") or text(raw, "email"),
@@ -47,6 +50,18 @@ def user(raw: Json) -> Json:
             "createdAt": _registered(raw),
         }
     )
+
+
+_GRANTED = re.compile(r's:[0-9]+:"([^"]+)";b:1;')
+"""A role in `wp_capabilities`, as PHP's serialize() writes it."""
+
+
+def _roles(raw: Json) -> Any:
+    """The roles, as a list: a table of WordPress has them in one text."""
+    roles: Any = raw.get("roles") or raw.get("role")
+    if not roles and (granted := text(raw, "wp_capabilities")):
+        return _GRANTED.findall(granted) or granted
+    return [each.strip() for each in re.split("[,|]", roles)] if isinstance(roles, str) else roles
 
 
 def _registered(raw: Json) -> Any:

@@ -11,12 +11,13 @@ from denizen.importing.values import compact, flag, given, text, time
 
 MARKS = names(
     """
-    hashedPassword human loginNames machine otpCode preferredLoginName requestPasswordlessRegistration
+    hashedPassword human idpLinks loginNames machine otpCode preferredLoginName requestPasswordlessRegistration
     """
 )
 FIELDS = names(
     """
-    details email id idps password passwordChangeRequired phone profile state type user userId userName username
+    details email id idps metadata organization password passwordChangeRequired phone profile state totpSecret type
+    user userId userName username
     """
 )
 _STATES = {
@@ -40,16 +41,17 @@ def user(raw: Json) -> Json:
     profile, email, phone = _object(inner, "profile"), _object(inner, "email"), _object(inner, "phone")
     language = given(profile, "preferredLanguage")
     first, last = given(profile, "givenName"), given(profile, "familyName")
-    hashed = _object(inner, "hashedPassword")
+    hashed, secret = _object(inner, "hashedPassword"), _object(inner, "password")  # Version 1 has a text.
     text(hashed, "algorithm")
+    required = (flag(inner, "passwordChangeRequired"), flag(hashed, "changeRequired"), flag(secret, "changeRequired"))
     leave(inner, SECOND_FACTORS, "otpCode", "totpSecret")
     return compact(
         {
             "email": text(email, "email"),
             "emailVerified": flag(email, "isEmailVerified") or flag(email, "isVerified"),
             "passwordHash": text(hashed, "value") or text(hashed, "hash"),
-            **in_the_clear(inner, text(inner, "password")),
-            "passwordChangeRequired": flag(inner, "passwordChangeRequired") or None,
+            **in_the_clear(inner, text(secret, "password") if secret else text(inner, "password")),
+            "passwordChangeRequired": any(required) or None,
             "externalId": text(raw, "userId") or text(raw, "id"),
             "profile": {
                 "firstName": first or given(profile, "firstName"),
@@ -61,7 +63,8 @@ def user(raw: Json) -> Json:
             "appMetadata": kept_with(kept_with({}, phone, phone="phone"), _named(raw, inner), username="username"),
             "status": status,
             "createdAt": time(_object(raw, "details"), "creationDate"),
-            "identities": linked(inner, "idps", "configId", "externalUserId"),
+            "identities": linked(inner, "idps", "configId", "externalUserId")
+            + linked(inner, "idpLinks", "idpId", "userId"),
         }
     )
 
