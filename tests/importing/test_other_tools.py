@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from denizen.importing import BadRow, RefusedFile, Row, read
+from denizen.importing.presets.system import UNSAID
 from denizen.importing.reading import read_all
 from denizen.importing.rows import LeftOutRow
 
@@ -391,3 +392,35 @@ def test_text_of_metadata_keeps_the_names_of_its_parts() -> None:
         if isinstance(row, Row)
     ]
     assert kept == [odd, odd]
+
+
+@pytest.mark.parametrize(
+    ("system", "row"),
+    [
+        ("supabase", {"email": "ada@example.com", "encrypted_password": "", "is_sso_user": False}),
+        ("firebase", {"email": "ada@example.com", "localId": "a"}),
+        (
+            "cognito",
+            {
+                "Username": "ada",
+                "Attributes": [{"Name": "email", "Value": "ada@example.com"}],
+                "UserStatus": "CONFIRMED",
+            },
+        ),
+    ],
+)
+def test_file_without_the_verification_says_so(system: str, row: dict[str, Any]) -> None:
+    (made,) = read([row], preset=system)
+    assert isinstance(made, Row)
+    assert made.user["emailVerified"] is False
+    assert UNSAID[0] in made.changed
+
+
+def test_yaml_says_how_to_export() -> None:
+    with pytest.raises(RefusedFile, match="dumpdata --format json"):
+        list(read(BytesIO(b"- model: auth.user\n  pk: 1\n"), preset="django"))
+
+
+def test_id_of_auth0_s_passwords_is_read_in_either_spelling() -> None:
+    rows = [{"email": "ada@example.com", "_tmp_is_unique": True, name: {"$oid": "6042"}} for name in ("_id", "_ID")]
+    assert [row.user["externalId"] for row in read(rows, preset="auth0") if isinstance(row, Row)] == ["auth0|6042"] * 2

@@ -11,19 +11,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from denizen.importing.brackets import Brackets
 from denizen.importing.rows import BadRow, Json, LeftOutRow
 from denizen.importing.sources import CHUNK
 from denizen.importing.strict import DECODER, LONGEST, Malformed, vetted, why
 
 _BETWEEN = re.compile(r"[ \t\r\n,]*")
 _COLON = re.compile(r"[ \t\r\n:]*")
-_OUTSIDE = re.compile(r'"|[{\[]+|[}\]]')
-_FILLED = re.compile(r'(?:[^"{}\[\]]++|"(?:[^"\\\n]++|\\[^\n])*+")*+')
-"""What is no bracket, whole strings with theirs included."""
-_ALONE = re.compile(r'["}\],\n]|[{\[]+')
-"""Where no bracket is open, a comma or a line's end ends the value."""
-_QUOTED = re.compile(r'(?:[^"\\\n]++|\\[^\n])*+')
-"""No string of JSON holds a line's end: one that was not closed ends there."""
 _ROWS = frozenset(
     [
         "users",
@@ -236,7 +230,7 @@ def _check_encoding(row: str) -> None:
 
 def _pass(text: _Text, mark: str) -> int:
     """Moves behind a value that is well-formed or not, or to what `mark` begins; how many characters that were."""
-    brackets, passed = _Brackets(), 0
+    brackets, passed = Brackets(), 0
     while True:
         begin = text.at
         found = text.text.find(mark, begin, begin + _STEP + len(mark))
@@ -255,55 +249,6 @@ def _pass(text: _Text, mark: str) -> int:
     if passed == 0:
         text.at += 1  # A stray bracket.
     return passed
-
-
-class _Brackets:
-    """Counts brackets, to find the end of a value, well-formed or not. Its text comes in pieces."""
-
-    def __init__(self) -> None:
-        self.done = False
-        self._depth = 0
-        self._quoted = self._escaped = False
-
-    def pass_over(self, text: str, at: int, limit: int) -> int:
-        """Where the value ends; `limit` where it does not end before."""
-        while at < limit and not self.done:
-            at = self._in_string(text, at, limit) if self._quoted else self._outside(text, at, limit)
-        return at
-
-    def _in_string(self, text: str, at: int, limit: int) -> int:
-        if self._escaped:
-            self._escaped = False
-            if text[at] != "\n":
-                return at + 1
-        if match := _QUOTED.match(text, at, limit):
-            at = match.end()
-        if at >= limit:
-            return limit
-        if text[at] == "\\" and at + 1 == limit:
-            self._escaped = True  # What it escapes is not there yet.
-        else:
-            self._quoted = False
-            self.done = self._depth == 0
-        return at + 1
-
-    def _outside(self, text: str, at: int, limit: int) -> int:
-        if self._depth and (filled := _FILLED.match(text, at, limit)):
-            at = filled.end()
-        token = (_OUTSIDE if self._depth else _ALONE).search(text, at, limit)
-        if token is None:
-            return limit
-        if token[0][0] in "{[":
-            self._depth += len(token[0])
-        elif token[0] == '"':
-            self._quoted = True
-        elif self._depth == 0:
-            self.done = True
-            return token.start()
-        else:
-            self._depth -= 1
-            self.done = self._depth == 0
-        return token.end()
 
 
 _TOO_LONG = Malformed(f"the row is longer than {LONGEST} characters")

@@ -46,6 +46,8 @@ _OTHERS = (
     (b"PAR1", "Parquet: export the users as JSON or CSV"),
     (b"%PDF", "a PDF document: export the users as JSON or CSV"),
     (b"<", "HTML or XML: export the users as JSON or CSV"),
+    (b"- model: ", "YAML: export with `manage.py dumpdata --format json`"),
+    (b"---", "YAML: export the users as JSON or CSV"),
     (b"-- MySQL dump", "a dump of MySQL: export the table of users as CSV with its header"),
     (b"-- MariaDB dump", "a dump of MariaDB: export the table of users as CSV with its header"),
 )

@@ -38,8 +38,8 @@ def user(raw: Json) -> Json:
     by_email = identifiers.get("email", {})
     email = text(raw, "email") or text(by_email, "value")
     user_id = text(raw, "user_id")
-    if user_id is None and raw.get("_id"):
-        user_id = f"auth0|{text(raw, 'alt_id') or raw['_id']['$oid']}"
+    if user_id is None and (key := raw.get("_id") or raw.get("_ID")):
+        user_id = f"auth0|{text(raw, 'alt_id') or key['$oid']}"
     name = given(raw, "name")
     leave(raw, SECOND_FACTORS, *_SECOND_FACTORS)
     if "email_verified" not in raw and "verified" not in by_email:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, linked, names, state
+from denizen.importing.presets.system import SECOND_FACTORS, UNKNOWN_VERIFICATION, linked, names, state
 from denizen.importing.rows import Json
 from denizen.importing.source_row import SourceRow, change, leave
 from denizen.importing.values import array, compact, flag, given, text, time
@@ -68,7 +68,7 @@ def user(raw: Json) -> Json:
     return compact(
         {
             "email": email,
-            "emailVerified": flag(attributes, "email_verified"),
+            "emailVerified": _is_verified(raw, attributes),
             "externalId": text(attributes, "sub") or username,
             "profile": {
                 "firstName": given(attributes, "given_name"),
@@ -103,6 +103,12 @@ def _attributes(raw: Json) -> Json:
     if "Attributes" in raw or "UserAttributes" in raw:
         return {each["Name"]: each.get("Value") for each in listed}
     return dict(raw)  # A CSV has a column for each attribute.
+
+
+def _is_verified(raw: Json, attributes: Json) -> bool:
+    if "email_verified" not in attributes:
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    return flag(attributes, "email_verified")
 
 
 def _time(raw: Json, name: str) -> Any:

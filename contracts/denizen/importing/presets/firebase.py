@@ -7,7 +7,15 @@ from typing import Any, cast
 
 from denizen.importing import hashes
 from denizen.importing.firebase import HashConfig
-from denizen.importing.presets.system import SECOND_FACTORS, Preset, kept_with, linked, names, unless_absent
+from denizen.importing.presets.system import (
+    SECOND_FACTORS,
+    Preset,
+    kept_with,
+    linked,
+    names,
+    unless_absent,
+    verified_by,
+)
 from denizen.importing.rows import Json
 from denizen.importing.source_row import leave
 from denizen.importing.values import compact, flag, given, section, text, time
@@ -39,7 +47,7 @@ class Firebase:
         return compact(
             {
                 "email": text(raw, "email"),
-                "emailVerified": flag(raw, "emailVerified"),
+                "emailVerified": verified_by(flag(raw, "emailVerified"), raw, "emailVerified"),
                 "passwordHash": self._hash(raw),
                 "externalId": text(raw, "localId") or text(raw, "uid"),
                 "profile": {

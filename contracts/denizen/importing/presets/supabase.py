@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from denizen.importing.presets.system import SECOND_FACTORS, held, kept_with, names
+from denizen.importing.presets.system import SECOND_FACTORS, held, kept_with, names, verified_by
 from denizen.importing.rows import Json
 from denizen.importing.source_row import LeftOut, change, leave
 from denizen.importing.values import array, compact, flag, given, identities, mapping, section, text, time
@@ -44,7 +44,7 @@ def user(raw: Json) -> Json:
     return compact(
         {
             "email": email,
-            "emailVerified": bool(text(raw, "email_confirmed_at")),
+            "emailVerified": verified_by(bool(text(raw, _CONFIRMED)), raw, _CONFIRMED, *_OF_THE_API),
             "passwordHash": text(raw, "encrypted_password"),
             "externalId": text(raw, "id"),
             "profile": {
@@ -63,6 +63,8 @@ def user(raw: Json) -> Json:
     )
 
 
+_CONFIRMED = "email_confirmed_at"
+"""The admin API leaves it out where there is none."""
 _OF_THE_API = ("aud", "app_metadata", "user_metadata")
 
 

@@ -98,6 +98,13 @@ def linked(raw: Json, name: str, provider: str, who: str, *, without: tuple[str,
     return identities(raw, (pair for pair in named if pair[0] not in without))
 
 
+def verified_by(is_verified: bool, raw: Json, *names: str) -> bool:
+    """Whether the address is verified; told where the row has none of the fields that say so."""
+    if not any(name in raw for name in names):
+        change(raw, "emailVerified", UNKNOWN_VERIFICATION)
+    return is_verified
+
+
 def names(listed: str) -> frozenset[str]:
     """The names of fields that a text lists."""
     return frozenset(listed.split())
