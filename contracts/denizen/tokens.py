@@ -7,21 +7,22 @@ what is here is pure.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any
 
 from denizen import arguments
 from denizen.errors import TokenInvalid
+from denizen.json_objects import Json
 from denizen.messages import Jwks, SessionId, UserId
+from denizen.strict_json import parse
 from pydantic import BaseModel, ConfigDict, Field
 
 try:
-    from joserfc import jwt
+    from joserfc import jws
     from joserfc.errors import JoseError, UnsupportedAlgorithmError
     from joserfc.jwk import OKPKey
     from joserfc.jws import JWSRegistry
@@ -36,7 +37,9 @@ TYPE = "at+jwt"
 """RFC 9068: a token of another kind is no access token, even with a valid signature (RFC 8725, section 3.11)."""
 LEEWAY_SECONDS = 60
 """How far the clock of Denizen may be ahead of ours. `exp` has no leeway."""
-_FORM = re.compile(r"([A-Za-z0-9_-]{1,256})\.[A-Za-z0-9_-]{1,2048}\.[A-Za-z0-9_-]{86}")
+_ONLY = "(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?"
+"""Base64url that is the only text of its octets: the bits of the last character that belong to none are zero."""
+_FORM = re.compile(rf"(?=[^.]{{1,256}}\.[^.]{{1,2048}}\.[^.]{{86}})({_ONLY})\.{_ONLY}\.{_ONLY}")
 """Three parts of base64url, bounded before anything is decoded; an Ed25519 signature has 64 octets."""
 
 KeySet = Mapping[str, OKPKey]
@@ -120,9 +123,9 @@ def check(token: str, keys: KeySet, *, issuer: str, audience: str, now: float | 
     if key is None:
         raise UnknownKey("the access token is signed by a key that is not in use")
     try:
-        claims = jwt.decode(token, key, registry=REGISTRY, decoder_cls=_Strict).claims
-        payload = _Payload.model_validate(claims)
-    except (JoseError, ValueError, RecursionError):
+        signed = jws.deserialize_compact(token, key, registry=REGISTRY)
+        payload = _Payload.model_validate(parse(signed.payload))
+    except (JoseError, ValueError):
         raise _invalid() from None
     audiences = [payload.aud] if isinstance(payload.aud, str) else payload.aud
     if payload.iss != issuer or audience not in audiences:
@@ -139,37 +142,19 @@ def _invalid() -> TokenInvalid:
     return TokenInvalid("not a good access token")
 
 
-def _header(token: str) -> tuple[dict[str, Any], str]:
+def _header(token: str) -> tuple[Json, str]:
     """The header, nothing of it believed yet, and its key id."""
     form = _FORM.fullmatch(token)
     if form is None:
         raise _invalid()
     part = form[1]
     try:
-        header: Any = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), cls=_Strict)
-    except (ValueError, RecursionError):
+        header = parse(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except ValueError:
         raise _invalid() from None
-    if not isinstance(header, dict) or not isinstance(key_id := cast(dict[str, Any], header).get("kid"), str):
+    if not isinstance(key_id := header.get("kid"), str):
         raise _invalid()
-    return cast(dict[str, Any], header), key_id
-
-
-class _Strict(json.JSONDecoder):
-    """Refuses what parsers read differently: a key twice, NaN, Infinity."""
-
-    def __init__(self) -> None:
-        super().__init__(object_pairs_hook=_object, parse_constant=_constant)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("a key twice")
-    return result
-
-
-def _constant(_: str) -> NoReturn:
-    raise ValueError("not JSON")
+    return header, key_id
 
 
 def _utc(seconds: int) -> datetime:

@@ -117,8 +117,6 @@ class Transport(KeptConnection):
         self, operation: Operation, body: Mapping[str, Any], command_id: str, timeout: float
     ) -> Mapping[str, Any]:
         """The body with its secrets sealed for Denizen, and for this command alone."""
-        if self._user.startswith(_BROWSER):
-            return body  # Its NATS user may not ask for the key; TLS protects the secrets on their way to NATS.
         fields = operation.request.secrets() & body.keys()
         for field in fields:
             # What others wrap secrets in prints as asterisks, which would be taken for the password.

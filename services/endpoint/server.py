@@ -124,8 +124,7 @@ class RequestServer:
             return
         key = None
         try:
-            if operation.kind in ("public", "self"):
-                key = sealed_replies.key_of(message.reply, message.headers)
+            key = sealed_replies.key_of(message.reply, message.headers)
             call = understand(operation, message.reply, message.headers, message.data)
             call.reply_key = key
             if operation.kind == "subscriber":

@@ -121,7 +121,7 @@ async def test_browser_that_listens_to_all_browsers_reads_no_reply(
             await client.auth.users.register(email=member["email"], password=PASSWORD)
     await page.flush()
     replies = [message for message in heard if message.data]
-    assert len(replies) == 2
+    assert len(replies) == 3  # The key that secrets are sealed for is asked for, too.
     for message in replies:
         assert message.headers == {h.SEALED_REPLY: "1"}
         for secret in (session.access_token, session.refresh_token, member["id"], "email_taken"):
@@ -176,6 +176,15 @@ def test_every_key_of_a_small_order_is_refused() -> None:
             header = base64.urlsafe_b64encode(octets).decode().rstrip("=")
             with pytest.raises(Refusal):
                 sealed_replies.key_of("_INBOX.x", {h.REPLY_KEY: header})
+
+
+async def test_sealing_key_comes_sealed_or_not_at_all(page: Client) -> None:
+    key = ReplyKey()
+    reply = await page.request("users.v1.query.GetSealingKey", b"{}", headers={h.REPLY_KEY: key.header})
+    assert len(json.loads(key.opened(reply).data)["publicKey"]) == 43
+    reply = await page.request("users.v1.query.GetSealingKey", b"{}")
+    error = json.loads(reply.data)["error"]
+    assert (error["code"], error["field"]) == ("validation_failed", h.REPLY_KEY)
 
 
 async def test_reply_subject_of_a_page_tells_nothing_of_its_next_one(browsers: Browsers, page: Client) -> None:

@@ -93,7 +93,7 @@ MAY_PUBLISH: dict[str, list[str]] = {
         "users.v1.query.VerifyToken",
         *CHECKING,
     ],
-    "browser": ["users.v1.public.Authenticate", "users.v1.self.GetMe"],
+    "browser": ["users.v1.public.Authenticate", "users.v1.self.GetMe", "users.v1.query.GetSealingKey"],
     "backend": [
         "users.v1.command.CreateUser",
         "users.v1.public.Authenticate",

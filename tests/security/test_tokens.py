@@ -326,6 +326,34 @@ def test_header_that_is_no_object_is_refused(header: bytes) -> None:
     refused(signed(header))
 
 
+@pytest.mark.parametrize(
+    "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
+def test_json_in_another_encoding_is_refused(encoding: str) -> None:
+    """JWTs are UTF-8 (RFC 7519, section 3) without a byte order mark (RFC 8259, section 8.1)."""
+    check_now(signed(compact(HEADER).encode(), compact(CLAIMS).encode()))
+    refused(signed(compact(HEADER).encode(encoding)))
+    refused(signed(claims=compact(CLAIMS).encode(encoding)))
+
+
+def test_nesting_is_refused_beyond_its_bound() -> None:
+    for opening, closing in (("[", "]"), ('{"a":', "}")):
+        for inner in ("1", "[]", '"{[{["'):
+            deepest = 30 if inner == "[]" else 31  # The payload is one more.
+            check_now(signed(claims=changed_text(opening * deepest + inner + closing * deepest)))
+            refused(signed(claims=changed_text(opening * (deepest + 1) + inner + closing * (deepest + 1))))
+    check_now(signed(claims=changed_text("[" + "[]," * 200 + '"\\"' + "[" * 40 + '"]')))
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def changed_text(other: str) -> bytes:
+    """The claims with another one, which is JSON."""
+    return f'{compact(CLAIMS)[:-1]},"other":{other}}}'.encode()
+
+
 # --- the signature and the form ---------------------------------------------------------------------------------
 
 

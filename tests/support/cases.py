@@ -27,6 +27,7 @@ from nats.aio.msg import Msg
 
 from services.embedded.nats import binary
 from services.embedded.program import free_port, launched
+from services.endpoint import sealed_replies
 from services.endpoint.contract import body_schemas, sealed
 from services.endpoint.contract.header_schemas import request_headers
 from services.platform import environment
@@ -137,7 +138,7 @@ class Responder:
         scene = self._scenes[message.reply.split(".")[1]]
         if message.subject.endswith(".GetSealingKey") and not scene.case.get("listsKeys"):
             key = json.loads((DIRECTORY / "values.json").read_bytes())["key"]
-            await self._client.publish(message.reply, json.dumps(key).encode())
+            await self._answer(message, {"body": key, "sealed": h.REPLY_KEY in (message.headers or {})})
             return
         expected = scene.next()
         if expected is None:
@@ -145,19 +146,22 @@ class Responder:
             return
         scene.faults += faults_of(message, expected["request"], scene.same)
         if (reply := expected["reply"]) is not None:
-            task = asyncio.create_task(self._answer(message.reply, reply))
+            task = asyncio.create_task(self._answer(message, reply))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
 
-    async def _answer(self, to: str, reply: Json) -> None:
+    async def _answer(self, message: Msg, reply: Json) -> None:
         await asyncio.sleep(reply.get("after", 0))
         headers: dict[str, str] = dict(reply.get("headers", {}))
         if error := reply.get("error"):
             kind = BY_CODE.get(error["code"])
             headers |= {h.SERVICE_ERROR: error["message"], h.SERVICE_ERROR_CODE: str(kind.number if kind else 500)}
         body = {"error": error} if error else reply["body"]
+        data = json.dumps(body).encode()
+        if reply.get("sealed") and (key := sealed_replies.key_of(message.reply, message.headers)):
+            data, headers = sealed_replies.sealed(key, data, headers)
         for _ in range(reply.get("times", 1)):
-            await self._client.publish(to, json.dumps(body).encode(), headers=headers or None)
+            await self._client.publish(message.reply, data, headers=headers or None)
 
 
 @asynccontextmanager

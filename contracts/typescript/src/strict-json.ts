@@ -3,6 +3,7 @@
 /** A whole number is a bigint; an object is a Map. */
 export type StrictJson = null | boolean | number | bigint | string | StrictJson[] | Map<string, StrictJson>;
 
+/** Arrays and objects in each other. Python's parser has the same bound. */
 const DEEPEST = 32;
 const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
@@ -31,7 +32,6 @@ class Parser {
   }
 
   #value(depth: number): StrictJson {
-    if (depth > DEEPEST) throw new SyntaxError("nested too deep");
     this.#space();
     switch (this.#text[this.#at]) {
       case "{":
@@ -58,7 +58,7 @@ class Parser {
 
   #object(depth: number): Map<string, StrictJson> {
     const found = new Map<string, StrictJson>();
-    this.#at += 1;
+    this.#enter(depth);
     if (this.#takes("}")) return found;
     do {
       this.#space();
@@ -73,12 +73,17 @@ class Parser {
 
   #array(depth: number): StrictJson[] {
     const found: StrictJson[] = [];
-    this.#at += 1;
+    this.#enter(depth);
     if (this.#takes("]")) return found;
     do found.push(this.#value(depth + 1));
     while (this.#takes(","));
     if (!this.#takes("]")) throw new SyntaxError("an array without its end");
     return found;
+  }
+
+  #enter(depth: number): void {
+    if (depth >= DEEPEST) throw new SyntaxError("nested too deep");
+    this.#at += 1;
   }
 
   #string(): string {

@@ -186,8 +186,6 @@ export class Transport {
   /** The body with its secrets sealed for Denizen, and for this command alone. */
   async #sealed(operation: Operation, body: object, commandId: string, bounds: Bounds): Promise<object> {
     const sealed: Record<string, unknown> = { ...body };
-    // A browser's NATS user may not ask for the key; TLS protects the secrets on their way to NATS.
-    if (this.#isShared) return sealed;
     for (const field of operation.secrets) {
       if (sealed[field] === undefined || sealed[field] === null) continue;
       const secret = arguments_.text(field, sealed[field]);

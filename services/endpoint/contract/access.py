@@ -31,7 +31,7 @@ SERVERS: Json = {
 }
 _FRONT_END_QUERIES = {
     "GetJwks": ("frontend", "subscriber", "verifier"),
-    "GetSealingKey": ("frontend",),
+    "GetSealingKey": ("frontend", "browser"),
     "VerifyToken": ("frontend",),
 }
 _OPERATOR_ALONE = ("ExportUsersWithHashes", "UndoImport")

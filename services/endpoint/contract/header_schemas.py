@@ -101,12 +101,11 @@ def request_headers(operation: Operation) -> Json:
     """The headers that a request can have, as a schema."""
     properties: Json = {} if operation.kind != "self" else dict(_BEARER)
     if operation.kind != "subscriber":
-        properties |= _MIN_POSITION if operation.reads else _CONDITIONS
+        properties |= _REPLY_KEY | (_MIN_POSITION if operation.reads else _CONDITIONS)
     if operation.name == "Authenticate":
         properties |= _PROOF
     if operation.kind in ("self", "public"):
         properties.pop(headers.ACTOR, None)  # The actor is the user of the token, or there is none.
-        properties |= _REPLY_KEY
     properties = properties | {headers.DEADLINE: _DEADLINE, headers.TRACEPARENT: _TRACE}
     schema = _headers(request_headers_name(operation), properties)
     return schema | ({"required": [headers.AUTHORIZATION]} if operation.kind == "self" else {})
@@ -123,7 +122,7 @@ def schemas() -> Json:
     """The schemas of all headers, by name."""
     found = {request_headers_name(operation): request_headers(operation) for operation in OPERATIONS.values()}
     position = {headers.POSITION: _POSITION}
-    found["ReplyHeaders"] = _headers("ReplyHeaders", position)
+    found["ReplyHeaders"] = _headers("ReplyHeaders", position | _SEALED_REPLY)
     found["OpaqueReplyHeaders"] = _headers("OpaqueReplyHeaders", {headers.POSITION: _OPAQUE_POSITION} | _SEALED_REPLY)
     found["ExportPieceHeaders"] = _headers("ExportPieceHeaders", position | _NEXT_PIECE)
     found["RefusalHeaders"] = _headers(
