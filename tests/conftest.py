@@ -3,6 +3,7 @@
 `--servers=containers` takes PostgreSQL and NATS from the images of compose.yaml instead of the embedded ones.
 """
 
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -35,6 +36,12 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--servers", choices=["embedded", "containers"], default="embedded")
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end, so the garbage collector leaves it out from now on."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ def seconds() -> float:
     return dearest.seconds()
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("stored", AT_THE_BOUND.values(), ids=AT_THE_BOUND)
 def test_costliest_hashes_cost_no_more_than_measured(stored: str, seconds: float) -> None:
     """In processor time, which is the same on a busy machine but for the caches; a floor is three times as long."""
