@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def settings() -> Settings:
     """The settings, with the addresses of the `denizen up` on DENIZEN_HOME where the environment names none."""
-    return with_addresses(read())
+    found = read()
+    with _readable():
+        return with_addresses(found)
 
 
 def read() -> Settings:
@@ -30,6 +32,16 @@ def read() -> Settings:
     if settings is None or wrong:
         raise errors.not_configured("\n".join(wrong))
     return settings
+
+
+@contextmanager
+def _readable() -> Generator[None]:
+    """End the command with a sentence where a file of the home cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.filename} cannot be read: {error.strerror}"
+        raise errors.not_configured(f"DENIZEN_HOME: {reason}; name a directory of yours, with a `denizen up`") from None
 
 
 def with_database() -> tuple[Settings, str]:
@@ -66,6 +78,7 @@ def operator() -> AbstractContextManager["Client"]:
     """
     password = os.environ.get("DENIZEN_NATS_OPERATOR_PASSWORD")
     kept = read().home / "keys" / "nats-operator"
-    if password is None and kept.exists():
-        password = kept.read_text("ascii").strip()
+    with _readable():
+        if password is None and kept.exists():
+            password = kept.read_text("ascii").strip()
     return client() if password is None else client(user="operator", password=password)

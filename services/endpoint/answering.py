@@ -1,14 +1,23 @@
 """Gives every request an answer, whatever happens while it is worked on."""
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
+
+import psycopg
 
 from services.domain import refusals
 from services.domain.refusals import Refusal
 from services.eventstore.log.store import OutcomeUnknown
+from services.platform import causes
 from services.platform.database import LOST, DatabaseUnavailable
 
 log = logging.getLogger(__name__)
+
+_QUIET_SECONDS = 10.0
+"""One cause refuses many requests; the log has it once in this time."""
+_told: dict[str, float] = {}
+"""When each cause was logged last."""
 
 
 async def answering(work: Awaitable[None], refuse: Callable[[Refusal], Awaitable[None]]) -> None:
@@ -30,10 +39,18 @@ def refusal_of(error: Exception) -> Refusal:
             return error.with_traceback(None)
         case OutcomeUnknown():
             return refusals.outcome_unknown()
-        case DatabaseUnavailable():
-            return refusals.database_unavailable()
-        case _ if isinstance(error, LOST):
+        case _ if isinstance(error, (DatabaseUnavailable, *LOST)):
+            _tell_cause(error)
             return refusals.database_unavailable()
         case _:
             log.error("request_failed", exc_info=error)
             return refusals.failed()
+
+
+def _tell_cause(error: Exception) -> None:
+    """Log why PostgreSQL does not do its work: callers are told only that it does not."""
+    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+    reason, now = causes.sentence(cause), time.monotonic()
+    if now - _told.get(reason, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _told[reason] = now
+        log.warning("database_unavailable", extra={"reason": reason})

@@ -7,6 +7,10 @@ import psycopg
 from denizen.errors import DenizenError
 
 _URL = "in DENIZEN_DATABASE_URL"
+READ_ONLY = (
+    "PostgreSQL takes no changes: it is a standby, or default_transaction_read_only is on; "
+    "name the primary in DENIZEN_DATABASE_URL"
+)
 _REFUSED = (
     (
         r"password authentication failed|no password supplied|role \"[^\"]*\" is not permitted to log in",
@@ -14,7 +18,8 @@ _REFUSED = (
     ),
     (r"database \"[^\"]*\" does not exist", f"create it, or correct the name {_URL}"),
     (r"no pg_hba\.conf entry|permission denied", "have PostgreSQL let this login in from here (pg_hba.conf, grants)"),
-    (r"certificate|\bSSL\b", f"compare sslmode and sslrootcert {_URL}"),
+    (r"certificate|\bSSL\b|invalid sslmode value", f"compare sslmode and sslrootcert {_URL}"),
+    (r"invalid \w+ value", f"correct that option {_URL}"),
 )
 """What PostgreSQL says that does not pass by itself, and what to do."""
 
@@ -54,6 +59,8 @@ def of_postgres(error: psycopg.Error) -> str | None:
             return f"PostgreSQL does not let this login do its work: {_first_line(error)}; run `denizen migrate`"
         case psycopg.errors.DiskFull():
             return "the disk of PostgreSQL is full: make room"
+        case psycopg.errors.ReadOnlySqlTransaction():
+            return READ_ONLY
         case psycopg.OperationalError():
             return of_connecting(error)[0]
         case _:

@@ -28,8 +28,11 @@ LOST = (
     psycopg.OperationalError,
     psycopg.errors.TransactionTimeout,
     psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
 )
-"""The connection is gone, or the server gave the transaction up."""
+"""The connection is gone, or the server gave the transaction up: one that became a standby takes no changes."""
+_WRITERS = ("accounts", "transfer", "projector", "mailer")
+"""Services that can do nothing over a server that takes no changes."""
 _BY_INDEX = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
 """The ways of planning that are switched off. A plan is kept until the tables are analyzed: one that was made while a
 table was small would read it from end to end, perhaps once for each row of another table (a read of the log took 0.5 s
@@ -79,6 +82,7 @@ class Database:
         if settings.database_url is None:
             raise ValueError("DENIZEN_DATABASE_URL is not set")
         self._use_seconds = use_seconds
+        self._writes = role in _WRITERS
         self._conninfo = make_conninfo(
             settings.database_url.get_secret_value(),
             application_name=f"denizen {name}",
@@ -113,18 +117,24 @@ class Database:
             try:
                 with _bounded(connection, self._use_seconds):
                     yield connection
-            except BaseException:
-                # In mid-transaction, or cancelled in mid-exchange: it is not known how far it got.
-                if connection.info.transaction_status != TransactionStatus.IDLE:
+            except BaseException as error:
+                # In mid-transaction, or cancelled in mid-exchange: it is not known how far it got. Where the server
+                # takes no changes any more, a new connection may find the one that does.
+                is_idle = connection.info.transaction_status == TransactionStatus.IDLE
+                if not is_idle or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     await self.close()
                 raise
 
     async def _connect(self) -> Connection:
         try:
-            return await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+            connection = await psycopg.AsyncConnection[ResultRow].connect(self._conninfo, autocommit=True)
         except psycopg.OperationalError as error:
             reason, passes = causes.of_connecting(error)
             raise DatabaseUnavailable(reason, passes=passes) from error
+        if self._writes and _is_read_only(connection):
+            await connection.close()
+            raise DatabaseUnavailable(causes.READ_ONLY)
+        return connection
 
     async def fetch(self, query: LiteralString, parameters: Parameters, *, binary: bool = False) -> list[ResultRow]:
         """The rows of a query that only reads; asked once more where the connection turns out to be dead.
@@ -151,6 +161,12 @@ class Database:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+
+
+def _is_read_only(connection: Connection) -> bool:
+    """Whether the server takes no changes, as it said when the connection was opened."""
+    said = (connection.info.parameter_status(name) for name in ("in_hot_standby", "default_transaction_read_only"))
+    return "on" in said
 
 
 def _is_ended(connection: Connection) -> bool:

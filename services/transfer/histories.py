@@ -9,7 +9,7 @@ from services.domain.provenance import Provenance
 from services.domain.state import UserState
 from services.domain.streams import StoredEvent, logins_of
 from services.eventstore.credentials.store import SecretStore
-from services.eventstore.log.store import EventStore
+from services.eventstore.log.store import EventStore, Outcome
 from services.eventstore.log.tails import NEWEST, Tail, Wanted
 
 OPERATION = "operation"
@@ -93,3 +93,8 @@ def _is_by_import(event: StoredEvent, history: History) -> bool:
 
 _WITH_CREATION = {"IdentityLinked", "UserBlocked", "UserDeactivated"}
 """The events that an import stores with the one that creates the user, under its command id."""
+
+
+def is_of_import(outcome: Outcome) -> bool:
+    """Whether an outcome is that of a row. A back end may use the id of one for another command."""
+    return outcome.operation in (None, BY_IMPORT)

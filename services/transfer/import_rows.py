@@ -18,6 +18,7 @@ from services.eventstore.credentials.store import SecretStore
 from services.eventstore.log.store import Append, Appended, ClaimTaken, EventStore
 from services.eventstore.log.tails import Wanted
 from services.platform.ids import new_event_id
+from services.transfer.histories import BY_IMPORT, is_of_import
 from services.transfer.pace import Pace
 from services.transfer.rehearsal import Holders
 from services.transfer.repairs import Repairs
@@ -64,7 +65,7 @@ class RowImport:
         said: dict[int, RowOutcome] = {}
         for row in wanted:
             outcome = outcomes.get(self._key(row))
-            if outcome is not None and outcome.refusal is not None:
+            if outcome is not None and outcome.refusal is not None and is_of_import(outcome):
                 said[row.index] = Refusal.of(outcome.refusal)
             elif made_by.get(row.user_id) == self._key(row):
                 said[row.index] = row.user_id
@@ -173,7 +174,8 @@ class RowImport:
                 said[row.index] = row.user_id
                 continue
             said[row.index] = refusal = _refusal(None if row.user_id in made_by else kind)
-            kept.append(Append("", 0, (), {}, at, command_id=self._key(row), refusal=refusal.body()))
+            key, body = self._key(row), refusal.body()
+            kept.append(Append("", 0, (), {}, at, command_id=key, refusal=body, operation=BY_IMPORT))
         if kept and self._call.repeatable:
             await self._store.append(kept)  # A repeat gets the same refusal, even if an address was freed meanwhile.
         return said

@@ -22,6 +22,7 @@ from services.platform import sql
 from services.platform.database import Database
 from services.platform.settings import Settings
 from services.tokens.keys import ServerKeys
+from services.transfer.command_ids import CommandIds
 from services.transfer.digest import digest
 from services.transfer.ids import Ids
 from services.transfer.import_rows import RowImport, RowOutcome, passing
@@ -64,7 +65,8 @@ class Imports:
         self._appended = appended
         self._pace = Pace()
         self._progress = Database(settings, "transfer progress", role="transfer")
-        self.undo = Undo(store, secrets, self._progress, appended)
+        self._command_ids = CommandIds(self._progress, ring)
+        self.undo = Undo(store, secrets, self._progress, self._command_ids, appended)
 
     async def close(self) -> None:
         await self._progress.close()
@@ -105,7 +107,9 @@ class Imports:
     async def _take(self, call: Call, request: m.ImportUsers) -> dict[int, Json]:
         """Import the rows, or look up what an earlier run did with them. Returns the result of each, by its index."""
         job = _of_job(call, request)
-        begun = await self._begin(job, request)
+        mark = digest(request, self._ring) if job.repeatable else None
+        await self._command_ids.keep(call, request.import_id, request.chunk, mark.hex() if mark else None)
+        begun = await self._begin(job, request, mark)
         wanted, results = await self._read(call, request, begun.ids)  # Secrets are sealed for the message.
         importing = RowImport(
             self._store, self._secrets, self._secrets, call=job, pace=self._pace, appended=self._appended
@@ -125,12 +129,11 @@ class Imports:
         await self._keep_progress(request, begun, results)
         return results
 
-    async def _begin(self, call: Call, request: m.ImportUsers) -> "_Begun":
-        """Raises Refusal where a chunk comes again with other rows."""
+    async def _begin(self, call: Call, request: m.ImportUsers, mark: bytes | None) -> "_Begun":
+        """`mark` is the digest of the rows. Raises Refusal where a chunk comes again with other rows."""
         drawn = Ids.drawn()
-        if not call.repeatable:
+        if mark is None:
             return _Begun("new", drawn, None)
-        mark = digest(request, self._ring)
         parameters: Json = {"command_id": call.key, "first": drawn.first, "digest": mark}
         parameters |= {"import_id": request.import_id, "chunk": request.chunk}
         while True:

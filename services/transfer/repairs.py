@@ -58,7 +58,7 @@ class Repairs:
         return {
             row.index: await self._answer(row, command_id, outcomes[command_id])
             for command_id, row in ids.items()
-            if command_id in outcomes
+            if command_id in outcomes and histories.is_of_import(outcomes[command_id])
         }
 
     async def _answer(self, row: ImportRow, command_id: str, outcome: Outcome) -> Json:
@@ -156,7 +156,8 @@ class Repairs:
         """Keeps a refusal under the id of the row, where the message can be repeated: a repeat is refused alike."""
         command_id = self._id(row) if self._call.repeatable else None
         body = refusal.body() if self._call.repeatable else None
-        return Append("", 0, (), {}, datetime.now(UTC), command_id=command_id, refusal=body)
+        now = datetime.now(UTC)
+        return Append("", 0, (), {}, now, command_id=command_id, refusal=body, operation=histories.BY_IMPORT)
 
     def _id(self, row: ImportRow) -> str:
         return f"{self._call.command_id}/{row.index}/update"

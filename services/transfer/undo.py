@@ -24,6 +24,7 @@ from services.platform import sql
 from services.platform.database import Database
 from services.platform.ids import new_event_id
 from services.transfer import histories
+from services.transfer.command_ids import CommandIds
 from services.transfer.histories import History
 from services.transfer.pace import Pace
 
@@ -48,17 +49,24 @@ class Undo:
     """Undoes imports over an event store. Methods raise Refusal, DatabaseUnavailable and OutcomeUnknown."""
 
     def __init__(
-        self, store: EventStore, secrets: SecretStore, log: Database, appended: Callable[[bool], Awaitable[None]]
+        self,
+        store: EventStore,
+        secrets: SecretStore,
+        log: Database,
+        command_ids: CommandIds,
+        appended: Callable[[bool], Awaitable[None]],
     ) -> None:
         """`log` reads the log; `appended` is told after each commit."""
         self._store = store
         self._secrets = secrets
         self._log = log
+        self._command_ids = command_ids
         self._appended = appended
         self._pace = Pace()
 
     async def step(self, call: Call, request: m.UndoImport) -> tuple[int, bytes]:
         """Take back some users. The position of the log, and the body of the reply."""
+        await self._command_ids.keep(call, request.import_id, request.after)
         head = await self._store.head()
         parameters: Json = {"prefix": f"import/{request.import_id}/", "limit": _USERS}
         parameters |= {"after": request.after, "until": request.after + _POSITIONS}

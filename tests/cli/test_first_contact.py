@@ -320,6 +320,14 @@ def test_unreachable_database_is_named_with_its_address(command: str, begins: st
     assert "canary" not in error["message"]
 
 
+@pytest.mark.parametrize("command", ["users list", "events tail", "log verify", "doctor", "users delete user_x --yes"])
+def test_home_that_is_a_file_is_named(command: str, tmp_path: Path) -> None:
+    (home := tmp_path / "file").touch()
+    code, error = fault(Shell(home), *command.split())
+    assert (code, error["code"]) == (2, "not_configured")
+    assert error["message"].startswith(f"DENIZEN_HOME: {home}/up.json cannot be read: Not a directory")
+
+
 def test_up_without_the_embedded_servers_says_what_to_install(tmp_path: Path) -> None:
     """As in the container image, which has no embedded servers."""
     program = (

@@ -344,3 +344,18 @@ def test_service_that_waited_goes_on_when_its_server_comes(start: Start, tmp_pat
         eventually(lambda: '"event":"ready"' in attempt.said(), SOON_SECONDS, "the service")
         attempt.process.send_signal(signal.SIGTERM)
         attempt.ends(0)
+
+
+@pytest.mark.parametrize("service", ["accounts", "transfer", "projector", "mailer"])
+def test_service_whose_database_takes_no_changes_says_so_and_waits(
+    service: str, start: Start, database_url: str
+) -> None:
+    """As over a standby."""
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(b'alter database "%b" set default_transaction_read_only = on' % owner.info.dbname.encode())
+    _expect_waiting(start("run", service), "takes no changes", "name the primary", "DENIZEN_DATABASE_URL")
+
+
+def test_service_with_an_unknown_mode_of_tls_says_so_and_ends(start: Start, database_url: str) -> None:
+    wrong = make_conninfo(database_url, sslmode="verify")
+    _expect_end(start("run", "relay", DENIZEN_DATABASE_URL=wrong), 'invalid sslmode value: "verify"', "sslmode")

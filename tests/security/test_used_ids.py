@@ -8,7 +8,7 @@ from denizen.sealing import seal
 
 from services.accounts.guessing.rate_limits import _CODES  # pyright: ignore[reportPrivateUsage]
 from tests.support.backend import Json, Reply, email
-from tests.support.people import PASSWORD, Postbox, Talk, sql
+from tests.support.people import PASSWORD, Postbox, Talk, sql, talking
 from tests.support.servers import Denizen
 
 OTHER = "another good one 77"
@@ -173,3 +173,65 @@ async def test_codes_under_a_used_id_are_refused(talk: Talk, front: Talk, post: 
     wrong = {**body, "code": f"{(int(code) + 1) % 1_000_000:06d}"}
     assert refused(await front.public("VerifyEmail", wrong, Nats_Msg_Id=key))
     assert (await front.public("VerifyEmail", body, Nats_Msg_Id=key)).body["user"] == first.body["user"]
+
+
+def new_job() -> str:
+    return email().partition("@")[0]
+
+
+def rows() -> Json:
+    return {"users": [{"email": email()}]}
+
+
+@pytest.mark.parametrize("name", ["CreateUser", "Authenticate", "RefreshSession", "a chunk"])
+async def test_import_and_another_command_under_one_id_leave_one(talk: Talk, name: str) -> None:
+    user = await talk.member()
+    bodies: dict[str, Json] = {
+        "CreateUser": {"email": email()},
+        "Authenticate": {"email": user["email"], "password": PASSWORD},
+        "RefreshSession": {"refreshToken": (await talk.sign_in(user))["refreshToken"]},
+        "a chunk": {**rows(), "importId": new_job(), "chunk": 0},
+    }
+    other = "ImportUsers" if name == "a chunk" else name
+    first, second, users = email(), email(), rows()
+    imported = await talk.command("ImportUsers", users, Nats_Msg_Id=first)
+    assert refused(await talk.command(other, bodies[name], Nats_Msg_Id=first))
+    assert (await talk.command("ImportUsers", users, Nats_Msg_Id=first)).data == imported.data
+    assert not (await talk.command(other, bodies[name], Nats_Msg_Id=second)).code
+    assert refused(await talk.command("ImportUsers", rows(), Nats_Msg_Id=second))
+    assert not (await talk.command(other, bodies[name], Nats_Msg_Id=second)).code
+
+
+async def test_concurrent_imports_and_commands_of_one_id_leave_one(talk: Talk) -> None:
+    for _ in range(5):
+        key, users, body = email(), rows(), {"email": email()}
+        asked = [talk.command("ImportUsers", users, Nats_Msg_Id=key), talk.command("CreateUser", body, Nats_Msg_Id=key)]
+        replies = await asyncio.gather(*asked)
+        assert [refused(reply) for reply in replies] in ([True, False], [False, True])
+
+
+async def test_two_chunks_under_one_id_leave_one(talk: Talk) -> None:
+    key, chunk = email(), {**rows(), "importId": new_job(), "chunk": 0}
+    first = await talk.command("ImportUsers", chunk, Nats_Msg_Id=key)
+    assert refused(await talk.command("ImportUsers", {**chunk, "chunk": 1}, Nats_Msg_Id=key))
+    assert refused(await talk.command("ImportUsers", {**chunk, "importId": new_job()}, Nats_Msg_Id=key))
+    assert (await talk.command("ImportUsers", chunk, Nats_Msg_Id=key)).data == first.data
+    # A client that begins again has another id for the same chunk.
+    assert (await talk.command("ImportUsers", chunk, Nats_Msg_Id=email())).data == first.data
+
+
+async def test_two_undos_under_one_id_leave_one(talk: Talk, denizen: Denizen) -> None:
+    key, job = email(), new_job()
+    imported = await talk.done("ImportUsers", {**rows(), "importId": job, "chunk": 0})
+    async with talking(denizen, "operator") as operator:
+        assert not (await operator.command("UndoImport", {"importId": new_job()}, Nats_Msg_Id=key)).code
+        assert refused(await operator.command("UndoImport", {"importId": job}, Nats_Msg_Id=key))
+    assert refused(await talk.command("CreateUser", {"email": email()}, Nats_Msg_Id=key))
+    user_id = imported["results"][0]["userId"]
+    assert not (await talk.query("GetUser", {"userId": user_id}, Denizen_Min_Position="latest")).code
+
+
+async def test_command_under_the_id_of_a_refused_row_is_no_repeat(talk: Talk) -> None:
+    key, user = email(), await talk.create()
+    await talk.command("ImportUsers", {"users": [{"email": user["email"]}]}, Nats_Msg_Id=key)
+    assert refused(await talk.command("CreateUser", {"email": user["email"]}, Nats_Msg_Id=f"{key}/0"))

@@ -82,6 +82,16 @@ async def _is_gone(onlooker: Connection, name: str) -> bool:
     return await cursor.fetchone() is None
 
 
+async def test_append_to_a_read_only_server_is_an_outage(open_store: OpenStore, owner: Connection) -> None:
+    """As after a failover: the connection is not kept, for the next one may find the primary."""
+    await owner.execute(b'alter database "%b" set default_transaction_read_only = on' % owner.info.dbname.encode())
+    store = open_store("a")
+    with pytest.raises(DatabaseUnavailable):
+        await store.append([append(A, command_id="c1")])
+    await owner.execute(b'alter database "%b" reset default_transaction_read_only' % owner.info.dbname.encode())
+    assert await store.append([append(A, command_id="c1")]) == [Appended(1)]
+
+
 # --- in mid-commit ----------------------------------------------------------------------------------------------
 
 APPENDS: dict[str, list[Append]] = {

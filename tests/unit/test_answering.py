@@ -37,6 +37,16 @@ async def test_work_that_fails_is_answered_with_its_reason(error: Exception, cod
     assert "secret" not in refusal.message
 
 
+def test_cause_of_an_outage_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller is told only that PostgreSQL does not do its work."""
+    for _ in range(3):
+        lost = DatabaseUnavailable("nothing was stored")
+        lost.__cause__ = psycopg.errors.DiskFull("could not extend file: a secret")
+        assert refusal_of(lost).code == "overloaded"
+    (record,) = caplog.records
+    assert record.__dict__["reason"] == "the disk of PostgreSQL is full: make room"
+
+
 async def test_work_that_succeeds_is_not_refused() -> None:
     async def work() -> None:
         pass
