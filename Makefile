@@ -75,6 +75,7 @@ lint: install  ## Check style, imports, names, and the language of every text.
 	$(BIN)/python -m scripts.check_names
 
 format: install  ## Rewrite the code in its one style.
+	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(NODE) biome check --write .

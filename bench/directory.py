@@ -81,7 +81,7 @@ def grow(owner_url: str, users: int) -> None:
 
 
 def rebuild(owner_url: str, names: Sequence[str], users: int) -> Rebuilt:
-    """Build these projections anew by the command line, and look users up meanwhile."""
+    """Rebuild these projections by the command line, and look users up meanwhile."""
     return uvloop.run(_rebuild(owner_url, names, users))
 
 

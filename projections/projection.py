@@ -45,7 +45,7 @@ class Projection:
 
     Attributes:
         name: as in the table of checkpoints.
-        version: raised with each change of the tables or of what an event does to them; they are then built anew.
+        version: raised with each change of the tables or of what an event does to them; they are then rebuilt.
         tables: their names.
         create: SQL that makes the tables where they are missing, with the indexes that filling them needs.
         index: SQL that makes all else where it is missing, for tables of its own; a rebuild does so when they are full.

@@ -1,4 +1,6 @@
-"""Refuses pronouns that hide the role of a person or a program: a user is "the user" or "they", others are named.
+"""Refuses pronouns that hide the role of a person or a program, and words of another century.
+
+A user is "the user" or "they", others are named. A word in quotes of its own (`nobody` of Unix) is a value.
 
     python -m scripts.check_language
 
@@ -22,10 +24,12 @@ REFUSED = (
     *("he", "him", "his", "himself", "she", "her", "hers", "herself"),
     *("somebody", "someone", "nobody", "anybody", "anyone", "everybody", "everyone"),
     *("whoever", "whomever", "whosoever"),
+    *("anew", "hitherto", "thereof", "whereby"),
     *("mourn", "mourns", "mourned", "mourning", "poke", "pokes", "poked", "poking"),
 )
 # Letters alone bound a word, so that parts of a name in snake case are words too. `nobody` in quotes is a user of Unix.
-_WORD = re.compile(rf"(?<![A-Za-z0-9`\"])(?:{'|'.join(REFUSED)})(?![A-Za-z0-9`\"])", re.IGNORECASE)
+_QUOTED = re.compile(r"`[A-Za-z]+`|\"[A-Za-z]+\"")
+_WORD = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(REFUSED)})(?![A-Za-z0-9])", re.IGNORECASE)
 _BEGINNING = re.compile(
     r"[A-Z0-9`\"'$(\[…<{*%-]|[a-z][\w.]*[_./:@()\d]|(?:denizen|asyncio|bcrypt|better-auth|joserfc|kill|nats-py|nats-server)\b"
 )
@@ -65,14 +69,16 @@ def faults(root: Path) -> Iterator[str]:
         if path.suffix in _SUFFIXES and path.is_file() and not path.is_symlink() and not name.startswith(_EXEMPT):
             text = path.read_text("utf-8")
             for number, line in enumerate(text.splitlines(), 1):
-                yield from (f"{name}:{number}: name the role instead of `{word}`" for word in words(line))
+                yield from (
+                    f"{name}:{number}: name the role, or use a plain word, instead of `{word}`" for word in words(line)
+                )
             if path.suffix == ".py":
                 yield from (f"{name}:{number}: {fault}" for number, fault in sentence_faults(text))
 
 
 def words(line: str) -> list[str]:
     """The refused words in a line."""
-    return _WORD.findall(line)
+    return _WORD.findall(_QUOTED.sub("", line))
 
 
 def sentence_faults(text: str) -> Iterator[tuple[int, str]]:

@@ -55,7 +55,7 @@ def differences(ours: Hashes, index: Hashes) -> Iterator[str]:
 
 
 def _stale() -> Iterator[str]:
-    """Resolve anew with the same versions at the same time, and compare."""
+    """Resolve again with the same versions at the same time, and compare."""
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         for name in lock.SETS:

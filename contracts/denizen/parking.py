@@ -132,7 +132,7 @@ async def event_of(jetstream: JetStreamContext, note: Note) -> Event | None:
     """The event itself; None where the stream has none at this position. Raises nats.js.errors.Error."""
     event = await _event_at(jetstream, note.sequence)
     if event is None or event.position != note.position:
-        # The stream was lost, and is filled anew from the log: the event may have another number now.
+        # The stream was lost, and is filled again from the log: the event may have another number now.
         event = await _event_at(jetstream, await Beginning.of(note.position).sequence(jetstream))
     return event if event is not None and event.position == note.position else None
 

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from denizen import arguments
 from denizen.blocking import Blocking, blocking
 from denizen.json_objects import JsonObject
-from denizen.messages import LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
+from denizen.messages import IdentityList, LoginHistory, Profile, SessionList, SignedIn, TokenFacts, User, origin
 from denizen.transport import CommandOptions, Transport
 from denizen.user_fields import sections, with_changes
 
@@ -131,6 +131,12 @@ class Me:
             await self._transport.query("GetLoginHistory", body, timeout, token=self._token)
         )
 
+    async def list_identities(self, *, timeout: float | None = None) -> IdentityList:
+        """The user's linked accounts."""
+        return IdentityList.model_validate_json(
+            await self._transport.query("ListIdentities", {}, timeout, token=self._token)
+        )
+
     async def link_identity(
         self,
         *,
@@ -200,6 +206,7 @@ class BlockingMe(Blocking[Me]):
     revoke_session = blocking(Me.revoke_session)
     log_out = blocking(Me.log_out)
     login_history = blocking(Me.login_history)
+    list_identities = blocking(Me.list_identities)
     link_identity = blocking(Me.link_identity)
     unlink_identity = blocking(Me.unlink_identity)
     delete = blocking(Me.delete)

@@ -1,4 +1,4 @@
--- The directory. `doc` is the user as GetUser answers it, kept as text so that a look-up need not write it anew.
+-- The directory. `doc` is the user as GetUser answers it, kept as text so that a look-up need not write it again.
 create table if not exists users (
     user_id        text primary key collate "C",
     status         text not null,

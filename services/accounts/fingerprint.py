@@ -1,7 +1,7 @@
 """Fingerprints of requests: a command under a used id is a repeat only if it asks for the same.
 
 A fingerprint covers the operation and the body, whatever the order of its keys, with sealed secrets opened: clients
-seal them anew for each try. It does not cover conditions and provenance (`Denizen-Expected-Version`, deadline, actor,
+seal them again for each try. It does not cover conditions and provenance (`Denizen-Expected-Version`, deadline, actor,
 trace): a caller that lost the answer may know another version by then, and still asks for the same
 (IETF draft-ietf-httpapi-idempotency-key-header, section 2.4). It is an HMAC under the claim key, because a bare hash
 would let a reader of the table try passwords (docs/decisions/0025).

@@ -33,7 +33,7 @@ _COMMANDS = {
     "keys": "Rotate keys.",
     "nats-users": "Give each service a NATS user of its own.",
     "log": "Check the log.",
-    "projections": "See how far the projections are, and build them anew.",
+    "projections": "See how far the projections are, and rebuild them.",
     "erasure": "Prove that a user was erased.",
 }
 """Name, and the line that `denizen --help` shows. Module `services.cli.<name>` has `app`, a typer.Typer."""

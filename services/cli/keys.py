@@ -38,7 +38,7 @@ def rotate_encryption(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Wrap every key anew under a new key-encryption key, and delete the old one: backups older than this die with it.
+    """Rewrap every key under a new key-encryption key, and delete the old one: backups older than this die with it.
 
     Services go on meanwhile. Interrupted, it goes on where it was when it is called again. Keys in the environment:
     add the new one there first, and restart every service.
@@ -72,7 +72,7 @@ async def _with_progress(settings: Settings, keep_old: bool) -> Rotation:
 
 
 def _tell(rotation: Rotation, settings: Settings) -> None:
-    show.say(f"Every key is wrapped under epoch {rotation.epoch}; {rotation.rewrapped} were wrapped anew.")
+    show.say(f"Every key is wrapped under epoch {rotation.epoch}; {rotation.rewrapped} were rewrapped.")
     if rotation.removed:
         show.say(f"Deleted from {settings.home / 'keys'}: {_names(rotation.removed)}.")
     if not keys.in_environment(settings):

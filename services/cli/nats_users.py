@@ -137,14 +137,14 @@ def shared(
 
 @app.command()
 def refresh(*, file: File = None, as_json: AsJson = False) -> None:
-    """Write the added users anew by the templates of this version of Denizen; passwords stay. For after an update."""
+    """Rewrite the added users with the templates of this version of Denizen; passwords stay. For after an update."""
     with _changing(file) as target:
         pass
     users = [each.user for each in target.accounts.users]
     if as_json:
         show.json({"users": users, "file": str(target.path), "reloaded": target.reloaded})
         return
-    show.say(f"{show.counted(len(users), 'user is', 'users are')} written anew.")
+    show.say(f"{show.counted(len(users), 'user is', 'users are')} rewritten.")
     _tell(target)
 
 

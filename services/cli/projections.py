@@ -43,13 +43,13 @@ class _Status:
 
     @property
     def current(self) -> bool:
-        """It has the form that this Denizen writes; else its projector is about to build it anew."""
+        """It has the form that this Denizen writes; else its projector is about to rebuild it."""
         return self.version == _BY_NAME[self.name].version
 
 
 @app.callback()
 def _group() -> None:
-    """See how far the projections are, and build them anew from the log.
+    """See how far the projections are, and rebuild them from the log.
 
     Needs DENIZEN_DATABASE_URL, or a running `denizen up` on DENIZEN_HOME; a rebuild needs the keys too.
     """
@@ -57,7 +57,7 @@ def _group() -> None:
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """List the projections. Exit code 1 where one is missing or of another version: the projector builds it anew."""
+    """List the projections. Exit code 1 where one is missing or of another version: the projector rebuilds it."""
     settings = environment.with_database()[0]
     found = _run(_status(settings))
     if as_json:
@@ -74,7 +74,7 @@ def status(as_json: AsJson = False) -> None:
             for each in found
         ]
         wanting = ", ".join(each.name for each in found if not each.current)
-        note = f"to be built anew: {wanting}" if wanting else f"{len(found)} projections"
+        note = f"to be rebuilt: {wanting}" if wanting else f"{len(found)} projections"
         show.table(["name", "version", "position", "lag", "since"], rows, note)
     raise typer.Exit(0 if all(each.current for each in found) else 1)
 
@@ -84,7 +84,7 @@ def rebuild(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="The default is all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Build projections anew from the log. Queries go on, and see the new ones once those are complete."""
+    """Rebuild projections from the log. Queries go on, and see the new ones once those are complete."""
     unknown = set(names or []) - _BY_NAME.keys()
     if unknown:
         raise typer.BadParameter(f"no such projection: {', '.join(sorted(unknown))}; there are {', '.join(_BY_NAME)}")
@@ -97,7 +97,7 @@ def rebuild(
         facts = {"projections": built.names, "position": built.position, "seconds": seconds}
         show.json(facts)
     else:
-        show.say(f"Built anew up to position {built.position} in {seconds:.1f} s: {', '.join(built.names)}.")
+        show.say(f"Rebuilt up to position {built.position} in {seconds:.1f} s: {', '.join(built.names)}.")
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

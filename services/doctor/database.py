@@ -103,7 +103,7 @@ async def check_projections(settings: Settings) -> Report:
     awaited = [each.name for each in projections.ALL if versions.get(each.name) != each.version]
     if awaited:
         raise Wanting(
-            f"{', '.join(awaited)}: missing or of another version; the projector builds them anew, "
+            f"{', '.join(awaited)}: missing or of another version; the projector rebuilds them, "
             "`denizen projections status` shows when it has",
             figures,
         )

@@ -23,7 +23,9 @@ def look(home: Path, environment: Path) -> Report:
     if loose := [path for path in directories if _is_open(path, 0o077)]:
         raise Wanting(f"others can look into {_names(loose)}: chmod 700")
     if environment.is_file() and _is_open(environment, 0o007) and b"DENIZEN_" in environment.read_bytes():
-        raise Wanting(f"everyone can read {environment}: chmod 600, and change the secrets that are in it")
+        raise Wanting(
+            f"every user of this machine can read {environment}: chmod 600, and change the secrets that are in it"
+        )
     return Report("nothing secret here can be read by others")
 
 

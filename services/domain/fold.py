@@ -50,7 +50,7 @@ def show(document: Json | None, event: FoldedEvent) -> Json | None:
     document["status"] = event.public["status"]
     document["version"] = event.version
     document["updatedAt"] = max(document["updatedAt"], at)
-    if (kind := TYPES.get(event.type)) is not None:  # Else a newer version of Denizen wrote it, and builds this anew.
+    if (kind := TYPES.get(event.type)) is not None:  # Else a newer version of Denizen wrote it, and rebuilds this.
         kind.show(document, private, at)
     return document
 

@@ -24,7 +24,7 @@ _USERS = (
     *("system", "responder", "registrar", "signal", "relay", "revoker"),
     *("backend", "frontend", "subscriber", "operator"),
 )
-_CONFIG = """# Written anew at each start of `denizen up`.
+_CONFIG = """# Rewritten at each start of `denizen up`.
 listen: 127.0.0.1:{port}
 jetstream {{
   # The directory in which it runs. Its configuration language has no way to write every path.

@@ -33,7 +33,7 @@ class Program(Protocol):
 
 @runtime_checkable
 class GivesUp(Protocol):
-    """A program that can go on living without doing its work, until it is started anew."""
+    """A program that can go on living without doing its work, until it is restarted."""
 
     def has_given_up(self, line: bytes) -> bool:
         """Whether a line that it wrote says so."""

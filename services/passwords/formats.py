@@ -99,7 +99,7 @@ def fitting(
 
 
 def is_current(stored: str, parameters: Parameters) -> bool:
-    """Whether a hash is of argon2 with just these parameters; else it is made anew when the password is known."""
+    """Whether a hash is of argon2 with just these parameters; else it is made again when the password is known."""
     try:
         return extract_parameters(stored) == parameters
     except InvalidHashError:

@@ -23,7 +23,7 @@ PARAMETERS: Mapping[str, Parameters] = {
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Whether the password is right, and its hash to be made anew now that the password is known.
+    """Whether the password is right, and its hash to be made again now that the password is known.
 
     `began`: when the work did (time.monotonic), after its time in the queue; `seconds`: how long it took.
     """

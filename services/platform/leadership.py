@@ -35,7 +35,7 @@ class Leadership:
         self._checked = 0.0
 
     async def lead(self, work: Callable[[], Awaitable[None]], failures: tuple[type[Exception], ...]) -> None:
-        """Do `work` whenever this process leads, and begin it anew after one of its `failures` or PostgreSQL's."""
+        """Do `work` whenever this process leads, and start it again after one of its `failures` or PostgreSQL's."""
         while True:
             try:
                 await self._acquire()

@@ -1,4 +1,4 @@
-"""Builds projections anew from the log, beside the live ones, and swaps them in."""
+"""Rebuilds projections from the log, beside the live ones, and swaps them in."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ def _unwatched(_done: int, _total: int) -> None:
 
 
 class RebuildRunning(Exception):
-    """Another process builds projections of this cell anew."""
+    """Another process rebuilds projections of this cell."""
 
 
 class TableInUse(Exception):
@@ -113,7 +113,7 @@ class Rebuild:
         self._position = 0
 
     async def run(self, chosen: Sequence[Projection], progress: RebuildProgress | None = None) -> Rebuilt:
-        """Build projections anew; queries see the live ones until the new ones are in their place.
+        """Rebuild projections; queries see the live ones until the new ones are in their place.
 
         Raises RebuildRunning, TableInUse, filling.SecondProcessEnded, checkpoints.ProjectionNewer, DatabaseUnavailable,
         psycopg.Error; a live one is untouched then, or whole and new.

@@ -55,7 +55,7 @@ class Projector:
         """The positions are to be read again."""
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Project, and begin anew from the checkpoints after whatever fails."""
+        """Project, and start again from the checkpoints after whatever fails."""
         await self._store.check_keys()
         await self._log.listen()
         await self._leadership.lead(lambda: self._follow(ready), ())

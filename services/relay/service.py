@@ -62,7 +62,7 @@ class Relay:
         self._leadership = Leadership(settings, "relay")
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Publish; after a failure begin anew from the end of the stream."""
+        """Publish; after a failure start again from the end of the stream."""
         await self._signal.listen()
         failures = (
             publishing.NotInOrder, Reconnected, RevocationFailed, nats.errors.Error, APIError, ServiceUnavailableError

@@ -13,7 +13,7 @@ from services.eventstore.keys.data_keys import KeyRing
 def digest(request: m.ImportUsers, ring: KeyRing) -> bytes:
     """HMAC-SHA256 of the rows and of how they are taken, 32 octets: a bare hash of personal data could be guessed.
 
-    Passwords are left out: they are sealed anew each time, and a reader of a digest that is quickly computed could try
+    Passwords are left out: they are sealed again each time, and a reader of a digest that is quickly computed could try
     passwords on it.
     """
     rows = [_lasting(row) for row in request.users]

@@ -294,7 +294,7 @@ def test_env_file_that_others_can_read_is_found(tmp_path: Path) -> None:
     environment.chmod(0o640)
     files.look(tmp_path, environment)
     environment.chmod(0o644)
-    with pytest.raises(Wanting, match=r"everyone can read .*\.env: chmod 600"):
+    with pytest.raises(Wanting, match=r"every user of this machine can read .*\.env: chmod 600"):
         files.look(tmp_path, environment)
     environment.write_text("OTHER=1\n")
     files.look(tmp_path, environment)

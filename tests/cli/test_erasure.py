@@ -154,7 +154,7 @@ def test_keys_rotate_makes_a_new_epoch(other_settings: Denizen) -> None:
     assert run(home, "users", "create", "--email", address)[0] == 0
     code, out, err = run(home, "keys", "rotate")
     assert (code, err) == (0, "")
-    told = re.search(r"Every key is wrapped under epoch 2; ([0-9]+) were wrapped anew\.", out)
+    told = re.search(r"Every key is wrapped under epoch 2; ([0-9]+) were rewrapped\.", out)
     assert told
     wrapped = int(told[1])
     assert wrapped >= 3  # this user's, and the server's two

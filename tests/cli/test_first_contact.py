@@ -347,7 +347,7 @@ def test_up_without_the_embedded_servers_says_what_to_install(tmp_path: Path) ->
 
 
 def test_table_that_is_too_wide_becomes_blocks(shell: Shell) -> None:
-    address = f"somebody.with.a.long.address.{email()}"
+    address = f"customer.with.a.long.address.{email()}"
     user = shell.json("users", "create", "--email", address)
     assert "id       " in shown(shell, 80, "users", "list", "--count", "1")
     for columns in (40, 80, 200):

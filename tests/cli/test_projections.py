@@ -88,7 +88,7 @@ def test_rebuild_that_is_interrupted_leaves_the_live_tables(shell: Shell, denize
 def test_rebuild_on_a_terminal_shows_progress(shell: Shell) -> None:
     code, shown = shell.on_terminal("projections", "rebuild", "users")
     assert code == 0
-    assert "Built anew" in shown
+    assert "Rebuilt" in shown
     assert "Building" in shown
 
 

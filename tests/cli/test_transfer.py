@@ -461,7 +461,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
     output, pipe = tmp_path / "users.jsonl", tmp_path / "pipe"
     output.write_text("yesterday's")
     others = tmp_path / "users.jsonl.part"
-    others.write_text("somebody's")
+    others.write_text("another's")
     os.mkfifo(pipe)
 
     def parts() -> list[Path]:
@@ -484,7 +484,7 @@ def test_export_that_fails_leaves_the_file_unchanged(own_denizen: Denizen, tmp_p
     assert held.wait(30) != 0
     held.communicate()
     assert output.read_text() == "yesterday's"
-    assert others.read_text() == "somebody's"
+    assert others.read_text() == "another's"
     assert parts() == []
 
 

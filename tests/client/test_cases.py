@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from denizen import AsyncClient, DenizenError
+from denizen.operations import OPERATIONS
 from denizen.users import Users
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel, to_snake
@@ -81,6 +82,14 @@ def test_every_method_of_the_client_has_a_case() -> None:
     # Files of many users are not told by single requests: tests/transfer.
     many = {"users.importUsers", "users.undoImport", "users.export", "users.exportPiece", "users.exportEnd"}
     assert methods - called == many
+
+
+def test_every_operation_of_the_clients_has_a_case() -> None:
+    asked = {entry["request"]["subject"] for case in CASES for entry in case["wire"]}
+    # Files of many users (tests/transfer), subscriptions (tests/client/test_subscriptions.py) and keys of verifiers.
+    elsewhere = {"ImportUsers", "ImportStatus", "UndoImport", "ExportUsers", "ExportUsersWithHashes"}
+    elsewhere |= {"FollowEvents", "SetParkedEvent", "GetJwks"}
+    assert {operation.id for operation in OPERATIONS.values() if operation.subject not in asked} == elsewhere
 
 
 async def _run(url: str, table: list[Json]) -> dict[str, list[str]]:

@@ -288,7 +288,7 @@ async def test_verifier_refuses_all_before_the_bucket_is_filled(tmp_path_factory
 async def test_forged_jetstream_answer_revokes_no_token(
     nats_server: NatsServer, verifier: AsyncTokenVerifier, signer: Signer, revocations: Revocations
 ) -> None:
-    """Whoever may read the bucket chooses where the answer goes; it counts for what it is, not for where it came."""
+    """A reader of the bucket chooses where the answer goes, so the answer counts by its content, not by its subject."""
     victim, other = user_id(), user_id()
     token = signer.sign(victim, position=1)
     await revocations.put_ended(Ended(other, None, 9))

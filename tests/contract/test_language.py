@@ -14,6 +14,8 @@ from scripts import check_language
         ("the history of this user; the others there", []),
         ('pwd.getpwnam("nobody")', []),
         ("the user `nobody` of Unix", []),
+        ('assert not shown, "and nothing happens to him"', ["him"]),
+        ("each reader starts anew", ["anew"]),
     ],
 )
 def test_words_of_a_line_are_found(line: str, found: list[str]) -> None:

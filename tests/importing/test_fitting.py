@@ -106,7 +106,7 @@ def test_metadata_that_is_too_large_loses_its_largest_part() -> None:
 def test_metadata_of_many_parts_is_cut_in_linear_time() -> None:
     began = time.process_time()
     row = fitted({"email": "a@example.com", "metadata": {f"k{number}": "x" * 10 for number in range(40_000)}})
-    assert time.process_time() - began < 20  # It took minutes when each part was measured anew for each that went.
+    assert time.process_time() - began < 20  # It took minutes when each part was measured again for each that went.
     assert 500 < len(row.user["metadata"]) < 1000
 
 

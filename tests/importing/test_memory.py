@@ -131,7 +131,7 @@ def _too_long(format: Format) -> str:
 
 
 def test_rows_inside_an_open_quote_stay_in_bounded_memory() -> None:
-    """Behind an open quote, lines are looked at until a row cannot be so long, and then read anew."""
+    """Behind an open quote, lines are looked at until a row cannot be so long, and then read again."""
     lines = itertools.repeat(b"ada@example.com,x\n", 200_000)
     good, bad = read_in_little_memory(itertools.chain([b"email,metadata.text\n", b'bob@example.com,"\n'], lines), "csv")
     assert (good, [row.line for row in bad]) == (200_000, [2])

@@ -71,7 +71,7 @@ def test_imported_passwords_verify(name: str) -> None:
         stored = accepted(text)
         # The one that Firebase itself made: the example of github.com/firebase/scrypt.
         assert verify("user1password" if who == "user1" else f"{who}'s password", stored), who
-        assert not verify("somebody's password", stored), who
+        assert not verify("another user's password", stored), who
 
 
 @pytest.mark.parametrize("name", SAMPLED)

@@ -95,7 +95,7 @@ async def test_forgotten_password_is_reset_by_mail(talk: Talk, post: Postbox, ki
     user = await talk.member()
     session = await talk.sign_in(user)
     assert (await asked("SendPasswordResetEmail", {"email": user["email"].upper()})).body == {}
-    assert (await asked("SendPasswordResetEmail", {"email": email()})).body == {}, "nobody's"
+    assert (await asked("SendPasswordResetEmail", {"email": email()})).body == {}, "no user has it"
     token = await post.token(user["email"])
     weak = await asked("ConfirmPasswordReset", {"token": token, "password": "password"})
     assert weak.code == "weak_password", "and the token is not used up by it"
@@ -509,7 +509,7 @@ async def test_discreet_registration_answers_alike(other_settings: Denizen) -> N
         assert user["status"] == "PENDING_VERIFICATION"
         assert not (await front.public("VerifyEmail", {"userId": user["id"], "code": code})).code
         assert await talk.alive(await talk.sign_in(user, NEW))
-        assert not await talk.refused(owner), "his password is what it was"
+        assert not await talk.refused(owner), "the password did not change"
 
         # A repeat says the same, and sends nothing again.
         async def repeated(to: str) -> None:

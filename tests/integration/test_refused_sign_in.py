@@ -109,7 +109,7 @@ async def test_held_user_comes_in_only_through_an_operator(
     await enters(front, user, NEW)
 
 
-async def test_expired_session_is_refreshed_or_begun_anew(talk: Talk, front: Talk) -> None:
+async def test_expired_session_is_refreshed_or_started_again(talk: Talk, front: Talk) -> None:
     user = await talk.member()
     session = await enters(front, user)
     refreshed = await front.public("RefreshSession", {"refreshToken": session["refreshToken"]})

@@ -29,9 +29,7 @@ def source(tmp_path: Path) -> Path:
         files.extractall(tmp_path / "source", filter="data")
     services = tmp_path / "source" / "services"
     if next(services.rglob("roles.py"), None) and not next(services.rglob("0018.projection_tables.sql"), None):
-        pytest.skip(
-            "between decisions 28 and 34 the projector owned its tables: they are dropped, and built anew later"
-        )
+        pytest.skip("between decisions 28 and 34 the projector owned its tables: they are dropped, and rebuilt later")
     return tmp_path / "source"
 
 

@@ -387,7 +387,7 @@ async def test_total_counts_all_pages(database_url: str, monkeypatch: pytest.Mon
         owner.execute("update denizen.users set status = 'BLOCKED' where email in ('001344', '005312')")
         owner.execute("insert into denizen.by_external_id values ('common', %s)", [_id(1_344)])
     total, _ = await _total(read_side, "common")
-    assert total == pytest.approx(12_000, rel=0.01), "whoever has three such words is one"
+    assert total == pytest.approx(12_000, rel=0.01), "a user with three such words is counted once"
     asked: Json = {"search": "common", "status": "BLOCKED"}
     first = await read_side.page(**asked, count=1)
     assert [user["id"] for user in first["data"]] == [_id(1_344)]

@@ -50,7 +50,7 @@ async def _count(client: Client) -> int:
 
 @pytest.mark.embedded
 async def test_event_of_unknown_outcome_is_once_on_the_stream(database_url: str, tmp_path: Path) -> None:
-    """Its acknowledgement was lost; the relay tries again where it was, and then begins anew."""
+    """Its acknowledgement was lost; the relay tries again where it was, and then starts again."""
     home = Home(tmp_path)
     home.create()
     server = Nats(home, 0)

@@ -98,7 +98,7 @@ async def test_key_rotation_under_invented_key_ids_refuses_no_token(
         async with asyncio.timeout(20):
             while key_of(token := await caller.next()) != second:
                 assert await caller.is_good(token)
-        assert caller.stale == 0, "everyone has learned the new key before its first use"
+        assert caller.stale == 0, "every verifier has learned the new key before its first use"
         assert await caller.is_good(token)
         # In an emergency the new key signs at once: it may not be known yet, but it is never called bad.
         third = (await server_keys.rotate("signing", at_once=True)).key_id

@@ -1,4 +1,4 @@
-"""Nobody learns who has an account: whatever is wrong, the answer is the same, and so is the time that it takes.
+"""No caller learns who has an account: whatever is wrong, the answer is the same, and so is the time that it takes.
 
 Times are compared as distributions. The kinds of request take turns in random order, so that whatever else the machine
 does happens to all of them alike; and one in flight does not wait for another. A machine that is too busy for that is

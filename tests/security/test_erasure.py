@@ -242,9 +242,9 @@ async def test_deleted_user_leaves_nothing(own_denizen: Denizen) -> None:
         receipt = json.loads(says)
         assert (receipt["position"], receipt["erased"]) == (int(position), True)
 
-        anew = await backend.create(email=life.email("b"), externalId=f"other-{life.word}")
-        assert anew["id"] != life.user
-        await backend.command("DeleteUser", {"userId": anew["id"]})
+        newcomer = await backend.create(email=life.email("b"), externalId=f"other-{life.word}")
+        assert newcomer["id"] != life.user
+        await backend.command("DeleteUser", {"userId": newcomer["id"]})
         found = await backend.query("GetUser", {"userId": stays["id"]})
         assert found.body["metadata"] == {"word": other.word}
 

@@ -159,7 +159,7 @@ async def test_repeat_of_a_change_is_not_counted(denizen: Denizen) -> None:
         first = await backend.ask("users.v1.self.UpdateUser", {"profile": {"firstName": "Ada"}}, 30, **headers)
         for _ in range(150):
             again = await backend.ask("users.v1.self.UpdateUser", {"profile": {"firstName": "Ada"}}, 30, **headers)
-            # The position is encrypted anew each time.
+            # The position is encrypted again each time.
             assert again.body | {"position": None} == first.body | {"position": None}
 
 

@@ -77,7 +77,7 @@ async def test_guess_past_the_limit_is_refused_for_unknown_accounts_too(backend:
         found = await codes(backend, address, [here] * (FROM_ONE + 3))
         assert found == ["invalid_credentials"] * FROM_ONE + ["too_many_attempts"] * 3
         assert await codes(backend, address.upper(), [here]) == ["too_many_attempts"], "however it is written"
-        assert await codes(backend, address, [here.replace("::1", "::2")]) == ["too_many_attempts"], "his network too"
+        assert await codes(backend, address, [here.replace("::1", "::2")]) == ["too_many_attempts"], "the network too"
     assert await codes(backend, owner, [here]) == ["invalid_credentials"], "another account from there"
 
 

@@ -133,7 +133,7 @@ def locked(denizen: Denizen, table: str) -> Generator[Callable[[], Awaitable[Non
                 return other.execute(query, [f"%{table}%"]).fetchone() is not None
 
         async def waited_for() -> None:
-            await log.until(stand, f"somebody waits for {table}")
+            await log.until(stand, f"a process waits for {table}")
 
         yield waited_for
 
@@ -254,7 +254,7 @@ async def test_stolen_access_token_needs_the_password(talk: Talk, front: Talk, d
     assert not done.code, done.data
     if name != "DeleteUser":
         again = await front.self(token, name, {**body, "currentPassword": PASSWORD}, Nats_Msg_Id=key)
-        assert again.body["user"] == done.body["user"], "a repeat proves nothing anew"
+        assert again.body["user"] == done.body["user"], "a repeat proves nothing new"
 
 
 @pytest.mark.parametrize("name", GUARDED)

@@ -450,7 +450,7 @@ def test_token_above_the_size_bound_is_refused() -> None:
 
 
 def test_tokens_of_the_shared_cases_are_these() -> None:
-    """What the clients in other languages are tried with. `python -m tests.support.token_cases` writes them anew."""
+    """What the clients in other languages are tried with. `python -m tests.support.token_cases` rewrites them."""
     cases = json.loads(token_cases.PATH.read_bytes())
     keys = key_set(Jwks(keys=tuple(Jwk(**each) for each in cases["keys"])))
     for case in cases["tokens"]:

@@ -71,7 +71,7 @@ async def test_unreadable_message_does_not_deafen_a_service(denizen: Denizen, li
             line.publish(subject, reply)
             assert (await backend.ask(subject, {}, 5)).data
         for headers in HEADERS:
-            line.publish(subject, b"_INBOX.backend.nobody", headers)
+            line.publish(subject, b"_INBOX.backend.unused", headers)
             assert (await backend.ask(subject, {}, 5)).data
 
 

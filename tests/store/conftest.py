@@ -58,7 +58,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncGenerator[EventStore]:
 
 @pytest_asyncio.fixture
 async def owner(database_url: str) -> AsyncGenerator[psycopg.AsyncConnection[tuple[Any, ...]]]:
-    """Somebody else's connection; each statement is a transaction until `begin`."""
+    """Another process's connection; each statement is a transaction until `begin`."""
     async with await psycopg.AsyncConnection.connect(
         database_url, options="-c search_path=denizen", autocommit=True
     ) as connection:

@@ -1,4 +1,4 @@
-"""Claims of addresses whose key was coarser in earlier versions are made anew before a service serves."""
+"""Claims of addresses whose key was coarser in earlier versions are made again before a service serves."""
 
 import asyncio
 from typing import Any
@@ -93,7 +93,7 @@ async def test_interrupted_renewal_continues(
     addresses = [f"user{number}@stra\u00dfe.example" for number in range(7)]
     await store.append([earlier(user, 1, address) for user, address in zip(users, addresses, strict=True)])
     await asyncio.to_thread(migrate, database_url, "denizen")
-    # One cannot be made anew: the process ends there.
+    # One cannot be made again: the process ends there.
     fail = "create function fail() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$"
     await owner.execute(fail)
     when = f"create trigger fail before insert on claims for each row when (new.user_id = '{users[4]}')"

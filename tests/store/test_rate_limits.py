@@ -426,7 +426,7 @@ async def test_guess_that_was_not_made_is_given_back(throttle: RateLimits) -> No
         await throttle.take_back(Guess(SAM, HOME))
     for number in range(25):
         assert await guess(throttle, SAM, network(number))
-    assert not await guess(throttle, SAM, HOME), "he is not known by it"
+    assert not await guess(throttle, SAM, HOME), "the user is not known by it"
 
 
 async def test_groups_of_processes_share_limits_without_waiting(open_throttle: OpenThrottle) -> None:

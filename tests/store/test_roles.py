@@ -148,7 +148,7 @@ async def _is_blocked(url: str) -> bool:
         return owner.execute("select from pg_locks where not granted").fetchone() is not None
 
 
-async def test_tables_made_by_the_projector_login_are_built_anew(postgres: PostgresServer) -> None:
+async def test_tables_made_by_the_projector_login_are_rebuilt(postgres: PostgresServer) -> None:
     """They may hold code of a thief, which the new version's readers would run."""
     cell = "planted"
     with _empty_database(postgres) as url:
@@ -191,7 +191,7 @@ def test_migration_leaves_the_projector_login_its_rights_in_another_database(pos
 
 
 async def _rebuilt(url: str, cell: str) -> int:
-    """The position up to which the projector's login has built all projections anew."""
+    """The position up to which the projector's login has rebuilt all projections."""
     projector = _as_service(url, cell, "projector")
     store = PostgresEventStore(projector, ring(), "projector", role="projector")
     built = await Rebuild(projector, store).run(projections.ALL)

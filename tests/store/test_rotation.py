@@ -291,7 +291,7 @@ async def test_rotation_skips_a_row_that_is_being_erased(
             query = "select from data_keys where user_id = %s and epoch = 2"
             return await (await owner.execute(query, [there])).fetchone() is not None
 
-        await until(done, "the other row is wrapped anew")
+        await until(done, "the other row is rewrapped")
         assert not rotating.done(), "it is not finished before every row is"
         await eraser.commit()
     assert (await rotating).rewrapped == 1

@@ -459,7 +459,7 @@ async def test_code_can_be_tried_five_times(open_store: OpenStore, secrets: Secr
     assert [await secrets.attempt(A, WRONG) for _ in range(4)] == [None] * 4
     assert await secrets.attempt(A, RIGHT) == 1
     assert await secrets.attempt(A, RIGHT) is None, "the sixth"
-    # A new code can be tried anew, and the old one is nothing any more.
+    # A new code can be tried again, and the old one is nothing any more.
     await stored(store, change(A, 1, Effects(code=MailedCode("verify", b"new", LATER))))
     assert await secrets.attempt(A, RIGHT) is None
     assert await secrets.attempt(A, b"new") == 2
@@ -628,7 +628,7 @@ async def test_credentials_are_read_with_their_versions(open_store: OpenStore, s
     )
     assert await secrets.by_email("sam@example.com") == Credential(A, "$a", 1)
     assert await secrets.by_email("kim@example.com") == Credential(B, None, 1)
-    assert await secrets.by_email("nobody@example.com") is None
+    assert await secrets.by_email("unknown@example.com") is None
     assert await secrets.by_id(B) == Credential(B, None, 1)
     assert await secrets.by_id(unknown := user_id()) == Credential(unknown, None, 0)
     await stored(store, append(A, 1, release=[sam], take=[("email", "new@example.com")]))

@@ -297,7 +297,7 @@ async def test_verify_compares_snapshots_with_the_events(
 
 
 async def test_key_rotation_leaves_snapshots_readable(open_store: OpenStore, owner: Owner) -> None:
-    """Their key is the user's, which is wrapped anew."""
+    """Their key is the user's, which is rewrapped."""
     await open_store().append([replace(append(A, 0, 3), snapshot={"n": 3})])
     keys = ring()
     ((epoch, wrapped),) = await (await owner.execute("select epoch, wrapped from data_keys")).fetchall()

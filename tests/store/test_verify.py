@@ -57,7 +57,7 @@ CHANGED: dict[str, LiteralString] = {
     "one key more": """update events set public = public || '{"x": null}' where position = 5""",
     "private": "update events set private = set_byte(private, 20, get_byte(private, 20) # 1) where position = 5",
     "private, removed": "update events set private = null where position = 5",
-    "metadata": """update events set metadata = '{"actor": "someone else"}' where position = 5""",
+    "metadata": """update events set metadata = '{"actor": "another operator"}' where position = 5""",
     "time": "update events set recorded_at = recorded_at + interval '1 microsecond' where position = 5",
     "hash": "update events set hash = sha256(hash) where position = 5",
 }

@@ -63,7 +63,7 @@ class Talk(Backend):
         return await self.create(**{"password": PASSWORD, "emailVerified": True, **body})
 
     async def sign_in(self, user: Json, password: str = PASSWORD, **more: str) -> Json:
-        """His new session and its tokens."""
+        """A new session of the person and its tokens."""
         return await self.done("Authenticate", {"email": user["email"], "password": password, **more})
 
     async def refused(self, user: Json, password: str = PASSWORD, **more: str) -> str:
@@ -79,7 +79,7 @@ class Talk(Backend):
         return (await self.query("GetUser", {"userId": user["id"]}, Denizen_Min_Position=await self.now())).body
 
     async def history(self, user: Json, position: int | str = 0, **body: Any) -> Json:
-        """His login history, at least up to a position."""
+        """The person's login history, at least up to a position."""
         asked = {"userId": user["id"], **body}
         return (await self.query("GetLoginHistory", asked, Denizen_Min_Position=str(position))).body
 

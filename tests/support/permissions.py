@@ -7,7 +7,7 @@ import nats
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-_SENTINEL = "nobody.may.publish.this"
+_SENTINEL = "no.user.may.publish.this"
 
 
 class Server(Protocol):

@@ -126,7 +126,7 @@ def _log(denizen: Denizen) -> list[LogRow]:
 
 
 async def _assert_stream(backend: Backend, log: list[LogRow]) -> None:
-    """The stream holds each event of the log once, in order, also where nats-server is started anew meanwhile."""
+    """The stream holds each event of the log once, in order, also where nats-server is restarted meanwhile."""
     async with asyncio.timeout(90):
         while True:
             try:

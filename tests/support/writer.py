@@ -12,7 +12,7 @@ from tests.support.accounts import Accounts, Json, ask
 from tests.support.backend import email
 
 _BATCH = 50
-SHARED = "everybody@example.com"
+SHARED = "shared@example.com"
 
 
 async def main(url: str, commands: int) -> Counter[str]:

@@ -85,7 +85,7 @@ async def taker(url: str, **more: object) -> AsyncGenerator[Taker]:
 
 
 async def _ignored(_: bool) -> None:
-    """Nobody listens."""
+    """No listener."""
 
 
 def shapes(reply: Json) -> list[tuple[str, str | None, str | None]]:

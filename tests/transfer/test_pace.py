@@ -57,7 +57,7 @@ async def test_import_beside_others_rests_as_long_as_it_works(clock: Clock) -> N
     clock.now += 10
     one.appended(64, 1300)
     await one.rest()
-    assert len(clock.slept) == 2, "nobody counted for ten seconds"
+    assert len(clock.slept) == 2, "no caller counted for ten seconds"
 
 
 async def test_long_work_causes_no_long_rest(clock: Clock) -> None:

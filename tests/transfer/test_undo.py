@@ -173,7 +173,7 @@ async def test_undo_goes_in_bounded_steps_and_goes_on(database_url: str, monkeyp
         while not first["undone"]:
             first = await one.undo(job, first["after"])
         assert 0 < first["undone"] <= 3
-        # Its client was killed here. Another one begins anew.
+        # Its client was killed here. Another one starts again.
         assert await undone(one, job) == (12 - first["undone"], first["undone"], {})
         assert await undone(one, job) == (0, 12, {})
 

@@ -178,7 +178,7 @@ def test_password_reset_by_mail_verifies_the_address() -> None:
 def test_new_address_counts_only_once_verified() -> None:
     user = after(ACTIVE, wants("New@Example.com"))
     assert (user.email, user.email_verified, user.status) == ("sam@example.com", True, "ACTIVE")
-    assert user.claims() == {("email", "sam@example.com")}, "nobody can reserve an address that is not his"
+    assert user.claims() == {("email", "sam@example.com")}, "a user cannot reserve an address of another"
     assert [type(event) for event in events_of(user, VERIFY, user.version)] == [EmailChanged]
     changed = after(user, VERIFY)
     assert (changed.email, changed.email_key) == ("New@Example.com", "new@example.com")

@@ -224,7 +224,7 @@ def test_owner_gets_a_note() -> None:
         assert mails(changed(ACTIVE, command)) == [("password_changed", "sam@example.com")]
     assert mails(changed(user_after(ASK), RECOVER)) == [("password_changed", "sam@example.com")]
     assert mails(changed(ACTIVE, TELL)) == [("already_registered", "sam@example.com")]
-    assert changed(ACTIVE, TELL) == Effects(mails=changed(ACTIVE, TELL).mails), "and nothing happens to him"
+    assert changed(ACTIVE, TELL) == Effects(mails=changed(ACTIVE, TELL).mails), "nothing else happens to the owner"
 
 
 def test_code_for_a_taken_address_is_not_mailed() -> None:

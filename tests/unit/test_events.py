@@ -7,7 +7,6 @@ a file `<Type>.<version>.json` that the new code wrote, and leave the old files 
 """
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, get_args
 
 import orjson
@@ -20,26 +19,10 @@ from projections.users import USERS
 from services.domain import events
 from services.domain.email_address import canonical, coarse
 from services.domain.events import SCHEMA_VERSION, TYPES, AnyEvent, UserCreated, UserUpdated, decode, encode
-from services.domain.streams import StoredEvent
 from services.domain.upcasting import upcast
-from services.domain.values import Json
 from services.erasure import thin
 from services.platform.ids import new_event_id
-from tests.support.log import AT, user_id
-
-GOLDEN = {path.stem: orjson.loads(path.read_bytes()) for path in Path(__file__).parents[1].glob("golden/*.json")}
-ID = user_id()
-
-
-def stored(type: str, schema_version: int, public: Json, private: Json | None) -> StoredEvent:
-    return StoredEvent(1, new_event_id(), ID, 1, type, schema_version, public, private, {}, AT)
-
-
-def read(golden: Json) -> AnyEvent:
-    """The event of a golden file, as the event store reads it."""
-    type, schema_version, private = golden["type"], golden["schemaVersion"], golden["private"]
-    private = None if private is None else upcast(type, schema_version, private)
-    return decode(stored(type, schema_version, golden["public"], private))
+from tests.support.golden import GOLDEN, ID, read, stored
 
 
 def as_json(event: AnyEvent) -> Any:

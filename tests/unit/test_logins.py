@@ -44,7 +44,7 @@ def after(user: UserAggregate | None, *commands: Command) -> UserAggregate:
 
 
 def right(user: UserAggregate) -> Facts:
-    """His password, found just before."""
+    """The user's password, found just before."""
     return Facts(proven_at=user.version, session=NewSession(SESSION, b"salt", {}, None, AT, AT))
 
 

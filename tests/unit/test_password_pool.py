@@ -244,20 +244,20 @@ async def test_sign_ins_and_new_passwords_have_separate_queues() -> None:
         assert await _refused(pool.hash("surplus", None)) == "overloaded"
         for number in range(2):
             tasks.create_task(pool.verify(f"sign in {number}", None, None))
-        tasks.create_task(pool.hash("made anew at sign-in", None, "sign-in"))
+        tasks.create_task(pool.hash("made again at sign-in", None, "sign-in"))
         while not pool.full("sign-in"):
             await asyncio.sleep(0)
         assert await _refused(pool.verify("surplus", None, None)) == "overloaded"
         gate.go.release(7)
     assert gate.begun[0] == "under way"
     assert gate.begun[1:] in (
-        ["sign in 0", "new 0", "sign in 1", "new 1", "made anew at sign-in", "new 2"],
-        ["new 0", "sign in 0", "new 1", "sign in 1", "new 2", "made anew at sign-in"],
+        ["sign in 0", "new 0", "sign in 1", "new 1", "made again at sign-in", "new 2"],
+        ["new 0", "sign in 0", "new 1", "sign in 1", "new 2", "made again at sign-in"],
     )
 
 
 class Meeting:
-    """Nobody goes on before both are there."""
+    """Neither goes on before both are there."""
 
     def __init__(self) -> None:
         self.barrier = threading.Barrier(2)

@@ -26,32 +26,14 @@ from services.domain.sessions import (
     place,
 )
 from tests.support.decisions import decide, is_about_sessions
+from tests.support.golden import GOLDEN, read
 from tests.support.log import AT, user_id
 
 ID, SESSION = user_id(), str(TypeID("sess"))
 USER = evolve(None, UserCreated("a@example.com", "a@example.com", True, None, {}, {}, {}), ID, AT)
 FACTS = Facts(proven_at=1, session=NewSession(SESSION, b"", {}, None, AT, AT + timedelta(days=1)))
-SAMPLES: list[AnyEvent] = [
-    events.UserCreated("a@example.com", "a@example.com", True, None, {}, {}, {}),
-    events.UserUpdated({}, {"a": 1}, {}, None),
-    events.UserBlocked(None),
-    events.UserUnblocked(),
-    events.UserDeactivated(),
-    events.UserReactivated(),
-    events.UserDeleted(),
-    events.IdentityLinked("google", "1"),
-    events.IdentityUnlinked("google", "1"),
-    events.EmailVerificationRequested(None, None),
-    events.EmailVerified(),
-    events.EmailUnverified(),
-    events.UserCorrected("2020-01-01T00:00:00.000000Z", None, None),
-    events.EmailChanged("b@example.com", "b@example.com"),
-    events.PasswordChanged("changed", False),
-    events.PasswordResetRequested(),
-    events.LoginSucceeded(SESSION, None, None),
-    events.LoginFailed("invalid_credentials", None, None),
-    events.SessionsRevoked(None),
-]
+SAMPLES = {name: read(golden) for name, golden in GOLDEN.items() if name != "SessionsRevoked.1"}
+"""Every event; SessionsRevoked in the form that ends all sessions."""
 COMMANDS: list[Command] = [
     m.UpdateUser(user_id=ID, metadata={"a": 1}),
     m.BlockUser(user_id=ID),
@@ -79,11 +61,11 @@ def decided(command: Command) -> list[AnyEvent]:
 
 
 def test_samples_cover_every_event() -> None:
-    assert {type(event) for event in SAMPLES} == set(get_args(AnyEvent))
+    assert {type(event) for event in SAMPLES.values()} == set(get_args(AnyEvent))
     assert ENDING_COMMANDS.keys() <= {type(command) for command in COMMANDS}
 
 
-@pytest.mark.parametrize("event", SAMPLES, ids=lambda event: type(event).__name__)
+@pytest.mark.parametrize("event", SAMPLES.values(), ids=SAMPLES)
 def test_event_ends_sessions_everywhere_or_nowhere(event: AnyEvent) -> None:
     ends = isinstance(event, ENDING_EVENTS)
     effects = effects_of(m.UpdateUser(user_id=ID), [event], USER, USER, facts=FACTS, at=AT)

@@ -8,7 +8,7 @@ import pytest
 from services.accounts.guessing.window import Window
 
 LONG = 3600.0
-"""Nobody waits that long: whatever comes sooner was let go by something else."""
+"""No test waits that long: an answer that comes sooner was released by something else."""
 
 
 class Work:

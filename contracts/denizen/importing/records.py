@@ -2,7 +2,7 @@
 Excel's line `sep=` names.
 
 Behind a quote that is never closed, rows would be taken for its text. So where a record turns out broken, only its
-first line is given up, and the lines behind are read anew.
+first line is given up, and the lines behind are read again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Code = Literal["malformed_message", "validation_failed"]
 
 _READ_ONLY = ("version", "loginCount", "lastLoginAt", "lastLoginIp")
 """Fields that an export of Denizen shows, and no caller can set."""
-_COUNTED_ANEW = "Denizen counts versions and logins from the import on"
+_COUNTED_HERE = "Denizen counts versions and logins from the import on"
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def own(line: int, raw: Any) -> Row:
     found = user(raw)
     if found.keys().isdisjoint(_READ_ONLY):
         return Row(line, found)
-    left = [(name, _COUNTED_ANEW) for name in _READ_ONLY if found.get(name)]
+    left = [(name, _COUNTED_HERE) for name in _READ_ONLY if found.get(name)]
     return Row(line, {name: value for name, value in found.items() if name not in _READ_ONLY}, left)
 
 

@@ -80,7 +80,7 @@ export async function write(connection: NatsConnection, durable: string, note: N
 export async function parkedEvent(connection: NatsConnection, note: Note): Promise<Event | undefined> {
   let event = await eventAt(connection, note.sequence);
   if (event?.position !== note.position) {
-    // The stream was lost, and is filled anew from the log: the event may have another number now.
+    // The stream was lost, and is filled again from the log: the event may have another number now.
     event = await eventAt(connection, await Beginning.of(note.position).sequence(connection));
   }
   return event?.position === note.position ? event : undefined;

@@ -43,7 +43,7 @@ const PLAIN = new Set([
   ),
   ...["getByEmail", "getByExternalId", "sendPasswordResetEmail", "listIdentities"].map((name) => `users.${name}`),
   ...["refresh", "list", "revoke", "revokeAll", "verify"].map((name) => `sessions.${name}`),
-  ...["get", "listSessions", "revokeSession", "logOut"].map((name) => `me.${name}`),
+  ...["get", "listSessions", "listIdentities", "revokeSession", "logOut"].map((name) => `me.${name}`),
 ]);
 
 function argumentsOf({ call, args, options = {}, cancelAfter }: Call): unknown[] {

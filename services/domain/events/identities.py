@@ -45,7 +45,7 @@ class IdentityLinked(IdentityEvent):
     at: str | None = None
 
     def private(self) -> Json:
-        # super() without a class is broken by slots: dataclass makes the class anew.
+        # super() without a class is broken by slots: dataclass makes the class again.
         return IdentityEvent.private(self) | imported_at(self.at)
 
     @classmethod

@@ -67,7 +67,7 @@ class LocalKeys:
         if self._read is None:
             return
         keys = self._read()
-        # Not at once: a row that was read before it was wrapped anew may still be waiting to be opened.
+        # Not at once: a row that was read before it was rewrapped may still be waiting to be opened.
         for epoch in self._gone - keys.keys():
             del self._ciphers[epoch], self._checks[epoch]
         self._gone = self._ciphers.keys() - keys.keys()

@@ -1,4 +1,4 @@
-"""`denizen keys rotate`: wraps every key anew under a new epoch, and destroys the old epochs' key-encryption keys."""
+"""`denizen keys rotate`: rewraps every key under a new epoch, and destroys the old epochs' key-encryption keys."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Rotation:
 
     Attributes:
         epoch: the one that every key is wrapped under now.
-        rewrapped: how many keys were wrapped anew, those of an interrupted run before this one not counted.
+        rewrapped: how many keys were rewrapped, those of an interrupted run before this one not counted.
         removed: epochs whose key files were deleted.
         left: epochs whose keys open nothing any more, and are still here: remove them.
     """
@@ -115,7 +115,7 @@ class Work:
         return wrapping if wrapping or not all(retired.values()) else None
 
     async def retire(self, epochs: Sequence[int]) -> int:
-        """From this commit on nothing new is wrapped under them; how many of the server's own keys were wrapped anew.
+        """From this commit on nothing new is wrapped under them; how many of the server's own keys were rewrapped.
 
         Those are few, and their rows change later on, so they go at once.
         """
@@ -128,19 +128,19 @@ class Work:
 
     async def _rewrap_server_keys(self, connection: Connection) -> int:
         rows = await (await connection.execute(_sql("read_server_keys"), [self._ring.epoch])).fetchall()
-        anew: list[Json] = []
+        renewed: list[Json] = []
         for kind, key_id, epoch, wrapped in rows:
             name = f"{kind}\0{key_id}"  # as services/tokens/keys.py binds it
             private = self._ring.unwrapped(name, epoch, wrapped) if wrapped else None
-            anew.append({"key_id": key_id, "wrapped": self._ring.wrap(name, private).hex() if private else ""})
-        await connection.execute(_sql("rewrap_server_keys"), self._anew(anew))
+            renewed.append({"key_id": key_id, "wrapped": self._ring.wrap(name, private).hex() if private else ""})
+        await connection.execute(_sql("rewrap_server_keys"), self._renewed(renewed))
         return len(rows)
 
-    def _anew(self, rows: list[Json]) -> Json:
+    def _renewed(self, rows: list[Json]) -> Json:
         return {"epoch": self._ring.epoch, "keys": orjson.dumps(rows).decode()}
 
     async def rewrap(self, progress: RotationProgress) -> int:
-        """Wrap every data key anew that is under an older epoch; how many."""
+        """Rewrap every data key that is under an older epoch; how many."""
         done = 0
         while left := await self._left():
             total = done + left
@@ -166,12 +166,12 @@ class Work:
             if not rows:
                 return 0, None
             opened = {user_id: self._ring.unwrapped(user_id, old, wrapped) for user_id, old, wrapped in rows}
-            anew = [
+            renewed = [
                 {"user_id": user_id, "wrapped": self._ring.wrap(user_id, key).hex()} for user_id, key in opened.items()
             ]
-            stored = await (await connection.execute(_sql("rewrap_data_keys"), self._anew(anew))).fetchall()
+            stored = await (await connection.execute(_sql("rewrap_data_keys"), self._renewed(renewed))).fetchall()
             if {user_id: self._ring.unwrapped(user_id, epoch, wrapped) for user_id, wrapped in stored} != opened:
-                raise KeysMissing("a key that was wrapped anew does not open: nothing of this batch was stored")
+                raise KeysMissing("a key that was rewrapped does not open: nothing of this batch was stored")
         return len(rows), rows[-1][0]
 
     async def finish(self, rewrapped: int, keep_old: bool) -> Rotation:

@@ -1,2 +1,2 @@
--- How far the claims of addresses were made anew; nothing where they all were.
+-- How far the claims of addresses were made again; nothing where they all were.
 select position from address_keys
