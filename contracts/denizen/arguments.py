@@ -6,7 +6,7 @@ Each check names the argument and what is right: a wrong type would else fail so
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
@@ -76,6 +76,13 @@ def timestamp(name: str, value: Any) -> str:
     if value.tzinfo is None:
         raise ValueError(f"{name}: a time needs its zone")
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def refuse_unknown(options: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises TypeError, as Python does: a condition that is misspelt would be none."""
+    for name in options:
+        if name not in known:
+            raise TypeError(f"got an unexpected keyword argument {name!r}; there are {', '.join(sorted(known))}")
 
 
 def _wrong(name: str, right: str, value: Any) -> TypeError:

@@ -44,7 +44,7 @@ class AsyncClient:
         `tls`, `user_credentials`, ...). A `tls://` address, `tls=` or $DENIZEN_NATS_CA (the authority's certificate, a
         PEM file) means TLS with every server before anything is sent, or TlsFailed.
 
-        Raises ValueError where an address is none.
+        Raises ValueError where an address is none, TypeError where an option is none.
         """
         self._transport = Transport(servers, timeout, options)
         self.auth = AsyncAuth(self._transport)

@@ -11,7 +11,7 @@ from denizen import arguments
 from denizen import headers as h
 from denizen.messages import Status
 from denizen.operations import QUERIES
-from denizen.transport import Transport, refuse_unknown
+from denizen.transport import Transport
 
 _PIECE_SECONDS = 30.0
 _TRY_SECONDS = 5.0
@@ -54,7 +54,7 @@ class ExportOptions(TypedDict, total=False):
 
 async def first_piece(transport: Transport, options: ExportOptions) -> FilePiece:
     """Begin an export. Raises DenizenError; TypeError and ValueError where an argument is wrong."""
-    refuse_unknown(options, ExportOptions.__optional_keys__)
+    arguments.refuse_unknown(options, ExportOptions.__optional_keys__)
     times = {"createdAfter": "created_after", "createdBefore": "created_before"}
     chosen = {
         field: arguments.timestamp(name, at) for field, name in times.items() if (at := options.get(name)) is not None

@@ -14,13 +14,19 @@ from denizen.owner import Owner
 from nats.errors import Error as NatsError
 
 
+_CONNECT = NatsConnection.connect.__code__
+_OPTIONS = frozenset(_CONNECT.co_varnames[: _CONNECT.co_argcount + _CONNECT.co_kwonlyargcount]) - {"self", "servers"}
+"""The arguments of nats.connect."""
+
+
 class KeptConnection:
     """The connection of a client, for the process and the event loop that opened it."""
 
     def __init__(self, servers: str | Sequence[str] | None, timeout: float, options: Mapping[str, Any]) -> None:
-        """`servers`: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError."""
+        """`servers`: by default those of $DENIZEN_NATS_URL, else this machine's. Raises ValueError, TypeError."""
         self._servers = addresses(servers)
         self._timeout = arguments.seconds("timeout", timeout)
+        arguments.refuse_unknown(options, _OPTIONS)
         self._options = dict(options)
         self._owner = Owner()
         self._client: NatsConnection | None = None

@@ -78,7 +78,7 @@ class Transport(KeptConnection):
         `proof`: an access token that is sent along, and asks in no user's name. `body` as octets is JSON, its secrets
         sealed; `attempt`: how long one try is waited for.
         """
-        refuse_unknown(options, CommandOptions.__optional_keys__)
+        arguments.refuse_unknown(options, CommandOptions.__optional_keys__)
         operation = self._operation(name, token)
         timeout = self._seconds(options.get("timeout"))
         until = time.monotonic() + timeout
@@ -258,12 +258,6 @@ class Transport(KeptConnection):
                                 self._unreachable(self._fault or ConnectionError("the connection was lost"))
                             )
                     await attempts.pause()
-
-
-def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raises TypeError, as Python does: a condition that is misspelt would be none."""
-    for name in options.keys() - known:
-        raise TypeError(f"got an unexpected keyword argument {name!r}")
 
 
 def _as_it_came(reply: Msg) -> Msg:

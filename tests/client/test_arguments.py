@@ -80,6 +80,13 @@ def test_misspelt_condition_is_refused(nowhere: Client, resource: type, name: st
         bound(nowhere, resource, name)(expectedVersion=77)
 
 
+@pytest.mark.parametrize("kind", [Client, AsyncClient, TokenVerifier, AsyncTokenVerifier])
+def test_misspelt_option_of_a_client_is_refused_at_once(kind: Any) -> None:
+    """It would connect to this machine's NATS instead."""
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'server'; there are .*\buser\b"):
+        kind(server="nats://nats.example.com")
+
+
 def test_misspelt_export_option_is_refused(nowhere: Client) -> None:
     misspelt: Any = {"createdAfter": None}
     with pytest.raises(TypeError, match="unexpected keyword argument 'createdAfter'"):

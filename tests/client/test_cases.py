@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -122,7 +123,8 @@ async def _outcome(client: AsyncClient, call: Json) -> Json:
         facts = {"code": error.code, "number": error.number, "message": error.message}
         return {"error": {"classes": classes, **facts, "field": error.field, "details": error.details}}
     except (TypeError, ValueError) as error:
-        return {"argument": to_camel(str(error).partition(":")[0])}
+        unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        return {"argument": to_camel(unknown[1] if unknown else str(error).partition(":")[0])}
 
 
 async def _called(client: AsyncClient, call: Json) -> Any:

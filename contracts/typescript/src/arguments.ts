@@ -5,7 +5,8 @@
  * value, which may be a secret.
  */
 
-const LONGEST_MILLISECONDS = 2 ** 31 - 1; // The longest time that a timer of JavaScript can wait: 24 days.
+/** The longest time that a timer of JavaScript can wait: 24 days. */
+export const LONGEST_MILLISECONDS = 2 ** 31 - 1;
 
 /** Throws TypeError where the value is not a string. */
 export function text(name: string, value: unknown): string {
@@ -34,6 +35,12 @@ export function whole(name: string, value: unknown): number {
   return value as number;
 }
 
+/** Throws TypeError where the value is not an array of whole numbers. */
+export function wholes(name: string, value: unknown): number[] {
+  if (!Array.isArray(value)) throw wrong(name, "an array of whole numbers", value);
+  return value.map((each) => whole(name, each));
+}
+
 /** Throws TypeError where the value is not a number, RangeError where no timer can wait so long. */
 export function milliseconds(name: string, value: unknown): number {
   if (typeof value !== "number") throw wrong(name, "a number of milliseconds", value);
@@ -56,10 +63,20 @@ export function options<T extends object>(given: T | undefined, known: readonly 
   if (given === undefined) return {} as T;
   for (const name of Object.keys(mapping("options", given))) {
     if (!(known as readonly string[]).includes(name)) {
-      throw new TypeError(`options: ${JSON.stringify(name)} is not an option; the options are ${known.join(", ")}`);
+      throw new TypeError(`${name}: is not an option; the options are ${known.join(", ")}`);
     }
   }
   return given;
+}
+
+/** Throws TypeError where a field is not one of the request's: the first one that is none, and those that there are. */
+export function fields(request: string, given: object, known: readonly string[]): void {
+  for (const name of Object.keys(mapping("fields", given))) {
+    if (!known.includes(name)) {
+      const there = known.length === 0 ? "it has none" : `its fields are ${known.join(", ")}`;
+      throw new TypeError(`${name}: is not a field of ${request}; ${there}`);
+    }
+  }
 }
 
 function wrong(name: string, right: string, value: unknown): TypeError {

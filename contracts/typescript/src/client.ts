@@ -4,7 +4,7 @@ import * as arguments_ from "./arguments.js";
 import { Bounds } from "./bounds.js";
 import { Events } from "./events.js";
 import { Me } from "./me.js";
-import { type ClientOptions, dialing } from "./node.js";
+import { CLIENT_OPTIONS, type ClientOptions, dialing } from "./node.js";
 import { Sessions } from "./sessions.js";
 import { Transport } from "./transport.js";
 import { Users } from "./users.js";
@@ -43,7 +43,7 @@ export class Client implements AsyncDisposable {
 
   /** Throws TypeError, RangeError where an option is wrong. */
   constructor(options: ClientOptions = {}) {
-    const { timeout = DEFAULT_TIMEOUT, ...rest } = options;
+    const { timeout = DEFAULT_TIMEOUT, ...rest } = arguments_.options(options, CLIENT_OPTIONS);
     this.#timeout = timeout;
     this.#transport = new Transport(dialing(rest), timeout);
     this.auth = new Auth(this.#transport);

@@ -7,10 +7,10 @@
  */
 
 import { AckPolicy, type ConsumerConfig, DeliverPolicy } from "@nats-io/jetstream";
-import { NatsPermissionDenied, NoAnswer } from "./errors.js";
+import { NatsPermissionDenied, NoAnswer, VersionConflict } from "./errors.js";
 import { ACK_WAIT } from "./following.js";
 import { EVENT_TYPES, type EventType } from "./generated/messages.js";
-import { failure } from "./jetstream.js";
+import { failure, numberOf, WRONG_LAST_SEQUENCE } from "./jetstream.js";
 import { type Note, subjectsOf, write } from "./parking.js";
 import { type Beginning, Beginning as Beginnings, METADATA } from "./starting.js";
 import type { Transport } from "./transport.js";
@@ -94,10 +94,20 @@ export function compare(
   }
 }
 
-/** Store what becomes of an event; returns when it is stored. Throws DenizenError. */
-export async function setParked(transport: Transport, durable: string, note: Note): Promise<void> {
-  await byRelay(transport, "SetParkedEvent", durable, note, async () => {
-    await write((await transport.connection()).nats, durable, note);
+/**
+ * Store what becomes of an event; returns when it is stored.
+ *
+ * Throws VersionConflict where the newest message about the event is not number `replaces`, and other DenizenErrors.
+ */
+export async function setParked(transport: Transport, durable: string, note: Note, replaces?: number): Promise<void> {
+  const body = replaces === undefined ? note : { ...note, replaces };
+  await byRelay(transport, "SetParkedEvent", durable, body, async () => {
+    try {
+      await write((await transport.connection()).nats, durable, note, replaces);
+    } catch (error) {
+      if (numberOf(error) !== WRONG_LAST_SEQUENCE) throw error;
+      throw new VersionConflict("the parked event has changed meanwhile", { cause: error });
+    }
   });
 }
 

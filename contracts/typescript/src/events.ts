@@ -1,8 +1,12 @@
 /** `client.auth.events`: subscriptions to the feed of events. */
 
 import * as arguments_ from "./arguments.js";
-import { filters } from "./durables.js";
+import { Bounds } from "./bounds.js";
+import { filters, setParked } from "./durables.js";
+import { VersionConflict } from "./errors.js";
 import type { EventType } from "./generated/messages.js";
+import { failure } from "./jetstream.js";
+import * as parking from "./parking.js";
 import { Beginning, type Start } from "./starting.js";
 import { type Handler, type OnError, Subscription } from "./subscription.js";
 import type { Transport } from "./transport.js";
@@ -25,8 +29,8 @@ export interface SubscribeOptions {
    */
   start?: Start;
   /**
-   * How often an event is tried before it is parked, so that the next one comes (`denizen events parked`); without it,
-   * an event is tried until its handler succeeds. Needs a durable.
+   * How often an event is tried before it is parked, so that the next one comes (`events.parked`); without it, an
+   * event is tried until its handler succeeds. Needs a durable.
    */
   parkAfter?: number;
   /** Stops the subscription. */
@@ -82,6 +86,59 @@ export class Events {
     };
     subscription.closed.then(forget, forget);
     return subscription;
+  }
+
+  /** The events that a durable gave up on, in the order of the log. Throws RangeError, TypeError, NoAnswer. */
+  async parked(durable: string, options?: { signal?: AbortSignal }): Promise<parking.ParkedEvent[]> {
+    const { signal } = arguments_.options(options, ["signal"]);
+    const name = checkedName(durable);
+    return this.#asked(signal, async () =>
+      parking.parkedEvents((await this.#transport.connection()).nats, name, signal),
+    );
+  }
+
+  /**
+   * Have the durable's subscription handle parked events once more: those at these positions of the log, or all of them.
+   *
+   * One that succeeds is parked no more; one that fails stays parked. A subscription with `parkAfter` does it, now or
+   * when it next runs. Returns the positions. Throws RangeError where an event is not parked; TypeError; NoAnswer.
+   */
+  async retryParked(
+    durable: string,
+    which: { positions?: readonly number[] } = {},
+    options?: { signal?: AbortSignal },
+  ): Promise<number[]> {
+    const { signal } = arguments_.options(options, ["signal"]);
+    const { positions } = arguments_.options(which, ["positions"]); // Misspelt, it would retry all.
+    const name = checkedName(durable);
+    const given = positions === undefined ? undefined : arguments_.wholes("positions", positions);
+    return this.#asked(signal, async () => {
+      const found = await parking.notes((await this.#transport.connection()).nats, name, signal);
+      const asked = [...new Set(given ?? found.keys())].sort((one, other) => one - other);
+      const stored = asked.map((position) => {
+        const each = found.get(position);
+        if (each !== undefined) return each;
+        throw new RangeError(`positions: the durable ${name} has no event at position ${position} parked`);
+      });
+      for (const { note, sequence } of stored) {
+        signal?.throwIfAborted();
+        try {
+          await setParked(this.#transport, name, { ...note, state: "retry" }, sequence);
+        } catch (error) {
+          if (!(error instanceof VersionConflict)) throw error; // It was handled, or asked for, meanwhile.
+        }
+      }
+      return asked;
+    });
+  }
+
+  /** What the work returns. Throws the reason of the signal as soon as it is aborted; DenizenError. */
+  async #asked<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    try {
+      return await new Bounds(arguments_.LONGEST_MILLISECONDS, signal).wait(work());
+    } catch (error) {
+      throw failure(`the stream ${parking.PARKED_STREAM}`, error);
+    }
   }
 
   /** Stop every subscription, and wait until the last handlers have returned. */

@@ -3,7 +3,7 @@
 import * as arguments_ from "./arguments.js";
 import { Bounds } from "./bounds.js";
 import { MalformedMessage, ValidationFailed } from "./errors.js";
-import type { ImportedRow, ImportedUser, ImportProgress, ImportReply } from "./generated/messages.js";
+import type { ChangedField, ImportedRow, ImportedUser, ImportProgress, ImportReply } from "./generated/messages.js";
 import { toJson } from "./json.js";
 import { Rehearsal } from "./rehearsal.js";
 import type { Transport } from "./transport.js";
@@ -21,6 +21,7 @@ const CHUNK_MILLISECONDS = 300_000;
 /** How long one answer is waited for. A chunk that is sent again while it still waits there is answered. */
 const TRY_MILLISECONDS = 5000;
 const SHOWN = 1000;
+const NO_FILES = "files, and exports of other systems, are read by `denizen import` and by the Python client";
 
 /** The options of an import. */
 export interface ImportOptions {
@@ -30,8 +31,15 @@ export interface ImportOptions {
   dryRun?: boolean;
   /** What to do with a row whose address a user has already. */
   onConflict?: "fail" | "skip" | "update";
-  /** `unsupported`: a user whose password hash Denizen cannot take is created without it; else the row is refused. */
-  withoutHashes?: "none" | "unsupported";
+  /** Whether the addresses count as verified: all, none, or as each row says (`as-given`, the default). */
+  verified?: "all" | "none" | "as-given";
+  /**
+   * Whose password hash is left out, so that they reset the password by mail: `none` (the default), `unsupported` (those
+   * whose hash Denizen cannot take; else their row is refused), or `all`.
+   */
+  withoutHashes?: "none" | "unsupported" | "all";
+  /** How many results an earlier run of the job has told; they are not told again. */
+  told?: number;
   /** Called with each row's result, in the order of the rows. */
   onResult?: (result: ImportResult) => void;
   /** Called after each chunk. */
@@ -39,7 +47,10 @@ export interface ImportOptions {
   signal?: AbortSignal;
 }
 
-const OPTIONS = ["importId", "dryRun", "onConflict", "withoutHashes", "onResult", "onProgress", "signal"] as const;
+const OPTIONS = [
+  ...(["importId", "dryRun", "onConflict", "verified", "withoutHashes", "told"] as const),
+  ...(["onResult", "onProgress", "signal"] as const),
+];
 
 /** What became of a row. `row`: its number, from 1. */
 export type ImportResult = Omit<ImportedRow, "index"> & { row: number };
@@ -53,6 +64,8 @@ export class ImportSummary {
   failed = 0;
   /** Rows that an earlier run of the same job had sent. */
   before = 0;
+  /** Updated users who are not wholly as in their rows (`notChanged` of the result). */
+  notChanged = 0;
   /** Of the first thousand rows that failed and, in imports of at most a thousand rows, of all. */
   results: ImportResult[] = [];
 
@@ -71,8 +84,10 @@ export class ImportSummary {
 
   /** Count a row, unless an earlier run has counted it, and keep its result as far as there is room. */
   add(result: ImportResult, isCounted: boolean): void {
-    if (!isCounted) this[result.status] += 1;
-    else if (result.status !== "failed") return;
+    if (!isCounted) {
+      this[result.status] += 1;
+      if (result.notChanged !== undefined && result.notChanged.length > 0) this.notChanged += 1;
+    } else if (result.status !== "failed") return;
     if (this.rows === SHOWN + 1) this.results = this.results.filter((each) => each.status === "failed");
     if (this.results.length < SHOWN && (this.rows <= SHOWN || result.status === "failed")) this.results.push(result);
   }
@@ -81,6 +96,8 @@ export class ImportSummary {
 interface Row {
   row: number;
   user: ImportedUser;
+  /** What the import says of the user in the place of the row. */
+  changed: ChangedField[];
 }
 
 /** Rows that are sent together. The same users give the same chunks, so that a job that goes on knows which are done. */
@@ -101,12 +118,17 @@ class Chunk {
     return this.weight >= ROWS || this.octets >= OCTETS || (this.octets > 0 && this.octets + octets > OCTETS);
   }
 
-  add(row: number, user: ImportedUser, octets: number): void {
+  /** The number of its last row. */
+  get end(): number {
+    return Math.max(this.rows.at(-1)?.row ?? 0, this.bad.at(-1)?.row ?? 0);
+  }
+
+  add({ row, user, changed }: Row, octets: number): void {
     this.weight += isPlain(user?.password) ? PLAIN : 1;
     if (octets > OCTETS) {
       this.refuse(row, "malformed_message", `the row is longer than ${OCTETS} octets`);
     } else {
-      this.rows.push({ row, user });
+      this.rows.push({ row, user, changed });
       this.octets += octets;
     }
   }
@@ -117,18 +139,23 @@ class Chunk {
   }
 }
 
-async function* chunksOf(users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>): AsyncGenerator<Chunk> {
+async function* chunksOf(
+  users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>,
+  options: ImportOptions,
+): AsyncGenerator<Chunk> {
   let chunk = new Chunk(0);
   let row = 0;
-  for await (const user of users) {
+  for await (const given of users) {
+    if (ArrayBuffer.isView(given)) throw new TypeError(`users: yields octets, not users; ${NO_FILES}`);
     row += 1;
+    const { user, changed } = asTheImportSays(given, options);
     const { octets, error } = measured(user);
     if (chunk.isFullFor(octets)) {
       yield chunk;
       chunk = new Chunk(chunk.number + 1);
     }
     if (error === undefined) {
-      chunk.add(row, user, octets);
+      chunk.add({ row, user, changed }, octets);
     } else {
       chunk.weight += 1;
       chunk.refuse(row, error.code, error.message, error.field);
@@ -149,6 +176,33 @@ function measured(user: unknown): { octets: number; error?: MalformedMessage } {
   }
 }
 
+/** A row as `verified` and `withoutHashes` say, and what they changed. A row that is no object stays as it is. */
+function asTheImportSays(given: ImportedUser, { verified, withoutHashes }: ImportOptions): Omit<Row, "row"> {
+  const isObject = typeof given === "object" && given !== null && !Array.isArray(given);
+  if (!isObject || (verified !== "all" && verified !== "none" && withoutHashes !== "all")) {
+    return { user: given, changed: [] };
+  }
+  const user = { ...given };
+  const changed: ChangedField[] = [];
+  if (withoutHashes === "all") {
+    const isHash = typeof user.password === "string" && user.password.startsWith("hashed:");
+    if (isHash || "passwordHash" in user) {
+      changed.push({ field: "passwordHash", message: "left out, because the import says so of all hashes" });
+    }
+    if (isHash) delete user.password;
+    delete user.passwordHash;
+  }
+  if (verified === "all" || verified === "none") {
+    const flag = verified === "all";
+    if (user.emailVerified !== flag && (flag || (user.emailVerified ?? undefined) !== undefined)) {
+      const message = `set to ${flag}, because the import says so of all addresses`;
+      changed.push({ field: "emailVerified", message });
+    }
+    user.emailVerified = flag;
+  }
+  return { user, changed };
+}
+
 function isPlain(password: unknown): password is string {
   return typeof password === "string" && password !== "" && !password.startsWith("hashed:");
 }
@@ -159,8 +213,21 @@ export async function importUsers(
   users: Iterable<ImportedUser> | AsyncIterable<ImportedUser>,
   options?: ImportOptions,
 ): Promise<ImportSummary> {
+  for (const name of ["preset", "format"]) {
+    if (options !== undefined && Object.hasOwn(options, name)) throw new TypeError(`${name}: ${NO_FILES}`);
+  }
   const known = arguments_.options(options, OPTIONS); // A `dryRun` that is misspelt would change users.
+  oneOf("verified", known.verified, ["all", "none", "as-given"]);
+  oneOf("withoutHashes", known.withoutHashes, ["none", "unsupported", "all"]);
+  if (known.told !== undefined) arguments_.whole("told", known.told);
+  if (ArrayBuffer.isView(users)) throw new TypeError(`users: are octets, not users; ${NO_FILES}`);
   return new Import(transport, known).run(arguments_.iterable("users", users));
+}
+
+function oneOf(name: string, given: unknown, known: readonly string[]): void {
+  if (given !== undefined && !known.includes(arguments_.text(name, given))) {
+    throw new RangeError(`${name}: must be ${known.slice(0, -1).join(", ")} or ${known.at(-1)}`);
+  }
 }
 
 /** One import on its way. */
@@ -223,7 +290,7 @@ class Import {
       const first = waiting.shift();
       if (first !== undefined) this.#note(first.chunk, await first.results);
     };
-    for await (const chunk of chunksOf(users)) {
+    for await (const chunk of chunksOf(users, this.#options)) {
       if (chunk.rows.length > 0) unproved.delete(chunk.number);
       const results = this.#results(chunk);
       results.catch(() => {}); // It is thrown where it is waited for, which may be never.
@@ -246,8 +313,11 @@ class Import {
   /** The results of a chunk, in the order of its rows; of one that is done and need not be sent again, of the bad rows. */
   async #results(chunk: Chunk): Promise<ImportResult[]> {
     const isKnown = this.#isDone(chunk) && !this.#refused.has(chunk.number) && !this.#proofs.has(chunk.number);
-    if (chunk.rows.length === 0 || (isKnown && this.#options.onResult === undefined)) return chunk.bad;
-    const { dryRun = false, onConflict = "fail", withoutHashes = "none" } = this.#options;
+    const isTold = this.#options.onResult === undefined || chunk.end <= (this.#options.told ?? 0);
+    if (chunk.rows.length === 0 || (isKnown && isTold)) return chunk.bad;
+    const { dryRun = false, onConflict = "fail" } = this.#options;
+    // With `all` no hash is sent.
+    const withoutHashes = this.#options.withoutHashes === "unsupported" ? "unsupported" : "none";
     const commandId = crypto.randomUUID();
     const bounds = new Bounds(CHUNK_MILLISECONDS, this.#ending.signal);
     const users: ImportedUser[] = [];
@@ -268,7 +338,8 @@ class Import {
     const results = reply.results.map(({ index, ...result }) => {
       const sent = chunk.rows[index];
       if (sent === undefined) throw new RangeError(`ImportUsers: the reply names row ${index}, which was not sent`);
-      const told = { ...result, row: sent.row };
+      const changed = [...sent.changed, ...(result.changed ?? [])];
+      const told = { ...result, row: sent.row, ...(changed.length > 0 ? { changed } : {}) };
       return this.#rehearsal?.judged(sent.user, told) ?? told;
     });
     return [...chunk.bad, ...results].sort((one, other) => one.row - other.row);
@@ -278,7 +349,7 @@ class Import {
     const bad = new Set(chunk.bad);
     for (const result of results) {
       this.#summary.add(result, this.#isDone(chunk) && !bad.has(result));
-      this.#options.onResult?.(result);
+      if (result.row > (this.#options.told ?? 0)) this.#options.onResult?.(result);
     }
     this.#options.onProgress?.(this.#summary);
   }

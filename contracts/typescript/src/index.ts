@@ -11,6 +11,7 @@ export type * from "./generated/messages.js";
 export type { ImportOptions, ImportResult, ImportSummary } from "./importing.js";
 export type { Me, Proof } from "./me.js";
 export type { ClientOptions } from "./node.js";
+export type { ParkedEvent } from "./parking.js";
 export type { Sessions, SignIn } from "./sessions.js";
 export type { Start } from "./starting.js";
 export type { Handler, OnError, Subscription } from "./subscription.js";

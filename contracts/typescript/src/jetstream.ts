@@ -6,6 +6,7 @@ import {
   JetStreamApiError,
   jetstreamManager,
   type MsgRequest,
+  type NextMsgRequest,
   type StoredMsg,
 } from "@nats-io/jetstream";
 import { type NatsConnection, errors as nats } from "@nats-io/nats-core";
@@ -45,9 +46,10 @@ export async function addConsumer(
 export async function storedMessage(
   connection: NatsConnection,
   stream: string,
-  query: MsgRequest,
+  query: MsgRequest | NextMsgRequest,
 ): Promise<StoredMsg | undefined> {
-  return (await (await manager(connection)).streams.getMessage(stream, query)) ?? undefined;
+  // nats.js has the query for the next message of a subject in the types of its direct API alone; it sends any.
+  return (await (await manager(connection)).streams.getMessage(stream, query as MsgRequest)) ?? undefined;
 }
 
 /** The first and the last sequence number of a stream, and how many messages it has. */

@@ -25,6 +25,39 @@ export interface ClientOptions extends Omit<NodeConnectionOptions, "servers" | "
   password?: string;
 }
 
+/** The names of the options, of which the compiler sees that none is missing. */
+const OPTIONS = {
+  servers: true,
+  timeout: true,
+  user: true,
+  password: true,
+  token: true,
+  tls: true,
+  authenticator: true,
+  inboxPrefix: true,
+  name: true,
+  debug: true,
+  verbose: true,
+  pedantic: true,
+  noEcho: true,
+  noRandomize: true,
+  noAsyncTraces: true,
+  resolve: true,
+  pingInterval: true,
+  maxPingOut: true,
+  reconnect: true,
+  maxReconnectAttempts: true,
+  reconnectDelayHandler: true,
+  reconnectJitter: true,
+  reconnectJitterTLS: true,
+  reconnectTimeWait: true,
+  reconnectToServer: true,
+  waitOnFirstConnect: true,
+  ignoreAuthErrorAbort: true,
+  ignoreClusterUpdates: true,
+} satisfies Record<keyof ClientOptions, true>;
+export const CLIENT_OPTIONS = Object.keys(OPTIONS) as (keyof ClientOptions)[];
+
 interface Address {
   host: string;
   hostname: string;

@@ -29,6 +29,19 @@ export interface Note {
   at: string;
 }
 
+/** An event that a subscription gave up on. */
+export interface ParkedEvent {
+  readonly event: Event;
+  /** How often it was delivered to a handler. */
+  readonly tries: number;
+  /** The name of the last error's class; null where the handler's process ended each time. */
+  readonly error: string | null;
+  /** When it was parked; after a retry that failed, the time of that. */
+  readonly parkedAt: Date;
+  /** Whether a retry was asked for, and has not ended. */
+  readonly isRetrying: boolean;
+}
+
 /** The note that a message holds; undefined where it holds none: a client that may park events can write anything. */
 export function noteOf(data: Uint8Array): Note | undefined {
   let note: Partial<Note> | null;
@@ -65,15 +78,71 @@ export function subjectsOf(durable: string): string {
   return `${PREFIX}.${durable}.*`;
 }
 
-/** Store what becomes of an event; returns when it is stored. Throws errors of NATS and JetStream. */
-export async function write(connection: NatsConnection, durable: string, note: Note): Promise<void> {
+/**
+ * Store what becomes of an event; returns when it is stored. Throws errors of NATS and JetStream: among them one where
+ * the newest message about the event is not number `replaces`.
+ */
+export async function write(
+  connection: NatsConnection,
+  durable: string,
+  note: Note,
+  replaces: number | undefined,
+): Promise<void> {
   const headers = natsHeaders();
   headers.set("Nats-Expected-Stream", PARKED_STREAM);
   if (note.state === "done") headers.set("Nats-TTL", "1s");
+  if (replaces !== undefined) headers.set("Nats-Expected-Last-Subject-Sequence", String(replaces));
   const subject = `${PREFIX}.${durable}.${note.position}`;
   const reply = await connection.request(subject, encoded(note), { headers, timeout: STORE_MILLISECONDS });
   const { error } = reply.json<{ error?: ConstructorParameters<typeof JetStreamApiError>[0] }>();
   if (error !== undefined) throw new JetStreamApiError(error);
+}
+
+/** A note, and the number of its message on the stream. */
+export interface StoredNote {
+  sequence: number;
+  note: Note;
+}
+
+/** The parked events of a durable, by position. Throws errors of NATS and JetStream, the reason of the signal. */
+export async function notes(
+  connection: NatsConnection,
+  durable: string,
+  signal: AbortSignal | undefined,
+): Promise<Map<number, StoredNote>> {
+  const found = new Map<number, StoredNote>();
+  let sequence = 0;
+  while (true) {
+    signal?.throwIfAborted();
+    const next = { seq: sequence + 1, next_by_subj: subjectsOf(durable) };
+    const message = await storedMessage(connection, PARKED_STREAM, next);
+    if (message === undefined) return found;
+    sequence = message.seq;
+    const note = noteOf(message.data);
+    if (note === undefined) continue;
+    // A note that changes meanwhile is met a second time: the newest counts.
+    if (note.state === "done") found.delete(note.position);
+    else found.set(note.position, { sequence, note });
+  }
+}
+
+/** All parked events of a durable that the stream of events has, in the order of the log. Throws as `notes`. */
+export async function parkedEvents(
+  connection: NatsConnection,
+  durable: string,
+  signal: AbortSignal | undefined,
+): Promise<ParkedEvent[]> {
+  const found = [...(await notes(connection, durable, signal)).values()];
+  found.sort((one, other) => one.note.position - other.note.position);
+  const parked: ParkedEvent[] = [];
+  for (const { note } of found) {
+    signal?.throwIfAborted();
+    const event = await parkedEvent(connection, note);
+    if (event === undefined) continue;
+    const { tries, error, state } = note;
+    parked.push({ event, tries, error, parkedAt: new Date(note.at), isRetrying: state === "retry" });
+  }
+  return parked;
 }
 
 /** The event itself; undefined where the stream has none at this position. */

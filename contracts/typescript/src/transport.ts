@@ -149,6 +149,7 @@ export class Transport {
   async command<T>(name: OperationName, body: object, options?: CommandOptions, sending: Sending = {}): Promise<T> {
     const { idempotencyKey, expectedVersion, actor, signal, timeout } = arguments_.options(options, COMMAND_OPTIONS);
     const operation = this.#operation(name, sending.token);
+    arguments_.fields(name, body, operation.fields);
     const milliseconds = this.#milliseconds(timeout);
     const bounds = new Bounds(milliseconds, signal);
     const commandId = idempotencyKey === undefined ? newCommandId() : arguments_.text("idempotencyKey", idempotencyKey);
@@ -207,6 +208,7 @@ export class Transport {
   /** The reply of a query, which shows at least all that this client has seen. Throws DenizenError. */
   async query<T>(name: OperationName, body: object, options?: QueryOptions, token?: string): Promise<T> {
     const { signal, timeout } = arguments_.options(options, QUERY_OPTIONS);
+    arguments_.fields(name, body, this.#operation(name, token).fields);
     return this.#query<T>(name, body, new Bounds(this.#milliseconds(timeout), signal), token);
   }
 

@@ -205,6 +205,7 @@ export class Users {
     which: Pick<ListUsers, "status" | "search" | "sort"> = {},
     options?: QueryOptions,
   ): AsyncGenerator<User, void, undefined> {
+    knownOptions(which, ["status", "search", "sort"]);
     let cursor: string | null = null;
     do {
       const after: ListUsers = cursor === null ? {} : { cursor };

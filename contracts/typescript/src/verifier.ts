@@ -15,7 +15,7 @@ import {
   TokenInvalid,
 } from "./errors.js";
 import type { Jwks } from "./generated/messages.js";
-import { type ClientOptions, dialing } from "./node.js";
+import { CLIENT_OPTIONS, type ClientOptions, dialing } from "./node.js";
 import { Watch } from "./revocations.js";
 import { check, type KeySet, keySet, type TokenClaims, UnknownKey } from "./tokens.js";
 import { Transport } from "./transport.js";
@@ -32,6 +32,11 @@ const KEYS_CACHED_MILLISECONDS = 2500;
 const UNKNOWN_KEYS = 1024;
 /** What does not pass by itself: `connect` does not wait for that. */
 const FINAL = [JetStreamUnavailable, NatsLoginRefused, NatsPermissionDenied, TlsFailed];
+
+const OPTIONS = [
+  ...CLIENT_OPTIONS.filter((name) => name !== "timeout"),
+  ...(["issuer", "audience", "staleAfter"] as const),
+];
 
 /** The options of a verifier: these, and those of a client. The NATS user may check tokens (`verifier-…`). */
 export interface TokenVerifierOptions extends Omit<ClientOptions, "timeout"> {
@@ -64,7 +69,12 @@ export class TokenVerifier implements AsyncDisposable {
 
   /** Throws TypeError, RangeError where an option is wrong. */
   constructor(options: TokenVerifierOptions = {}) {
-    const { issuer = "denizen", audience = "denizen", staleAfter = 3000, ...rest } = options;
+    const {
+      issuer = "denizen",
+      audience = "denizen",
+      staleAfter = 3000,
+      ...rest
+    } = arguments_.options(options, OPTIONS);
     this.#issuer = arguments_.text("issuer", issuer);
     this.#audience = arguments_.text("audience", audience);
     this.#staleAfter = arguments_.milliseconds("staleAfter", staleAfter);

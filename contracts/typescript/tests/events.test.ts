@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Event, NatsLoginRefused, type Subscription } from "@denizen/client";
-import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, headers } from "@nats-io/transport-node";
 import { durable, now, users } from "./following.js";
 import { backEnd, clientOf, email, eventually, setting } from "./support.js";
@@ -100,18 +99,71 @@ test("an event that always fails is parked, the next one comes, and a retry hand
   const [first, second] = await users(client, 2);
   await eventually("the next event comes", async () => seen.includes(second ?? ""));
   assert.deepEqual(seen, [first, first, second]);
-  const connection = await connect({ servers: setting("DENIZEN_NATS_URL"), inboxPrefix: "_INBOX.backend" });
-  const manager = await jetstreamManager(connection, { checkAPI: false });
-  const parked = await manager.streams.getMessage("USERS_PARKED", { last_by_subj: `users.v1.parked.${name}.*` });
-  const note = parked?.json<{ state: string; error: string; tries: number }>();
-  assert.deepEqual([note?.state, note?.error, note?.tries], ["parked", "TypeError", 2]);
+  const { events } = client.auth;
+  const parked = await events.parked(name);
+  assert.deepEqual(
+    parked.map(({ event, tries, error, isRetrying }) => [event.userId, tries, error, isRetrying]),
+    [[first, 2, "TypeError", false]],
+  );
+  assert(parked.every((each) => Math.abs(each.parkedAt.getTime() - Date.now()) < 300_000));
+  const position = parked[0]?.event.position ?? 0;
+  assert.deepEqual(await events.retryParked(name), [position]);
+  await eventually("the retry has failed", async () => (await events.parked(name))[0]?.tries === 3);
+  await assert.rejects(
+    events.retryParked(name, { positions: [position, 1] }),
+    /^RangeError: positions: .* position 1 /,
+  );
+  assert.deepEqual(await events.retryParked(name, { positions: [] }), []);
   isMended = true;
-  const retry = JSON.stringify({ ...note, state: "retry" });
-  await connection.request(`users.v1.subscriber.SetParkedEvent.${name}`, retry, { timeout: 30_000 });
-  await eventually("the parked event is handled", async () => seen.length === 4);
-  assert.equal(seen[3], first);
-  await connection.close();
+  assert.deepEqual(await events.retryParked(name, { positions: [position] }), [position]);
+  await eventually("nothing is parked any more", async () => (await events.parked(name)).length === 0);
+  assert.deepEqual(seen, [first, first, second, first, first]);
   void subscription;
+});
+
+test("a retry is asked for where none runs, once, and the next subscription does it", async () => {
+  await using client = backEnd();
+  const { events } = client.auth;
+  const name = durable();
+  const start = await now();
+  const given = { durable: name, start, parkAfter: 1, handler: () => assert.fail("poison") };
+  const subscription = await events.subscribe("UserCreated", given);
+  const ids = await users(client, 3);
+  await eventually("all are parked", async () => (await events.parked(name)).length === 3);
+  subscription.stop();
+  await subscription.closed;
+  const parked = await events.parked(name);
+  assert.deepEqual(
+    parked.map(({ event, error }) => [event.userId, error]),
+    ids.map((id) => [id, "AssertionError"]),
+  );
+  const positions = parked.map(({ event }) => event.position);
+  const [asked, again] = await Promise.all([events.retryParked(name), events.retryParked(name)]);
+  assert.deepEqual([asked, again], [positions, positions]);
+  assert((await events.parked(name)).every((each) => each.isRetrying));
+  const handled: string[] = [];
+  await using next = await events.subscribe("UserCreated", {
+    ...given,
+    handler: (event) => handled.push(event.userId),
+  });
+  await eventually("nothing is parked any more", async () => (await events.parked(name)).length === 0);
+  assert.deepEqual(handled, ids);
+  void next;
+});
+
+test("parked events cannot be asked for with wrong arguments, nor after an abort", async () => {
+  await using client = backEnd();
+  const { events } = client.auth;
+  await assert.rejects(events.parked("a b"), RangeError);
+  await assert.rejects(events.retryParked("x", { position: [1] } as object), /^TypeError: position: is not an option/);
+  await assert.rejects(events.retryParked("x", { positions: ["1"] as never }), /^TypeError: positions: /);
+  await assert.rejects(events.retryParked("x", [1] as never), TypeError);
+  const reason = new Error("the page was closed");
+  for (const signal of [AbortSignal.abort(reason)]) {
+    await assert.rejects(events.parked("x", { signal }), reason);
+    await assert.rejects(events.retryParked("x", {}, { signal }), reason);
+  }
+  assert.deepEqual(await events.parked(durable()), []);
 });
 
 test("a loop finishes an event when it asks for the next, and gives back the one at which it ends", async () => {

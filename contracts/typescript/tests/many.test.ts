@@ -44,6 +44,61 @@ test("an import under the same name goes on, and one of other rows is refused", 
   await assert.rejects(client.auth.users.import(users.slice(0, 500), { importId }), ValidationFailed);
 });
 
+test("an import says whose addresses are verified and whose hashes are left out, and tells it", async () => {
+  await using client = backEnd();
+  const { users } = client.auth;
+  const domain = `${randomUUID()}.example`;
+  const hash = "$2b$04$abcdefghijklmnopqrstuuTZJ8yzQ5JzR3bpyMsqXh0F8KGJ0x0hK";
+  const given: ImportedUser[] = [
+    { email: `a@${domain}`, emailVerified: false, passwordHash: hash },
+    { email: `b@${domain}`, password: `hashed:${hash}` },
+    { email: `c@${domain}`, emailVerified: true },
+  ];
+  const summary = await users.import(given, { verified: "all", withoutHashes: "all" });
+  const verified = { field: "emailVerified", message: "set to true, because the import says so of all addresses" };
+  const left = { field: "passwordHash", message: "left out, because the import says so of all hashes" };
+  assert.deepEqual(
+    summary.results.map(({ status, changed }) => [status, changed]),
+    [
+      ["created", [left, verified]],
+      ["created", [left, verified]],
+      ["created", undefined],
+    ],
+  );
+  assert.equal((await users.getByEmail(`a@${domain}`)).emailVerified, true);
+  assert.deepEqual(given[0], { email: `a@${domain}`, emailVerified: false, passwordHash: hash });
+  const none = await users.import([{ email: `d@${domain}`, emailVerified: true }], { verified: "none" });
+  assert.equal((await users.getByEmail(`d@${domain}`)).emailVerified, false);
+  assert.deepEqual(none.results[0]?.changed, [{ ...verified, message: verified.message.replace("true", "false") }]);
+  await assert.rejects(users.import([], { verified: "some" as "all" }), /^RangeError: verified: must be all, none or/);
+  await assert.rejects(users.import([], { withoutHashes: "some" as "all" }), /^RangeError: withoutHashes: must be/);
+});
+
+test("results that an earlier run of a job has told are not told again", async () => {
+  await using client = backEnd();
+  const given = rows(1100, `${randomUUID()}.example`);
+  const importId = randomUUID();
+  await client.auth.users.import(given.slice(0, 1000), { importId });
+  const told: number[] = [];
+  const options = { importId, told: 700, onResult: ({ row }: ImportResult) => told.push(row) };
+  const summary = await client.auth.users.import(given, options);
+  assert.deepEqual(
+    told,
+    Array.from({ length: 400 }, (_, index) => index + 701),
+  );
+  assert.deepEqual([summary.created, summary.before], [1100, 1000]);
+});
+
+test("files and exports of other systems are refused, and the error says what imports them", async () => {
+  await using client = backEnd();
+  const { users } = client.auth;
+  const octets = new TextEncoder().encode("email\nada@example.com\n");
+  await assert.rejects(users.import([], { preset: "auth0" } as object), /^TypeError: preset: files, .*denizen import/);
+  await assert.rejects(users.import([], { format: "csv" } as object), /^TypeError: format: files, .*denizen import/);
+  await assert.rejects(users.import(octets as never), /^TypeError: users: are octets.*denizen import/);
+  await assert.rejects(users.import([octets] as never), /^TypeError: users: yields octets.*denizen import/);
+});
+
 test("an import takes an async source, and an abort ends it", async () => {
   await using client = backEnd();
   const controller = new AbortController();

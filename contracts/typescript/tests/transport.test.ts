@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { createServer, type Server, type Socket } from "node:net";
 import { test } from "node:test";
 import {
-  type Client,
+  Client,
   MalformedMessage,
   NatsLoginRefused,
   NatsPermissionDenied,
   NoAnswer,
   TlsFailed,
+  TokenVerifier,
   UserNotFound,
   ValidationFailed,
 } from "@denizen/client";
@@ -110,7 +111,7 @@ test("an option in the place of the conditions is refused, as it would have no e
   const misplaced = { timeout: 5 } as object;
   await assert.rejects(client.auth.users.get("user_x", misplaced), {
     name: "TypeError",
-    message: 'options: "timeout" is not an option; the options are asOf',
+    message: "timeout: is not an option; the options are asOf",
   });
 });
 
@@ -120,12 +121,22 @@ test("a misspelt option of an import, an undo or an export is refused before use
   const address = email();
   await assert.rejects(users.import([{ email: address }], { dryrun: true } as object), {
     name: "TypeError",
-    message: /^options: "dryrun" is not an option; the options are importId, dryRun,/,
+    message: /^dryrun: is not an option; the options are importId, dryRun,/,
   });
   await assert.rejects(users.getByEmail(address), UserNotFound);
   await assert.rejects(users.undoImport("x", { onprogress: () => {} } as object), TypeError);
-  await assert.rejects(async () => users.export({ staus: "BLOCKED" } as object), /"staus" is not an option/);
+  await assert.rejects(async () => users.export({ staus: "BLOCKED" } as object), /^TypeError: staus: is not an option/);
   await assert.rejects(client.connect({ sginal: null } as object), TypeError);
+});
+
+test("a misspelt option of a client is refused at once, as it would connect elsewhere", () => {
+  for (const Kind of [Client, TokenVerifier]) {
+    assert.throws(() => new Kind({ server: "nats://nats.example.com" } as object), {
+      name: "TypeError",
+      message: /^server: is not an option; the options are servers, .*password/,
+    });
+  }
+  assert.throws(() => new Client("nats://nats.example.com" as never), /^TypeError: options: must be an object/);
 });
 
 test("users to import that are no rows are refused as a whole", async () => {
