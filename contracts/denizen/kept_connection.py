@@ -13,7 +13,6 @@ from denizen.connection import NatsConnection, opened
 from denizen.owner import Owner
 from nats.errors import Error as NatsError
 
-
 _CONNECT = NatsConnection.connect.__code__
 _OPTIONS = frozenset(_CONNECT.co_varnames[: _CONNECT.co_argcount + _CONNECT.co_kwonlyargcount]) - {"self", "servers"}
 """The arguments of nats.connect."""
