@@ -108,6 +108,7 @@ def _print_version(asked: bool) -> None:
 
 if "_DENIZEN_COMPLETE" in os.environ:  # A completion that is broken off leaves no traceback in the line that is typed.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    help_texts.keep_apostrophes_in_zsh()
 help_texts.name_types_for_people()
 app = typer.Typer(
     cls=_Lazy,

@@ -1,6 +1,7 @@
 """`denizen events`."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, TypeVar
 
@@ -127,7 +128,8 @@ async def _tail(subject: str, everything: bool, count: int | None, as_json: bool
     transport = Transport(nats_servers(), _PATIENCE_SECONDS, {})
     try:
         printed = 0
-        async for event in _follow(transport, subject, everything):
+        greeted = sys.stderr.isatty() and not as_json
+        async for event in _follow(transport, subject, everything, greeted):
             show.json(_facts(event)) if as_json else show.hanging(*_line(event))
             printed += 1
             if printed == count:
@@ -136,8 +138,11 @@ async def _tail(subject: str, everything: bool, count: int | None, as_json: bool
         await transport.close()
 
 
-async def _follow(transport: Transport, subject: str, everything: bool) -> AsyncIterator[Event]:
-    """The events, by consumers that the server forgets; where one dies, the next begins behind the last event."""
+async def _follow(transport: Transport, subject: str, everything: bool, greeted: bool) -> AsyncIterator[Event]:
+    """The events, by consumers that the server forgets; where one dies, the next begins behind the last event.
+
+    With `greeted`, a line on stderr says that the command waits: a terminal stays empty until the next event.
+    """
     after: int | None = 0 if everything else None
     connected = False
     while True:
@@ -149,6 +154,8 @@ async def _follow(transport: Transport, subject: str, everything: bool) -> Async
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=after + 1, ack_policy=AckPolicy.NONE
             )
             pulling = await jetstream.pull_subscribe(subject, stream=STREAM, config=config)
+            if greeted and not connected:
+                show.say("Waiting for events. Press Ctrl-C to stop.", err=True)
             connected = True
             while True:
                 try:

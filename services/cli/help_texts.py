@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from typer._completion_classes import ZshComplete
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
 _NAMES = {"int": "NUMBER", "float": "NUMBER", "str": "TEXT", "Path": "FILE"}
@@ -12,6 +13,20 @@ def name_types_for_people() -> None:
     # Typer has no setting for it.
     TyperOption.display_type_rich = _type_of_option
     TyperArgument.display_type_rich = _type_of_argument
+    TyperArgument._usage_display_name = _in_usage  # noqa: SLF001
+
+
+def keep_apostrophes_in_zsh() -> None:
+    """Make Typer, in this process, quote an apostrophe in the help of a completion as zsh reads it.
+
+    Typer doubles it, and zsh drops two quotes in a row: "a users address".
+    """
+    written = ZshComplete.format_completion
+
+    def with_apostrophes(self: ZshComplete, item: Any) -> str:
+        return written(self, item).replace("''", r"'\''")
+
+    ZshComplete.format_completion = with_apostrophes
 
 
 def write_for_people(command: Any) -> None:
@@ -43,6 +58,12 @@ def _type_of_option(self: TyperOption, ctx: Any) -> str | None:
 def _type_of_argument(self: TyperArgument, ctx: Any) -> str | None:
     # Without choices an argument is named like its value.
     return _choices(self, ctx) if self.type_descriptor.is_choice else None
+
+
+def _in_usage(self: TyperArgument) -> str:
+    """`USER_ID`, or `[USER_ID]` where it may be left out. Typer writes the first as `{USER_ID}`."""
+    name = self.display_name_raw if self.required else f"[{self.display_name_raw}]"
+    return name if self.nargs == 1 else f"{name}..."
 
 
 def _choices(parameter: TyperOption | TyperArgument, ctx: Any) -> str:

@@ -56,7 +56,8 @@ def login_history(
         show.json(page)
         return
     rows = [(show.time(login.time), login.outcome, login.ip or "", login.user_agent or "") for login in page]
-    show.table(["time", "outcome", "ip", "user agent"], rows, show.counted(len(page), "attempt", "attempts"))
+    note = show.counted(len(page), "attempt", "attempts")
+    show.table(["time", "outcome", "ip", "user agent"], rows, note, shorten={"user agent": 12, "ip": 15})
     _lead_on(page.next_cursor)
 
 

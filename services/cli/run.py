@@ -11,7 +11,10 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def run(
-    service: Annotated[Literal["accounts", "directory", "transfer", "projector", "relay", "mailer"], typer.Argument()],
+    service: Annotated[
+        Literal["accounts", "directory", "transfer", "projector", "relay", "mailer"],
+        typer.Argument(help="The service to run.", show_default=False),
+    ],
 ) -> None:
     """Run one service until SIGTERM. It tells NOTIFY_SOCKET, where set, when it is ready (sd_notify)."""
     # The imports make 100,000 objects that all stay. The collector need not look through them: not while they are made,

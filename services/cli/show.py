@@ -6,8 +6,9 @@ Names, reasons, file names and messages of servers are text from others, and nev
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -59,10 +60,13 @@ def user(shown: User, as_json: bool) -> None:
             say(f"{name:<24}{plain(value) if isinstance(value, str) else escaped(_encoded(value))}")
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> None:
+def table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], note: str, shorten: Mapping[str, int] | None = None
+) -> None:
     """Rows: on a terminal as a table and a note, else as lines with tabs between the cells, for programs.
 
-    Where the terminal is too narrow for the table, each row is a block with a line for each cell, as psql does it.
+    Where the terminal is too narrow for the table, the columns of `shorten` end in an ellipsis, but keep the number of
+    characters that it names. Where that does not help, each row is a block with a line for each cell, as psql does it.
     """
     cells = [[plain(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
@@ -75,9 +79,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> 
     from rich.table import Table
 
     console = Console(markup=False, highlight=False)
-    widths = [max(map(cell_len, column)) for column in zip(headings, *cells, strict=True)]
-    if sum(widths) + 2 * (len(widths) - 1) <= console.width:
-        drawn = Table(*headings, box=None, pad_edge=False)
+    columns = zip(headings, headings, *cells, strict=True)
+    needs = {heading: max(map(cell_len, column)) for heading, *column in columns}
+    widths = _fitted(needs, shorten or {}, console.width - 2 * (len(headings) - 1))
+    if widths is not None:
+        drawn = Table(box=None, pad_edge=False)
+        for heading in headings:
+            drawn.add_column(heading, no_wrap=True, overflow="ellipsis", width=widths[heading])
         for row in cells:
             drawn.add_row(*row)
         console.print(drawn)
@@ -91,6 +99,24 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> 
                     block.add_row(heading, cell)
             console.print(Padding(block, (0, 0, 1, 0)))
     say(note, err=True)
+
+
+def _fitted(needs: Mapping[str, int], shorten: Mapping[str, int], room: int) -> dict[str, int] | None:
+    """The width of each column, or None where the shortened columns do not fit either.
+
+    In the order of `shorten`, each column that fits is shown whole. The first one gets the rest of the room.
+    """
+    widths = {heading: min(need, shorten.get(heading, need)) for heading, need in needs.items()}
+    left = room - sum(widths.values())
+    if left < 0:
+        return None
+    for heading in shorten:
+        if (more := needs[heading] - widths[heading]) <= left:
+            widths[heading] += more
+            left -= more
+    for first in islice(shorten, 1):
+        widths[first] += min(left, needs[first] - widths[first])
+    return widths
 
 
 def time(at: datetime) -> str:

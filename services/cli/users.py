@@ -134,7 +134,12 @@ def list_users(
         return
     rows = [(user.id, user.email, user.status, show.time(user.created_at), _name(user)) for user in page]
     total = f"about {page.total}" if page.total_is_estimate else str(page.total)
-    show.table(["id", "e-mail", "status", "created", "name"], rows, f"{len(page)} of {total} users")
+    show.table(
+        ["id", "e-mail", "status", "created", "name"],
+        rows,
+        f"{len(page)} of {total} users",
+        shorten={"e-mail": 14, "name": 8, "status": 8, "created": 11},  # `PENDING…`, and the day
+    )
     if page.next_cursor is not None:
         show.say(f"--cursor {page.next_cursor}", err=True)
 

@@ -109,3 +109,16 @@ def test_files_are_offered_beside_undo(tmp_path: Path) -> None:
 def test_completion_offers_one_word_at_a_time(tmp_path: Path) -> None:
     words = {"COMP_WORDS": "denizen im", "COMP_CWORD": "1", "_DENIZEN_COMPLETE": "complete_bash"}
     assert Shell(tmp_path, **words).run()[1].split("\n")[:-1] == ["import"]
+
+
+def test_completion_in_zsh_keeps_apostrophes(tmp_path: Path) -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("this machine has no zsh")
+    script = tmp_path / "completion"
+    script.write_text(Shell(tmp_path / "home", _DENIZEN_COMPLETE="source_zsh").run()[1])
+    start, source = _STARTS["zsh"]
+    with terminal(start, tmp_path) as shell:
+        shell.type(f"{source.format(script=script)}; printf 'rea%s' dy\n")
+        shell.until("ready")
+        shell.type("denizen users \t")
+        shell.until("Mail a code to a user's new address.")

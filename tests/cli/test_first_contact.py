@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from denizen import __version__
+from denizen import Client, InvalidCredentials, __version__
 from typer.core import TyperOption
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -346,16 +346,46 @@ def test_up_without_the_embedded_servers_says_what_to_install(tmp_path: Path) ->
     assert "Traceback" not in ended.stderr
 
 
-def test_table_that_is_too_wide_becomes_blocks(shell: Shell) -> None:
+def test_table_that_is_too_wide_is_shortened_or_becomes_blocks(shell: Shell) -> None:
     address = f"customer.with.a.long.address.{email()}"
-    user = shell.json("users", "create", "--email", address)
-    assert "id       " in shown(shell, 80, "users", "list", "--count", "1")
+    user = shell.json("users", "create", "--email", address, "--profile", '{"firstName":"Wilhelmina"}')
     for columns in (40, 80, 200):
         said = shown(shell, columns, "users", "list", "--count", "1")
         assert user["id"] in said
         assert max(map(len, said.splitlines())) <= columns
-        assert address in said.replace("\n", "").replace(" ", "")
-    assert len(said.split("id", 1)[1].splitlines()) == 2, "a table: its headings, and a row"
+        if columns == 80:
+            assert said.split()[-5:] == [
+                user["id"],
+                "customer.with\N{HORIZONTAL ELLIPSIS}",
+                "PENDING\N{HORIZONTAL ELLIPSIS}",
+                f"{user['createdAt'][:10]}\N{HORIZONTAL ELLIPSIS}",
+                "Wilhelm\N{HORIZONTAL ELLIPSIS}",
+            ]
+        else:
+            assert address in said.replace("\n", "").replace(" ", "")
+        assert (len(said.splitlines()) == 2) == (columns > 40), "a table: its headings, and a row"
+
+
+def test_login_history_on_a_narrow_terminal_shortens_user_agents(shell: Shell, denizen: Denizen) -> None:
+    address, agent = email(), "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0"
+    user = shell.json("users", "create", "--email", address, "--verified")
+    with Client(denizen.nats_url) as client, pytest.raises(InvalidCredentials):
+        client.auth.sessions.authenticate(email=address, password="not this one", ip="192.0.2.7", user_agent=agent)
+    heading, attempt = shown(shell, 80, "users", "login-history", user["id"]).splitlines()
+    assert heading.split() == ["time", "outcome", "ip", "user", "agent"]
+    assert "192.0.2.7" in attempt
+    assert "Mozilla/5.0" in attempt
+    assert attempt.rstrip().endswith("\N{HORIZONTAL ELLIPSIS}")
+
+
+def test_tail_on_a_terminal_says_that_it_waits(shell: Shell) -> None:
+    """A terminal that stays empty looks like a fault."""
+    shell.json("users", "create", "--email", email())
+    waits = "Waiting for events. Press Ctrl-C to stop."
+    code, said = shell.on_terminal("events", "tail", "--all", "--count", "1")
+    assert (code, said.splitlines()[0]) == (0, waits)
+    assert waits not in shell.on_terminal("events", "tail", "--all", "--count", "1", "--json")[1]
+    assert waits not in "".join(shell.run("events", "tail", "--all", "--count", "1")[1:])
 
 
 def shown(shell: Shell, columns: int, *arguments: str) -> str:
