@@ -65,15 +65,15 @@ def _tell(receipt: Receipt) -> None:
     if (stone := receipt.tombstone) is not None:
         show.say(f"Deleted {show.time(stone.deleted_at)}, position {stone.position}, hash {stone.hash}")
     for place in receipt.places:
-        show.say(_line(place))
+        show.hanging(*_line(place))
         for fault in place.faults:
-            show.say(f"         {show.plain(fault)}")
+            show.hanging(" " * 9, show.plain(fault))
     for each in receipt.not_searched if receipt.tombstone else ():
-        show.say(f"not here {each}")
+        show.hanging("not here ", each)
     show.say("Nothing is left." if receipt.erased else "The user is not erased.")
 
 
-def _line(place: Place) -> str:
+def _line(place: Place) -> tuple[str, str]:
     counted = "" if place.searched is None else f"{place.searched} looked through"
     kept = f", {place.kept} kept: {place.reason}" if place.kept else ""
-    return f"{'LEFT' if place.faults else 'ok':<9}{place.place:<32}{counted}{kept}"
+    return f"{'LEFT' if place.faults else 'ok':<9}{place.place:<32}", f"{counted}{kept}"

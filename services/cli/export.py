@@ -99,12 +99,13 @@ def export(
     _end_by_signals()
     with ExitStack() as stack:
         file, part = _opened(stack, output, private=with_hashes)
-        advance = stack.enter_context(_bar())
+        # A refusal is printed where the client ends: after the bar is gone.
+        denizen = stack.enter_context(operator() if with_hashes else client())
+        advance = stack.enter_context(_bar(shares_terminal=file.isatty()))
         shown = _shown(format) if file.isatty() else bytes
         if bom:
             _write(file, codecs.BOM_UTF8, output)
             octets = len(codecs.BOM_UTF8)
-        denizen = stack.enter_context(operator() if with_hashes else client())
         for piece in stack.enter_context(closing(_pieces(denizen, options))):
             _write(file, shown(piece.data), output)
             position, octets = piece.position, octets + len(piece.data)
@@ -214,9 +215,12 @@ def _pieces(denizen: "Client", options: "ExportOptions") -> "Generator[FilePiece
 
 
 @contextmanager
-def _bar() -> Generator[Callable[[int], None]]:
-    """Octets and their rate, on a terminal; how many there will be is not known before the end."""
-    if sys.stderr is None or not sys.stderr.isatty():
+def _bar(*, shares_terminal: bool) -> Generator[Callable[[int], None]]:
+    """Octets and their rate, on a terminal; how many there will be is not known before the end.
+
+    A terminal that shows the users (`shares_terminal`) shows no bar between them.
+    """
+    if shares_terminal or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console

@@ -13,7 +13,7 @@ def name_types_for_people() -> None:
     # Typer has no setting for it.
     TyperOption.display_type_rich = _type_of_option
     TyperArgument.display_type_rich = _type_of_argument
-    TyperArgument._usage_display_name = _in_usage  # noqa: SLF001
+    TyperArgument._usage_display_name = _in_usage  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def keep_apostrophes_in_zsh() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.cli.test_commands import Shell
 from tests.support import forked
 from tests.support.log import user_id
 from tests.support.servers import REPOSITORY, Denizen
@@ -77,6 +78,14 @@ def test_verify_of_a_deleted_user_prints_a_receipt(denizen: Denizen, erased: str
     assert receipt["tombstoneHash"] in out
     assert out.endswith("Nothing is left.\n")
     assert "not here mails that were sent" in out
+
+
+@pytest.mark.embedded
+def test_receipt_on_a_narrow_terminal_breaks_lines_between_words(denizen: Denizen, erased: str) -> None:
+    code, shown = Shell(denizen.home).on_terminal("erasure", "verify", erased, streams=["stdout"], columns=80)
+    assert code == 0
+    places = [line for line in shown.splitlines() if line.startswith(("ok", "not here", " "))]
+    assert max(map(len, places)) <= 80
 
 
 @pytest.mark.embedded

@@ -602,6 +602,22 @@ def test_export_on_a_terminal_shows_progress(shell: Shell, tmp_path: Path) -> No
     assert "octets, as of log position" in shown
 
 
+def test_export_to_the_terminal_shows_users_without_a_bar(shell: Shell) -> None:
+    code, shown = shell.on_terminal("export", "--format", "csv", "--fields", "id")
+    assert (code, shown.splitlines()[0]) == (0, "id")
+
+
+def test_refused_export_on_a_terminal_ends_its_bar_first(shell: Shell, tmp_path: Path) -> None:
+    code, shown = shell.on_terminal(
+        "export", "--fields", "foo", "-o", str(tmp_path / "users.jsonl"), streams=["stderr"]
+    )
+    assert code == 1
+    bar, refusal = shown.split("validation_failed:")
+    assert "there is no such field" in refusal
+    assert "Exporting" not in refusal
+    assert bar.endswith("\x1b[2K"), "the line of the bar is cleared"
+
+
 def test_operator_exports_hashes(shell: Shell, denizen: Denizen, tmp_path: Path) -> None:
     (row,) = users(1, passwordHash=HASHES[1])
     with contract.Client(denizen.nats_url) as client:
