@@ -130,7 +130,7 @@ def _apply(users: dict[str, _Shown], event: FoldedEvent) -> None:
 
 USERS = Projection(
     "users",
-    6,
+    7,
     ("users", "user_counts", "user_words", "words"),
     sql("users_create"),
     apply,

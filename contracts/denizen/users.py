@@ -78,9 +78,23 @@ class Users:
             body["externalId"] = external_id
         return await self._change("UpdateUser", with_changes(body, changes), options)
 
-    async def block(self, user_id: str, *, reason: str | None = None, **options: Unpack[CommandOptions]) -> User:
-        """Block a user, whatever the status. The reason is kept encrypted. Raises UserNotFound."""
-        body = {"userId": user_id} if reason is None else {"userId": user_id, "reason": reason}
+    async def block(
+        self,
+        user_id: str,
+        *,
+        reason: str | None = None,
+        until: datetime | str | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> User:
+        """Block a user, whatever the status. The reason is kept encrypted. Raises UserNotFound, ValidationFailed.
+
+        `until`: when the block ends by itself, with a time zone, or as text (RFC 3339); None: only `unblock` ends it.
+        """
+        body = {"userId": user_id}
+        if reason is not None:
+            body["reason"] = reason
+        if until is not None:
+            body["until"] = until if isinstance(until, str) else arguments.timestamp("until", until)
         return await self._change("BlockUser", body, options)
 
     async def unblock(self, user_id: str, **options: Unpack[CommandOptions]) -> User:

@@ -1,5 +1,5 @@
 -- Made by `make reference` from the migrations. Change those instead; the projector makes further tables.
--- Of the migrations with the digest d57b4ad5e4c8114a.
+-- Of the migrations with the digest f40fb772d8ae6193.
 
 CREATE SCHEMA denizen;
 
@@ -75,6 +75,11 @@ CREATE FUNCTION denizen.swap_projection(projection text, of_version integer) RET
 
 CREATE TABLE denizen.address_keys (
     "position" bigint NOT NULL
+);
+
+CREATE TABLE denizen.block_ends (
+    user_id text NOT NULL,
+    ends_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE denizen.claims (
@@ -232,6 +237,9 @@ CREATE TABLE denizen.throttles (
     tat timestamp with time zone NOT NULL
 );
 
+ALTER TABLE ONLY denizen.block_ends
+    ADD CONSTRAINT block_ends_pkey PRIMARY KEY (user_id);
+
 ALTER TABLE ONLY denizen.claims
     ADD CONSTRAINT claims_pkey PRIMARY KEY (key);
 
@@ -288,6 +296,8 @@ ALTER TABLE ONLY denizen.snapshots
 
 ALTER TABLE ONLY denizen.throttles
     ADD CONSTRAINT throttles_pkey PRIMARY KEY (key);
+
+CREATE INDEX block_ends_by_time ON denizen.block_ends USING btree (ends_at);
 
 CREATE UNIQUE INDEX codes_reset ON denizen.codes USING btree (digest) WHERE (purpose = 'reset'::text);
 

@@ -8,6 +8,7 @@ from typing import Protocol
 from denizen.operations import OPERATIONS
 
 from services.accounts.answers import Answers
+from services.accounts.block_ends import BlockEnds
 from services.accounts.guessing.guess_queue import Guesses
 from services.accounts.guessing.rate_limits import RateLimits
 from services.accounts.handlers import ROWS
@@ -58,11 +59,13 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     pool = HashingPool(settings)
     dearest = max(dearest_hash.seconds(settings.imported_bcrypt_cost), pool.hash_seconds)
     answers = Answers(server, revocations, dearest)
-    rounds = Rounds(store, answers, _announce(Signal(signals, settings, "log"), Signal(signals, settings, "mail")))
+    announce = _announce(Signal(signals, settings, "log"), Signal(signals, settings, "mail"))
+    rounds = Rounds(store, answers, announce)
     batcher = Batcher[PendingCommand](rounds.run, most=_BATCH, capacity=_WAITING, apart=_APART_SECONDS)
     published = Database(settings, "accounts keys", role="accounts")
     sessions = Database(settings, "accounts sessions", role="accounts")
     secrets = SecretStore(settings, ring, "accounts", role="accounts")
+    blocks = BlockEnds(settings, ring, secrets, announce)
     rate_limits = RateLimits(settings, ring)
     tools = Tools(
         settings=settings,
@@ -81,7 +84,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
 
     async with asyncio.TaskGroup() as tasks:
         upkeep = fold_long(store, rounds.users), _forget(store, secrets), _watch_keys(tools.keys, revocations)
-        running = [tasks.create_task(each) for each in (batcher.run(), *upkeep)]
+        running = [tasks.create_task(each) for each in (batcher.run(), blocks.run(), *upkeep)]
         await server.start(intake.accept, intake.full)
         ready()
         await stop.wait()
@@ -93,7 +96,7 @@ async def run(settings: Settings, stop: asyncio.Event, ready: Callable[[], None]
     await pool.close()
     for client in (signals, revoker):
         await broker.disconnect(client)
-    for closing in (store, tools.secrets, tools.rate_limits, published, sessions):
+    for closing in (store, blocks, tools.secrets, tools.rate_limits, published, sessions):
         await closing.close()
 
 

@@ -176,9 +176,12 @@ def block(
     user_id: UserIdArgument,
     *,
     reason: Annotated[str | None, typer.Option(help="The reason, which is kept encrypted for the history.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="When the block ends by itself (RFC 3339); by default only `unblock` ends it.")
+    ] = None,
 ) -> User:
     """Block a user, whatever the status."""
-    return denizen.auth.users.block(user_id, reason=reason, **given)
+    return denizen.auth.users.block(user_id, reason=reason, until=until, **given)
 
 
 @changing(app)

@@ -1,6 +1,7 @@
 """Commands as they are decided: the requests of the contract, and what is made of those that name no user by the id."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from denizen import messages as m
 
@@ -36,6 +37,17 @@ class TellOwner(OnUser):
     """The command of Register in the discreet setting, where the address is taken."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndBlock(OnUser):
+    """The end of a block has come.
+
+    Attributes:
+        until: as the block had it; a later block of the user has another one.
+    """
+
+    until: datetime
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from services.domain.events import (
     UserCreated,
     UserDeactivated,
     UserDeleted,
+    UserUnblocked,
 )
 from services.domain.sessions import NewSession, ended_by
 from services.domain.user import UserAggregate
@@ -80,6 +81,7 @@ class Effects:
         code: replaces the one of its purpose.
         spent: purposes whose code is used up.
         end_sessions: `all`, or the id of one.
+        block_end: when a block ends by itself; `never`: one that had an end has none any more.
         erase: everything that is kept for the user, the data key first of all.
     """
 
@@ -89,6 +91,7 @@ class Effects:
     session: NewSession | None = None
     end_sessions: str | None = None
     mails: Sequence[Mail] = ()
+    block_end: datetime | Literal["never"] | None = None
     erase: bool = False
 
 
@@ -118,8 +121,18 @@ def effects_of(
         session=facts.session if LoginSucceeded in kinds else None,
         end_sessions=ended_by(events),
         mails=letters,
+        block_end=_block_end(kinds, before, after),
     )
     return result if result != Effects() else None
+
+
+def _block_end(
+    kinds: set[type[AnyEvent]], before: UserAggregate | None, after: UserAggregate | None
+) -> datetime | Literal["never"] | None:
+    if not kinds & {UserBlocked, UserUnblocked} or after is None:
+        return None
+    had_end = before is not None and before.blocked_until is not None
+    return after.blocked_until or ("never" if had_end else None)
 
 
 def _code(kinds: set[type[AnyEvent]], facts: Facts, at: datetime) -> MailedCode | None:

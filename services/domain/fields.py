@@ -3,6 +3,7 @@
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from ipaddress import ip_address
 from typing import Any, cast
@@ -40,6 +41,14 @@ def _checked(kind: type[m.Request]) -> Sequence[tuple[str, Callable[[Any], list[
     """The fields of a request that are checked here, each with its check."""
     faults = _FAULTS if not issubclass(kind, _NAMING) else {**_FAULTS, "email": _email_faults}
     return [(name, fault) for name, fault in faults.items() if name in kind.model_fields]
+
+
+def moment(text: str, field: str) -> datetime:
+    """The time that a field holds. Raises Refusal where there is no such day or hour."""
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise refusals.invalid("not a time as in RFC 3339", field) from None
 
 
 def email_key(address: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from services.domain.user import UserAggregate, UserIdentity
 from services.domain.values import Json
 
-FORM = 1
+FORM = 2
 """Of `Snapshot.state`: `shown` is the user as queries show them, without logins; `deciding` is what else commands are
 decided on. Raised with every change of either: older ones are ignored from then on."""
 EVERY = 16
@@ -79,4 +79,5 @@ def restored(snapshot: Snapshot) -> UserAggregate:
         password_version=deciding["passwordVersion"],
         code_version=deciding["codeVersion"],
         token_version=deciding["tokenVersion"],
+        blocked_until=None if shown["blockedUntil"] is None else datetime.fromisoformat(shown["blockedUntil"]),
     )

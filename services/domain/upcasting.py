@@ -35,6 +35,7 @@ def _with_key_of_today(private: Json) -> Json:
 
 _NEXT: Mapping[tuple[str, int], Step] = {
     ("UserCreated", 1): _unchanged,
+    ("UserBlocked", 1): _unchanged,
 }
 """By type and form: the step to the next form."""
 _LAST: Mapping[str, Step] = {

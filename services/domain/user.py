@@ -65,6 +65,7 @@ class UserAggregate:
     password_version: int = 1
     code_version: int = 1
     token_version: int = 1
+    blocked_until: datetime | None = None
 
     @property
     def status(self) -> Status:
@@ -98,6 +99,7 @@ class UserAggregate:
             "createdAt": rfc3339(self.created_at),
             "updatedAt": rfc3339(self.updated_at),
             "blockedAt": self.blocked_at and rfc3339(self.blocked_at),
+            "blockedUntil": self.blocked_until and rfc3339(self.blocked_until),
             "version": self.version,
         }
 

@@ -11,7 +11,7 @@ from services.domain.values import Json
 
 _SESSION = re.compile(r"sess_[0-7][0-9a-hjkmnp-tv-z]{25}")
 _STATUSES = get_args(Status)
-_REASONS = {*BY_CODE, "changed", "reset", "recovered", "imported"}
+_REASONS = {*BY_CODE, "changed", "reset", "recovered", "imported", "ended"}
 
 
 def _aliases(model: type[Any]) -> set[str]:

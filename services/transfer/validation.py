@@ -119,19 +119,19 @@ def _timed(row: m.ImportedUser) -> m.ImportedUser:
     blocked = row.blocked_at and _time(row.blocked_at, "blockedAt", updated)
     if blocked is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
         raise refusals.invalid("needs the status BLOCKED or DEACTIVATED: set it, or leave blockedAt out", "blockedAt")
+    end = row.blocked_until and rfc3339(fields.moment(row.blocked_until, "blockedUntil"))
+    if end is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
+        raise refusals.invalid("needs the status BLOCKED or DEACTIVATED: set it, or leave it out", "blockedUntil")
     for index, each in enumerate(row.identities):
         linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
         vars(each)["linked_at"] = linked
     # No other code has this row yet, and a copy takes as long as all its checks.
-    vars(row).update(created_at=created, updated_at=updated, blocked_at=blocked)
+    vars(row).update(created_at=created, updated_at=updated, blocked_at=blocked, blocked_until=end)
     return row
 
 
 def _time(text: str, field: str, latest: str | None = None) -> str:
-    try:
-        at = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise refusals.invalid("not a time as in RFC 3339", field) from None
+    at = fields.moment(text, field)
     if not _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW:
         raise refusals.invalid("lies in the future, or before 1970", field)
     if latest is not None and rfc3339(at) > latest:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.domain import events
+from services.domain.commands import Command, EndBlock
 from services.domain.fold import evolve
 from services.domain.refusals import Refusal
 from services.domain.streams import StoredEvent
@@ -26,7 +27,7 @@ BLOCK, UNBLOCK = m.BlockUser(user_id=ID), m.UnblockUser(user_id=ID)
 DEACTIVATE, REACTIVATE = m.DeactivateUser(user_id=ID), m.ReactivateUser(user_id=ID)
 
 
-def do(user: UserAggregate | None, *commands: m.Request, at: datetime = AT) -> UserAggregate:
+def do(user: UserAggregate | None, *commands: Command, at: datetime = AT) -> UserAggregate:
     """The user after commands, none of which is refused."""
     for command in commands:
         decision = decide(user, command)
@@ -130,6 +131,29 @@ def test_blocked_at_is_the_time_of_the_block() -> None:
     assert (ACTIVE.blocked_at, blocked.blocked_at) == (None, later)
     assert do(blocked, DEACTIVATE, at=later + timedelta(hours=1)).blocked_at == later
     assert do(blocked, UNBLOCK).blocked_at is None
+
+
+def test_end_of_a_block_is_that_of_the_latest_command() -> None:
+    until = [AT + timedelta(hours=hours) for hours in (1, 2)]
+    first, second = (BLOCK.model_copy(update={"until": rfc3339(each)}) for each in until)
+    blocked = do(ACTIVE, first)
+    assert (blocked.blocked_until, do(blocked, second).blocked_until) == (until[0], until[1])
+    assert decide(blocked, first) == []
+    assert do(blocked, BLOCK).blocked_until is None, "an end can be taken away"
+    assert do(blocked, UNBLOCK).blocked_until is None
+    assert do(blocked, DEACTIVATE).blocked_until == until[0]
+
+
+def test_only_the_block_that_has_this_end_is_ended() -> None:
+    until = [AT + timedelta(hours=hours) for hours in (1, 2)]
+    first, second = (BLOCK.model_copy(update={"until": rfc3339(each)}) for each in until)
+    ending = EndBlock(ID, until[0])
+    assert decide(do(ACTIVE, first), ending) == [events.UserUnblocked(ended=True)]
+    for user in (ACTIVE, do(ACTIVE, BLOCK), do(ACTIVE, first, second), do(ACTIVE, first, UNBLOCK)):
+        assert decide(user, ending) == []
+    deactivated = do(ACTIVE, first, DEACTIVATE)
+    assert do(deactivated, ending).status == "DEACTIVATED"
+    assert do(deactivated, ending, REACTIVATE).status == "ACTIVE"
 
 
 # --- fields -----------------------------------------------------------------------------------------------------

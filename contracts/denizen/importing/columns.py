@@ -15,8 +15,9 @@ _SECTIONS = ("profile", "metadata", "appMetadata")
 _PROFILE = ("firstName", "lastName", "displayName", "picture", "locale", "timezone")
 _KNOWN = (
     "id, email, emailVerified, password, passwordHash, passwordChangeRequired, externalId, status, createdAt, "
-    "updatedAt, blockedAt, identities, profile, metadata, appMetadata, profile.firstName, profile.lastName, "
-    "profile.displayName, profile.picture, profile.locale, profile.timezone, metadata.NAME and appMetadata.NAME"
+    "updatedAt, blockedAt, blockedUntil, identities, profile, metadata, appMetadata, profile.firstName, "
+    "profile.lastName, profile.displayName, profile.picture, profile.locale, profile.timezone, "
+    "metadata.NAME and appMetadata.NAME"
 )
 _BLANK_STATUS = 'has no value: say in the map what that means, such as "" = "ACTIVE" among its values'
 _MOST = 1000
@@ -27,7 +28,7 @@ _CONVERSIONS: Mapping[str, _Convert] = {
     **dict.fromkeys(("id", "email", "password", "passwordHash", "externalId", "status"), values.text),
     **{f"profile.{name}": values.given for name in _PROFILE},
     **dict.fromkeys(("emailVerified", "passwordChangeRequired"), values.flag),
-    **dict.fromkeys(("createdAt", "updatedAt", "blockedAt"), values.time),
+    **dict.fromkeys(("createdAt", "updatedAt", "blockedAt", "blockedUntil"), values.time),
     **dict.fromkeys(_SECTIONS, values.mapping),
     "identities": values.array,
 }

@@ -104,13 +104,19 @@ def identity_fault(identity: Any) -> Fault:
 
 def time_fault(value: Any) -> Fault:
     """What is wrong with a time of the past."""
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        return "is not a time"
-    try:
-        at = instant(value)
-    except (ValueError, OverflowError):
-        return "is not a time"
+    if fault := moment_fault(value):
+        return fault
+    at = instant(value)
     return None if _FIRST_YEAR <= at <= datetime.now(UTC) + _SKEW else "lies in the future, or before 1970"
+
+
+def moment_fault(value: Any) -> Fault:
+    """What is wrong with a time of the past or the future."""
+    try:
+        known = isinstance(value, str) and _TIME.fullmatch(value) and instant(value)
+    except (ValueError, OverflowError):
+        known = None
+    return None if known else "is not a time"
 
 
 def instant(time: str) -> datetime:

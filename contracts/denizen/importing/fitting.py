@@ -20,6 +20,7 @@ from denizen.importing.faults import (
     id_fault,
     identity_fault,
     instant,
+    moment_fault,
     octets,
     time_fault,
     unknown_fault,
@@ -82,8 +83,7 @@ class _Fitting:
         for field in _TIMES:
             if field in user and (fault := time_fault(user[field])):
                 self._move(field, user.pop(field), fault)
-        if "blockedAt" in user and user.get("status") not in ("BLOCKED", "DEACTIVATED"):
-            self._move("blockedAt", user.pop("blockedAt"), "is of a user who is neither BLOCKED nor DEACTIVATED")
+        self._fit_block()
         if (updated := user.get("updatedAt")) is None:
             return
         created = user.get("createdAt")
@@ -95,6 +95,14 @@ class _Fitting:
             self._move("updatedAt", user.pop("updatedAt"), "lies before createdAt")
         elif "blockedAt" in user and instant(user["blockedAt"]) > instant(updated):
             self._move("blockedAt", user.pop("blockedAt"), "lies after updatedAt")
+
+    def _fit_block(self) -> None:
+        user = self._user
+        if "blockedUntil" in user and (fault := moment_fault(user["blockedUntil"])):
+            self._move("blockedUntil", user.pop("blockedUntil"), fault)
+        if user.get("status") not in ("BLOCKED", "DEACTIVATED"):
+            for field in user.keys() & {"blockedAt", "blockedUntil"}:
+                self._move(field, user.pop(field), "is of a user who is neither BLOCKED nor DEACTIVATED")
 
     def _fit_identities(self, identities: list[Any]) -> None:
         kept: list[Json] = []

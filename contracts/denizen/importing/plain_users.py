@@ -69,7 +69,7 @@ def _is_plain_id(value: Any) -> bool:
 
 def _are_plain_times(user: Json) -> bool:
     created, updated = user.get("createdAt"), user.get("updatedAt")
-    if "blockedAt" in user or not (created is None or _is_past(created)):
+    if "blockedAt" in user or "blockedUntil" in user or not (created is None or _is_past(created)):
         return False
     return updated is None or (created is not None and _is_past(updated) and created[:19] < updated[:19])
 

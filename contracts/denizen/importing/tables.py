@@ -17,7 +17,7 @@ _FOLDED = str.maketrans("", "", "_- ")
 _TEXT = ("id", "email", "password", "passwordHash", "externalId", "status")
 _SHOWN_ONLY = ("lastLoginAt", "lastLoginIp", "version", "loginCount")
 """Columns that an export of Denizen shows, and no caller can set."""
-_TIMES = ("createdAt", "updatedAt", "blockedAt")
+_TIMES = ("createdAt", "updatedAt", "blockedAt", "blockedUntil")
 _PROFILE = ("firstName", "lastName", "displayName", "picture", "locale", "timezone")
 _FLAGS = ("emailVerified", "passwordChangeRequired")
 _JSON = ("profile", "metadata", "appMetadata", "identities")

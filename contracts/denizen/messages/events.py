@@ -46,4 +46,5 @@ class EventData(Message):
     reason: str | None = None
     """LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator), `recovered`, or
     `imported` (by an import that repaired an earlier one).
-    UserCreated: `imported` where an import made the user, who needs no welcome."""
+    UserCreated: `imported` where an import made the user, who needs no welcome.
+    UserUnblocked: `ended` where the block had an end, which has come."""

@@ -52,7 +52,7 @@ class UserChange(Message):
     command_id: str | None = None
     changes: tuple[FieldChange, ...] = ()
     reason: str | None = None
-    """Of a block, where one was given; of a new password, how it came about."""
+    """Of a block, where one was given; of a new password, how it came about; `ended` where a block ended by itself."""
 
 
 class UserHistory(Message):

@@ -45,6 +45,8 @@ class ImportedUser(CreateUser):
     """Not before `createdAt`. By default the time of the import; identities and blocks without a time get it too."""
     blocked_at: Time | None = None
     """For a user who is BLOCKED, or was BLOCKED when they were DEACTIVATED. Not after `updatedAt`, like `linkedAt`."""
+    blocked_until: Time | None = None
+    """When the block ends by itself. One that has passed ends it at once."""
     identities: Annotated[list[LinkedIdentity], Field(max_length=64)] = []
 
 

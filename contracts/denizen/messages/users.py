@@ -16,6 +16,7 @@ from denizen.messages.base import (
     Request,
     Secret,
     Status,
+    Time,
     UserRequest,
 )
 from denizen.messages.identities import Identity
@@ -89,6 +90,8 @@ class User(Message):
     updated_at: datetime
     blocked_at: datetime | None = None
     """When the user was blocked; null for a user who is not."""
+    blocked_until: datetime | None = None
+    """When the block ends by itself; null for a user who is not blocked, or whose block has no end."""
     version: int
     """The number of events on the user, for `Denizen-Expected-Version`; sign-ins do not count."""
 
@@ -124,6 +127,9 @@ class UpdateUser(UserRequest):
 class BlockUser(UserRequest):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     """For the user's history; it is kept encrypted and never published."""
+    until: Time | None = None
+    """When the block ends by itself, at most five seconds late; by default only UnblockUser ends it. The latest
+    BlockUser counts: it may move the end of an earlier block, or take it away."""
 
 
 class UnblockUser(UserRequest):

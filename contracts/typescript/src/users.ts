@@ -64,8 +64,12 @@ export class Users {
     return this.#change("UpdateUser", { ...changes, userId }, options);
   }
 
-  /** Block a user, whatever the status. The reason is kept encrypted. Throws UserNotFound. */
-  block(userId: string, details: { reason?: string } = {}, options?: CommandOptions): Promise<User> {
+  /**
+   * Block a user, whatever the status. The reason is kept encrypted. Throws UserNotFound, ValidationFailed.
+   *
+   * `until`: when the block ends by itself (RFC 3339); without it, only `unblock` ends it.
+   */
+  block(userId: string, details: { reason?: string; until?: string } = {}, options?: CommandOptions): Promise<User> {
     return this.#change("BlockUser", { ...details, userId }, options);
   }
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from denizen import messages as m
 from pydantic import SecretStr
@@ -10,9 +11,10 @@ from services.accounts.handlers.handler import HandlerRow, Prepared
 from services.accounts.pending import PendingCommand, accepted
 from services.accounts.tools import Tools
 from services.domain import fields, refusals
-from services.domain.commands import TellOwner
+from services.domain.commands import EndBlock, TellOwner
 from services.domain.decide import lifecycle
 from services.domain.decision import Facts
+from services.domain.values import rfc3339
 from services.endpoint.call import Call
 from services.passwords import formats
 
@@ -62,6 +64,20 @@ async def _register(tools: Tools, call: Call, command: m.Register) -> Prepared:
     return PendingCommand(call, command, facts, accepted, began, discreet=True)
 
 
+def _has_end(request: m.BlockUser) -> bool:
+    return request.until is not None
+
+
+async def _block(_: Tools, call: Call, command: m.BlockUser) -> Prepared:
+    """Not decided but prepared: a repeat, which gets its first reply, may come when the end has passed."""
+    assert command.until is not None
+    until = fields.moment(command.until, "until")
+    if until <= datetime.now(UTC):
+        raise refusals.invalid("has passed already", "until")
+    # As the log has it, so that ends compare as texts.
+    return PendingCommand(call, command.model_copy(update={"until": rfc3339(until)}))
+
+
 def _registrations_full(tools: Tools, _: bytes) -> bool:
     return tools.pool.full("new password")
 
@@ -87,8 +103,14 @@ ROWS = (
         counts_repeats=True,
         full=_registrations_full,
     ),
-    HandlerRow(request=m.BlockUser, decide=lifecycle.block, hot=True),
-    HandlerRow(request=m.UnblockUser, decide=lifecycle.unblock),
+    HandlerRow(
+        request=m.BlockUser,
+        prepare=_block,
+        prepare_where=_has_end,
+        decide=lifecycle.block,
+        hot=True,
+    ),
+    HandlerRow(request=m.UnblockUser, makes=[EndBlock], decide=lifecycle.unblock),
     HandlerRow(request=m.DeactivateUser, decide=lifecycle.deactivate),
     HandlerRow(request=m.ReactivateUser, decide=lifecycle.reactivate),
     HandlerRow(request=m.DeleteUser, decide=lifecycle.delete),

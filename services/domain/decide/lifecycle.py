@@ -5,7 +5,7 @@ from typing import Any
 from denizen import messages as m
 
 from services.domain import fields, refusals
-from services.domain.commands import ImportUser, TellOwner
+from services.domain.commands import EndBlock, ImportUser, TellOwner
 from services.domain.decision import Decision, Facts
 from services.domain.events import (
     EmailVerificationRequested,
@@ -18,7 +18,7 @@ from services.domain.events import (
     UserUnblocked,
 )
 from services.domain.user import UserAggregate
-from services.domain.values import merge
+from services.domain.values import merge, rfc3339
 
 
 def create(_: None, command: m.CreateUser, __: Facts) -> Decision:
@@ -45,7 +45,8 @@ def import_user(command: ImportUser) -> Decision:
     known = row.updated_at
     """All that there is, happened by then."""
     linked = [IdentityLinked(each.provider, each.provider_id, each.linked_at or known) for each in row.identities]
-    blocked = [UserBlocked(None, row.blocked_at or known)] if row.status == "BLOCKED" or row.blocked_at else []
+    block = UserBlocked(None, row.blocked_at or known, row.blocked_until)
+    blocked = [block] if row.status == "BLOCKED" or row.blocked_at else []
     deactivated = [UserDeactivated(known)] if row.status == "DEACTIVATED" else []
     created = _created(
         row,
@@ -58,11 +59,15 @@ def import_user(command: ImportUser) -> Decision:
 
 
 def block(user: UserAggregate, command: m.BlockUser, _: Facts) -> Decision:
-    """Blocking a user who was deactivated after an earlier block blocks them again."""
-    return [] if user.status == "BLOCKED" else [UserBlocked(command.reason)]
+    """Blocking a user who was deactivated after an earlier block blocks them again, and so does another end."""
+    end = user.blocked_until and rfc3339(user.blocked_until)
+    is_there = user.status == "BLOCKED" and command.until == end
+    return [] if is_there else [UserBlocked(command.reason, until=command.until)]
 
 
-def unblock(user: UserAggregate, _: m.UnblockUser, __: Facts) -> Decision:
+def unblock(user: UserAggregate, command: m.UnblockUser | EndBlock, _: Facts) -> Decision:
+    if isinstance(command, EndBlock):
+        return [UserUnblocked(ended=True)] if user.blocked_until == command.until else []
     return [UserUnblocked()] if "BLOCKED" in user.holds else refusals.not_blocked()
 
 

@@ -147,14 +147,16 @@ def _status(user: UserAggregate, command: RepairUser, provenance: Provenance, re
     blocked_at = row.blocked_at or known
     if ("BLOCKED" in user.holds, "DEACTIVATED" in user.holds) == (blocked, deactivated):
         late = blocked and blocked_at is not None and user.blocked_at and rfc3339(user.blocked_at) != blocked_at
-        if late and not provenance.is_theirs(("status",)):
-            result.events.append(UserBlocked(None, blocked_at))
+        end = user.blocked_until and rfc3339(user.blocked_until)
+        moved = "blockedUntil" in command.given and row.blocked_until != end
+        if (late or moved) and not provenance.is_theirs(("status",)):
+            result.events.append(UserBlocked(None, blocked_at, row.blocked_until))
             result.events += [UserDeactivated(known)] if deactivated else []
         return
     if provenance.is_theirs(("status",)):
         result.kept.append("status")
         return
-    result.events += [UserBlocked(None, blocked_at)] if blocked else []
+    result.events += [UserBlocked(None, blocked_at, row.blocked_until)] if blocked else []
     result.events += [UserDeactivated(known)] if deactivated else []
     result.events += [UserUnblocked()] if not blocked and "BLOCKED" in user.holds else []
     result.events += [UserReactivated()] if not deactivated and "DEACTIVATED" in user.holds else []

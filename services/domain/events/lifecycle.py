@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _IMPORTED = "imported"
+_ENDED = "ended"
 
 
 @dataclass(slots=True)
@@ -129,6 +130,7 @@ class UserCreated(DomainEvent):
             "createdAt": private.get("createdAt", at),
             "updatedAt": private.get("updatedAt", at),
             "blockedAt": None,
+            "blockedUntil": None,
             "version": 1,
         }
 
@@ -179,21 +181,26 @@ class UserCorrected(DomainEvent):
 
 @dataclass(slots=True)
 class UserBlocked(StatusEvent):
-    """The user cannot sign in until an operator unblocks them.
+    """The user cannot sign in until the block ends or an operator unblocks them.
 
     Attributes:
         at: RFC 3339; when another system blocked an imported user.
+        until: RFC 3339; when the block ends by itself.
     """
+
+    schema_version: ClassVar[int] = 2
 
     reason: str | None
     at: str | None = None
+    until: str | None = None
 
     def private(self) -> Json:
-        return ({} if self.reason is None else {"reason": self.reason}) | imported_at(self.at)
+        given = {"reason": self.reason, "at": self.at, "until": self.until}
+        return {name: value for name, value in given.items() if value is not None}
 
     @classmethod
     def read(cls, private: Json, public: Json) -> Self:
-        return cls(private.get("reason"), private.get("at"))
+        return cls(private.get("reason"), private.get("at"), private.get("until"))
 
     def happened(self, recorded: datetime) -> datetime:
         return recorded if self.at is None else datetime.fromisoformat(self.at)
@@ -202,23 +209,38 @@ class UserBlocked(StatusEvent):
         user.cancel_email_change()
         user.holds = (*_without(user.holds, "BLOCKED"), "BLOCKED")
         user.blocked_at = at
+        user.blocked_until = None if self.until is None else datetime.fromisoformat(self.until)
 
     @staticmethod
     def show(document: Json, private: Json, at: str) -> None:
         document["blockedAt"] = at
+        document["blockedUntil"] = private.get("until")
 
 
 @dataclass(slots=True)
 class UserUnblocked(StatusEvent):
-    """The block was removed, and the user has their earlier status again."""
+    """The block was removed, and the user has their earlier status again.
+
+    Attributes:
+        ended: the block had an end, which has come.
+    """
+
+    ended: bool = False
+
+    def published(self) -> Json:
+        return {"reason": _ENDED} if self.ended else {}
+
+    @classmethod
+    def read(cls, private: Json, public: Json) -> Self:
+        return cls(public.get("reason") == _ENDED)
 
     def change(self, user: UserAggregate, at: datetime) -> None:
         user.holds = _without(user.holds, "BLOCKED")
-        user.blocked_at = None
+        user.blocked_at = user.blocked_until = None
 
     @staticmethod
     def show(document: Json, private: Json, at: str) -> None:
-        document["blockedAt"] = None
+        document["blockedAt"] = document["blockedUntil"] = None
 
 
 @dataclass(slots=True)

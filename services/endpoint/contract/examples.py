@@ -46,6 +46,7 @@ _USER: Json = {
     "createdAt": _AT,
     "updatedAt": _LATER,
     "blockedAt": None,
+    "blockedUntil": None,
     "version": 4,
 }
 _SHOWN = _USER | {"loginCount": 12, "lastLoginAt": _LATER, "lastLoginIp": "203.0.113.7"}
@@ -57,7 +58,7 @@ _LOGIN: Json = {"time": _LATER, "outcome": "succeeded", "ip": "203.0.113.7", "us
 
 _REQUESTS: dict[str, Json] = {
     "Authenticate": {"email": _EMAIL, "password": _SECRET, "ip": "203.0.113.7", "userAgent": "Mozilla/5.0"},
-    "BlockUser": _OF_USER | {"reason": "chargeback 2026-1187"},
+    "BlockUser": _OF_USER | {"reason": "chargeback 2026-1187", "until": "2026-12-24T18:00:00Z"},
     "ChangeEmail": _OF_USER | {"email": "ada@example.org"},
     "ChangeMyEmail": {"email": "ada@example.org", "currentPassword": _SECRET},
     "ChangeMyPassword": _NEW_PASSWORD,

@@ -11,7 +11,10 @@ from services.eventstore.keys.data_keys import DataKey
 from services.platform import sql
 from services.platform.ids import new_event_id
 
-_ORDER = ("end_sessions", "spend_codes", "erase_users", "set_passwords", "put_codes", "start_sessions", "queue_mails")
+_ORDER = (
+    *("end_sessions", "spend_codes", "drop_block_ends", "erase_users"),
+    *("set_passwords", "put_codes", "put_block_ends", "start_sessions", "queue_mails"),
+)
 """What ends before what begins: one append can end all sessions and begin one."""
 
 
@@ -34,6 +37,10 @@ class Secrets:
             self._row("set_passwords", user_id, hash=effects.password)
         if (code := effects.code) is not None:
             self._row("put_codes", user_id, **_code(code))
+        if effects.block_end == "never":
+            self._row("drop_block_ends", user_id)
+        elif effects.block_end is not None:
+            self._row("put_block_ends", user_id, ends_at=effects.block_end)
         if effects.session is not None:
             self._row("start_sessions", user_id, position=place, **_session(effects.session, key))
         for mail in effects.mails:

@@ -153,6 +153,15 @@ class SecretStore:
         except psycopg.errors.UniqueViolation:
             raise IdUsed from None
 
+    async def due_block_ends(self, most: int) -> list[tuple[str, datetime]]:
+        """The users whose block ends by itself and has come to its end, the oldest first, and this end."""
+        return [(user_id, at) for user_id, at in await self._database.fetch(_sql("due_block_ends"), [most])]
+
+    async def forget_block_end(self, user_id: str, at: datetime) -> None:
+        """Drop the end of a block that is there no more."""
+        async with self._database.connection() as connection:
+            await connection.execute(_sql("forget_block_end"), [user_id, at])
+
     async def forget(self) -> int:
         """Drop what has expired; returns how much (a bounded number: call again while it is not 0)."""
         async with self._database.connection() as connection:

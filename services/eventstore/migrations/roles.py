@@ -54,6 +54,7 @@ GRANTS: Mapping[str, Mapping[str, Sequence[str]]] = {
         "select, delete": ("transfer",),
         "select (session_id, user_id, created_at, refreshed_at, expires_at, private)": ("directory",),
     },
+    "block_ends": {"select, insert, update, delete": ("accounts", "transfer")},
     "throttles": {"select, insert, update, delete": ("accounts",)},
     "mails": {
         "select, insert, delete": ("accounts",),

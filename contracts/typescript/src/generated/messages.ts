@@ -15,6 +15,11 @@ export interface BlockUser {
   userId: string;
   /** For the user's history; it is kept encrypted and never published. */
   reason?: string | null;
+  /**
+   * When the block ends by itself, at most five seconds late; by default only UnblockUser ends it. The latest
+   * BlockUser counts: it may move the end of an earlier block, or take it away.
+   */
+  until?: string | null;
 }
 
 /**
@@ -132,6 +137,7 @@ export interface EventData {
    * LoginFailed: the code of the refusal. PasswordChanged: `changed`, `reset` (by an operator), `recovered`, or
    * `imported` (by an import that repaired an earlier one).
    * UserCreated: `imported` where an import made the user, who needs no welcome.
+   * UserUnblocked: `ended` where the block had an end, which has come.
    */
   reason?: string;
 }
@@ -368,6 +374,8 @@ export interface ImportedUser {
   updatedAt?: string | null;
   /** For a user who is BLOCKED, or was BLOCKED when they were DEACTIVATED. Not after `updatedAt`, like `linkedAt`. */
   blockedAt?: string | null;
+  /** When the block ends by itself. One that has passed ends it at once. */
+  blockedUntil?: string | null;
   identities?: LinkedIdentity[];
 }
 
@@ -703,6 +711,8 @@ export interface User {
   updatedAt: string;
   /** When the user was blocked; null for a user who is not. */
   blockedAt: string | null;
+  /** When the block ends by itself; null for a user who is not blocked, or whose block has no end. */
+  blockedUntil: string | null;
   /** The number of events on the user, for `Denizen-Expected-Version`; sign-ins do not count. */
   version: number;
 }
@@ -715,7 +725,7 @@ export interface UserChange {
   actor: string | null;
   commandId: string | null;
   changes: FieldChange[];
-  /** Of a block, where one was given; of a new password, how it came about. */
+  /** Of a block, where one was given; of a new password, how it came about; `ended` where a block ended by itself. */
   reason: string | null;
 }
 

@@ -4,6 +4,7 @@ with erased as (select user_id from json_to_recordset(%s::json) as u (user_id te
      passwords_gone as (delete from passwords where user_id = any(array(select user_id from erased))),
      codes_gone as (delete from codes where user_id = any(array(select user_id from erased))),
      sessions_gone as (delete from sessions where user_id = any(array(select user_id from erased))),
+     block_ends_gone as (delete from block_ends where user_id = any(array(select user_id from erased))),
      mails_gone as (delete from mails where user_id = any(array(select user_id from erased))),
      digests_gone as (
          update commands set digest = null
