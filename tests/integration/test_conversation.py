@@ -19,7 +19,16 @@ from tests.support.servers import Denizen
 UNKNOWN = "user_01h455vb4pex5vsknk084sn02q"
 USER_FIELDS = {
     *("id", "externalId", "email", "emailVerified", "status", "profile", "metadata", "appMetadata", "identities"),
-    *("passwordChangeRequired", "loginCount", "lastLoginAt", "lastLoginIp", "createdAt", "updatedAt", "blockedAt"),
+    *(
+        "passwordChangeRequired",
+        "loginCount",
+        "lastLoginAt",
+        "lastLoginIp",
+        "createdAt",
+        "updatedAt",
+        "blockedAt",
+        "blockedUntil",
+    ),
     "version",
 }
 

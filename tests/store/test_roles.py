@@ -302,6 +302,7 @@ CHANGED: Mapping[str, Mapping[str, set[str]]] = {
         "delete": set(),
     },
     "passwords": {name: {"accounts", "transfer"} for name in ("insert", "update", "delete")},
+    "block_ends": {name: {"accounts", "transfer"} for name in ("insert", "update", "delete")},
     "sessions": {"insert": {"accounts"}, "update": {"accounts"}, "delete": {"accounts", "transfer"}},
     "commands": {"insert": {"accounts", "transfer"}, "update": {"accounts", "transfer"}, "delete": {"accounts"}},
     "mails": {"insert": {"accounts", "transfer"}, "update": {"mailer"}, "delete": {"accounts", "transfer", "mailer"}},

@@ -90,12 +90,12 @@ def test_snapshot_form_matches_its_number() -> None:
     assert orjson.dumps(asyncio.run(_full_state(accounts)), option=orjson.OPT_SORT_KEYS) == (
         b'{"deciding":{"codeVersion":5,"emailKey":"ada@example.com","holds":["DEACTIVATED","BLOCKED"],'
         b'"passwordVersion":1,"tokenVersion":1,"wantedEmail":["Ada@example.org","ada@example.org"]},"shown":{"appMetadata":{"b":[2]},'
-        b'"blockedAt":"AT","createdAt":"AT","email":"Ada@example.com","emailVerified":true,"externalId":"7",'
+        b'"blockedAt":"AT","blockedUntil":null,"createdAt":"AT","email":"Ada@example.com","emailVerified":true,"externalId":"7",'
         b'"id":"ID","identities":[{"linkedAt":"AT","provider":"google","providerId":"1"}],"lastLoginAt":null,'
         b'"lastLoginIp":null,"loginCount":0,"metadata":{"a":1},"passwordChangeRequired":false,'
         b'"profile":{"firstName":"Ada"},"status":"BLOCKED","updatedAt":"AT","version":5}}'
     )
-    assert snapshots.FORM == 1
+    assert snapshots.FORM == 2
 
 
 async def _full_state(accounts: Accounts) -> Json:

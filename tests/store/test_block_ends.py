@@ -1,0 +1,156 @@
+"""The end of a block beside other commands on its user, and beside services of the version before."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest_asyncio
+
+from services.accounts.block_ends import BlockEnds
+from services.eventstore.credentials.store import SecretStore
+from tests.store.conftest import OpenStore
+from tests.support.accounts import Accounts, Json, ask
+from tests.support.log import ring, settings, until, user_id
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+@pytest_asyncio.fixture
+async def onlooker(database_url: str) -> AsyncGenerator[Connection]:
+    async with await psycopg.AsyncConnection.connect(
+        database_url, options="-c search_path=denizen", autocommit=True
+    ) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def ending(url: str) -> AsyncGenerator[None]:
+    """One process that ends blocks."""
+
+    async def appended(_: bool) -> None:
+        """Tell no service of it."""
+
+    secrets = SecretStore(settings(url), ring(), "ending")
+    blocks = BlockEnds(settings(url), ring(), secrets, appended)
+    task = asyncio.create_task(blocks.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await blocks.close()
+        await secrets.close()
+
+
+async def blocked(accounts: Accounts, end: datetime) -> Json:
+    user: Json = (await accounts.one(ask("CreateUser", {"email": "ada@example.com"})))["user"]
+    body = {"userId": user["id"], "until": end.isoformat()}
+    return await accounts.one(prepared(body))
+
+
+def prepared(body: Json) -> Any:
+    """A block as accounts has prepared it: its end is written as the log has it."""
+    call = ask("BlockUser", body)
+    end = datetime.fromisoformat(body["until"]).astimezone(UTC)
+    vars(call.request)["until"] = end.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return call
+
+
+async def waiting(onlooker: Connection, name: str) -> bool:
+    cursor = await onlooker.execute(
+        "select from pg_stat_activity where application_name like %s and wait_event_type = 'Lock'",
+        [f"denizen {name} %"],
+    )
+    return await cursor.fetchone() is not None
+
+
+async def due(onlooker: Connection) -> int:
+    (count,) = await (await onlooker.execute("select count(*) from block_ends")).fetchone() or (0,)
+    return int(count)
+
+
+async def test_block_that_comes_before_the_end_of_the_earlier_one_stays(
+    database_url: str, open_store: OpenStore, owner: Connection, onlooker: Connection
+) -> None:
+    """The end is decided on the earlier block, and finds at its append that a later block was first."""
+    accounts = Accounts(open_store("a"))
+    user = (await blocked(accounts, datetime.now(UTC) - timedelta(seconds=1)))["user"]
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    later = {"userId": user["id"], "until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    block = asyncio.create_task(accounts.one(prepared(later)))
+    await until(lambda: waiting(onlooker, "a"), "the later block waits")
+    async with ending(database_url):
+        await until(lambda: waiting(onlooker, "accounts block ends"), "the end waits")
+        await owner.execute("commit")
+        assert (await block)["version"] == 3
+
+        async def tried() -> bool:
+            return not await waiting(onlooker, "accounts block ends")
+
+        await until(tried, "the end was tried")
+        other = await accounts.one(ask("CreateUser", {"email": "eve@example.com"}))
+        end = {"userId": other["user"]["id"], "until": datetime.now(UTC).isoformat()}
+        await accounts.one(prepared(end))
+
+        async def only_the_later_one() -> bool:
+            return await due(onlooker) == 1
+
+        await until(only_the_later_one, "the other block is ended")
+    again = await accounts.one(ask("DeactivateUser", {"userId": user["id"]}))
+    assert (again["version"], again["user"]["blockedUntil"] is None) == (4, False)
+
+
+async def test_two_processes_end_a_block_once(
+    database_url: str, open_store: OpenStore, owner: Connection, onlooker: Connection
+) -> None:
+    accounts = Accounts(open_store("a"))
+    user = (await blocked(accounts, datetime.now(UTC) - timedelta(seconds=1)))["user"]
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+
+    async def both() -> bool:
+        cursor = await onlooker.execute(
+            "select count(*) from pg_stat_activity where application_name like %s and wait_event_type = 'Lock'",
+            ["denizen accounts block ends %"],
+        )
+        return await cursor.fetchone() == (2,)
+
+    async with ending(database_url), ending(database_url):
+        await until(both, "both wait")
+        await owner.execute("commit")
+
+        async def none_is_due() -> bool:
+            return await due(onlooker) == 0
+
+        await until(none_is_due, "the block is ended")
+        assert (await accounts.one(ask("UpdateUser", {"userId": user["id"]})))["version"] == 3
+
+
+async def test_end_that_an_earlier_version_left_behind_is_dropped(
+    database_url: str, open_store: OpenStore, onlooker: Connection
+) -> None:
+    """It unblocked the user, and knew of no end."""
+    accounts = Accounts(open_store("a"))
+    user = (await blocked(accounts, datetime.now(UTC) + timedelta(hours=1)))["user"]
+    await accounts.one(ask("UnblockUser", {"userId": user["id"]}))
+    left = [user["id"], user_id()]  # The second one is of a user who is gone.
+    await onlooker.execute("insert into block_ends select unnest(%s::text[]), now()", [left])
+    async with ending(database_url):
+
+        async def none_is_left() -> bool:
+            return await due(onlooker) == 0
+
+        await until(none_is_left, "the ends are dropped")
+    assert (await accounts.one(ask("UpdateUser", {"userId": user["id"]})))["version"] == 3
+
+
+async def test_deleted_user_leaves_no_end(open_store: OpenStore, onlooker: Connection) -> None:
+    accounts = Accounts(open_store("a"))
+    user = (await blocked(accounts, datetime.now(UTC) + timedelta(hours=1)))["user"]
+    assert await due(onlooker) == 1
+    await accounts.one(ask("DeleteUser", {"userId": user["id"]}))
+    assert await due(onlooker) == 0
