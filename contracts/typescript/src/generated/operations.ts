@@ -278,7 +278,7 @@ export const OPERATIONS: Readonly<Record<OperationId, Operation>> = {
     reads: false,
     takesCommandId: true,
     takesMinPosition: false,
-    fields: ["userId", "reason"],
+    fields: ["userId", "reason", "until"],
     secrets: [],
     codes: ["deadline_exceeded", "internal", "malformed_message", "overloaded", "user_not_found", "validation_failed", "version_conflict"],
     octets: 65536,
