@@ -33,7 +33,9 @@ async def ended(backend: Backend, user: Json) -> Json:
         shown = await user_of(backend, user)
         return None if shown["status"] == "BLOCKED" else shown
 
-    return await until(found, "the end of the block")
+    shown = await until(found, "the end of the block")
+    assert shown is not None
+    return shown
 
 
 async def test_block_ends_by_itself(backend: Backend) -> None:
