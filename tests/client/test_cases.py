@@ -1,4 +1,4 @@
-"""The table of contracts/cases/calls/, run by the Python client."""
+"""The tables of contracts/cases/, run by the Python client."""
 
 import asyncio
 import copy
@@ -14,7 +14,9 @@ from denizen.users import Users
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel, to_snake
 
+from tests.support import live_cases
 from tests.support.cases import Json, Scene, bare_nats, cases, responding, user_of, verdicts
+from tests.support.servers import Denizen
 
 AT_ONCE = 24
 """Cases that run side by side."""
@@ -108,6 +110,30 @@ async def _run(url: str, table: list[Json]) -> dict[str, list[str]]:
     async with responding(url, scenes):
         found = await asyncio.gather(*(outcomes_of(user, scene.case) for user, scene in scenes.items()))
     return verdicts(scenes, dict(found))
+
+
+async def test_client_does_what_the_live_cases_say(denizen: Denizen) -> None:
+    faults = await _run_live(denizen, live_cases.cases())
+    assert not faults, "\n".join(map(str, faults.items()))
+
+
+async def test_live_case_that_is_broken_on_purpose_fails(denizen: Denizen) -> None:
+    table = live_cases.broken()
+    assert (await _run_live(denizen, table)).keys() == {case["name"] for case in table}
+
+
+async def _run_live(denizen: Denizen, table: list[Json]) -> dict[str, list[str]]:
+    """The faults of the cases, by their names."""
+    outcomes: dict[str, list[Json]] = {}
+    async with AsyncClient(denizen.nats_url, timeout=20) as client:
+        for case in table:
+            results: Json = {}
+            outcomes[case["name"]] = []
+            for call in case["calls"]:
+                outcome = await _outcome(client, live_cases.resolved({**call, "result": None}, results))
+                outcomes[case["name"]].append(outcome)
+                results[call.get("as", "")] = outcome.get("result")
+    return live_cases.verdicts(table, outcomes)
 
 
 async def _outcome(client: AsyncClient, call: Json) -> Json:

@@ -1,4 +1,4 @@
-"""The table of contracts/cases/calls/, run by the TypeScript client and judged like the Python client."""
+"""The tables of contracts/cases/, run by the TypeScript client and judged like the Python client."""
 
 import asyncio
 import copy
@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from scripts import node
+from tests.support import live_cases
 from tests.support.cases import Json, Scene, bare_nats, cases, responding, user_of, verdicts
+from tests.support.servers import Denizen
 
 CASES = cases()
 
@@ -33,20 +35,37 @@ async def test_case_that_is_broken_on_purpose_fails(built: Path, url: str) -> No
     assert (await _run(built, url, table)).keys() == by_name.keys()
 
 
+async def test_client_does_what_the_live_cases_say(built: Path, denizen: Denizen) -> None:
+    table = live_cases.cases()
+    outcomes = await _outcomes(built, denizen.nats_url, [{"case": case} for case in table])
+    assert live_cases.verdicts(table, outcomes) == {}
+
+
+async def test_live_case_that_is_broken_on_purpose_fails(built: Path, denizen: Denizen) -> None:
+    table = live_cases.broken()
+    outcomes = await _outcomes(built, denizen.nats_url, [{"case": case} for case in table])
+    assert live_cases.verdicts(table, outcomes).keys() == {case["name"] for case in table}
+
+
 async def _run(built: Path, url: str, table: list[Json]) -> dict[str, list[str]]:
     """The faults of the cases, by their names."""
     scenes = {user_of(number, case): Scene(case) for number, case in enumerate(table)}
-    given = json.dumps([{"user": user, "case": scene.case} for user, scene in scenes.items()])
+    given = [{"user": user, "case": scene.case} for user, scene in scenes.items()]
     async with responding(url, scenes):
-        process = await asyncio.create_subprocess_exec(
-            *("node", str(built / "cases.js")),
-            cwd=node.PACKAGE,
-            env={**node.environment(), "DENIZEN_NATS_URL": url},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        said, errors = await process.communicate(given.encode())
+        outcomes = await _outcomes(built, url, given)
+    return verdicts(scenes, outcomes)
+
+
+async def _outcomes(built: Path, url: str, given: list[Json]) -> dict[str, list[Json]]:
+    """The outcomes of the calls of each case, by its name."""
+    process = await asyncio.create_subprocess_exec(
+        *("node", str(built / "cases.js")),
+        cwd=node.PACKAGE,
+        env={**node.environment(), "DENIZEN_NATS_URL": url},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, errors = await process.communicate(json.dumps(given).encode())
     assert process.returncode == 0, errors.decode()
-    outcomes = [json.loads(line) for line in said.splitlines()]
-    return verdicts(scenes, {each["name"]: each["outcomes"] for each in outcomes})
+    return {each["name"]: each["outcomes"] for each in map(json.loads, said.splitlines())}

@@ -1,8 +1,8 @@
 /**
  * Runs the table of contracts/cases/calls/ and prints the outcome of each call. tests/typescript/test_cases.py plays the
- * service's part, and judges what was sent and what came back.
+ * service's part, and judges what was sent and what came back. Without a user, a case runs against a Denizen.
  *
- *     node cases.js < [{"user", "case"}, …]
+ *     node cases.js < [{"user"?, "case"}, …]
  */
 
 import { text } from "node:stream/consumers";
@@ -11,6 +11,7 @@ import { setting } from "./support.js";
 
 interface Call {
   call: string;
+  as?: string;
   token?: string;
   args: Record<string, unknown>;
   options?: { timeout?: unknown };
@@ -95,19 +96,35 @@ async function outcome(client: Client, call: Call): Promise<object> {
   }
 }
 
+/** What a case says, with values of earlier results in the place of `@name.field`. */
+function resolved<T>(node: T, results: Record<string, unknown>): T {
+  const text = JSON.stringify(node, (_, value) => {
+    if (typeof value !== "string" || !value.startsWith("@")) return value;
+    const [name = "", field = ""] = value.slice(1).split(".");
+    return (results[name] as Record<string, unknown> | undefined)?.[field] ?? null;
+  });
+  return JSON.parse(text) as T;
+}
+
 async function run(
-  user: string,
+  user: string | undefined,
   { name, client: { timeout = 20, seesLatest = false } = {}, calls }: Case,
 ): Promise<void> {
   const servers = setting("DENIZEN_NATS_URL");
-  await using client = new Client({ servers, user, password: "any", timeout: timeout * 1000 });
+  const login = user === undefined ? {} : { user, password: "any" };
+  await using client = new Client({ servers, ...login, timeout: timeout * 1000 });
   if (seesLatest) client.seeLatest();
-  const outcomes = [];
-  for (const call of calls) outcomes.push(await outcome(client, call));
+  const outcomes: object[] = [];
+  const results: Record<string, unknown> = {};
+  for (const call of calls) {
+    const ended = await outcome(client, user === undefined ? resolved(call, results) : call);
+    outcomes.push(ended);
+    if (call.as !== undefined) results[call.as] = "result" in ended ? ended.result : undefined;
+  }
   process.stdout.write(`${JSON.stringify({ name, outcomes })}\n`);
 }
 
-const table = JSON.parse(await text(process.stdin)) as { user: string; case: Case }[];
+const table = JSON.parse(await text(process.stdin)) as { user?: string; case: Case }[];
 const queue = table.values();
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
