@@ -39,7 +39,8 @@ def resolved(node: Any, results: Mapping[str, Any]) -> Any:
         return [resolved(each, results) for each in cast(list[Any], node)]
     if isinstance(node, str) and node.startswith("@"):
         name, _, field = node[1:].partition(".")
-        return (results[name] or {}).get(field)  # Nothing, where an earlier call failed.
+        result: Json | None = results[name]
+        return result.get(field) if result else None  # Nothing, where an earlier call failed.
     return node
 
 
