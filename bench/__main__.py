@@ -13,6 +13,7 @@ import projections
 from bench import (
     cost,
     directory,
+    imports,
     load,
     logins,
     moving,
@@ -44,6 +45,8 @@ PARTS = [
     "moving",
     "streams",
     "cost",
+    "imports",
+    "long-imports",
     "typescript",
 ]
 MILLISECONDS = "ms"
@@ -67,7 +70,7 @@ def main(
     *,
     quick: Annotated[bool, typer.Option("--quick", help="One short round: does it run? No figures to quote.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"Some parts only: {', '.join(PARTS)}.")] = None,
-    beside: Annotated[Path | None, typer.Option(help="For the part cost: another version's tree, installed.")] = None,
+    beside: Annotated[Path | None, typer.Option(help="For cost and imports: another version's tree.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", help="Where to write the results.")] = None,
     as_markdown: Annotated[Path | None, typer.Option("--markdown", help="Where to write the table.")] = None,
 ) -> None:
@@ -108,6 +111,8 @@ def _measure(plan: Plan, parts: list[str], beside: Path | None) -> list[Row]:
             "streams": lambda: streams.attack(denizen, 2000, plan.seconds) + streams.lengths(denizen, 10 * plan.rounds),
             "moving": lambda: moving.exports(20 * plan.rows) + moving.round_trip(2 * plan.rows),
             "cost": lambda: cost.measure(denizen, beside, plan.rounds, plan.seconds / 2, plan.rows // 5),
+            "imports": lambda: imports.measure(denizen, beside, plan.rounds, plan.rows // 5, memory=False),
+            "long-imports": lambda: imports.measure(denizen, beside, 1, 4 * plan.rows, memory=True),
             "typescript": lambda: _typescript(plan, denizen),
         }
         for part, measure in measured.items():

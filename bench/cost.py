@@ -71,9 +71,7 @@ class _Measured:
 
     def _rebuilt(self) -> None:
         """By the command, whose own processor time is most of it."""
-        with psycopg.connect(self.denizen.database_url) as connection:
-            row = connection.execute("select position from denizen.log_head").fetchone()
-        assert row is not None
+        events = log_head(self.denizen)
         before = self.denizen.processor_seconds()
         process = transfer.command(self.denizen, "projections", "rebuild", "--json")
         assert process.stdout is not None
@@ -85,7 +83,15 @@ class _Measured:
             raise RuntimeError("the projections were not rebuilt")
         after = self.denizen.processor_seconds()
         spent = {name: after[name] - before[name] for name in after}
-        self._add("rebuilt event", {**spent, "the command": usage.ru_utime + usage.ru_stime}, row[0])
+        self._add("rebuilt event", {**spent, "the command": usage.ru_utime + usage.ru_stime}, events)
+
+
+def log_head(denizen: System) -> int:
+    """How many events the log has."""
+    with psycopg.connect(denizen.database_url) as connection:
+        row = connection.execute("select position from denizen.log_head").fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _answered(load: Load) -> float:
@@ -94,7 +100,7 @@ def _answered(load: Load) -> float:
 
 def measure(denizen: System, beside: Path | None, rounds: int, seconds: float, rows: int) -> list[Row]:
     """Rows for each operation, and for the processes that have a part in it. `beside`: the tree of another version."""
-    with _other(beside) as other:
+    with other_version(beside) as other:
         ours = _Measured(denizen, rows)
         theirs = None if other is None else _Measured(other, rows)
         for number in range(rounds):
@@ -102,11 +108,16 @@ def measure(denizen: System, beside: Path | None, rounds: int, seconds: float, r
             both = [ours] if theirs is None else [ours, theirs]
             for measured in both if number % 2 else reversed(both):
                 measured.round(seconds)
-    return [row for operation in ours.spent for row in _rows(operation, ours, theirs, str(beside))]
+    found: list[Row] = []
+    for operation, spent in ours.spent.items():
+        target = _CREATE_USER if operation == "CreateUser" else _OTHERS
+        found += rows_of(operation, spent, theirs.spent[operation] if theirs else [], str(beside), target)
+    return found
 
 
 @contextmanager
-def _other(tree: Path | None) -> Generator[System | None]:
+def other_version(tree: Path | None) -> Generator[System | None]:
+    """Another version of Denizen that runs, from its tree; None where there is no tree."""
     if tree is None:
         yield None
         return
@@ -115,13 +126,14 @@ def _other(tree: Path | None) -> Generator[System | None]:
         yield denizen
 
 
-def _rows(operation: str, ours: _Measured, theirs: _Measured | None, beside: str) -> list[Row]:
-    spent = ours.spent[operation]
-    other = theirs.spent[operation] if theirs else []
+def rows_of(
+    operation: str, spent: list[dict[str, float]], other: list[dict[str, float]], beside: str, target: float
+) -> list[Row]:
+    """Rows of one operation. `spent`, `other`: microseconds by process, of each round. `target`: of their ratio."""
     limit = f"the same in {beside}" if other else ""
-    target = (_CREATE_USER if operation == "CreateUser" else _OTHERS) if other else None
     total, of_other = [sum(each.values()) for each in spent], [sum(each.values()) for each in other]
-    rows = [Row(f"{operation}, processor time", "us", total, limit, of_other, target=target, smaller=True)]
+    wanted = target if other else None
+    rows = [Row(f"{operation}, processor time", "us", total, limit, of_other, target=wanted, smaller=True)]
     for name in sorted(spent[0]):
         of_name, there = [each[name] for each in spent], [each.get(name, 0) for each in other]
         row = Row(f"{operation}, processor time of {name}", "us", of_name, smaller=True)

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any, NoReturn, cast
 
+from pydantic_core import from_json, to_json
+
 LONGEST = 1 << 20
 """Octets of a row."""
 MAX_DEPTH = 32
@@ -26,22 +28,57 @@ class Malformed(ValueError):
 def parsed(text: str) -> Any:
     """The value that a text holds. Raises Malformed."""
     try:
-        return vetted(text, DECODER.decode(text))
-    except Malformed:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise why(error) from None
+        value = from_json(text.encode())
+    except (ValueError, RecursionError):
+        return _strictly(text)
+    return vetted(text, value)
 
 
 def why(error: ValueError | RecursionError) -> Malformed:
-    """What is wrong with a text that `DECODER` could not take."""
+    """What is wrong with a text that a decoder could not take."""
     if isinstance(error, Malformed):
         return error
     return Malformed(_TOO_DEEP if isinstance(error, RecursionError) else _NO_JSON)
 
 
 def vetted(text: str, value: Any) -> Any:
-    """`value`, which `DECODER` made of `text`, where it holds nothing that the decoder lets pass. Raises Malformed."""
+    """`value`, which a lenient decoder made of `text`, where it holds nothing that I-JSON forbids. Raises Malformed.
+
+    Nearly every text shows by searches, which cost a tenth of a strict decoder, that it is the same for that.
+    """
+    if not _is_surely_strict(text, value):
+        return _strictly(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(value, MAX_DEPTH)
+    return value
+
+
+def _is_surely_strict(text: str, value: Any) -> bool:
+    """Whether no key came twice, no number is out of range, and no string holds NUL or half a surrogate pair.
+
+    A decoder keeps one of two equal keys, so the value as JSON has fewer quotation marks than the text.
+    """
+    if "\\u0022" in text or "\\u0000" in text:
+        return False
+    try:
+        encoded, octets = to_json(value), text.encode()
+    except (ValueError, RecursionError):
+        return False
+    return (
+        text.count('"') == encoded.count(b'"')
+        and _LONG_NUMBER not in octets.translate(_DIGITS)
+        and b"Infinity" not in encoded
+        and b"NaN" not in encoded
+    )
+
+
+def _strictly(text: str) -> Any:
+    try:
+        value = _STRICT.decode(text)
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise why(error) from None
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(value, MAX_DEPTH)
     if "\\u" in text:
@@ -117,5 +154,10 @@ def _constant(_: str) -> NoReturn:
 
 _NO_JSON = "the row is not JSON"
 _TOO_DEEP = f"the row is nested deeper than {MAX_DEPTH} levels"
-DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+DECODER = json.JSONDecoder()
+"""Lenient: `vetted` looks at what it made. Raises ValueError and RecursionError."""
+_STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 """Raises ValueError (Malformed where we say why) and RecursionError."""
+_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+_LONG_NUMBER = b"0" * 19
+"""The digits of a number that may be out of range, all taken for 0."""

@@ -8,6 +8,7 @@ from typing import LiteralString
 
 import psycopg
 
+from services.eventstore.credentials.rows import SET_PASSWORDS
 from services.eventstore.keys.cache import DataKeyCache
 from services.eventstore.keys.data_keys import KeyRing, KeysMissing
 from services.eventstore.log import arrays, rows
@@ -217,4 +218,6 @@ async def _commit(connection: Connection, batch: Batch, events: list[ResultRow],
             await connection.execute(_sql("put_snapshots"), rows.snapshot_columns(batch.kept))
         for statement, changed in batch.secrets.statements():
             await connection.execute(statement, [rows.dumps(changed)])
+        if batch.secrets.passwords:
+            await connection.execute(SET_PASSWORDS, rows.text_columns(batch.secrets.passwords))
         await connection.execute("commit")

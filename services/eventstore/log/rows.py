@@ -120,6 +120,11 @@ def key_columns(data_keys: list[tuple[str, int, bytes]]) -> list[arrays.Array]:
     return [arrays.texts(user_ids), arrays.smallints(epochs), arrays.octets(wrapped)]
 
 
+def text_columns(texts: Sequence[tuple[str, ...]]) -> list[arrays.Array]:
+    """Rows of texts as columns."""
+    return [arrays.texts(column) for column in zip(*texts, strict=True)]
+
+
 def columns(events: Sequence[ResultRow]) -> list[arrays.Array]:
     """Rows of the log for insert_events.sql."""
     position, event_id, stream, version, type, schema_version, public, metadata, recorded_at, _, private, hash = zip(

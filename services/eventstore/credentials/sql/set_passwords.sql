@@ -1,3 +1,3 @@
 insert into passwords (user_id, hash)
-select user_id, hash from json_to_recordset(%s::json) as p (user_id text, hash text)
+select * from unnest(%s::text[], %s::text[])
 on conflict (user_id) do update set hash = excluded.hash
