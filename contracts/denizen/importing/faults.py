@@ -47,6 +47,7 @@ def unknown_fault(_: Any) -> Fault:
 
 
 _name_fault, _picture_fault, _tag_fault = _text_fault(MAX_NAME), _text_fault(MAX_PICTURE), _text_fault(MAX_TAG)
+_id_fault = _text_fault(MAX_ID)
 
 
 def _web_address_fault(value: Any) -> Fault:
@@ -88,7 +89,7 @@ PROFILE_FAULTS: Mapping[str, Callable[[Any], Fault]] = {
 
 def id_fault(value: Any) -> Fault:
     """What is wrong with an id of another system."""
-    return "is empty" if value == "" else _text_fault(MAX_ID)(value)
+    return "is empty" if value == "" else _id_fault(value)
 
 
 def identity_fault(identity: Any) -> Fault:

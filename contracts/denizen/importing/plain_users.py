@@ -29,14 +29,12 @@ _TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 """As the process began: of a later one, a time is looked at closely."""
 
 _PLAIN: Mapping[str, Callable[[str], bool]] = {
-    "firstName": lambda text: len(text) <= MAX_NAME,
-    "lastName": lambda text: len(text) <= MAX_NAME,
-    "displayName": lambda text: len(text) <= MAX_NAME,
     "picture": lambda text: len(text) <= MAX_PICTURE and _PLAIN_URL.fullmatch(text) is not None,
     "locale": lambda text: text in _PLAIN_TAGS,
     "timezone": lambda text: text in time_zones(),
 }
-"""By field: whether a text surely fits."""
+"""By field that is no name: whether a text surely fits."""
+_NAMES = frozenset({"firstName", "lastName", "displayName"})
 _PLAIN_TAGS = frozenset(
     {"de", "en", "es", "fr", "it", "ja", "nl", "pl", "pt", "ru", "zh", "en-US", "en-GB", "de-AT", "de-DE"}
 )
@@ -58,7 +56,9 @@ def _is_plain_profile(profile: Any) -> bool:
     if profile.__class__ is not dict:
         return False
     for field, value in profile.items():
-        if value.__class__ is not str or not value.isprintable() or not _PLAIN.get(field, _is_odd)(value):
+        if value.__class__ is not str or not value.isprintable():
+            return False
+        if len(value) > MAX_NAME if field in _NAMES else not _PLAIN.get(field, _is_odd)(value):
             return False
     return True
 

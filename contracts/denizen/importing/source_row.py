@@ -136,9 +136,9 @@ class SourceRow(dict[str, Any]):
 
     def leave(self, because: str, *keys: str) -> None:
         """Leave fields behind on purpose; `because` is one sentence for people, and holds no input."""
+        self._read.update(keys)
         for key in keys:
-            self._read.add(key)
-            if _is_filled(_get(self, key, None)):
+            if (value := _get(self, key, None)) and _is_filled(value):
                 self.notes.not_taken.append((self._path + key, because))
 
     def change(self, field: str, message: str) -> None:

@@ -58,7 +58,7 @@ def _is_surely_strict(text: str, value: Any) -> bool:
 
     A decoder keeps one of two equal keys, so the value as JSON has fewer quotation marks than the text.
     """
-    if "\\u0022" in text or "\\u0000" in text:
+    if not isinstance(value, dict | list) or "\\u0022" in text or "\\u0000" in text:
         return False
     try:
         encoded, octets = to_json(value), text.encode()
@@ -158,6 +158,6 @@ DECODER = json.JSONDecoder()
 """Lenient: `vetted` looks at what it made. Raises ValueError and RecursionError."""
 _STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 """Raises ValueError (Malformed where we say why) and RecursionError."""
-_DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-_LONG_NUMBER = b"0" * 19
-"""The digits of a number that may be out of range, all taken for 0."""
+_DIGITS = bytes.maketrans(b"123456789[,- \t\r\n", b"0" * 9 + b":" * 7)
+_LONG_NUMBER = b":" + b"0" * 19
+"""A number that may be out of range: its digits are taken for 0, and what can stand before it for a colon."""

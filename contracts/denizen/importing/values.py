@@ -20,7 +20,9 @@ _FLAGS: dict[Any, bool] = {"true": True, "t": True, "1": True, "false": False, "
 def text(raw: Json, name: str) -> str | None:
     """A text, or a number as text; None where there is none."""
     value = raw.get(name)
-    if value is None or value == "":
+    if value.__class__ is str:
+        return value or None
+    if value is None:
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
@@ -32,17 +34,19 @@ def text(raw: Json, name: str) -> str | None:
 def given(raw: Json, name: str) -> Any:
     """A value of a profile as it is, numbers as text; `fitting.py` moves those that the profile cannot keep."""
     value = raw.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None if value == "" else value
+    if value.__class__ is str:
+        return value or None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def flag(raw: Json, name: str, default: bool = False) -> bool:
     """A boolean of JSON, PostgreSQL, SQLite, MySQL or Python; `default` where there is none."""
     value = raw.get(name)
+    if value is True or value is False:
+        return value
     if value is None or value == "":
         return default
-    found = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
+    found = _FLAGS.get(str(value).lower())
     if found is None:
         raise Unfit("is neither true nor false", name)
     return found
@@ -157,7 +161,7 @@ def compact(user: Json) -> Json:
     """A user without the fields that say nothing, in its profile too."""
     if isinstance(profile := user.get("profile"), dict):
         user["profile"] = {name: value for name, value in cast(Json, profile).items() if value}
-    return {name: value for name, value in user.items() if value not in (None, {}, [])}
+    return {name: value for name, value in user.items() if value or value not in (None, {}, [])}
 
 
 locale = given
