@@ -25,7 +25,6 @@ _REFUSED = [
     '{"a":-Infinity}',
     '{"a":"\\u0000"}',
     '{"a":"\\ud800"}',
-    '{"a":"\ud800"}',
     "[" * 33 + "]" * 33,
 ]
 _TAKEN: Mapping[str, object] = {
