@@ -43,8 +43,8 @@ async def read(
 ) -> dict[str, History]:
     """The history of each user up to a version, a page of events at a time.
 
-    `without`: command ids whose events are left out. `note` is told of each event, and whether an import stored it;
-    of an erased user, of the last one.
+    `without`: command ids whose events are left out. `note` is told of each event but a block's end by itself, and
+    whether an import stored it; of an erased user, of the last one.
     """
     tips = await store.tips([logins_of(user_id) for user_id in users])
     logins = {user_id: tips.get(logins_of(user_id), 0) for user_id in users}
@@ -67,6 +67,8 @@ async def read(
 
 def _add(history: History, tail: Tail, note: Callable[[StoredEvent, bool], None]) -> None:
     for event in tail.events:
+        if _is_end_of_block(event):
+            continue  # The one who set the block decided that it ends: the end is no change by others.
         history.created_by = history.created_by or event.metadata["commandId"]
         by_import = _is_by_import(event, history)
         note(event, by_import)
@@ -79,6 +81,11 @@ def _add(history: History, tail: Tail, note: Callable[[StoredEvent, bool], None]
 def newest(user_ids: Iterable[str]) -> dict[str, int]:
     """All that there is of users, for `read`."""
     return dict.fromkeys(user_ids, NEWEST)
+
+
+def _is_end_of_block(event: StoredEvent) -> bool:
+    """Whether a block ended by itself."""
+    return event.type == "UserUnblocked" and event.public.get("reason") == "ended"
 
 
 def _is_by_import(event: StoredEvent, history: History) -> bool:

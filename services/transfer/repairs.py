@@ -118,7 +118,7 @@ class Repairs:
         user = history.state.user
         if user is None:
             return refusals.user_not_found()
-        return repair(user, self._command(row, user.id, hash), history.provenance)
+        return repair(user, self._command(row, user.id, hash), history.provenance, datetime.now(UTC))
 
     def _command(self, row: ImportRow, user_id: str, hash: str | None) -> RepairUser:
         given = frozenset(cast(m.ImportUsers, self._call.request).users[row.index])

@@ -120,8 +120,11 @@ def _timed(row: m.ImportedUser) -> m.ImportedUser:
     if blocked is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
         raise refusals.invalid("needs the status BLOCKED or DEACTIVATED: set it, or leave blockedAt out", "blockedAt")
     end = row.blocked_until and rfc3339(fields.moment(row.blocked_until, "blockedUntil"))
-    if end is not None and row.status not in ("BLOCKED", "DEACTIVATED"):
-        raise refusals.invalid("needs the status BLOCKED or DEACTIVATED: set it, or leave it out", "blockedUntil")
+    if end is not None and row.status != "BLOCKED" and blocked is None:
+        raise refusals.invalid(
+            "needs the status BLOCKED, or DEACTIVATED with blockedAt: set them, or leave blockedUntil out",
+            "blockedUntil",
+        )
     for index, each in enumerate(row.identities):
         linked = each.linked_at and _time(each.linked_at, f"identities.{index}.linkedAt", updated)
         vars(each)["linked_at"] = linked

@@ -200,6 +200,8 @@ BAD: dict[str, tuple[Json, str, str | None]] = {
                             "updatedAt": "2019-03-05T05:06:07Z", "blockedAt": "2020-01-01T00:00:00Z"},
                            "validation_failed", "blockedAt"),
     "blocked, and not": ({"blockedAt": "2020-01-01T00:00:00Z"}, "validation_failed", "blockedAt"),
+    "the end of no block": ({"status": "DEACTIVATED", "blockedUntil": "2999-01-01T00:00:00Z"}, "validation_failed",
+                            "blockedUntil"),
     "linked in the future": ({"identities": [{"provider": "x", "providerId": "1"},
                                              {"provider": "y", "providerId": "1", "linkedAt": "2999-01-01T00:00:00Z"}]},
                              "validation_failed", "identities.1.linkedAt"),

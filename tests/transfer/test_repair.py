@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.accounts.pending import PendingCommand, accepted
-from services.domain.commands import LogIn
+from services.domain.commands import EndBlock, LogIn
 from services.domain.decision import Facts
 from services.domain.fold import show
 from services.domain.sessions import NewSession
@@ -91,6 +92,10 @@ def password(url: str, user_id: str) -> str:
             {"status": "BLOCKED", "blockedAt": "2002-02-02T00:00:00Z", **DATES},
             {"status": "BLOCKED", "blockedAt": "2002-02-02T00:00:00.000000Z"},
         ),
+        (
+            {"status": "BLOCKED", "blockedUntil": "2999-01-01T00:00:00Z"},
+            {"status": "BLOCKED", "blockedUntil": "2999-01-01T00:00:00.000000Z"},
+        ),
         ({"emailVerified": True}, {"emailVerified": True}),
         ({"passwordChangeRequired": False}, {"passwordChangeRequired": False}),
         (
@@ -145,6 +150,40 @@ async def test_update_blocks_and_ends_sessions(database_url: str) -> None:
         assert await updated(one, {**made, "status": "BLOCKED"}) == []
         assert (await user(one, user_id))["status"] == "BLOCKED"
         assert sessions(database_url, user_id) == 0
+
+
+async def test_update_without_an_end_keeps_the_one_of_the_block(database_url: str) -> None:
+    async with taker(database_url) as one:
+        made = there(blockedUntil="2999-01-01T00:00:00Z")
+        user_id = await created(one, made)
+        end = (await user(one, user_id))["blockedUntil"]
+        said = {"email": made["email"], "status": "BLOCKED", "blockedAt": "2002-02-02T00:00:00Z", **DATES}
+        assert await updated(one, said) == []
+        after = await user(one, user_id)
+        assert (after["blockedAt"], after["blockedUntil"]) == ("2002-02-02T00:00:00.000000Z", end)
+        assert await updated(one, {**said, "blockedUntil": None}) == []
+        assert (await user(one, user_id))["blockedUntil"] is None
+
+
+async def end_block(one: Taker, user_id: str, until: str) -> None:
+    """As accounts does when the time has come."""
+    command = EndBlock(user_id, datetime.fromisoformat(until))
+    reply = await Accounts(one.store).one(PendingCommand(ask("UnblockUser", {"userId": user_id}), command))
+    assert reply["user"]["status"] != "BLOCKED", reply
+
+
+async def test_block_that_ended_does_not_begin_again_by_the_same_row(database_url: str) -> None:
+    """The end is part of what the import said: only a row with another end blocks the user again."""
+    async with taker(database_url) as one:
+        end = "2020-01-01T00:00:00Z"
+        made = row(status="BLOCKED", blockedUntil=end)
+        user_id = await created(one, made)
+        await end_block(one, user_id, end)
+        version = (await user(one, user_id))["version"]
+        assert await updated(one, made) == []
+        assert (await user(one, user_id))["version"] == version
+        assert await updated(one, {**made, "blockedUntil": "2999-01-01T00:00:00Z"}) == []
+        assert (await user(one, user_id))["status"] == "BLOCKED"
 
 
 async def test_update_replaces_a_wrong_hash_without_a_mail(database_url: str) -> None:

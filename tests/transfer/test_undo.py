@@ -15,7 +15,7 @@ from services.transfer import undo
 from tests.support.accounts import Accounts, Json, ask
 from tests.transfer.support import HASHES, Taker, name, taker
 from tests.transfer.test_conflicts import row
-from tests.transfer.test_repair import sign_in
+from tests.transfer.test_repair import end_block, sign_in
 
 _KEPT = "select user_id from denizen.{} where user_id = any(%s)"
 
@@ -88,6 +88,18 @@ async def test_undo_keeps_a_user_who_was_changed(database_url: str, command: str
         assert left(database_url, users[:1])["data_keys"] == 1
         await Accounts(one.store).one(ask("DeleteUser", {"userId": users[0]}))
         assert await undone(one, job) == (0, 2, {})
+
+
+async def test_undo_erases_a_user_whose_imported_block_ended(database_url: str) -> None:
+    """The import said when. Where an operator had set the block, that is a change."""
+    async with taker(database_url) as one:
+        job, end = name(), "2020-01-01T00:00:00Z"
+        users = await imported(one, [row(status="BLOCKED", blockedUntil=end), row()], job)
+        accounts = Accounts(one.store)
+        await accounts.one(ask("BlockUser", {"userId": users[1], "until": "2020-01-01T00:00:00.000000Z"}))
+        for user_id in users:
+            await end_block(one, user_id, end)
+        assert await undone(one, job) == (1, 0, {users[1]: "UserBlocked"})
 
 
 async def test_undo_keeps_what_commands_did_whose_ids_begin_like_the_imports(database_url: str) -> None:

@@ -100,9 +100,11 @@ class _Fitting:
         user = self._user
         if "blockedUntil" in user and (fault := moment_fault(user["blockedUntil"])):
             self._move("blockedUntil", user.pop("blockedUntil"), fault)
-        if user.get("status") not in ("BLOCKED", "DEACTIVATED"):
-            for field in user.keys() & {"blockedAt", "blockedUntil"}:
-                self._move(field, user.pop(field), "is of a user who is neither BLOCKED nor DEACTIVATED")
+        status = user.get("status")
+        if "blockedAt" in user and status not in ("BLOCKED", "DEACTIVATED"):
+            self._move("blockedAt", user.pop("blockedAt"), "is of a user who is neither BLOCKED nor DEACTIVATED")
+        if "blockedUntil" in user and status != "BLOCKED" and "blockedAt" not in user:
+            self._move("blockedUntil", user.pop("blockedUntil"), "is of a user who is not blocked")
 
     def _fit_identities(self, identities: list[Any]) -> None:
         kept: list[Json] = []

@@ -5,6 +5,7 @@ A field that the row lacks says nothing. See docs/decisions/0046-repair-and-undo
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.domain import refusals
 from services.domain.commands import RepairUser
@@ -43,14 +44,14 @@ class Repair:
     kept: list[str] = field(default_factory=list[str])
 
 
-def repair(user: UserAggregate, command: RepairUser, provenance: Provenance) -> Repair | Refusal:
+def repair(user: UserAggregate, command: RepairUser, provenance: Provenance, now: datetime) -> Repair | Refusal:
     """Bring about what the row says, as far as imports answer for it."""
     result = Repair()
     refusal = _sections(user, command, provenance, result) or _identities(user, command, provenance, result)
     if refusal is not None:
         return refusal
     _verified(user, command, provenance, result)
-    _status(user, command, provenance, result)
+    _status(user, command, provenance, result, rfc3339(now))
     _password(user, command, provenance, result)
     _dates(user, command, provenance, result)
     result.kept = list(dict.fromkeys(result.kept))
@@ -136,27 +137,32 @@ def _verified(user: UserAggregate, command: RepairUser, provenance: Provenance, 
         result.events.append(EmailVerified() if command.row.email_verified else EmailUnverified())
 
 
-def _status(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair) -> None:
-    """Block and deactivate, in this order, as an import does; or take that back."""
+def _status(user: UserAggregate, command: RepairUser, provenance: Provenance, result: Repair, now: str) -> None:
+    """Block and deactivate, in this order, as an import does; or take that back.
+
+    A block whose end has passed does not begin again. A row without blockedUntil or blockedAt leaves those that
+    there are.
+    """
     row = command.row
     if row.status is None:
         return
     known = row.updated_at
-    blocked = row.status == "BLOCKED" or row.blocked_at is not None
+    there = user.blocked_until and rfc3339(user.blocked_until)
+    end = row.blocked_until if "blockedUntil" in command.given else there
+    is_over = "BLOCKED" not in user.holds and end is not None and end <= now
+    blocked = (row.status == "BLOCKED" or row.blocked_at is not None) and not is_over
     deactivated = row.status == "DEACTIVATED"
-    blocked_at = row.blocked_at or known
+    blocked_at = row.blocked_at or known or (user.blocked_at and rfc3339(user.blocked_at))
     if ("BLOCKED" in user.holds, "DEACTIVATED" in user.holds) == (blocked, deactivated):
-        late = blocked and blocked_at is not None and user.blocked_at and rfc3339(user.blocked_at) != blocked_at
-        end = user.blocked_until and rfc3339(user.blocked_until)
-        moved = "blockedUntil" in command.given and row.blocked_until != end
-        if (late or moved) and not provenance.is_theirs(("status",)):
-            result.events.append(UserBlocked(None, blocked_at, row.blocked_until))
+        late = blocked_at is not None and user.blocked_at and rfc3339(user.blocked_at) != blocked_at
+        if blocked and (late or end != there) and not provenance.is_theirs(("status",)):
+            result.events.append(UserBlocked(None, blocked_at, end))
             result.events += [UserDeactivated(known)] if deactivated else []
         return
     if provenance.is_theirs(("status",)):
         result.kept.append("status")
         return
-    result.events += [UserBlocked(None, blocked_at, row.blocked_until)] if blocked else []
+    result.events += [UserBlocked(None, blocked_at, end)] if blocked else []
     result.events += [UserDeactivated(known)] if deactivated else []
     result.events += [UserUnblocked()] if not blocked and "BLOCKED" in user.holds else []
     result.events += [UserReactivated()] if not deactivated and "DEACTIVATED" in user.holds else []
