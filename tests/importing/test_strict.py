@@ -1,9 +1,12 @@
 """Rows of JSON: the quick decoder takes and refuses what the strict one does (RFC 7493)."""
 
+import io
 import json
 from collections.abc import Mapping
 
 import pytest
+from denizen.importing import arrays
+from denizen.importing.rows import BadRow
 from denizen.importing.strict import DECODER, Malformed, parsed, vetted
 
 _REFUSED = [
@@ -51,3 +54,8 @@ def test_row_that_i_json_forbids_is_malformed(text: str) -> None:
 def test_row_that_i_json_allows_keeps_its_value(text: str, value: object) -> None:
     assert parsed(text) == value
     assert vetted(text, DECODER.decode(text)) == value
+
+
+def test_number_of_more_digits_than_python_takes_is_out_of_range() -> None:
+    array = io.BytesIO(b'[{"a":' + b"9" * 5000 + b"}]")
+    assert list(arrays.rows(array)) == [BadRow(1, "malformed_message", "a number is out of range")]

@@ -38,7 +38,10 @@ def why(error: ValueError | RecursionError) -> Malformed:
     """What is wrong with a text that a decoder could not take."""
     if isinstance(error, Malformed):
         return error
-    return Malformed(_TOO_DEEP if isinstance(error, RecursionError) else _NO_JSON)
+    if isinstance(error, RecursionError):
+        return Malformed(_TOO_DEEP)
+    # A number of over 4300 digits, which `int` does not take, is another ValueError.
+    return Malformed(_NO_JSON if isinstance(error, json.JSONDecodeError) else _OUT_OF_RANGE)
 
 
 def vetted(text: str, value: Any) -> Any:
@@ -137,14 +140,14 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _integer(text: str) -> int:
     # PostgreSQL and JavaScript would take a larger one and give back another.
     if len(text) > 20 or abs(value := int(text)) > _MAX_INTEGER:
-        raise Malformed("a number is out of range")
+        raise Malformed(_OUT_OF_RANGE)
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise Malformed("a number is out of range")
+        raise Malformed(_OUT_OF_RANGE)
     return value
 
 
@@ -153,6 +156,7 @@ def _constant(_: str) -> NoReturn:
 
 
 _NO_JSON = "the row is not JSON"
+_OUT_OF_RANGE = "a number is out of range"
 _TOO_DEEP = f"the row is nested deeper than {MAX_DEPTH} levels"
 DECODER = json.JSONDecoder()
 """Lenient: `vetted` looks at what it made. Raises ValueError and RecursionError."""
