@@ -349,6 +349,7 @@ mail: ada@example.com
         ("nsRoleDN: cn=nsManagedDisabledRole,dc=example", "BLOCKED"),
         ("pwdEndTime: 20200101000000Z", "BLOCKED"),
         ("loginExpirationTime: 20990101000000Z", None),
+        ("krbPrincipalExpiration: 19700101000000Z", None),
     ],
 )
 def test_hold_of_a_directory_blocks_the_user(line: str, status: str | None) -> None:

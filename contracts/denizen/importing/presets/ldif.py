@@ -27,6 +27,8 @@ _STATES = ("inetuserstatus", "accountstatus", "orclisenabled")
 _ENABLED = ("active", "enabled", "true")
 _ENDS = ("krbprincipalexpiration", "ds-pwp-account-expiration-time", "pwdendtime", "loginexpirationtime")
 """Attributes of FreeIPA, OpenDJ, OpenLDAP and eDirectory: when the account ends."""
+_NEVER = "1970-01-01T00:00:00Z"
+"""How Kerberos writes that an account does not end."""
 _SAMBA = "sambaacctflags"
 """`[U          ]`; with a D where the account is disabled."""
 _OPERATIONAL = ("creatorsname", "entrycsn", "structuralobjectclass", "subschemasubentry")
@@ -101,7 +103,7 @@ def _is_over(raw: Json) -> bool:
     """Whether the account has expired: by a time, by Active Directory's time, or by the days of shadow(5)."""
     ticks, days = int(_first(raw, "accountexpires") or 0), int(_first(raw, "shadowexpire") or 0)
     now = datetime.now(UTC)
-    if any((at := _time(_first(raw, name))) and at <= now.strftime("%Y-%m-%dT%H:%M:%SZ") for name in _ENDS):
+    if any((at := _time(_first(raw, name))) and _NEVER < at <= f"{now:%Y-%m-%dT%H:%M:%SZ}" for name in _ENDS):
         return True
     return 0 < ticks < (now - _FIRST_TICK) // timedelta(microseconds=1) * 10 or 0 < days <= now.timestamp() // 86400
 
