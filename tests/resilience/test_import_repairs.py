@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def auth0(path: Path, addresses: list[str], *, blocked: bool) -> Path:
 
 
 @contextmanager
-def changing(denizen: Denizen, users: list[str]) -> Iterator[set[str]]:
+def changing(denizen: Denizen, users: list[str]) -> Generator[set[str]]:
     """Changes users, one after the other, until the block ends; the ids of those that were changed."""
     changed: set[str] = set()
     ended = threading.Event()
