@@ -19,7 +19,7 @@ from denizen.import_results import ImportResult, ImportSummary
 from denizen.importing import BadRow, Format, Preset, Row
 from denizen.importing.presets.system import UNSAID
 from denizen.importing.reading import Source, read_all
-from denizen.importing.report import ImportReport, shown_name
+from denizen.importing.report import ImportReport
 from denizen.importing.rows import LeftOutRow
 from denizen.importing.without_hashes import WithoutHashes, without_hash
 from denizen.messages import ErrorBody, ImportProgress, ImportReply, OnConflict
@@ -175,7 +175,10 @@ class Import:
             for name, message in result.changed:
                 self.summary.report.changed.add((name, message), result.line)
             if row.not_taken or row.changed:
-                result = replace(result, not_taken=_names(row), changed=[*_changes(row), *result.changed])
+                name = self.summary.report.name
+                not_taken = list(dict.fromkeys(name(path) for path, _ in row.not_taken[:_NAMED]))
+                changed = [(name(path), message) for path, message in row.changed[:_NAMED]]
+                result = replace(result, not_taken=not_taken, changed=[*changed, *result.changed])
         _group(self.summary.report, result)
         # Of a chunk that was done before the service has counted the rows already, and told us so.
         if row is None or not self._is_done(chunk):
@@ -227,14 +230,6 @@ def _with_verified(row: Row, verified: bool) -> Row:
         return replace(row, user={**row.user, "emailVerified": False})
     told = ("emailVerified", f"set to {str(verified).lower()}, because the import says so of all addresses")
     return replace(row, user={**row.user, "emailVerified": verified}, changed=[*row.changed, told])
-
-
-def _names(row: Row) -> list[str]:
-    return list(dict.fromkeys(shown_name(path) for path, _ in row.not_taken[:_NAMED]))
-
-
-def _changes(row: Row) -> list[tuple[str, str]]:
-    return [(shown_name(name), message) for name, message in row.changed[:_NAMED]]
 
 
 def _group(report: ImportReport, result: ImportResult) -> None:

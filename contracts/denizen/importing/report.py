@@ -100,9 +100,9 @@ class ImportReport:
     def read(self, row: Row) -> None:
         """Note what a row that was read does not take over, or changes."""
         for path, because in row.not_taken:
-            self.not_taken.add((self._name(path), because), row.line)
+            self.not_taken.add((self.name(path), because), row.line)
         for name, message in row.changed:
-            self.changed.add((self._name(name), message), row.line)
+            self.changed.add((self.name(name), message), row.line)
 
     def leave_out(self, line: int, message: str) -> None:
         """Note a row that is no user; `message` says what it is."""
@@ -110,7 +110,7 @@ class ImportReport:
 
     def refuse(self, line: int, code: str, field: str | None, message: str) -> None:
         """Note a row that became no user."""
-        self.refused.add((code, None if field is None else self._name(field), message), line)
+        self.refused.add((code, None if field is None else self.name(field), message), line)
 
     def as_json(self) -> dict[str, list[dict[str, Any]]]:
         """The groups of each kind, as `denizen import --json` prints them."""
@@ -119,7 +119,8 @@ class ImportReport:
         }  # fmt: skip
         return {name: groups.shown() for name, groups in kinds.items()}
 
-    def _name(self, path: str) -> str:
+    def name(self, path: str) -> str:
+        """`shown_name` of a path, remembered: each row of a file has the same ones."""
         name = self._names.get(path)
         if name is None:
             name = shown_name(path)
