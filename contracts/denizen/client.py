@@ -115,7 +115,11 @@ class Client:
 
     def see_latest(self) -> None:
         """As AsyncClient.see_latest."""
-        self._client.see_latest()
+
+        async def see_latest() -> None:
+            self._client.see_latest()
+
+        self._thread.run(see_latest())
 
     def close(self) -> None:
         """Disconnect, and end the thread. Twice is harmless."""

@@ -1,5 +1,5 @@
 -- Made by `make reference` from the migrations. Change those instead; the projector makes further tables.
--- Of the migrations with the digest f40fb772d8ae6193.
+-- Of the migrations with the digest 202d3c690e203be2.
 
 CREATE SCHEMA denizen;
 
@@ -297,7 +297,7 @@ ALTER TABLE ONLY denizen.snapshots
 ALTER TABLE ONLY denizen.throttles
     ADD CONSTRAINT throttles_pkey PRIMARY KEY (key);
 
-CREATE INDEX block_ends_by_time ON denizen.block_ends USING btree (ends_at);
+CREATE INDEX block_ends_by_time ON denizen.block_ends USING btree (ends_at, user_id);
 
 CREATE UNIQUE INDEX codes_reset ON denizen.codes USING btree (digest) WHERE (purpose = 'reset'::text);
 

@@ -1,9 +1,9 @@
 """Ends the blocks that were made with an end, at most a few seconds after it has come."""
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 
 import uuid_utils
 from denizen import messages as m
@@ -26,6 +26,7 @@ ACTOR = "denizen"
 """The one who ends them, for the history."""
 _PAUSE_SECONDS = 1
 _AT_ONCE = 256
+_FIRST = datetime.min.replace(tzinfo=UTC), ""
 
 
 class BlockEnds:
@@ -42,6 +43,7 @@ class BlockEnds:
         self._store = PostgresEventStore(settings, ring, "accounts block ends", role="accounts")
         self._rounds = Rounds(self._store, self._note, appended)
         self._done: list[EndBlock] = []
+        self._failed: list[str] = []
 
     async def close(self) -> None:
         await self._store.close()
@@ -49,26 +51,42 @@ class BlockEnds:
     async def run(self) -> None:
         """Look every second until cancelled. After an outage, all blocks are ended whose end came in it."""
         while True:
-            with contextlib.suppress(DatabaseUnavailable, *LOST):
-                while await self._end_some():
-                    pass
+            try:
+                await self._end_due()
+            except (DatabaseUnavailable, *LOST):
+                pass  # It is logged by the requests that meet it, and passes.
+            except Exception as error:  # noqa: BLE001 - accounts answers requests all the same
+                log.error("block_ends_failed", extra={"error": type(error).__name__})
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _end_some(self) -> bool:
-        """End some blocks; returns whether all of them were, and there may be more."""
-        due = [EndBlock(*each) for each in await self._secrets.due_block_ends(_AT_ONCE)]
-        self._done = []
-        await self._rounds.run([_pending(command) for command in due])
+    async def _end_due(self) -> None:
+        after = _FIRST
+        while due := await self._secrets.due_block_ends(after, _AT_ONCE):
+            commands = [EndBlock(*each) for each in due]
+            await self._end(commands)
+            if self._failed:
+                # One that cannot be read fails the whole batch.
+                for command in commands:
+                    await self._end([command])
+            after = due[-1][1], due[-1][0]
+
+    async def _end(self, commands: Sequence[EndBlock]) -> None:
+        """Raises DatabaseUnavailable where the log is out of reach: the ends wait for the next look."""
+        self._done, self._failed = [], []
+        await self._rounds.run([_pending(command) for command in commands])
         await self._rounds.drained()
-        for command in self._done:
+        if self._done:
             # Most are gone with the block. A service of the version before may have taken a block away without its end.
-            await self._secrets.forget_block_end(command.user_id, command.until)
-        return len(self._done) == len(due) == _AT_ONCE
+            await self._secrets.forget_block_ends([(each.user_id, each.until) for each in self._done])
+        if "overloaded" in self._failed:
+            raise DatabaseUnavailable
+        if self._failed and len(commands) == 1:
+            log.error("block_not_ended", extra={"code": self._failed[0]})
 
     async def _note(self, pending: PendingCommand, answer: Answer) -> None:
         assert isinstance(pending.command, EndBlock)
         if isinstance(answer.said, Refusal) and answer.said.code != "user_not_found":
-            log.error("block_not_ended", extra={"code": answer.said.code})
+            self._failed.append(answer.said.code)
         else:
             self._done.append(pending.command)
 

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _QUIET_SECONDS = 10.0
 """One cause refuses many requests; the log has it once in this time."""
+_MOST_CAUSES = 100
 _told: dict[str, float] = {}
 """When each cause was logged last."""
 
@@ -51,6 +52,8 @@ def _tell_cause(error: Exception) -> None:
     """Log why PostgreSQL does not do its work: callers are told only that it does not."""
     cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
     reason, now = causes.sentence(cause), time.monotonic()
+    if len(_told) > _MOST_CAUSES:
+        _told.clear()
     if now - _told.get(reason, -_QUIET_SECONDS) >= _QUIET_SECONDS:
         _told[reason] = now
         log.warning("database_unavailable", extra={"reason": reason})

@@ -350,6 +350,9 @@ mail: ada@example.com
         ("pwdEndTime: 20200101000000Z", "BLOCKED"),
         ("loginExpirationTime: 20990101000000Z", None),
         ("krbPrincipalExpiration: 19700101000000Z", None),
+        ("krbPrincipalExpiration: 20250101000000+0100", "BLOCKED"),
+        ("krbPrincipalExpiration: 2025010100Z", "BLOCKED"),
+        ("krbPrincipalExpiration: 20251399000000Z", None),
     ],
 )
 def test_hold_of_a_directory_blocks_the_user(line: str, status: str | None) -> None:
@@ -425,3 +428,11 @@ def test_yaml_says_how_to_export() -> None:
 def test_id_of_auth0_s_passwords_is_read_in_either_spelling() -> None:
     rows = [{"email": "ada@example.com", "_tmp_is_unique": True, name: {"$oid": "6042"}} for name in ("_id", "_ID")]
     assert [row.user["externalId"] for row in read(rows, preset="auth0") if isinstance(row, Row)] == ["auth0|6042"] * 2
+
+
+def test_roles_of_wordpress_as_an_object_are_those_that_are_granted() -> None:
+    roles = {"administrator": True, "editor": False}
+    user = {"ID": 1, "user_login": "ada", "user_email": "ada@example.com", "user_status": 0, "wp_capabilities": roles}
+    (row,) = read(BytesIO(json.dumps([user]).encode()), format="json", preset="wordpress")
+    assert isinstance(row, Row)
+    assert row.user["appMetadata"]["roles"] == ["administrator"]

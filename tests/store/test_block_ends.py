@@ -154,3 +154,25 @@ async def test_deleted_user_leaves_no_end(open_store: OpenStore, onlooker: Conne
     assert await due(onlooker) == 1
     await accounts.one(ask("DeleteUser", {"userId": user["id"]}))
     assert await due(onlooker) == 0
+
+
+async def test_user_who_cannot_be_read_holds_up_no_other_end(
+    database_url: str, open_store: OpenStore, onlooker: Connection
+) -> None:
+    accounts = Accounts(open_store("a"))
+    end = datetime.now(UTC) - timedelta(seconds=1)
+    users = [
+        (await accounts.one(ask("CreateUser", {"email": f"{name}@example.com"})))["user"]["id"]
+        for name in ("ada", "eve")
+    ]
+    for user in users:
+        await accounts.one(prepared({"userId": user, "until": end.isoformat()}))
+    await onlooker.execute("update data_keys set wrapped = %s where user_id = %s", [bytes(60), users[0]])
+    async with ending(database_url):
+
+        async def one_is_left() -> bool:
+            return await due(onlooker) == 1
+
+        await until(one_is_left, "the other block is ended")
+    left = await (await onlooker.execute("select user_id from block_ends")).fetchall()
+    assert left == [(users[0],)]

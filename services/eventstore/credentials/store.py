@@ -153,14 +153,16 @@ class SecretStore:
         except psycopg.errors.UniqueViolation:
             raise IdUsed from None
 
-    async def due_block_ends(self, most: int) -> list[tuple[str, datetime]]:
-        """The users whose block ends by itself and has come to its end, the oldest first, and this end."""
-        return [(user_id, at) for user_id, at in await self._database.fetch(_sql("due_block_ends"), [most])]
+    async def due_block_ends(self, after: tuple[datetime, str], most: int) -> list[tuple[str, datetime]]:
+        """The users whose block has an end that has come, and this end; the oldest first, behind an end and user."""
+        rows = await self._database.fetch(_sql("due_block_ends"), [*after, most])
+        return [(user_id, ends_at) for user_id, ends_at in rows]
 
-    async def forget_block_end(self, user_id: str, at: datetime) -> None:
-        """Drop the end of a block that is there no more."""
+    async def forget_block_ends(self, ends: Sequence[tuple[str, datetime]]) -> None:
+        """Drop the ends of blocks that are there no more."""
+        users, times = [user_id for user_id, _ in ends], [ends_at for _, ends_at in ends]
         async with self._database.connection() as connection:
-            await connection.execute(_sql("forget_block_end"), [user_id, at])
+            await connection.execute(_sql("forget_block_ends"), [users, times])
 
     async def forget(self) -> int:
         """Drop what has expired; returns how much (a bounded number: call again while it is not 0)."""

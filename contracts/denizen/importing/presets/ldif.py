@@ -15,7 +15,7 @@ MARKS = names("dn objectclass")
 FIELDS = names("cn displayname givenname mail sn uid userpassword")
 _PERSONS = frozenset({"person", "inetorgperson", "organizationalperson", "user", "posixaccount", "account"})
 _KEPT = ("title", "ou", "o", "employeenumber", "memberof", "dn")
-_TIME = re.compile(r"([0-9]{14})(?:[.,][0-9]+)?Z")
+_TIME = re.compile(r"([0-9]{10})([0-9]{2})?([0-9]{2})?(?:[.,][0-9]+)?(?:Z|([+-])([0-9]{2})([0-9]{2})?)")
 _DISABLED = 2
 """A bit of Active Directory's userAccountControl."""
 _LOCKS = (
@@ -27,7 +27,7 @@ _STATES = ("inetuserstatus", "accountstatus", "orclisenabled")
 _ENABLED = ("active", "enabled", "true")
 _ENDS = ("krbprincipalexpiration", "ds-pwp-account-expiration-time", "pwdendtime", "loginexpirationtime")
 """Attributes of FreeIPA, OpenDJ, OpenLDAP and eDirectory: when the account ends."""
-_NEVER = "1970-01-01T00:00:00Z"
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """How Kerberos writes that an account does not end."""
 _SAMBA = "sambaacctflags"
 """`[U          ]`; with a D where the account is disabled."""
@@ -103,7 +103,8 @@ def _is_over(raw: Json) -> bool:
     """Whether the account has expired: by a time, by Active Directory's time, or by the days of shadow(5)."""
     ticks, days = int(_first(raw, "accountexpires") or 0), int(_first(raw, "shadowexpire") or 0)
     now = datetime.now(UTC)
-    if any((at := _time(_first(raw, name))) and _NEVER < at <= f"{now:%Y-%m-%dT%H:%M:%SZ}" for name in _ENDS):
+    ends = (at for name in _ENDS if (value := _first(raw, name)) and (at := _moment(value)))
+    if any(_NEVER < at <= now for at in ends):
         return True
     return 0 < ticks < (now - _FIRST_TICK) // timedelta(microseconds=1) * 10 or 0 < days <= now.timestamp() // 86400
 
@@ -119,7 +120,19 @@ def _password(raw: Json) -> Json:
 
 
 def _time(value: str | None) -> str | None:
-    """GeneralizedTime (RFC 4517) as RFC 3339 has it."""
-    if value is None or (match := _TIME.fullmatch(value)) is None:
-        return value
-    return datetime.strptime(match[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC).isoformat().replace("+00:00", "Z")
+    """GeneralizedTime as RFC 3339 has it; what is none stays as it is, and is told."""
+    at = None if value is None else _moment(value)
+    return value if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def _moment(value: str) -> datetime | None:
+    """The time that GeneralizedTime names (RFC 4517, section 3.3.13); None where it names none."""
+    if (match := _TIME.fullmatch(value)) is None:
+        return None
+    day, minute, second, sign, hours, minutes = match.groups()
+    try:
+        at = datetime.strptime(f"{day}{minute or '00'}{second or '00'}", "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        ahead = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        return at + ahead if sign == "-" else at - ahead
+    except (ValueError, OverflowError):
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from denizen.importing.presets.system import UNKNOWN_VERIFICATION, held, kept_with, names
 from denizen.importing.rows import Json
@@ -59,6 +59,9 @@ _GRANTED = re.compile(r's:[0-9]+:"([^"]+)";b:1;')
 def _roles(raw: Json) -> Any:
     """The roles, as a list: a table of WordPress has them in one text."""
     roles: Any = raw.get("roles") or raw.get("role")
+    capabilities: Any = raw.get("wp_capabilities")
+    if not roles and isinstance(capabilities, dict):
+        return [name for name, is_granted in cast(Json, capabilities).items() if is_granted]
     if not roles and (granted := text(raw, "wp_capabilities")):
         return _GRANTED.findall(granted) or granted
     return [each.strip() for each in re.split("[,|]", roles)] if isinstance(roles, str) else roles

@@ -3,4 +3,4 @@ create table block_ends (
     user_id text primary key,
     ends_at timestamptz not null
 );
-create index block_ends_by_time on block_ends (ends_at);
+create index block_ends_by_time on block_ends (ends_at, user_id);
