@@ -109,14 +109,16 @@ def denizen(
     tmp_path_factory: pytest.TempPathFactory, in_containers: bool, request: pytest.FixtureRequest
 ) -> Iterator[Denizen]:
     """A whole `denizen up`, shared by all tests: kill its children if you like, but do not stop it."""
-    environment = {"DENIZEN_NATS_WEBSOCKET": "127.0.0.1:0", "DENIZEN_NATS_WEBSOCKET_ORIGINS": PAGE}
-    if in_containers:
-        environment.clear()
-        nats: NatsServer = request.getfixturevalue("nats_server")
-        environment = {f"DENIZEN_NATS_{user.upper()}_PASSWORD": secret for user, secret in nats.passwords.items()}
-        environment["DENIZEN_NATS_URL"] = nats.url
-        environment["DENIZEN_DATABASE_URL"] = request.getfixturevalue("postgres").url
-    yield from _up(tmp_path_factory.mktemp("denizen") / "home", **environment)
+    home = tmp_path_factory.mktemp("denizen") / "home"
+    if not in_containers:
+        listener = {"DENIZEN_NATS_WEBSOCKET": "127.0.0.1:0", "DENIZEN_NATS_WEBSOCKET_ORIGINS": PAGE}
+        yield from _up(home, **listener)
+        return
+    nats: NatsServer = request.getfixturevalue("nats_server")
+    environment = {f"DENIZEN_NATS_{user.upper()}_PASSWORD": secret for user, secret in nats.passwords.items()}
+    # Not the database that those of other tests are copied from: PostgreSQL copies none that is in use.
+    with copied(request.getfixturevalue("postgres")) as url:
+        yield from _up(home, DENIZEN_NATS_URL=nats.url, DENIZEN_DATABASE_URL=url, **environment)
 
 
 @pytest.fixture
