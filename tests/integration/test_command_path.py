@@ -143,6 +143,7 @@ async def accounts(database_url: str, nats_server: NatsServer) -> AsyncIterator[
         await running
 
 
+@pytest.mark.embedded  # On containers the services of other tests answer on the same NATS, and may take the command.
 async def test_create_user_passes_at_most_twelve_modules_downwards(accounts: Backend) -> None:
     path = CommandPath()
     with path.followed():
