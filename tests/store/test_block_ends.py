@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,17 +59,37 @@ def prepared(body: Json) -> Any:
     return call
 
 
-async def waiting(onlooker: Connection, name: str) -> bool:
+async def waiting(onlooker: Connection, name: str) -> int:
+    """How many connections of stores of this name wait for a lock."""
     cursor = await onlooker.execute(
-        "select from pg_stat_activity where application_name like %s and wait_event_type = 'Lock'",
+        "select count(*)::int from pg_stat_activity where application_name like %s and wait_event_type = 'Lock'",
         [f"denizen {name} %"],
     )
-    return await cursor.fetchone() is not None
+    (count,) = await cursor.fetchone() or (0,)
+    return int(count)
 
 
 async def due(onlooker: Connection) -> int:
     (count,) = await (await onlooker.execute("select count(*) from block_ends")).fetchone() or (0,)
     return int(count)
+
+
+async def are_left(onlooker: Connection, number: int) -> None:
+    """Wait until so many blocks have an end that is still to come, or that could not be dealt with."""
+
+    async def left() -> bool:
+        return await due(onlooker) == number
+
+    await until(left, f"{number} ends are left")
+
+
+@asynccontextmanager
+async def locked_head(owner: Connection) -> AsyncGenerator[None]:
+    """Nothing is appended until the block ends: appends wait for each other in the order in which they came."""
+    await owner.execute("begin")
+    await owner.execute("select from log_head for update")
+    yield
+    await owner.execute("commit")
 
 
 async def test_block_that_comes_before_the_end_of_the_earlier_one_stays(
@@ -78,14 +98,13 @@ async def test_block_that_comes_before_the_end_of_the_earlier_one_stays(
     """The end is decided on the earlier block, and finds at its append that a later block was first."""
     accounts = Accounts(open_store("a"))
     user = (await blocked(accounts, datetime.now(UTC) - timedelta(seconds=1)))["user"]
-    await owner.execute("begin")
-    await owner.execute("select from log_head for update")
     later = {"userId": user["id"], "until": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
-    block = asyncio.create_task(accounts.one(prepared(later)))
-    await until(lambda: waiting(onlooker, "a"), "the later block waits")
-    async with ending(database_url):
-        await until(lambda: waiting(onlooker, "accounts block ends"), "the end waits")
-        await owner.execute("commit")
+    async with AsyncExitStack() as stack:
+        async with locked_head(owner):
+            block = asyncio.create_task(accounts.one(prepared(later)))
+            await until(lambda: waiting(onlooker, "a"), "the later block waits")
+            await stack.enter_async_context(ending(database_url))
+            await until(lambda: waiting(onlooker, "accounts block ends"), "the end waits")
         assert (await block)["version"] == 3
 
         async def tried() -> bool:
@@ -95,11 +114,7 @@ async def test_block_that_comes_before_the_end_of_the_earlier_one_stays(
         other = await accounts.one(ask("CreateUser", {"email": "eve@example.com"}))
         end = {"userId": other["user"]["id"], "until": datetime.now(UTC).isoformat()}
         await accounts.one(prepared(end))
-
-        async def only_the_later_one() -> bool:
-            return await due(onlooker) == 1
-
-        await until(only_the_later_one, "the other block is ended")
+        await are_left(onlooker, 1)
     again = await accounts.one(ask("DeactivateUser", {"userId": user["id"]}))
     assert (again["version"], again["user"]["blockedUntil"] is None) == (4, False)
 
@@ -109,24 +124,16 @@ async def test_two_processes_end_a_block_once(
 ) -> None:
     accounts = Accounts(open_store("a"))
     user = (await blocked(accounts, datetime.now(UTC) - timedelta(seconds=1)))["user"]
-    await owner.execute("begin")
-    await owner.execute("select from log_head for update")
 
     async def both() -> bool:
-        cursor = await onlooker.execute(
-            "select count(*) from pg_stat_activity where application_name like %s and wait_event_type = 'Lock'",
-            ["denizen accounts block ends %"],
-        )
-        return await cursor.fetchone() == (2,)
+        return await waiting(onlooker, "accounts block ends") == 2
 
-    async with ending(database_url), ending(database_url):
-        await until(both, "both wait")
-        await owner.execute("commit")
-
-        async def none_is_due() -> bool:
-            return await due(onlooker) == 0
-
-        await until(none_is_due, "the block is ended")
+    async with AsyncExitStack() as stack:
+        async with locked_head(owner):
+            for _ in range(2):
+                await stack.enter_async_context(ending(database_url))
+            await until(both, "both wait")
+        await are_left(onlooker, 0)
         assert (await accounts.one(ask("UpdateUser", {"userId": user["id"]})))["version"] == 3
 
 
@@ -140,11 +147,7 @@ async def test_end_that_an_earlier_version_left_behind_is_dropped(
     left = [user["id"], user_id()]  # The second one is of a user who is gone.
     await onlooker.execute("insert into block_ends select unnest(%s::text[]), now()", [left])
     async with ending(database_url):
-
-        async def none_is_left() -> bool:
-            return await due(onlooker) == 0
-
-        await until(none_is_left, "the ends are dropped")
+        await are_left(onlooker, 0)
     assert (await accounts.one(ask("UpdateUser", {"userId": user["id"]})))["version"] == 3
 
 
@@ -169,10 +172,6 @@ async def test_user_who_cannot_be_read_holds_up_no_other_end(
         await accounts.one(prepared({"userId": user, "until": end.isoformat()}))
     await onlooker.execute("update data_keys set wrapped = %s where user_id = %s", [bytes(60), users[0]])
     async with ending(database_url):
-
-        async def one_is_left() -> bool:
-            return await due(onlooker) == 1
-
-        await until(one_is_left, "the other block is ended")
+        await are_left(onlooker, 1)
     left = await (await onlooker.execute("select user_id from block_ends")).fetchall()
     assert left == [(users[0],)]

@@ -69,7 +69,7 @@ def _has_end(request: m.BlockUser) -> bool:
 
 
 async def _block(_: Tools, call: Call, command: m.BlockUser) -> Prepared:
-    """Not decided but prepared: a repeat, which gets its first reply, may come when the end has passed."""
+    """Check the end before the decision: a repeat, which got its first reply by then, may come when it has passed."""
     assert command.until is not None
     until = fields.moment(command.until, "until")
     if until <= datetime.now(UTC):
@@ -103,13 +103,7 @@ ROWS = (
         counts_repeats=True,
         full=_registrations_full,
     ),
-    HandlerRow(
-        request=m.BlockUser,
-        prepare=_block,
-        prepare_where=_has_end,
-        decide=lifecycle.block,
-        hot=True,
-    ),
+    HandlerRow(request=m.BlockUser, prepare=_block, prepare_where=_has_end, decide=lifecycle.block, hot=True),
     HandlerRow(request=m.UnblockUser, makes=[EndBlock], decide=lifecycle.unblock),
     HandlerRow(request=m.DeactivateUser, decide=lifecycle.deactivate),
     HandlerRow(request=m.ReactivateUser, decide=lifecycle.reactivate),
